@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds the compiled kernels and maps the four import packages onto the top-level folders."""
+
+import os
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+KERNELS = Path("cython_kernels/dredge_kernels")
+C_DIR = "cython_kernels/c"
+
+# No contraction and no reassociation: the synthesised samples must be the same on every board.
+CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall"]
+
+# Extra C sources and libraries of single extensions; every other .pyx stands alone.
+EXTRA: dict[str, dict[str, list[str]]] = {
+    "opus": {"libraries": ["opus"]},
+    "features": {"sources": ["features.c", "pitch.c", "cepstrum.c"], "libraries": ["m"]},
+    "lpcnet": {
+        "sources": [
+            "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
+            "cpu.c",
+        ],
+        "libraries": ["m"],
+    },
+}
+
+
+def extension(path: Path) -> Extension:
+    """One Extension for one .pyx, with the C sources it names in EXTRA."""
+    extra = EXTRA.get(path.stem, {})
+    sources = [str(path)] + [f"{C_DIR}/{name}" for name in extra.get("sources", [])]
+    return Extension(
+        f"dredge_kernels.{path.stem}",
+        sources=sources,
+        include_dirs=[numpy.get_include(), C_DIR],
+        depends=[str(p) for p in Path(C_DIR).glob("*.h")],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=CFLAGS,
+        libraries=extra.get("libraries", []),
+    )
+
+
+def extensions() -> list[Extension]:
+    """Every kernel, or only those named in DREDGE_ONLY=a,b (a quick rebuild while working on one)."""
+    only = os.environ.get("DREDGE_ONLY", "")
+    wanted = set(only.split(",")) if only else None
+    paths = sorted(KERNELS.glob("*.pyx"))
+    return [extension(p) for p in paths if wanted is None or p.stem in wanted]
+
+
+setup(
+    package_dir={
+        "dredge_kernels": "cython_kernels/dredge_kernels",
+        "dredge_models": "models/dredge_models",
+        "dredge_device": "firmware/dredge_device",
+        "dredge_device.pi": "firmware/dredge_device/pi",
+        "dredge_host": "host/dredge_host",
+    },
+    packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host"],
+    package_data={
+        "dredge_kernels": ["*.pyi", "*.pxd", "py.typed"],
+        "dredge_models": ["py.typed", "weights/*"],
+        "dredge_host": ["py.typed", "assets/*"],
+        "dredge_device": ["py.typed"],
+    },
+    ext_modules=cythonize(
+        extensions(),
+        language_level=3,
+        compiler_directives={
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "embedsignature": True,
+        },
+    ),
+)
