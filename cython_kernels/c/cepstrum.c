@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Definition: 18 triangular bands on 50 Hz bins, log energies with a floor that follows, DCT-II; LPC by
+ * Levinson from the interpolated band spectrum (the LPCNet features, arXiv 1810.11846 section 3.1). */
+#include "cepstrum.h"
+#include "detmath.h"
+#include <math.h>
+
+#define HALF (DR_WINDOW / 2)
+static const double PI = 3.14159265358979323846;
+
+static const short band_edge[DR_BANDS] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 136, 160};
+static const float compensation[DR_BANDS] = {
+    .8f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, .666667f, .5f, .5f, .5f, .333333f, .25f, .25f, .2f, .166667f, .173913f};
+
+static float window_half[HALF];
+static float dct[DR_BANDS][DR_BANDS];          /* [band][coefficient] */
+static float twiddle[HALF][2];                 /* exp(-2 pi i k / 160) */
+static float unpack_tw[HALF + 1][2];           /* exp(-2 pi i k / 320) */
+static float cosine[DR_WINDOW];                /* cos(2 pi k / 320) */
+static float lag_window[DR_ORDER + 1];
+static int ready;
+
+void dr_cepstrum_init(void)
+{
+    if (ready) return;
+    for (int i = 0; i < HALF; i++) {
+        double s = sin(.5 * PI * (i + .5) / HALF);
+        window_half[i] = (float)sin(.5 * PI * s * s);
+        twiddle[i][0] = (float)cos(2 * PI * i / HALF);
+        twiddle[i][1] = (float)-sin(2 * PI * i / HALF);
+    }
+    for (int i = 0; i <= HALF; i++) {
+        unpack_tw[i][0] = (float)cos(2 * PI * i / DR_WINDOW);
+        unpack_tw[i][1] = (float)-sin(2 * PI * i / DR_WINDOW);
+    }
+    for (int i = 0; i < DR_WINDOW; i++) cosine[i] = (float)cos(2 * PI * i / DR_WINDOW);
+    for (int i = 0; i < DR_BANDS; i++)
+        for (int j = 0; j < DR_BANDS; j++)
+            dct[i][j] = (float)(sqrt(2. / DR_BANDS) * cos((i + .5) * j * PI / DR_BANDS) * (j ? 1. : sqrt(.5)));
+    for (int i = 0; i <= DR_ORDER; i++) lag_window[i] = (float)(1. - 6e-5 * i * i);
+    ready = 1;
+}
+
+/* One Stockham pass of radix r: n = r * m * s points, s = stride of finished sub-transforms. */
+static void pass(const float (*in)[2], float (*out)[2], int r, int m, int s)
+{
+    const int step = HALF / (r * m);
+    for (int p = 0; p < m; p++)
+        for (int q = 0; q < s; q++)
+            for (int k = 0; k < r; k++) {
+                float re = 0, im = 0;
+                for (int j = 0; j < r; j++) {
+                    const float *x = in[q + s * (p + j * m)];
+                    const float *w = twiddle[(j * k * (HALF / r)) % HALF];
+                    re += x[0] * w[0] - x[1] * w[1];
+                    im += x[0] * w[1] + x[1] * w[0];
+                }
+                const float *w = twiddle[(p * k * step) % HALF];
+                float *y = out[q + s * (r * p + k)];
+                y[0] = re * w[0] - im * w[1];
+                y[1] = re * w[1] + im * w[0];
+            }
+}
+
+/* Power spectrum of 320 real samples, scaled as FFT / 320, by a 160-point complex transform. */
+static void power_spectrum(const float *x, float *power)
+{
+    float a[HALF][2], b[HALF][2];
+    for (int i = 0; i < HALF; i++) { a[i][0] = x[2 * i]; a[i][1] = x[2 * i + 1]; }
+    pass((const float(*)[2])a, b, 5, 32, 1);
+    pass((const float(*)[2])b, a, 4, 8, 5);
+    pass((const float(*)[2])a, b, 4, 2, 20);
+    pass((const float(*)[2])b, a, 2, 1, 80);
+    const float scale = 1.f / DR_WINDOW;
+    for (int k = 0; k <= HALF; k++) {
+        const float *z = a[k % HALF], *y = a[(HALF - k) % HALF];
+        float er = .5f * (z[0] + y[0]), ei = .5f * (z[1] - y[1]);
+        float or_ = .5f * (z[1] + y[1]), oi = -.5f * (z[0] - y[0]);
+        float re = er + or_ * unpack_tw[k][0] - oi * unpack_tw[k][1];
+        float im = ei + or_ * unpack_tw[k][1] + oi * unpack_tw[k][0];
+        re *= scale;
+        im *= scale;
+        power[k] = re * re + im * im;
+    }
+}
+
+void dr_cepstrum(const float *window, float *cepstrum)
+{
+    float x[DR_WINDOW], power[DR_BINS], energy[DR_BANDS] = {0}, level[DR_BANDS];
+    for (int i = 0; i < HALF; i++) {
+        x[i] = window[i] * window_half[i];
+        x[DR_WINDOW - 1 - i] = window[DR_WINDOW - 1 - i] * window_half[i];
+    }
+    power_spectrum(x, power);
+    for (int b = 0; b < DR_BANDS - 1; b++) {
+        int width = band_edge[b + 1] - band_edge[b];
+        for (int j = 0; j < width; j++) {
+            float f = (float)j / (float)width, p = power[band_edge[b] + j];
+            energy[b] += (1.f - f) * p;
+            energy[b + 1] += f * p;
+        }
+    }
+    energy[0] *= 2.f;
+    energy[DR_BANDS - 1] *= 2.f;
+    float max = -2.f, follow = -2.f;
+    for (int b = 0; b < DR_BANDS; b++) {
+        float l = dm_log10(.01f + energy[b]), floor_ = max - 8.f > follow - 2.5f ? max - 8.f : follow - 2.5f;
+        if (l < floor_) l = floor_;
+        level[b] = l;
+        if (l > max) max = l;
+        follow = follow - 2.5f > l ? follow - 2.5f : l;
+    }
+    for (int j = 0; j < DR_BANDS; j++) {
+        float sum = 0;
+        for (int b = 0; b < DR_BANDS; b++) sum += level[b] * dct[b][j];
+        cepstrum[j] = sum;
+    }
+    cepstrum[0] -= 4.f;
+}
+
+static void autocorrelation(const float *cepstrum, float *ac)
+{
+    float band[DR_BANDS], power[DR_BINS];
+    for (int b = 0; b < DR_BANDS; b++) {
+        float sum = 0;
+        for (int j = 0; j < DR_BANDS; j++) sum += (cepstrum[j] + (j ? 0.f : 4.f)) * dct[b][j];
+        band[b] = dm_exp10(sum) * compensation[b];
+    }
+    for (int b = 0; b < DR_BANDS - 1; b++) {
+        int width = band_edge[b + 1] - band_edge[b];
+        for (int j = 0; j < width; j++) {
+            float f = (float)j / (float)width;
+            power[band_edge[b] + j] = (1.f - f) * band[b] + f * band[b + 1];
+        }
+    }
+    for (int i = 0; i <= DR_ORDER; i++) {
+        float sum = 0;                          /* bin 160 (Nyquist) is taken as zero */
+        for (int k = 1; k < HALF; k++) sum += power[k] * cosine[(i * k) % DR_WINDOW];
+        ac[i] = power[0] + 2.f * sum;
+    }
+    ac[0] += ac[0] * 1e-4f + 26.f / 38.f;
+    for (int i = 1; i <= DR_ORDER; i++) ac[i] *= lag_window[i];
+}
+
+void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc)
+{
+    float ac[DR_ORDER + 1];
+    autocorrelation(cepstrum, ac);
+    for (int i = 0; i < DR_ORDER; i++) lpc[i] = 0;
+    float error = ac[0];
+    for (int i = 0; i < DR_ORDER; i++) {
+        float sum = ac[i + 1];
+        for (int j = 0; j < i; j++) sum += lpc[j] * ac[i - j];
+        float r = -sum / error;
+        lpc[i] = r;
+        for (int j = 0; j < (i + 1) / 2; j++) {
+            float a = lpc[j], b = lpc[i - 1 - j];
+            lpc[j] = a + r * b;
+            lpc[i - 1 - j] = b + r * a;
+        }
+        error -= r * r * error;
+        if (error < .001f * ac[0]) break;
+    }
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bark-like cepstrum of a 20 ms window and the linear predictor that a cepstrum stands for. */
+#ifndef DREDGE_CEPSTRUM_H
+#define DREDGE_CEPSTRUM_H
+
+#define DR_HOP 160
+#define DR_WINDOW 320
+#define DR_BINS 161
+#define DR_BANDS 18
+#define DR_ORDER 16
+
+/* Fills the tables; call once before anything else. */
+void dr_cepstrum_init(void);
+
+/* window: DR_WINDOW pre-emphasised samples at int16 scale (not modified). cepstrum: DR_BANDS values. */
+void dr_cepstrum(const float *window, float *cepstrum);
+
+/* lpc: DR_ORDER taps; the prediction of x[n] is -sum lpc[i] x[n-1-i] in the pre-emphasised domain. */
+void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc);
+
+#endif
