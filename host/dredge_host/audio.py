@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Audio files: anything soundfile reads becomes 16 kHz mono int16; WAVs are written atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.errors import InputError
+
+RATE = 16000
+PACKET = 320  # samples in 20 ms
+CLIP_NAME = "demo_speech.flac"
+
+Pcm = NDArray[np.int16]
+
+
+@dataclass
+class Audio:
+    """Speech ready for the pipeline.
+
+    pcm: int16[n], 16 kHz mono; rate, channels: what the file had; notes: what was changed.
+    """
+
+    pcm: Pcm
+    rate: int
+    channels: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / RATE
+
+
+def read_audio(path: str | Path) -> Audio:
+    """Read a WAV, FLAC or OGG file as 16 kHz mono int16.
+
+    A 16 kHz mono 16-bit file comes back sample for sample; anything else is converted with a note.
+    Raises InputError when the file is missing, damaged or empty.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such audio file")
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            rate, channels, subtype = file.samplerate, file.channels, file.subtype
+            exact = rate == RATE and channels == 1 and subtype == "PCM_16"
+            data = file.read(dtype="int16" if exact else "float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})"
+        ) from None
+    if len(data) == 0:
+        raise InputError(f"{path}: the file holds no audio samples")
+    if exact:
+        return Audio(np.ascontiguousarray(data[:, 0]), rate, channels)
+    notes: list[str] = []
+    pcm = to_int16(_to_rate(_to_mono(_finite(data, notes), notes), rate, notes))
+    if len(pcm) == 0:
+        raise InputError(f"{path}: shorter than one sample at 16 kHz")
+    return Audio(pcm, rate, channels, notes)
+
+
+def to_int16(signal: NDArray[np.float32]) -> Pcm:
+    """float32[n] in -1 … 1 to int16[n], rounded and clipped."""
+    scaled = np.rint(np.asarray(signal, dtype=np.float64) * 32768.0)
+    return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
+    """Cut int16[n] into int16[320] pieces, the rest filled with zeros; `count` forces how many."""
+    total = -(-len(pcm) // PACKET) if count is None else count
+    for start in range(0, total * PACKET, PACKET):
+        piece = pcm[start : start + PACKET]
+        if len(piece) < PACKET:
+            piece = np.concatenate([piece, np.zeros(PACKET - len(piece), np.int16)])
+        yield np.ascontiguousarray(piece)
+
+
+def write_wav(path: str | Path, pcm: Pcm, rate: int = RATE) -> Path:
+    """Write int16[n] as a 16-bit mono WAV that is either complete or not there at all."""
+    import soundfile
+
+    path = Path(path)
+    with atomic(path) as temporary:
+        soundfile.write(str(temporary), np.asarray(pcm, np.int16), rate, "PCM_16", format="WAV")
+    return path
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it there on success, remove it on any failure."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder, not a file")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are not
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def bundled_clip() -> Iterator[Path]:
+    """The speech clip that comes with the package, as a path."""
+    entry = resources.files("dredge_host") / "assets" / CLIP_NAME
+    if not entry.is_file():
+        raise InputError(f"the bundled clip {CLIP_NAME} is missing; reinstall the package")
+    with resources.as_file(entry) as path:
+        yield path
+
+
+def _finite(data: NDArray[np.float32], notes: list[str]) -> NDArray[np.float32]:
+    bad = ~np.isfinite(data)
+    if bad.any():
+        notes.append(f"replaced {int(bad.sum())} samples that are no numbers by silence")
+        data = np.where(bad, np.float32(0), data)
+    return data
+
+
+def _to_mono(data: NDArray[np.float32], notes: list[str]) -> NDArray[np.float32]:
+    if data.shape[1] > 1:
+        notes.append(f"mixed {data.shape[1]} channels to mono")
+    return data.mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def _to_rate(signal: NDArray[np.float32], rate: int, notes: list[str]) -> NDArray[np.float32]:
+    if rate == RATE:
+        return signal
+    import soxr
+
+    notes.append(f"converted from {rate} Hz to {RATE} Hz")
+    return np.asarray(soxr.resample(signal, rate, RATE, quality="HQ"), np.float32)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text.rsplit(": ", 1)[-1].rstrip(".")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Failures a user can meet, and the one table that maps exception classes to exit codes."""
+
+from __future__ import annotations
+
+OK, CHECK_FAILED, USAGE, UNREACHABLE, VERSION, CAPABILITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+class DredgeError(Exception):
+    """The world is not as needed; the message is one sentence for the user."""
+
+
+class CheckFailed(DredgeError):
+    """A verdict was asked for and it is "no"."""
+
+
+class UsageError(DredgeError, ValueError):
+    """An argument is malformed or impossible."""
+
+
+class InputError(DredgeError, ValueError):
+    """A file is unknown, damaged or empty."""
+
+
+class UnreachableError(DredgeError, ConnectionError):
+    """Nobody answers at the other end of a link."""
+
+
+class VersionMismatch(DredgeError):
+    """Both ends talk, but not the same protocol or the same models."""
+
+
+class CapabilityError(DredgeError):
+    """This machine or this build lacks something that was asked for."""
+
+
+# Dotted class names, so that this table needs no import of the packages it speaks about.
+# The first class of an exception's MRO that is listed decides.
+EXIT_CODES: dict[str, int] = {
+    "dredge_host.errors.CheckFailed": CHECK_FAILED,
+    "dredge_host.errors.UsageError": USAGE,
+    "dredge_host.errors.InputError": USAGE,
+    "dredge_host.errors.UnreachableError": UNREACHABLE,
+    "dredge_host.errors.VersionMismatch": VERSION,
+    "dredge_host.errors.CapabilityError": CAPABILITY,
+    "dredge_host.errors.DredgeError": CHECK_FAILED,
+    "dredge_models.registry.ModelError": CAPABILITY,
+    "dredge_kernels.opus.OpusError": CHECK_FAILED,
+    "click.exceptions.UsageError": USAGE,
+    "click.exceptions.FileError": USAGE,
+    "click.exceptions.Abort": INTERRUPTED,
+    "builtins.KeyboardInterrupt": INTERRUPTED,
+    "builtins.ConnectionError": UNREACHABLE,
+    "builtins.TimeoutError": UNREACHABLE,
+    "builtins.ImportError": CAPABILITY,
+    "builtins.MemoryError": CAPABILITY,
+    "builtins.OSError": USAGE,
+}
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code for an exception, or None if it is none of ours (a bug: let it be seen)."""
+    for cls in type(error).__mro__:
+        code = EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}")
+        if code is not None:
+            return code
+    return None
+
+
+def sentence(error: BaseException) -> str:
+    """One line for the user: the message, with what to do where the class tells us."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__qualname__ == "Abort":
+        return "interrupted"
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ImportError):
+        return f"a part of dredge is missing ({text}); run `make build` or reinstall the package"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return text

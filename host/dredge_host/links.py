@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Links carry datagrams: anything with send, recv and close."""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from dredge_host.errors import CapabilityError, UnreachableError, UsageError
+
+MAX_DATAGRAM = 65507
+DEFAULT_PORT = 5004
+
+
+class Link(Protocol):
+    """One end of a datagram path. `recv` waits at most `timeout` seconds; 0 only looks."""
+
+    url: str
+
+    def send(self, datagram: bytes) -> None: ...
+
+    def recv(self, timeout: float = 0.0) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
+class UdpLink:
+    """A connected UDP socket, so that a closed port at the other end is noticed."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.url = f"udp://{host}:{port}"
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        except socket.gaierror:
+            raise UnreachableError(f"{self.url}: the host name '{host}' is not known") from None
+        family, _, _, _, address = found[0]
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.connect(address)
+        except OSError as error:
+            self._socket.close()
+            raise UnreachableError(f"{self.url}: {error.strerror}") from None
+
+    def send(self, datagram: bytes) -> None:
+        try:
+            self._socket.send(datagram)
+        except ConnectionRefusedError:
+            raise self._refused() from None
+        except OSError as error:
+            raise UnreachableError(f"{self.url}: {error.strerror}") from None
+
+    def recv(self, timeout: float = 0.0) -> bytes | None:
+        try:
+            ready, _, _ = select.select([self._socket], [], [], max(0.0, timeout))
+            return self._socket.recv(MAX_DATAGRAM) if ready else None
+        except ConnectionRefusedError:
+            raise self._refused() from None
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _refused(self) -> UnreachableError:
+        return UnreachableError(
+            f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`"
+        )
+
+
+class LoopLink:
+    """One end of an in-process pair; nothing is lost, nothing is late."""
+
+    url = "loop://"
+
+    def __init__(self, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]) -> None:
+        self._outbox, self._inbox = outbox, inbox
+        self._closed = False
+
+    def send(self, datagram: bytes) -> None:
+        if self._closed:
+            raise UnreachableError("loop://: this end of the link is closed")
+        self._outbox.put(bytes(datagram))
+
+    def recv(self, timeout: float = 0.0) -> bytes | None:
+        try:
+            return self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def loop_pair() -> tuple[LoopLink, LoopLink]:
+    """Two ends that hear each other."""
+    there: queue.Queue[bytes] = queue.Queue()
+    back: queue.Queue[bytes] = queue.Queue()
+    return LoopLink(there, back), LoopLink(back, there)
+
+
+def parse_udp(url: str) -> tuple[str, int]:
+    """`udp://host:port` or `udp://[v6]:port` to (host, port). Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        port = DEFAULT_PORT if parts.port is None else parts.port
+    except ValueError:
+        raise UsageError(f"'{url}': the port must be a number from 0 to 65535") from None
+    if parts.scheme != "udp" or not parts.hostname or parts.path not in ("", "/"):
+        raise UsageError(f"'{url}': expected udp://host:port, for example udp://127.0.0.1:5004")
+    return parts.hostname, port
+
+
+def open_link(url: str) -> Link:
+    """Open the sending end of a link by URL.
+
+    Raises UsageError (malformed), UnreachableError (no such host), CapabilityError (a kind of
+    link that this version does not have).
+    """
+    scheme = url.split("://", 1)[0] if "://" in url else ""
+    if scheme == "udp":
+        host, port = parse_udp(url)
+        if port == 0:
+            raise UsageError(f"'{url}': port 0 cannot be sent to")
+        return UdpLink(host, port)
+    if scheme == "loop":
+        raise UsageError("'loop://' has no far end on its own; use links.loop_pair()")
+    if scheme == "serial":
+        raise CapabilityError(f"'{url}': serial links are not part of this version; use udp://")
+    raise UsageError(f"'{url}': unknown link; use udp://host:port or loop://")
