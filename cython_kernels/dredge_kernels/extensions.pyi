@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+from collections.abc import Iterable
+from typing import NamedTuple
+
+MIN_ID: int
+MAX_ID: int
+
+class Extension(NamedTuple):
+    """One extension: id 2 to 127, index of the frame it belongs to, payload."""
+
+    id: int
+    frame: int
+    data: bytes
+
+def read_extensions(packet: bytes) -> list[Extension]:
+    """Extensions of an Opus packet in their order; ValueError for a malformed packet or padding."""
+
+def add_extension(packet: bytes, ext_id: int, data: bytes, frame: int = 0) -> bytes:
+    """The packet as code 3 with one more extension; frames untouched, no filler, exact size.
+
+    Extensions already there are kept. ValueError for a malformed packet, an id outside 2 to 127,
+    a short id (below 32) with more than one byte, or a frame that the packet does not have.
+    """
+
+def strip_padding(packet: bytes) -> bytes:
+    """The same frames without padding, in the smallest packet; ValueError if malformed."""
+
+def parse_extensions(padding: bytes, frames: int = 1) -> list[Extension]:
+    """Extensions in the padding bytes of a packet of `frames` frames."""
+
+def build_extensions(extensions: Iterable[Extension], frames: int = 1) -> bytes:
+    """Padding bytes of exactly these extensions, ordered by frame."""
+
+def check_extension(ident: int, data: bytes, frame: int, frames: int) -> None:
+    """ValueError for an extension that a packet of `frames` frames cannot carry."""

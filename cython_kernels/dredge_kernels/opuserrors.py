@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What libopus' error codes mean, as exceptions."""
+
+from __future__ import annotations
+
+SENTENCES = {
+    -1: "an argument is out of range",
+    -2: "the buffer is too small",
+    -3: "libopus found itself in an impossible state",
+    -4: "the packet is corrupted",
+    -5: "this build of libopus does not know the request",
+    -6: "the encoder or decoder is closed or damaged",
+    -7: "out of memory",
+}
+
+#: Codes that blame what the caller passed in.
+ARGUMENT_CODES = frozenset({-1, -2, -4})
+
+
+class OpusError(RuntimeError):
+    """libopus refused a call; .code is its (negative) error code."""
+
+    def __init__(self, code: int, what: str) -> None:
+        self.code = code
+        super().__init__(f"{what}: {SENTENCES.get(code, 'unknown libopus error')} ({code})")
+
+
+class OpusValueError(OpusError, ValueError):
+    """libopus refused what it was given: an argument or a packet."""
+
+
+def opus_error(code: int, what: str) -> OpusError:
+    """The exception for an error code; `what` names the call."""
+    return (OpusValueError if code in ARGUMENT_CODES else OpusError)(code, what)
