@@ -16,7 +16,7 @@ class PayloadHeader:
     q0: int  #: quantiser level of the newest latent, 0 (finest) to 15
     dq: int  #: index of the slope by which the level rises with age, 0 to 7
     qmax: int  #: no latent is coded more coarsely than at this level
-    offset: int  #: 2.5 ms units, -8175 to 16: end of the newest 10 ms frame, before the frame's position
+    offset: int  #: -8175 to 16, 2.5 ms units: where the newest 10 ms frame ends
     latents: int | None  #: number of latents; None where the format does not code it
     bits_used: int  #: bits of the header
 

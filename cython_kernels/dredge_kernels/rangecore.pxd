@@ -12,7 +12,7 @@ cdef struct RangeEnc:
     uint8_t *buf       # borrowed output, `size` bytes
     uint32_t size      # capacity of buf in bytes
     uint32_t offs      # bytes written, [0, size]
-    uint32_t low       # lower end of the current interval, [0, 2**31)
+    uint32_t low       # lower end of the current interval below bit 31; bit 31 is a carry to come
     uint32_t rng       # width of the current interval, (2**23, 2**31]
     int32_t held       # last byte, kept back until no carry can reach it; -1 before the first
     uint32_t pending   # 0xFF bytes behind `held`: a carry would ripple through them
