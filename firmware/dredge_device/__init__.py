@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Dredge on the device.
+#
+# Portable core (MicroPython and CPython; imports nothing but struct, json, array):
+#   rtp        RFC 3550 header, running sequence numbers, who the sender is
+#   rtcp       RTCP packets: receiver report, APP, compound datagrams
+#   control    what host and device say to each other inside RTCP APP "DRDG" packets
+#   chunks     a report larger than a datagram, cut, acknowledged, put together again
+#   jitter     the buffer: one decision per packet period, a missing packet is an event
+#   budget     CPU time per frame in fixed-size histograms
+#   telemetry  counters, loss bursts, interarrival jitter
+#   timeline   source, delay and CPU time of every frame, small enough to send
+#   agent      the device's half of a session, without sockets and clocks
+#
+# pi (CPython with NumPy): the receiver that turns packets into speech, audio output, the process.
+#
+# Time is always passed in, as integer microseconds in the core and as seconds (float) in pi.

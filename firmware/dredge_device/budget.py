@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# How much CPU time frames take: a fixed-size histogram, no allocation per frame.
+from array import array
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+PERIOD_US = const(20000)
+_SUB_BITS = const(4)  # 16 bins per octave: an edge is at most 6.25 % above the value
+_SUB = const(16)
+_OCTAVES = const(17)  # up to 2 s
+_BINS = const(_SUB * (_OCTAVES + 1))
+
+
+# Bin of a value in microseconds: one bin per microsecond below 16, then 16 per octave.
+def bin_of(us):
+    if us < _SUB:
+        return us if us > 0 else 0
+    shift = 0
+    while us >> shift >= 2 * _SUB:
+        shift += 1
+    index = _SUB * shift + (us >> shift)
+    return index if index < _BINS else _BINS - 1
+
+
+# Largest value that falls into a bin.
+def edge_of(index):
+    if index < 2 * _SUB:
+        return index
+    shift = index // _SUB - 1
+    return (((index % _SUB) + _SUB + 1) << shift) - 1
+
+
+class Histogram:
+    def __init__(self):
+        self._bins = array("I", bytes(4 * _BINS))
+        self.count = 0
+        self.total = 0
+        self.max = 0
+
+    def add(self, us):
+        self._bins[bin_of(us)] += 1
+        self.count += 1
+        self.total += us
+        if us > self.max:
+            self.max = us
+
+    # Smallest bin edge that at least permille/1000 of the values do not exceed; 0 when empty.
+    def percentile(self, permille):
+        if self.count == 0:
+            return 0
+        need = (self.count * permille + 999) // 1000
+        seen = 0
+        for index in range(_BINS):
+            seen += self._bins[index]
+            if seen >= need:
+                return min(edge_of(index), self.max)
+        return self.max
+
+    # [[edge in us, count], ...] of the bins that are not empty, lowest first.
+    def bins(self):
+        return [[edge_of(i), self._bins[i]] for i in range(_BINS) if self._bins[i]]
+
+    def summary(self):
+        return {
+            "frames": self.count,
+            "mean_us": self.total // self.count if self.count else 0,
+            "p50_us": self.percentile(500),
+            "p95_us": self.percentile(950),
+            "p99_us": self.percentile(990),
+            "max_us": self.max,
+        }
+
+
+# One histogram per stage and one for the whole frame. A stage's zero is not entered: its
+# percentiles are over the frames in which it ran.
+class Budget:
+    def __init__(self, stages, period_us=PERIOD_US):
+        self.stages = stages
+        self.period_us = period_us
+        self.total = Histogram()
+        self.late = 0  # frames whose CPU time was longer than the period
+        self._histograms = [Histogram() for _ in stages]
+
+    # times: CPU microseconds per stage, in the order of stages; whole: of the frame.
+    def frame(self, whole, times):
+        self.total.add(whole)
+        if whole > self.period_us:
+            self.late += 1
+        for index in range(len(self._histograms)):
+            if times[index] > 0:
+                self._histograms[index].add(times[index])
+
+    def report(self):
+        out = self.total.summary()
+        out["period_us"] = self.period_us
+        out["late_frames"] = self.late
+        out["p99_pct"] = round(100 * out["p99_us"] / self.period_us, 2)
+        out["histogram"] = self.total.bins()
+        out["stages"] = {
+            name: self._histograms[i].summary() for i, name in enumerate(self.stages)
+        }
+        return out

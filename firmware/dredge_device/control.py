@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What host and device say to each other: messages in RTCP APP packets named DRDG.
+# The tables are in docs/protocol.md.
+import json
+import struct
+
+from dredge_device import rtcp
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+PROTOCOL_VERSION = const(1)
+NAME = b"DRDG"
+
+HELLO = const(0)
+CONFIGURE = const(1)
+REPORT = const(2)
+BYE = const(3)
+ACK = const(4)
+KINDS = ("hello", "configure", "report", "bye", "ack")
+
+REPLY = const(1)  # flag: this message answers the one with the same number
+FINAL = const(2)  # flag of a report: the last one of the session, wants acknowledgement
+
+_HEAD = ">BBHHH"  # version, flags, number, body bytes, zero
+_HEAD_BYTES = const(8)
+_CHUNK = ">HHH"  # report, chunk, chunks
+_CHUNK_BYTES = const(6)
+
+
+# The other end speaks another version of the protocol; version says which.
+class VersionError(ValueError):
+    def __init__(self, version):
+        ValueError.__init__(
+            self, "protocol version is %d, expected %d" % (version, PROTOCOL_VERSION)
+        )
+        self.version = version
+
+
+# One message. body is bytes; use document() or chunk() to read it.
+class Message:
+    def __init__(self, kind, number=0, body=b"", flags=0, ssrc=0):
+        self.kind = kind
+        self.number = number
+        self.body = body
+        self.flags = flags
+        self.ssrc = ssrc
+
+    def __bytes__(self):
+        return build(self)
+
+    # The JSON object in the body (hello, configure, bye, and their replies).
+    def document(self):
+        if not self.body:
+            return {}
+        try:
+            value = json.loads(bytes(self.body).decode())
+        except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
+            value = None
+        if not isinstance(value, dict):
+            raise ValueError("%s message holds no JSON object" % KINDS[self.kind])
+        return value
+
+    # (report, chunk, chunks, bytes) of a report or of the acknowledgement of one of its chunks.
+    def chunk(self):
+        if len(self.body) < _CHUNK_BYTES:
+            raise ValueError("%s message ends inside its chunk header" % KINDS[self.kind])
+        report, index, count = struct.unpack_from(_CHUNK, self.body, 0)
+        if index >= count:
+            raise ValueError("chunk %d of %d does not exist" % (index, count))
+        return report, index, count, self.body[_CHUNK_BYTES:]
+
+
+# The datagram of a message.
+def build(message):
+    if len(message.body) > 0xFFFF:
+        raise ValueError("message body of %d bytes is too long" % len(message.body))
+    head = struct.pack(
+        _HEAD,
+        PROTOCOL_VERSION,
+        message.flags,
+        message.number & 0xFFFF,
+        len(message.body),
+        0,
+    )
+    return rtcp.build_app(message.kind, message.ssrc, NAME, head + message.body)
+
+
+# A message whose body is a JSON object.
+def with_document(kind, number, document, flags=0, ssrc=0):
+    return Message(kind, number, json.dumps(document).encode(), flags, ssrc)
+
+
+# A message whose body is one chunk of a report (REPORT) or its acknowledgement (ACK, data empty).
+def with_chunk(kind, number, report, index, count, data=b"", flags=0, ssrc=0):
+    head = struct.pack(_CHUNK, report & 0xFFFF, index, count)
+    return Message(kind, number, head + data, flags, ssrc)
+
+
+# The Message in one RTCP APP packet; None when it is somebody else's APP packet.
+def from_app(packet):
+    ssrc, name, data = rtcp.parse_app(packet)
+    if name != NAME:
+        return None
+    if len(data) < _HEAD_BYTES:
+        raise ValueError("DRDG message is shorter than its header: %d of 8 bytes" % len(data))
+    version, flags, number, size, _ = struct.unpack_from(_HEAD, data, 0)
+    if version != PROTOCOL_VERSION:
+        raise VersionError(version)
+    if packet.count >= len(KINDS):
+        raise ValueError("DRDG message kind %d is unknown" % packet.count)
+    if size > len(data) - _HEAD_BYTES:
+        raise ValueError("DRDG message body of %d bytes does not fit the packet" % size)
+    return Message(packet.count, number, data[_HEAD_BYTES : _HEAD_BYTES + size], flags, ssrc)
+
+
+# All DRDG messages of a datagram. ValueError: not RTCP, or damaged; VersionError: see there.
+def parse(datagram):
+    messages = []
+    for packet in rtcp.split(datagram):
+        if packet.kind == rtcp.APP:
+            message = from_app(packet)
+            if message is not None:
+                messages.append(message)
+    return messages

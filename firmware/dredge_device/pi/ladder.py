@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The recovery ladder: the best source there is for one packet period, joined to the one before."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dredge_device.jitter import JitterBuffer
+from dredge_device.pi import seam
+from dredge_device.pi.history import DELAY, FRAME, History
+from dredge_device.pi.meter import Meter
+from dredge_device.pi.parts import Parts, Pcm, Rows
+from dredge_device.pi.recovery import Recovery
+from dredge_device.pi.voice import Voice
+
+SAMPLES = 320
+MUTE_AFTER = 25  # predicted packets in a row (0.5 s): by then the prediction has faded
+
+
+@dataclass
+class Choice:
+    """20 ms of output, where it came from, and why nothing better did."""
+
+    pcm: Pcm
+    source: str
+    reason: str = ""
+
+
+class Ladder:
+    """Turns one packet number into 20 ms of speech."""
+
+    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool, meter: Meter) -> None:
+        self._parts = parts
+        self._buffer = buffer
+        self._use_lbrr = use_lbrr
+        self._meter = meter
+        self._history = History(parts.extractor) if parts.extractor else None
+        self._voice = None
+        if parts.vocoder and self._history:
+            self._voice = Voice(parts.vocoder, self._history)
+        self.recovery = Recovery(buffer, parts.carrier, parts.dred) if parts.dred else None
+        self._predicted = 0  # predicted packets in a row
+        self._muted = False  # the last output faded to zero
+        self._last = 0  # last output sample
+        self.damaged = 0  # Opus packets that the decoder refused
+
+    def restart(self) -> None:
+        """A new sender: nothing of the old stream describes it."""
+        self._parts.decoder.reset()
+        if self.recovery:
+            self.recovery.clear()
+        if self._voice:
+            self._voice.drop()
+        self._muted = True
+
+    def silence(self) -> Pcm:
+        """No stream is playing."""
+        pcm = seam.release(self._last)
+        self._last = 0
+        self._muted = True
+        if self._voice:
+            self._voice.drop()
+        return pcm
+
+    def play(self, number: int) -> Choice:
+        """The period of this packet."""
+        choice = self._received(number) or self._repeated(number) or self._missing(number)
+        self._last = int(choice.pcm[-1])
+        return choice
+
+    def _received(self, number: int) -> Choice | None:
+        packet = self._buffer.get(number)
+        if packet is None:
+            return None
+        try:
+            with self._meter.stage("opus"):
+                pcm = self._parts.decoder.decode(packet)
+        except RuntimeError:
+            self.damaged += 1
+            return None
+        return Choice(self._real(pcm, number), "opus")
+
+    def _repeated(self, number: int) -> Choice | None:
+        following = self._buffer.get(number + 1) if self._use_lbrr else None
+        try:
+            if following is None or not self._parts.carrier.has_lbrr(following):
+                return None
+            with self._meter.stage("opus"):
+                pcm = self._parts.decoder.decode_fec(following, SAMPLES)
+        except (ValueError, RuntimeError):
+            return None
+        return Choice(self._real(pcm, number), "lbrr")
+
+    def _real(self, pcm: Pcm, number: int) -> Pcm:
+        """Decoded speech: joined to what came before, heard by the extractor."""
+        self._predicted = 0
+        if self._voice and self._voice.active:
+            pcm = pcm.copy()
+            pcm[:FRAME] = seam.cross_fade(self._tail(number), pcm[:FRAME])
+        elif self._muted:
+            pcm = seam.fade_in(pcm)
+        self._muted = False
+        if self._history:
+            with self._meter.stage("features"):
+                rows = self._history.append(pcm)
+            self._learn(rows)
+        return pcm
+
+    def _tail(self, number: int) -> Pcm:
+        """10 ms of vocoder under the first real samples after a gap."""
+        assert self._voice is not None
+        rows = None
+        if self.recovery:
+            with self._meter.stage("dred"):
+                holder = number if self._buffer.get(number) else number + 1
+                rows = self.recovery.rows(holder, number)
+        if rows is None:
+            rows = self._predict(1)
+        with self._meter.stage("vocoder"):
+            return self._voice.tail(rows)
+
+    def _missing(self, number: int) -> Choice:
+        """Nothing decodable. The decoder hears of it whatever the listener hears."""
+        try:
+            with self._meter.stage("opus"):
+                hidden = self._parts.decoder.conceal(SAMPLES)
+        except RuntimeError:
+            hidden = np.zeros(SAMPLES, np.int16)
+        if self._voice is None or self._history is None:
+            return Choice(self._unmute(hidden), "conceal")
+        if not self._voice.active:
+            with self._meter.stage("features"):
+                rows = self._history.complete(hidden[:DELAY])
+            self._learn(rows)
+        return self._synthetic(number)
+
+    def _synthetic(self, number: int) -> Choice:
+        rows, reason = self._described(number)
+        if rows is not None:
+            self._predicted = 0
+            self._learn(list(rows[:2]))
+            return Choice(self._speak(rows), "dred")
+        self._predicted += 1
+        if self._predicted > MUTE_AFTER:
+            return Choice(self._mute(), "plc", reason)
+        pcm = self._speak(self._predict(2))
+        if self._predicted == MUTE_AFTER:
+            pcm = seam.fade_out(pcm)
+        return Choice(pcm, "plc", reason)
+
+    def _described(self, number: int) -> tuple[Rows | None, str]:
+        if self.recovery is None:
+            return None, "concealment without DRED"
+        with self._meter.stage("dred"):
+            return self.recovery.find(number)
+
+    def _speak(self, rows: Rows) -> Pcm:
+        assert self._voice is not None and self._history is not None
+        with self._meter.stage("vocoder"):
+            pcm = self._unmute(self._voice.speak(rows))
+        with self._meter.stage("features"):
+            self._history.append(pcm, rows[:2])
+        return pcm
+
+    def _unmute(self, pcm: Pcm) -> Pcm:
+        muted, self._muted = self._muted, False
+        return seam.fade_in(pcm) if muted else pcm
+
+    def _mute(self) -> Pcm:
+        """After half a second without news there is nothing left to say."""
+        assert self._voice is not None and self._history is not None
+        self._voice.drop()
+        self._muted = True
+        pcm = np.zeros(SAMPLES, np.int16)
+        with self._meter.stage("features"):
+            self._history.append(pcm)
+        return pcm
+
+    def _predict(self, count: int) -> Rows:
+        """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
+        assert self._parts.plc is not None
+        with self._meter.stage("plc"):
+            rows = [self._parts.plc.predict() for _ in range(count)]
+        return np.stack(rows + rows[-1:] * (4 - len(rows)))
+
+    def _learn(self, rows: list[Rows]) -> None:
+        if self._parts.plc is not None and rows:
+            with self._meter.stage("plc"):
+                for row in rows:
+                    self._parts.plc.update(row)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""CPU time per stage of one frame, handed to the budget."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dredge_device.budget import Budget
+
+STAGES = ("opus", "dred", "plc", "vocoder", "features")
+
+
+class Meter:
+    """Adds up the stages of a frame; ``clock`` returns nanoseconds of CPU time."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._times = [0] * len(STAGES)
+        self._started = 0
+        self.budget = Budget(STAGES)
+
+    def start(self) -> None:
+        """A frame begins."""
+        for index in range(len(self._times)):
+            self._times[index] = 0
+        self._started = self._clock()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Counts the time inside the with block for this stage."""
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            self._times[STAGES.index(name)] += self._clock() - begin
+
+    def stop(self) -> int:
+        """The frame is done: enters it and returns its microseconds."""
+        whole = (self._clock() - self._started) // 1000
+        self.budget.frame(whole, [time // 1000 for time in self._times])
+        return whole

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The parts a receiver is made of: what they must offer, and the real ones."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+Rows = NDArray[np.float32]
+
+CONCEAL_MODES = ("dred", "plc", "opus")
+
+
+class Decoder(Protocol):
+    """An Opus decoder at 16 kHz mono; errors are RuntimeError."""
+
+    def decode(self, packet: bytes) -> Pcm: ...
+    def decode_fec(self, packet: bytes, samples: int = 320) -> Pcm: ...
+    def conceal(self, samples: int = 320) -> Pcm: ...
+    def reset(self) -> None: ...
+
+
+class Carrier(Protocol):
+    """Reads what an Opus packet carries; errors are ValueError or RuntimeError."""
+
+    def samples(self, packet: bytes) -> int: ...
+    def has_lbrr(self, packet: bytes) -> bool: ...
+    def dred(self, packet: bytes) -> bytes | None: ...
+
+
+class Dred(Protocol):
+    """DRED payloads to features (``dredge_models.dred.DredDecoder``)."""
+
+    def parse(self, data: bytes) -> Any: ...
+    def features(self, packet: Any, frames: int) -> Rows: ...
+
+
+class Speech(Protocol):
+    """The vocoder (``dredge_models.vocoder.Vocoder``)."""
+
+    def begin(self, pcm: Pcm, features: Rows) -> None: ...
+    def synthesise(self, features: Rows) -> Pcm: ...
+
+
+class Predictor(Protocol):
+    """The feature predictor (``dredge_models.plc.PlcPredictor``)."""
+
+    def update(self, feature: Rows) -> None: ...
+    def predict(self) -> Rows: ...
+    def reset(self) -> None: ...
+
+
+class Extractor(Protocol):
+    """The streaming feature extractor (``dredge_kernels.features.FeatureExtractor``)."""
+
+    def process(self, pcm: Pcm) -> Rows: ...
+
+
+class OpusCarrier:
+    """The real carrier: Opus packets with extensions in their padding."""
+
+    def __init__(self) -> None:
+        from dredge_kernels import extensions, opus
+        from dredge_models import dred
+
+        self._read = extensions.read_extensions
+        self._samples = opus.packet_samples
+        self._lbrr = opus.packet_has_lbrr
+        self._id = dred.DRED_EXTENSION_ID
+        self._prefix = bytes([0x44, dred.DRED_VERSION])
+
+    def samples(self, packet: bytes) -> int:
+        """Duration in samples at 16 kHz."""
+        return int(self._samples(packet))
+
+    def has_lbrr(self, packet: bytes) -> bool:
+        """True when the packet repeats the one before it."""
+        return bool(self._lbrr(packet))
+
+    def dred(self, packet: bytes) -> bytes | None:
+        """Our DRED payload with its two-byte prefix; None when there is none of our version."""
+        for extension in self._read(packet):
+            if extension.id == self._id and bytes(extension.data[:2]) == self._prefix:
+                return bytes(extension.data)
+        return None
+
+
+@dataclass
+class Parts:
+    """Everything replaceable in a receiver; None where the concealment mode needs no such part."""
+
+    carrier: Carrier
+    decoder: Decoder
+    dred: Dred | None = None
+    vocoder: Speech | None = None
+    plc: Predictor | None = None
+    extractor: Extractor | None = None
+
+
+def real_parts(conceal: str) -> Parts:
+    """The parts of this concealment mode; models that it does not need are not loaded.
+
+    Raises ValueError for an unknown mode and the registry's ModelError for missing weights.
+    """
+    if conceal not in CONCEAL_MODES:
+        raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
+    from dredge_kernels.opus import OpusDecoder
+
+    parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
+    if conceal == "opus":
+        return parts
+    from dredge_kernels.features import FeatureExtractor
+    from dredge_models.plc import PlcPredictor
+    from dredge_models.vocoder import Vocoder
+
+    parts.extractor = FeatureExtractor()
+    parts.plc = PlcPredictor()
+    parts.vocoder = Vocoder()
+    if conceal == "dred":
+        from dredge_models.dred import DredDecoder
+
+        parts.dred = DredDecoder()
+    return parts

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The vocoder's life during one gap: primed with real output, kept going, handed back."""
+
+import numpy as np
+
+from dredge_device.pi.history import History
+from dredge_device.pi.parts import Pcm, Rows, Speech
+
+
+class Voice:
+    """Synthesises lost packets; ``active`` from the first one until ``tail`` or ``drop``."""
+
+    def __init__(self, vocoder: Speech, history: History) -> None:
+        self._vocoder = vocoder
+        self._history = history
+        self.active = False
+
+    def speak(self, rows: Rows) -> Pcm:
+        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead."""
+        pcm, past = self._history.context()
+        if not self.active:
+            self._vocoder.begin(pcm, past)
+            self.active = True
+        return self._vocoder.synthesise(np.concatenate((past[-2:], rows)))
+
+    def tail(self, rows: Rows) -> Pcm:
+        """int16[160] that goes on under the first real packet; rows describe that packet."""
+        _, past = self._history.context()
+        self.active = False
+        return self._vocoder.synthesise(np.concatenate((past[-2:], rows[:3])))
+
+    def drop(self) -> None:
+        """The vocoder is not continued."""
+        self.active = False

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Counters of what the link and the recovery did.
+
+
+# Named counters. The names are fixed at the start, so a typing error is an error.
+class Counters:
+    def __init__(self, names):
+        self._values = {name: 0 for name in names}
+
+    def add(self, name, amount=1):
+        if name not in self._values:
+            raise ValueError("no counter is named '%s'" % name)
+        self._values[name] += amount
+
+    def get(self, name):
+        return self._values[name]
+
+    def snapshot(self):
+        return dict(self._values)
+
+
+# Lengths of runs of lost packets. A run that no packet has ended yet is not counted as a burst:
+# nobody knows whether those packets were ever sent.
+class Bursts:
+    def __init__(self, longest=64):
+        self._counts = [0] * (longest + 1)  # the last one holds everything longer
+        self._run = 0
+        self.lost = 0
+        self.longest = 0
+
+    def step(self, lost):
+        if lost:
+            self._run += 1
+            return
+        self.close()
+
+    # The stream is known to go on (or to have ended) here: the open run was a loss.
+    def close(self):
+        if self._run:
+            self._counts[min(self._run, len(self._counts) - 1)] += 1
+            self.lost += self._run
+            self.longest = max(self.longest, self._run)
+            self._run = 0
+
+    def open(self):
+        return self._run
+
+    # The last periods of the open run (all of them by default) turned out to be no loss, because
+    # the stream had ended before them. Returns how many were taken back.
+    def forget(self, periods=None):
+        back = self._run if periods is None else min(periods, self._run)
+        self._run -= back
+        return back
+
+    # {"length": bursts}; the key of the last class has a plus sign.
+    def histogram(self):
+        last = len(self._counts) - 1
+        return {
+            str(i) if i < last else str(i) + "+": self._counts[i]
+            for i in range(1, last + 1)
+            if self._counts[i]
+        }
+
+    def mean(self):
+        bursts = sum(self._counts)
+        return self.lost / bursts if bursts else 0.0
+
+
+# Interarrival jitter in RTP clock units (RFC 3550 section 6.4.1 and appendix A.8).
+class Jitter:
+    def __init__(self, clock_hz=48000):
+        self._clock_khz = clock_hz // 1000
+        self._transit = None
+        self._scaled = 0  # sixteenths
+
+    def arrival(self, timestamp, now_us):
+        transit = (now_us * self._clock_khz // 1000 - timestamp) & 0xFFFFFFFF
+        if self._transit is not None:
+            delta = (transit - self._transit) & 0xFFFFFFFF
+            if delta & 0x80000000:
+                delta = 0x100000000 - delta
+            self._scaled += delta - ((self._scaled + 8) >> 4)
+        self._transit = transit
+
+    def reset(self):
+        self._transit = None
+        self._scaled = 0
+
+    def units(self):
+        return self._scaled >> 4
