@@ -100,11 +100,7 @@ def write_wav(path: str | Path, pcm: Pcm, rate: int = RATE) -> Path:
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it there on success, remove it on any failure."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder, not a file")
+    path = check_target(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -115,6 +111,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_target(path: str | Path) -> Path:
+    """Raise InputError now rather than after minutes of work if `path` cannot be written."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder, not a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: no permission to write into {path.parent}")
+    return path
 
 
 @contextmanager

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dredge_host.loss import GRAMMAR
+from dredge_host.settings import CONCEAL, Settings, parse_playout
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
+
+AUDIO_IN = click.Path(path_type=Path)
+FILE_OUT = click.Path(path_type=Path, dir_okay=False)
+
+LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+_LINK: list[Decorator] = [
+    click.option("--loss", default="none", show_default=True, help="Loss model, see below."),
+    click.option("--seed", default=1, show_default=True, help="Seed of the loss model."),
+    click.option("--save-trace", type=FILE_OUT, help="Write the losses as 0/1 lines."),
+]
+_CODEC: list[Decorator] = [
+    click.option(
+        "--redundancy",
+        type=float,
+        help="Seconds of history in every packet.  [default: 1.0; 0 unless --conceal dred]",
+    ),
+    click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
+    click.option("--lbrr", is_flag=True, help="Add a low-rate copy of the packet before."),
+    click.option(
+        "--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."
+    ),
+    click.option(
+        "--conceal",
+        type=click.Choice(CONCEAL),
+        default="dred",
+        show_default=True,
+        help="The best thing the receiver may do about a lost packet.",
+    ),
+    click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms>"),
+]
+
+
+def link_options(function: F) -> F:
+    """--loss, --seed, --save-trace."""
+    return _apply(_LINK, function)
+
+
+def codec_options(function: F) -> F:
+    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --playout."""
+    return _apply(_CODEC, function)
+
+
+def settings_from(values: dict[str, Any]) -> Settings:
+    """Settings from the options above."""
+    redundancy = values["redundancy"]
+    if redundancy is None:
+        redundancy = 1.0 if values["conceal"] == "dred" else 0.0
+    return Settings(
+        bitrate=values["bitrate"],
+        redundancy_s=redundancy,
+        lbrr=values["lbrr"],
+        loss=values["loss"],
+        seed=values["seed"],
+        conceal=values["conceal"],
+        playout_ms=parse_playout(values["playout"]),
+        loss_pct=values["expect_loss"],
+    )
+
+
+def _apply(options: list[Decorator], function: F) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function

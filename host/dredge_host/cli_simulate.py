@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge simulate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dredge_host import cli_options as shared
+from dredge_host.output import Progress, emit, note
+
+EPILOG = (
+    """\b
+Examples
+  dredge simulate in.wav out.wav --loss gilbert:rate=20%,burst=5
+  dredge simulate in.flac out.wav --loss harsh --conceal plc --json
+  dredge simulate in.wav out.wav --loss trace:car.txt --lbrr --playout fixed:300
+
+"""
+    + shared.LOSS_HELP
+)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", metavar="IN", type=shared.AUDIO_IN)
+@click.argument("target", metavar="OUT", type=shared.FILE_OUT)
+@shared.link_options
+@shared.codec_options
+@shared.json_option
+def command(
+    source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any
+) -> None:
+    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (WAV).
+
+    OUT is as long as IN and aligned with it. The same seed gives the same file.
+    """
+    settings = shared.settings_from(values)
+    from dredge_host.audio import check_target, read_audio, write_wav
+    from dredge_host.loss import parse_loss
+    from dredge_host.loss import save_trace as write_trace
+    from dredge_host.simulate import simulate
+
+    check_target(target)
+    loss = parse_loss(settings.loss, settings.seed)
+    audio = read_audio(source)
+    for text in audio.notes:
+        note(text)
+    progress = Progress("simulating", 1)
+
+    def step(done: int, total: int) -> None:
+        progress.total = total
+        progress.step(done)
+
+    try:
+        run = simulate(audio.pcm, settings, loss=loss, progress=step)
+    finally:
+        progress.close()
+    write_wav(target, run.pcm)
+    if save_trace:
+        write_trace(save_trace, run.trace)
+    run.result.update(input=str(source), output=str(target), notes=audio.notes)
+    emit(run.result, summary(run.result), as_json)
+
+
+def summary(result: dict[str, Any]) -> list[str]:
+    """The result in five lines for people."""
+    rates = result["bitrate_bps"]
+    parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
+    filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)
+    loss, speed = result["loss"], result["cpu"]["times_real_time"]
+    bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
+    return [
+        f"{result['output']}: {result['seconds']:.2f} s of speech in {result['packets']} packets",
+        f"loss     {100 * loss['rate']:.1f} % in {bursts} (seed {result['seed']})",
+        f"packets  {filled}",
+        f"bitrate  {result['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
+        f"speed    {speed:.1f} times real time ({result['simd_level']} kernels)",
+    ]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A live stream as one result document: what was sent, what the device made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dredge_device.timeline import expand
+
+from dredge_host.lossstats import measure_loss
+from dredge_host.machine import Machine
+from dredge_host.session import StreamOutcome
+from dredge_host.settings import Settings
+from dredge_host.timing import percentiles
+
+SCHEMA = "dredge.stream/1"
+Row = tuple[int, str, float, float]
+
+
+def timeline_rows(report: dict[str, Any] | None, first_sequence: int = 0) -> list[Row]:
+    """(packet, source, delay_ms, cpu_us) per played packet, packets counted from 0."""
+    part = (report or {}).get("timeline") or {}
+    if not part.get("sources"):
+        return []
+    names, delays = expand(part)
+    start = part["first_packet"] - first_sequence
+    return [
+        (start + i, name, delay, cpu)
+        for i, (name, delay, cpu) in enumerate(zip(names, delays, part["cpu_us"], strict=True))
+    ]
+
+
+def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
+    """The JSON result of a stream; the same shape as the report page expects."""
+    report = outcome.report or {}
+    rows = timeline_rows(outcome.report)
+    loss = measure_loss(outcome.trace)
+    return {
+        "schema": SCHEMA,
+        "settings": settings.as_dict(),
+        "packets": loss.packets,
+        "stream": {
+            "bitrate_total_bps": outcome.meter.total(),
+            "bitrate_bps": outcome.meter.rates(),
+            "loss": {
+                "model": settings.loss,
+                "seed": settings.seed,
+                "measured_pct": round(100 * loss.rate, 3),
+                **loss.as_dict(),
+            },
+            "redundancy_s": settings.redundancy_s,
+            "playout_ms": settings.playout_ms,
+            "sender_late_ms": percentiles(outcome.late_ms),
+        },
+        "frames": {
+            "by_source": report.get("sources", {}),
+            "total": len(rows),
+            "reasons": report.get("reasons", {}),
+        },
+        "cpu": cpu_part(report.get("budget", {})),
+        "timeline": [list(row) for row in rows],
+        "models": outcome.device.get("models"),
+        "environment": {"host": Machine().facts(), "device": outcome.device},
+        "device_report": {k: v for k, v in report.items() if k != "timeline"},
+    }
+
+
+def cpu_part(budget: dict[str, Any]) -> dict[str, Any]:
+    """CPU per packet as the report page wants it: percentiles and a histogram with edges."""
+    part = {k: v for k, v in budget.items() if k != "histogram"}
+    bins = budget.get("histogram") or []
+    if bins:
+        edges = [0, *[edge for edge, _ in bins]]
+        part["histogram"] = {"edges_us": edges, "counts": [count for _, count in bins]}
+    return part
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The result in a few lines for people."""
+    rates = result["stream"]["bitrate_bps"]
+    parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
+    filled = result["frames"]["by_source"]
+    loss, cpu = result["stream"]["loss"], result["cpu"]
+    bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
+    words = [
+        f"loss     {loss['measured_pct']:.1f} % in {bursts}",
+        "packets  " + ", ".join(f"{name} {count}" for name, count in filled.items() if count),
+        f"bitrate  {result['stream']['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
+    ]
+    if cpu:
+        words.append(
+            f"device   CPU p99 {cpu['p99_us'] / 1000:.1f} ms of {cpu['period_us'] / 1000:g} ms "
+            f"per packet ({cpu['p99_pct']:.0f} %), {cpu['late_frames']} late"
+        )
+    return words

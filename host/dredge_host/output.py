@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where words go: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+
+def note(text: str) -> None:
+    """A remark for people; never part of a result."""
+    click.echo(f"note: {text}", err=True)
+
+
+def to_json(result: dict[str, Any]) -> str:
+    """Indented JSON; NumPy scalars become numbers, paths become text."""
+    return json.dumps(result, indent=2, default=_plain, allow_nan=False)
+
+
+def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    """Print the result once, as JSON or as lines for people."""
+    click.echo(to_json(result) if as_json else "\n".join(lines))
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
+    """Columns aligned with spaces; text left, figures right."""
+    grid = [list(head), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(head))]
+    lines = []
+    for row in grid:
+        cells = [
+            cell.rjust(width) if index and _is_figure(cell) else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+class Progress:
+    """One line on stderr that counts up; silent when stderr is not a terminal."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, max(1, total)
+        self._shown = -1
+        self._on = sys.stderr.isatty()
+
+    def step(self, done: int) -> None:
+        percent = 100 * done // self.total
+        if self._on and percent != self._shown:
+            self._shown = percent
+            sys.stderr.write(f"\r{self.what} {percent:3d} %")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._on and self._shown >= 0:
+            sys.stderr.write("\r" + " " * (len(self.what) + 6) + "\r")
+            sys.stderr.flush()
+
+
+def _is_figure(cell: str) -> bool:
+    return cell[:1].isdigit() or cell[:1] in "-+." or cell == "–"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The sender: speech in, RTP packets with Opus and deep redundancy out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.errors import UsageError
+
+PACKET = 320
+HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
+
+# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more:
+# then the segmental SNR of the decoded speech is again that of the same rate without LBRR
+# (measured at 16, 24 and 32 kb/s with 20 % expected loss, libopus 1.3.1: within 0.04 dB).
+LBRR_RATE_FACTOR = 1.7
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the bytes of one packet go."""
+
+    speech: int
+    lbrr: int
+    dred: int
+    headers: int
+
+    @property
+    def total(self) -> int:
+        return self.speech + self.lbrr + self.dred + self.headers
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One RTP datagram; index counts packets from 0, split is in bytes on the wire."""
+
+    data: bytes
+    split: Split
+    index: int
+
+
+class SpeechEncoder(Protocol):
+    """What Sender needs of dredge_kernels.opus.OpusEncoder."""
+
+    @property
+    def lookahead(self) -> int: ...
+
+    def encode(self, pcm: Any) -> bytes: ...
+
+
+class HistoryEncoder(Protocol):
+    """What Sender needs of dredge_models.dred.DredEncoder."""
+
+    def push(self, pcm: Any) -> None: ...
+
+    def payload(self, redundancy_s: float, q0: int = 6, dq: int = 5) -> bytes: ...
+
+    def flush(self) -> None: ...
+
+
+class Sender:
+    """Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
+
+    bitrate: speech in b/s; LBRR and DRED come on top. redundancy_s: history in every packet, 0
+    sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age.
+
+    Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and
+    padding length included. `lbrr` cannot be read from a packet, so it is estimated against a twin
+    encoder that hears the same speech at `bitrate` without LBRR: what the real packet is larger
+    than the twin's. The twin runs only when LBRR is on.
+    """
+
+    def __init__(
+        self,
+        bitrate: int = 24000,
+        redundancy_s: float = 1.0,
+        lbrr: bool = False,
+        loss_pct: int = 20,
+        q0: int = 6,
+        dq: int = 5,
+        *,
+        ssrc: int = 0x44524447,
+        first_sequence: int = 0,
+        encoder: SpeechEncoder | None = None,
+        twin: SpeechEncoder | None = None,
+        history: HistoryEncoder | None = None,
+    ) -> None:
+        self.redundancy_s = redundancy_s
+        self.q0, self.dq = q0, dq
+        self.ssrc, self.first_sequence = ssrc, first_sequence
+        self.muted = False
+        self.index = 0
+        rate = round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
+        self._encoder = encoder or _opus(rate, lbrr, loss_pct)
+        self._twin = (twin or _opus(bitrate, False, loss_pct)) if lbrr else None
+        self._history = history
+        if redundancy_s > 0 and history is None:
+            self._history = _dred(self._encoder.lookahead)
+
+    @property
+    def lookahead(self) -> int:
+        """Samples by which decoded speech is later than the input (16 kHz)."""
+        return self._encoder.lookahead
+
+    def mute(self, on: bool = True) -> None:
+        """While muted silence is sent, and the history must not repeat what was said before."""
+        if on and not self.muted and self._history is not None:
+            self._history.flush()
+        self.muted = on
+
+    def push(self, pcm: NDArray[np.int16]) -> Packet:
+        """Encode int16[320] (20 ms at 16 kHz). Raises UsageError for another shape or type."""
+        from dredge_device import rtp
+
+        pcm = _checked(pcm)
+        if self.muted:
+            pcm = np.zeros_like(pcm)
+        plain = self._encoder.encode(pcm)
+        payload = self._with_history(plain, pcm)
+        data = rtp.build(
+            self.first_sequence + self.index,
+            self.index * rtp.SAMPLES_PER_PACKET,
+            self.ssrc,
+            payload,
+            marker=self.index == 0,
+        )
+        packet = Packet(data, self._split(plain, payload, pcm), self.index)
+        self.index += 1
+        return packet
+
+    def _with_history(self, plain: bytes, pcm: NDArray[np.int16]) -> bytes:
+        if self._history is None:
+            return plain
+        from dredge_kernels.extensions import add_extension
+        from dredge_models.dred import DRED_EXTENSION_ID
+
+        self._history.push(pcm)
+        if self.redundancy_s <= 0 or self.muted:
+            return plain
+        data = self._history.payload(self.redundancy_s, self.q0, self.dq)
+        return add_extension(plain, DRED_EXTENSION_ID, data) if data else plain
+
+    def _split(self, plain: bytes, payload: bytes, pcm: NDArray[np.int16]) -> Split:
+        speech = len(plain)
+        if self._twin is not None:
+            speech = min(speech, len(self._twin.encode(pcm)))
+        return Split(speech, len(plain) - speech, len(payload) - len(plain), HEADER_BYTES)
+
+
+class BitrateMeter:
+    """Sums splits into bit rates."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self._bytes = dict.fromkeys(("speech", "lbrr", "dred", "headers"), 0)
+
+    def add(self, split: Split) -> None:
+        self.packets += 1
+        for name in self._bytes:
+            self._bytes[name] += getattr(split, name)
+
+    def rates(self) -> dict[str, float]:
+        """Mean b/s of each part over all packets added."""
+        seconds = max(1, self.packets) * 0.02
+        return {name: round(8 * count / seconds, 1) for name, count in self._bytes.items()}
+
+    def total(self) -> float:
+        return round(sum(self.rates().values()), 1)
+
+
+def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.shape != (PACKET,):
+        got = f"{getattr(pcm, 'dtype', type(pcm).__name__)}{list(np.shape(pcm))}"
+        raise UsageError(f"a packet is int16[{PACKET}], got {got}")
+    return np.ascontiguousarray(pcm)
+
+
+def _opus(bitrate: int, lbrr: bool, loss_pct: int) -> SpeechEncoder:
+    from dredge_kernels.opus import OpusEncoder
+
+    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=loss_pct)
+
+
+def _dred(lookahead: int) -> HistoryEncoder:
+    from dredge_models.dred import DredEncoder
+
+    encoder: HistoryEncoder = DredEncoder(lookahead)
+    return encoder

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a run can be told: one set of values with its limits, shared by every verb."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dredge_host.errors import UsageError
+
+CONCEAL = ("dred", "plc", "opus")
+PACKET_SECONDS = 0.02
+MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet itself
+MAX_PLAYOUT_MS = 5000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of the pipeline.
+
+    bitrate: speech in b/s, redundancy comes on top; redundancy_s: DRED history in every packet;
+    lbrr: low-rate copy of the previous packet; loss: see dredge_host.loss.GRAMMAR; seed: of the
+    loss model; conceal: the best source that the receiver may use for a lost packet
+    (dred > plc > opus); playout_ms: constant playout delay; loss_pct: the loss that the Opus
+    encoder is told to expect (it steers LBRR). Raises UsageError for a value outside its limits.
+    """
+
+    bitrate: int = 24000
+    redundancy_s: float = 1.0
+    lbrr: bool = False
+    loss: str = "none"
+    seed: int = 1
+    conceal: str = "dred"
+    playout_ms: int = 1000
+    loss_pct: int = 20
+
+    def __post_init__(self) -> None:
+        _between("bitrate", self.bitrate, 6000, 256000, "b/s")
+        _between("redundancy", self.redundancy_s, 0, MAX_REDUNDANCY_S, "s")
+        _between("playout", self.playout_ms, 0, MAX_PLAYOUT_MS, "ms")
+        _between("expected loss", self.loss_pct, 0, 100, "%")
+        if self.conceal not in CONCEAL:
+            raise UsageError(f"conceal is '{self.conceal}', expected one of {', '.join(CONCEAL)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def parse_playout(text: str) -> int:
+    """Playout delay in ms from `fixed:<ms>`. Raises UsageError."""
+    kind, _, value = text.partition(":")
+    if kind != "fixed" or not value.isascii() or not value.isdigit():
+        raise UsageError(f"playout is '{text}', expected fixed:<milliseconds>, e.g. fixed:1000")
+    _between("playout", int(value), 0, MAX_PLAYOUT_MS, "ms")
+    return int(value)
+
+
+def _between(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"{name} is {value:g} {unit}, expected {low:g} to {high:g} {unit}")

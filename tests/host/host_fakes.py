@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Small stand-ins with the interfaces of the real parts, for tests of what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dredge_device import rtp
+from dredge_host.settings import Settings
+
+PACKET = 320
+
+
+class PcmEncoder:
+    """An "Opus" whose packets are the samples, later by a look-ahead."""
+
+    def __init__(self, lookahead: int = 104, extra: int = 0) -> None:
+        self.lookahead = lookahead
+        self.extra = extra
+        self._late = np.zeros(lookahead, np.int16)
+
+    def encode(self, pcm: np.ndarray) -> bytes:
+        joined = np.concatenate([self._late, pcm])
+        self._late = joined[PACKET:]
+        return joined[:PACKET].tobytes() + bytes(self.extra)
+
+
+class Constant:
+    """Packets of a fixed size."""
+
+    lookahead = 104
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.heard: list[np.ndarray] = []
+
+    def encode(self, pcm: np.ndarray) -> bytes:
+        self.heard.append(pcm.copy())
+        return b"\x48" + bytes(self.size - 1)
+
+
+class History:
+    """Remembers what a DRED encoder was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def push(self, pcm: np.ndarray) -> None:
+        self.calls.append("push")
+
+    def payload(self, redundancy_s: float, q0: int = 6, dq: int = 5) -> bytes:
+        self.calls.append(f"payload {redundancy_s} {q0} {dq}")
+        return b"D\xd1" + bytes(20)
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+
+@dataclass
+class Heard:
+    pcm: np.ndarray
+    source: str
+    packet: int | None
+    delay_ms: float = 0.0
+    cpu_us: float = 1.0
+
+
+class PcmReceiver:
+    """Plays PcmEncoder packets after a constant delay; a lost packet is a block of 7s."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self.delay = settings.playout_ms / 1000
+        self.clock = clock
+        self.store: dict[int, np.ndarray] = {}
+        self.started: float | None = None
+        self.next = 0
+        self.announced: tuple[int, int] | None = None
+
+    def announce(self, ssrc: int, sequence: int) -> None:
+        self.announced = (ssrc, sequence)
+
+    def push(self, datagram: bytes, now: float) -> None:
+        assert now == self.clock()
+        packet = rtp.parse(datagram)
+        self.store[packet.sequence] = np.frombuffer(packet.payload[: 2 * PACKET], np.int16)
+        if self.started is None:
+            self.started = now - 0.02 * packet.sequence
+
+    def pull(self) -> Heard:
+        silence = np.zeros(PACKET, np.int16)
+        if self.started is None:
+            return Heard(silence, "silence", None)
+        if self.clock() + 1e-9 < self.started + self.delay + 0.02 * self.next:
+            return Heard(silence, "silence", None)
+        number, self.next = self.next, self.next + 1
+        if number in self.store:
+            return Heard(self.store[number], "opus", number, self.delay * 1000)
+        return Heard(np.full(PACKET, 7, np.int16), "plc", number, self.delay * 1000)
