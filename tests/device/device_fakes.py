@@ -73,9 +73,8 @@ class FakeDred:
         if data == b"X":
             raise ValueError("damaged")
         self.parses.append(number_of(data))
-        return SimpleNamespace(
-            span_frames=self.span, offset=self.offset, number=number_of(data)
-        )
+        header = SimpleNamespace(offset=self.offset)
+        return SimpleNamespace(span_frames=self.span, header=header, number=number_of(data))
 
     def features(self, parsed, frames):
         self.asked.append((parsed.number, frames))

@@ -106,7 +106,7 @@ class Recovery:
             self._spoil(entry)
             return entry
         self.parsed += 1
-        return Entry(packet=parsed, newest=parsed.offset // 4 - 1)
+        return Entry(packet=parsed, newest=parsed.header.offset // 4 - 1)
 
     def _forget_old(self) -> None:
         """The packet being played may still be asked about, older ones not."""
