@@ -19,12 +19,15 @@ class LoopDevice:
     """Runs a device agent in a thread; `link` is the host's end. Close it when done."""
 
     def __init__(
-        self, make_receiver: MakeReceiver | None = None, info: dict[str, Any] | None = None
+        self,
+        make_receiver: MakeReceiver | None = None,
+        info: dict[str, Any] | None = None,
+        conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
-        defaults = {"playout_ms": 1000, "conceal": "dred", "lbrr": True}
+        options = {"playout_ms": 1000, "conceal": conceal, "lbrr": True}
         self.agent = Agent(
-            make_receiver or _real_receiver, defaults, _identity() if info is None else info
+            make_receiver or _real_receiver, options, _identity() if info is None else info
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
