@@ -21,7 +21,7 @@ EXTRA: dict[str, dict[str, list[str]]] = {
     "lpcnet": {
         "sources": [
             "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
-            "cpu.c",
+            "cpu.c", "lpcnet_frame.c", "cepstrum.c",
         ],
         "libraries": ["m"],
     },

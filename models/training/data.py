@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import soxr
+from dredge_kernels.features import FeatureExtractor
 from numpy.typing import NDArray
 from rich.progress import track
-
-from dredge_kernels.features import FeatureExtractor
 
 RATE = 16000
 HOP = 160

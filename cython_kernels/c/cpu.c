@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cpu.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#define HWCAP_ASIMDDP_BIT (1ul << 20)
+int cpu_has_neon(void) { return 1; }
+int cpu_has_dotprod(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP_BIT) != 0; }
+#else
+int cpu_has_neon(void) { return 0; }
+int cpu_has_dotprod(void) { return 0; }
+#endif
+
+#if defined(__x86_64__)
+int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+#else
+int cpu_has_avx2(void) { return 0; }
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which instructions this processor has. */
+#ifndef DREDGE_CPU_H
+#define DREDGE_CPU_H
+
+int cpu_has_avx2(void);
+int cpu_has_neon(void);
+int cpu_has_dotprod(void);
+
+#endif

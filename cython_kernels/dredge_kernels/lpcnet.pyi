@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOP: int
+CONTEXT: int
+
+def simd_levels() -> list[str]:
+    """Levels this build has and this processor can run, cheapest first."""
+
+def simd_level() -> str:
+    """The level in use: DREDGE_SIMD if set (ValueError when it is not available), else the fastest."""
+
+class Lpcnet:
+    """One vocoder voice: weights, recurrent state and random source.
+
+    All methods take features float32 [n + 4, 20]: two frames of context before and after the n frames of 10 ms
+    that are produced or followed. Source: LPCNet (arXiv 1810.11846) with hierarchical sampling (2202.11169).
+    """
+
+    arrays: dict[str, NDArray]
+    level: str
+
+    def __init__(self, arrays: Mapping[str, NDArray], level: str | None = None) -> None:
+        """arrays: see lpcnet_weights.checked. Raises ValueError on wrong arrays or an unavailable level."""
+
+    def reset(self, seed: int = 1) -> None:
+        """Zero state, silent history, random source from the seed."""
+
+    def skip(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
+        """Takes int16 [160 n] into the excitation history without running the network (cheap)."""
+
+    def force(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
+        """Runs the network along int16 [160 n] real samples, so that it can go on from them."""
+
+    def synthesise(self, features: NDArray[np.float32]) -> NDArray[np.int16]:
+        """Generates int16 [160 n]."""
+
+def sparse_product(
+    arrays: Mapping[str, NDArray], name: str, x: NDArray[np.int8], level: str | None = None
+) -> NDArray[np.int32]:
+    """Integer sums of one block-sparse matrix (for tests: every level must agree)."""
+
+def to_ulaw(x: float) -> int:
+    """8-bit mu-law code of a sample at int16 scale."""
+
+def from_ulaw(u: int) -> float:
+    """Sample at int16 scale of an 8-bit mu-law code."""

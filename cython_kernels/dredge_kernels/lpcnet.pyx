@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""int8 LPCNet vocoder: features in, speech out, the same samples at every SIMD level."""
+
+import os
+
+import numpy as np
+
+from dredge_kernels.lpcnet_weights import checked
+
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint16_t, uint64_t
+
+cdef extern from "lpcnet.h" nogil:
+    int LN_HOP, LN_GENERATE, LN_FORCE, LN_SKIP
+    ctypedef struct ln_matrix:
+        int outputs, inputs
+        const int8_t *blocks
+        const uint8_t *column
+        const uint16_t *count
+        const float *scale
+    ctypedef struct ln_net:
+        int hidden_a, hidden_b
+        const int8_t *table
+        const float *table_scale
+        ln_matrix recur_a
+        const float *bias_a
+        ln_matrix input_b
+        ln_matrix recur_b
+        const float *bias_b
+        const int8_t *tree
+        const float *tree_scale
+        const float *tree_bias
+        const float *tree_gain
+    ctypedef struct ln_state:
+        pass
+    ctypedef struct ln_frame:
+        const float *cond_a
+        const float *cond_b
+        const float *lpc
+        int period
+        float sharpness
+    ctypedef void (*ln_run)(const ln_net *, ln_state *, const ln_frame *, int16_t *, int)
+    ctypedef struct ln_level:
+        const char *name
+        ln_run run
+        void (*product)(const ln_matrix *, const int8_t *, int32_t *)
+    int ln_levels(const ln_level **levels)
+    void ln_init()
+    void ln_reset(ln_state *state, uint64_t seed)
+    uint8_t ln_to_ulaw(float x)
+    float ln_from_ulaw(uint8_t u)
+
+cdef extern from "lpcnet_frame.h" nogil:
+    int LF_MAX
+    ctypedef struct lf_dense:
+        int inputs, outputs
+        const float *weight
+        const float *bias
+    ctypedef struct lf_net:
+        int features, embedding
+        const float *pitch
+        lf_dense conv1, conv2, dense1, dense2, cond_a, cond_b
+    int lf_period(const float *features)
+    void lf_condition(const lf_net *net, const float *features, int n, float *cond, float *scratch)
+    void lf_apply(const lf_dense *layer, const float *x, float *y)
+
+cdef extern from "cepstrum.h" nogil:
+    void dr_cepstrum_init()
+    void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc)
+
+HOP = 160
+CONTEXT = 2
+cdef float SHARPEN = 0.5          # how much voicing sharpens the distribution
+
+ln_init()
+dr_cepstrum_init()
+
+cdef const ln_level *LEVELS[8]
+cdef int NB_LEVELS = ln_levels(LEVELS)
+
+
+def simd_levels():
+    return [LEVELS[i].name.decode() for i in range(NB_LEVELS)]
+
+
+cdef int _level_index(name) except -1:
+    wanted = name or os.environ.get("DREDGE_SIMD") or simd_levels()[NB_LEVELS - 1]
+    if wanted not in simd_levels():
+        raise ValueError(f"SIMD level: expected one of {', '.join(simd_levels())}, got {wanted!r}")
+    return simd_levels().index(wanted)
+
+
+def simd_level():
+    return LEVELS[_level_index(None)].name.decode()
+
+
+cdef const float *_f(dict a, str name):
+    cdef const float[::1] v = a[name].reshape(-1)
+    return &v[0]
+
+
+cdef const int8_t *_i8(dict a, str name):
+    cdef const int8_t[::1] v = a[name].reshape(-1)
+    return &v[0] if v.shape[0] else NULL
+
+
+cdef void _matrix(dict a, str name, int outputs, int inputs, ln_matrix *m):
+    cdef const uint8_t[::1] column = a[name + "_column"]
+    cdef const uint16_t[::1] count = a[name + "_count"]
+    m.outputs, m.inputs = outputs, inputs
+    m.blocks = _i8(a, name + "_blocks")
+    m.column = &column[0] if column.shape[0] else NULL
+    m.count = &count[0]
+    m.scale = _f(a, name + "_scale")
+
+
+cdef void _dense(dict a, str name, lf_dense *layer):
+    layer.inputs, layer.outputs = a[name].shape
+    layer.weight = _f(a, name)
+    layer.bias = _f(a, name + "_bias")
+
+
+cdef class Lpcnet:
+    cdef ln_net net
+    cdef lf_net frame_net
+    cdef ln_state state
+    cdef ln_run run
+    cdef readonly dict arrays
+    cdef readonly str level
+    cdef object scratch_a, scratch_b
+
+    def __init__(self, arrays, level=None):
+        cdef int i = _level_index(level)
+        self.arrays = checked(arrays)
+        self.run = LEVELS[i].run
+        self.level = LEVELS[i].name.decode()
+        self._bind()
+        self.reset()
+
+    cdef _bind(self):
+        a = self.arrays
+        cdef ln_net *n = &self.net
+        n.hidden_a, n.hidden_b = len(a["bias_a"]), len(a["bias_b"])
+        n.table, n.table_scale = _i8(a, "table"), _f(a, "table_scale")
+        n.bias_a, n.bias_b = _f(a, "bias_a"), _f(a, "bias_b")
+        _matrix(a, "recur_a", 3 * n.hidden_a, n.hidden_a, &n.recur_a)
+        _matrix(a, "input_b", 3 * n.hidden_b, n.hidden_a, &n.input_b)
+        _matrix(a, "recur_b", 3 * n.hidden_b, n.hidden_b, &n.recur_b)
+        n.tree, n.tree_scale = _i8(a, "tree"), _f(a, "tree_scale")
+        n.tree_bias, n.tree_gain = _f(a, "tree_bias"), _f(a, "tree_gain")
+        cdef lf_net *f = &self.frame_net
+        f.features, f.embedding = 20, a["pitch"].shape[1]
+        f.pitch = _f(a, "pitch")
+        _dense(a, "conv1", &f.conv1)
+        _dense(a, "conv2", &f.conv2)
+        _dense(a, "dense1", &f.dense1)
+        _dense(a, "dense2", &f.dense2)
+        _dense(a, "cond_a", &f.cond_a)
+        _dense(a, "cond_b", &f.cond_b)
+        self.scratch_a = np.empty(3 * n.hidden_a, np.float32)
+        self.scratch_b = np.empty(3 * n.hidden_b, np.float32)
+
+    def reset(self, seed=1):
+        ln_reset(&self.state, seed)
+
+    def skip(self, features, pcm):
+        self._frames(features, pcm, LN_SKIP)
+
+    def force(self, features, pcm):
+        self._frames(features, pcm, LN_FORCE)
+
+    def synthesise(self, features):
+        rows = _rows(features)
+        pcm = np.empty((rows.shape[0] - 2 * CONTEXT) * HOP, np.int16)
+        self._frames(rows, pcm, LN_GENERATE)
+        return pcm
+
+    cdef _frames(self, features, pcm, int mode):
+        rows = _rows(features)
+        cdef const float[:, ::1] f = rows
+        cdef int n = rows.shape[0] - 2 * CONTEXT, i
+        cdef int16_t[::1] x = _pcm(pcm, n, mode == LN_GENERATE)
+        cdef float[:, ::1] cond = np.empty((n, self.frame_net.dense2.outputs), np.float32)
+        cdef float[::1] scratch = np.empty((n + 4) * 2 * LF_MAX, np.float32)
+        cdef float[::1] cond_a = self.scratch_a, cond_b = self.scratch_b
+        cdef float lpc[16]
+        cdef float voicing
+        cdef ln_frame frame
+        frame.lpc, frame.cond_a, frame.cond_b = lpc, &cond_a[0], &cond_b[0]
+        with nogil:
+            if mode != LN_SKIP:
+                lf_condition(&self.frame_net, &f[0, 0], n, &cond[0, 0], &scratch[0])
+            for i in range(n):
+                dr_lpc_from_cepstrum(&f[i + 2, 0], lpc)
+                if mode != LN_SKIP:
+                    lf_apply(&self.frame_net.cond_a, &cond[i, 0], &cond_a[0])
+                    lf_apply(&self.frame_net.cond_b, &cond[i, 0], &cond_b[0])
+                frame.period = lf_period(&f[i + 2, 0])
+                voicing = 1.5 * (f[i + 2, 19] + .5) - .5
+                frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
+                self.run(&self.net, &self.state, &frame, &x[160 * i], mode)
+
+
+cdef _rows(features):
+    rows = np.ascontiguousarray(features, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != 20 or rows.shape[0] <= 2 * CONTEXT:
+        raise ValueError(f"features: expected shape (n + 4, 20) with n >= 1, got {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError("features: values must be finite")
+    return rows
+
+
+cdef _pcm(pcm, int frames, bint write):
+    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.shape != (frames * HOP,):
+        raise ValueError(f"pcm: expected int16 of {frames * HOP} samples, got {getattr(pcm, 'dtype', type(pcm))} "
+                         f"of shape {getattr(pcm, 'shape', None)}")
+    return pcm if write else np.array(pcm)
+
+
+def sparse_product(arrays, name, x, level=None):
+    cdef ln_matrix m
+    cdef int i = _level_index(level)
+    count = arrays[f"{name}_count"]
+    v = np.ascontiguousarray(x, np.int8)
+    cdef const int8_t[::1] xv = v
+    out = np.empty(8 * len(count), np.int32)
+    cdef int32_t[::1] y = out
+    _matrix(arrays, name, 8 * len(count), len(v), &m)
+    LEVELS[i].product(&m, &xv[0], &y[0])
+    return out
+
+
+def to_ulaw(float x):
+    return ln_to_ulaw(x)
+
+
+def from_ulaw(uint8_t u):
+    return ln_from_ulaw(u)

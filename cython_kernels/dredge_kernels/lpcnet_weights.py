@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks the arrays of a vocoder model before any compiled code reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLOTS = 6
+LEVELS = 256
+NB_FEATURES = 20
+MAX_A, MAX_B, MAX_COND = 512, 64, 256
+DENSE = ("conv1", "conv2", "dense1", "dense2", "cond_a", "cond_b")
+MATRICES = ("recur_a", "input_b", "recur_b")
+
+Arrays = Mapping[str, NDArray]
+
+
+def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray:
+    if name not in arrays:
+        raise ValueError(f"vocoder weights: array {name!r} is missing")
+    a = arrays[name]
+    ok = a.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, a.shape, strict=False))
+    if not ok or a.dtype != dtype:
+        raise ValueError(
+            f"vocoder weights: {name}: expected {np.dtype(dtype)} {shape}, got {a.dtype} {a.shape}"
+        )
+    if a.dtype == np.int8 and a.size and a.min() < -127:
+        raise ValueError(f"vocoder weights: {name}: -128 is not allowed (kernels need [-127, 127])")
+    if a.dtype == np.float32 and not np.isfinite(a).all():
+        raise ValueError(f"vocoder weights: {name}: values must be finite")
+    return np.ascontiguousarray(a)
+
+
+def _matrix(arrays: Arrays, name: str, outputs: int, inputs: int) -> dict[str, NDArray]:
+    blocks = _need(arrays, f"{name}_blocks", np.int8, (None, 8, 4))
+    column = _need(arrays, f"{name}_column", np.uint8, (len(blocks),))
+    count = _need(arrays, f"{name}_count", np.uint16, (outputs // 8,))
+    scale = _need(arrays, f"{name}_scale", np.float32, (outputs,))
+    if int(count.sum()) != len(blocks):
+        raise ValueError(f"vocoder weights: {name}_count: sums to {count.sum()}, but there are {len(blocks)} blocks")
+    if len(column) and int(column.max()) * 4 + 4 > inputs:
+        raise ValueError(f"vocoder weights: {name}_column: block beyond the {inputs} inputs")
+    return {f"{name}_blocks": blocks, f"{name}_column": column, f"{name}_count": count, f"{name}_scale": scale}
+
+
+def _sizes(arrays: Arrays) -> tuple[int, int]:
+    a = _need(arrays, "bias_a", np.float32, (None,)).shape[0]
+    b = _need(arrays, "bias_b", np.float32, (None,)).shape[0]
+    if not (0 < a <= MAX_A and a % 8 == 0):
+        raise ValueError(f"vocoder weights: bias_a: expected a multiple of 8 up to {MAX_A} units, got {a}")
+    if not (0 < b <= MAX_B and b % 8 == 0):
+        raise ValueError(f"vocoder weights: bias_b: expected a multiple of 8 up to {MAX_B} units, got {b}")
+    return a, b
+
+
+def checked(arrays: Arrays) -> dict[str, NDArray]:
+    """Contiguous arrays of the exact dtypes and shapes the kernels read.
+
+    float16 arrays are widened to float32. Raises ValueError naming the array, what was expected and what came.
+    """
+    given = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
+    a, b = _sizes(given)
+    out = {"bias_a": given["bias_a"], "bias_b": given["bias_b"]}
+    out["table"] = _need(given, "table", np.int8, (SLOTS, LEVELS, 3 * a))
+    out["table_scale"] = _need(given, "table_scale", np.float32, (SLOTS, 3 * a))
+    for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 3 * b, a), ("recur_b", 3 * b, b)):
+        out |= _matrix(given, name, outputs, inputs)
+    out["tree"] = _need(given, "tree", np.int8, (2, LEVELS, b))
+    for name in ("tree_scale", "tree_bias", "tree_gain"):
+        out[name] = _need(given, name, np.float32, (2, LEVELS))
+    out["pitch"] = _need(given, "pitch", np.float32, (257, None))
+    return out | _frame_layers(given, out["pitch"].shape[1], 3 * a, 3 * b)
+
+
+def _frame_layers(given: Arrays, embedding: int, outputs_a: int, outputs_b: int) -> dict[str, NDArray]:
+    out: dict[str, NDArray] = {}
+    inputs = 3 * (NB_FEATURES + embedding)
+    for name in DENSE:
+        outputs = {"cond_a": outputs_a, "cond_b": outputs_b}.get(name)
+        w = _need(given, name, np.float32, (inputs, outputs))
+        out[name] = w
+        out[f"{name}_bias"] = _need(given, f"{name}_bias", np.float32, (w.shape[1],))
+        if name == "conv1":
+            inputs = 3 * w.shape[1]
+        elif name not in ("cond_a", "cond_b"):
+            inputs = w.shape[1]
+        if outputs is None and w.shape[1] > MAX_COND:
+            raise ValueError(f"vocoder weights: {name}: at most {MAX_COND} units, got {w.shape[1]}")
+    if NB_FEATURES + embedding > MAX_COND:
+        raise ValueError(f"vocoder weights: pitch: embedding of {embedding} is too wide")
+    return out

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The LPCNet vocoder as an object that goes on from real speech and turns features into more of it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
+from numpy.typing import NDArray
+
+from dredge_models.registry import ModelError, weight_path
+
+DEFAULT_MODEL = "standard"
+SKIPPED = 2  # frames that only fill the excitation history: it must hold the longest pitch period (256 samples)
+FORCED = 2  # frames along which the network is run before it may speak
+PRIMING = SKIPPED + FORCED
+
+Features = NDArray[np.float32]
+Pcm = NDArray[np.int16]
+
+
+@cache
+def vocoder_arrays(model: str) -> dict[str, NDArray]:
+    """The arrays of a shipped vocoder. Raises ModelError when they are missing or damaged."""
+    with np.load(weight_path(f"vocoder_{model}.npz")) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _last_rows(features: Features, n: int) -> Features:
+    """The last n rows; a track that is shorter is continued backwards with its first row."""
+    rows = np.asarray(features, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != 20 or not len(rows):
+        raise ValueError(f"features: expected shape (m, 20) with m >= 1, got {rows.shape}")
+    missing = n - len(rows)
+    return rows[-n:] if missing <= 0 else np.concatenate([np.repeat(rows[:1], missing, 0), rows])
+
+
+class Vocoder:
+    """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 1810.11846).
+
+    Frames are aligned so that a row describes exactly its 160 output samples (docs/architecture.md).
+    """
+
+    LOOK_AHEAD = CONTEXT
+    LOOK_BACK = CONTEXT
+
+    def __init__(self, model: str = DEFAULT_MODEL, seed: int = 1, level: str | None = None) -> None:
+        """model: a shipped size; level: a SIMD level, the fastest by default.
+
+        Raises ModelError (weights missing or damaged) and ValueError (level not available).
+        """
+        try:
+            self._net = Lpcnet(vocoder_arrays(model), level)
+        except KeyError as error:
+            raise ModelError(f"vocoder_{model}.npz: {error}") from None
+        self.model_id = f"lpcnet-{model}"
+        self._seed = seed
+        self.reset()
+
+    @property
+    def level(self) -> str:
+        """SIMD level in use."""
+        return self._net.level
+
+    def reset(self) -> None:
+        """Silence before the first frame; the random source starts again."""
+        self._begun = 0
+        self._net.reset(self._seed)
+
+    def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
+        """Takes up real speech, so that the next frame continues it.
+
+        pcm: int16 [n >= 640], the output so far; features: float32 [m, 20], its track, last row = last 10 ms of pcm;
+        ahead: float32 [2, 20], the two frames to come if known (else the last row is held).
+        Raises ValueError on shorter or differently shaped input.
+        """
+        need = PRIMING * HOP
+        if pcm.dtype != np.int16 or pcm.ndim != 1 or len(pcm) < need:
+            raise ValueError(f"pcm: expected int16 of at least {need} samples, got {pcm.dtype} of shape {pcm.shape}")
+        past = _last_rows(features, PRIMING + CONTEXT)
+        rows = np.concatenate([past, np.repeat(past[-1:], CONTEXT, 0) if ahead is None else ahead[:CONTEXT]])
+        x = np.ascontiguousarray(pcm[-need:])
+        self._begun += 1
+        self._net.reset(self._seed + self._begun)
+        self._net.skip(rows[: SKIPPED + 2 * CONTEXT], x[: SKIPPED * HOP])
+        self._net.force(rows[SKIPPED:], x[SKIPPED * HOP :])
+
+    def synthesise(self, features: Features) -> Pcm:
+        """float32 [2 + k + 2, 20] (two rows of context on both sides) -> int16 [160 k].
+
+        Raises ValueError on another shape or on values that are not finite.
+        """
+        return self._net.synthesise(features)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writes a vocoder checkpoint as int8 arrays for the kernels, and as float16 master weights to resume from.
+
+`python -m models.training.export_vocoder --checkpoint runs/vocoder/checkpoint.pt --out models/dredge_models/weights --name standard`
+makes vocoder_standard.npz (what the product reads) and vocoder_standard_master.npz. Byte-for-byte reproducible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from dredge_kernels.lpcnet_weights import checked
+from numpy.typing import NDArray
+
+SLOTS = 6
+Weights = dict[str, NDArray[np.float32]]
+
+
+def quantised_rows(w: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Rows scaled to [-127, 127]; returns the integers and the step of each row."""
+    step = np.maximum(np.abs(w).max(axis=-1), 1e-6) / 127.0
+    q = np.clip(np.rint(w / step[..., None]), -127, 127).astype(np.int8)
+    return q, step.astype(np.float32)
+
+
+def blocks(name: str, w: NDArray[np.float32]) -> dict[str, NDArray]:
+    """w [outputs, inputs] -> non-zero 8 x 4 blocks with their places; activations come as round(127 x)."""
+    q, step = quantised_rows(w)
+    outputs, inputs = q.shape
+    tiles = q.reshape(outputs // 8, 8, inputs // 4, 4).transpose(0, 2, 1, 3)
+    used = np.abs(tiles).max(axis=(2, 3)) > 0
+    column = np.broadcast_to(np.arange(inputs // 4, dtype=np.uint8), used.shape)[used]
+    return {
+        f"{name}_blocks": np.ascontiguousarray(tiles[used]),
+        f"{name}_column": column,
+        f"{name}_count": used.sum(1).astype(np.uint16),
+        f"{name}_scale": step / np.float32(127),
+    }
+
+
+def conv(w: NDArray[np.float32]) -> NDArray[np.float16]:
+    """[out, in, 3] -> [3 in, out], oldest frame first."""
+    return w.transpose(2, 1, 0).reshape(-1, w.shape[0]).astype(np.float16)
+
+
+def exported(w: Weights) -> dict[str, NDArray]:
+    """The arrays of dredge_kernels.lpcnet_weights.checked from the trained ones."""
+    width = w["wx"].shape[0] // SLOTS
+    table = np.stack([w["emb"][k] @ w["wx"][k * width : (k + 1) * width] for k in range(SLOTS)])
+    q, step = quantised_rows(table.transpose(0, 2, 1))
+    tree, tree_step = quantised_rows(np.stack([w["tw1"], w["tw2"]]))
+    out: dict[str, NDArray] = {
+        "table": np.ascontiguousarray(q.transpose(0, 2, 1)), "table_scale": step,
+        "bias_a": w["bn"], "bias_b": w["bbn"],
+        "tree": tree, "tree_scale": tree_step / np.float32(127),
+        "tree_bias": np.stack([w["tb1"], w["tb2"]]), "tree_gain": np.stack([w["ts1"], w["ts2"]]),
+        "pitch": w["pitch.weight"].astype(np.float16),
+        "conv1": conv(w["c1.weight"]), "conv1_bias": w["c1.bias"],
+        "conv2": conv(w["c2.weight"]), "conv2_bias": w["c2.bias"],
+    }
+    for name, matrix in (("recur_a", "wh"), ("input_b", "wbi"), ("recur_b", "wb")):
+        out |= blocks(name, np.ascontiguousarray(w[matrix].T))
+    for name, layer in (("dense1", "d1"), ("dense2", "d2"), ("cond_a", "ca"), ("cond_b", "cb")):
+        out[name] = np.ascontiguousarray(w[f"{layer}.weight"].T).astype(np.float16)
+        out[f"{name}_bias"] = w[f"{layer}.bias"]
+    return out
+
+
+def save(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Compressed, complete or not at all."""
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+    os.replace(part, path)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("--checkpoint", type=Path, default=Path("runs/vocoder/checkpoint.pt"))
+    p.add_argument("--out", type=Path, default=Path("models/dredge_models/weights"))
+    p.add_argument("--name", default="standard")
+    args = p.parse_args()
+    state = torch.load(args.checkpoint, weights_only=False, map_location="cpu")
+    weights = {k: v.float().numpy() for k, v in state["net"].items()}
+    arrays = exported(weights)
+    checked(arrays)
+    save(args.out / f"vocoder_{args.name}.npz", arrays)
+    master = {k: v.astype(np.float16) for k, v in weights.items()}
+    master["_step"] = np.array([state["step"]])
+    save(args.out / f"vocoder_{args.name}_master.npz", master)
+    density = len(arrays["recur_a_blocks"]) * 32 / weights["wh"].size
+    print(f"vocoder_{args.name}: step {state['step']}, {state['spent']:.0f} s, recurrent density {density:.3f}")
+
+
+if __name__ == "__main__":
+    main()
