@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Deep REDundancy: what a sender adds to every packet, and what a receiver gets out of it.
+
+The extension data is b"D", the version byte of our models, and a payload (docs/bitstream.md).
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from dredge_kernels.decoded import DecodedPayload, PayloadHeader
+from dredge_kernels.features import FeatureExtractor
+from dredge_kernels.payload import decode_payload, encode_payload
+from numpy.typing import NDArray
+
+from dredge_models.rdovae import (
+    FEATURES,
+    FRAMES_PER_LATENT,
+    RdoVaeDecoder,
+    RdoVaeEncoder,
+    quant_tables,
+)
+from dredge_models.registry import DRED_VERSION
+
+Array = NDArray[np.float32]
+
+DRED_EXTENSION_ID = 126      # experimental id, as libopus 1.5
+PREFIX = b"D" + bytes([DRED_VERSION])
+OFFSET = 8                   # the newest frame ends 20 ms after the packet's first sample
+PACKET = 320                 # samples
+MAX_LATENTS = 26
+RING = 2 * MAX_LATENTS
+LATENT_S = 0.04
+MAX_BYTES = 1000
+
+# What the features can be for real speech; a damaged payload must not drive the vocoder beyond.
+_LOW = np.array([-20.0] * 18 + [-1.5, -0.5], np.float32)
+_HIGH = np.array([20.0] * 18 + [1.5, 0.5], np.float32)
+
+
+def latents_for(redundancy_s: float) -> int:
+    """How many latents reach `redundancy_s` seconds back from the packet's start, 0 … 26.
+
+    The newest latent also describes the packet's own 20 ms: they are the vocoder's context.
+    """
+    if not redundancy_s >= 0:
+        raise ValueError(f"redundancy: expected seconds >= 0, got {redundancy_s}")
+    if redundancy_s == 0:
+        return 0
+    return min(MAX_LATENTS, math.ceil(round((redundancy_s + 0.02) / LATENT_S, 6)))
+
+
+class DredEncoder:
+    """Sender side. Every `push` costs the same, whatever redundancy `payload` is asked for."""
+
+    def __init__(self, lookahead: int = 104) -> None:
+        """lookahead: samples the Opus decoder's output is late; aligns the features to it."""
+        delay = (lookahead - 80) % 160
+        self._delayed = np.zeros(delay, np.int16)
+        self._extractor = FeatureExtractor()
+        self._encoder = RdoVaeEncoder()
+        # Every second latent goes into a packet, so twice as many are kept. The newest is at
+        # `_newest`, older ones follow; every row is stored twice, RING apart, so that any stretch
+        # of the ring is one slice.
+        self._latents = np.zeros((2 * RING, self._encoder.latent_dim), np.float32)
+        self._states = np.zeros((RING, self._encoder.state_dim), np.float32)
+        self._newest = self._count = 0
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        """The int16 [320] samples that the Opus encoder gets for this packet; else ValueError."""
+        if pcm.shape != (PACKET,) or pcm.dtype != np.int16:
+            raise ValueError(f"pcm: expected int16 [320], got {pcm.dtype} {list(pcm.shape)}")
+        joined = np.concatenate([self._delayed, pcm])
+        self._delayed = joined[PACKET:]
+        latent, state = self._encoder.push(self._extractor.process(joined[:PACKET]))
+        self._newest = (self._newest - 1) % RING
+        self._latents[self._newest] = self._latents[self._newest + RING] = latent
+        self._states[self._newest] = state
+        self._count = min(self._count + 1, RING)
+
+    def payload(self, redundancy_s: float, q0: int = 6, dq: int = 5,
+                max_bytes: int = MAX_BYTES) -> bytes:
+        """Extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
+
+        redundancy_s: how far back from the packet's start, at most 1.02 s; q0, dq: quantiser level
+        of the newest latent and its slope (docs/bitstream.md). ValueError for bad arguments.
+        """
+        span = min(2 * latents_for(redundancy_s), self._count)
+        if span == 0:
+            return b""
+        latents = np.ascontiguousarray(self._latents[self._newest : self._newest + span : 2])
+        coded = encode_payload(latents, self._states[self._newest], quant_tables(), q0, dq,
+                               offset=OFFSET, max_bytes=min(max_bytes, MAX_BYTES) - len(PREFIX))
+        return PREFIX + coded if coded else b""
+
+    def flush(self) -> None:
+        """Forgets everything heard so far (mute: nothing said before may be sent any more)."""
+        self._newest = self._count = 0
+        self._latents[:] = 0
+        self._states[:] = 0
+        self._delayed = np.zeros_like(self._delayed)
+        self._extractor.reset()
+        self._encoder.reset()
+
+
+@dataclass(eq=False)
+class DredPacket:
+    """A parsed extension; features are decoded when asked for, and kept."""
+
+    header: PayloadHeader
+    levels: NDArray[np.int32]
+    span_frames: int                  #: 10 ms frames it can describe
+    _coded: DecodedPayload
+    _blocks: list[Array] = field(default_factory=list)     # [4, 20] each, newest first
+    _memory: Array | None = None
+
+    @property
+    def decoded_frames(self) -> int:
+        """Frames decoded so far."""
+        return FRAMES_PER_LATENT * len(self._blocks)
+
+
+class DredDecoder:
+    """Receiver side: one network shared by all packets."""
+
+    def __init__(self) -> None:
+        """Loads the network; ModelError if its files are missing or damaged."""
+        self._network = RdoVaeDecoder()
+
+    def parse(self, data: bytes) -> DredPacket:
+        """Extension data -> DredPacket; ValueError when it is not ours, damaged or cut short."""
+        if data[:1] != PREFIX[:1]:
+            raise ValueError("DRED: the extension does not start with 'D'")
+        if data[1:2] != PREFIX[1:]:
+            got = data[1] if len(data) > 1 else "nothing"
+            raise ValueError(f"DRED: version {got}, expected {DRED_VERSION}")
+        coded = decode_payload(data[len(PREFIX):], quant_tables(), MAX_LATENTS)
+        return DredPacket(coded.header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded)
+
+    def features(self, packet: DredPacket, frames: int) -> Array:
+        """The newest `frames` frames, float32 [frames, 20], oldest first.
+
+        Decodes only as far back as needed and continues there next time. ValueError when the
+        packet does not reach that far.
+        """
+        if not 0 <= frames <= packet.span_frames:
+            raise ValueError(f"frames: expected 0 to {packet.span_frames}, got {frames}")
+        if frames == 0:
+            return np.empty((0, FEATURES), np.float32)
+        self._decode(packet, -(-frames // FRAMES_PER_LATENT))
+        return np.concatenate(packet._blocks[::-1])[-frames:]
+
+    def _decode(self, packet: DredPacket, latents: int) -> None:
+        if len(packet._blocks) >= latents:
+            return
+        if packet._memory is None:
+            self._network.start(packet._coded.state)
+        else:
+            self._network.resume(packet._memory)
+        for i in range(len(packet._blocks), latents):
+            rows = self._network.step(packet._coded.latents[i], int(packet.levels[i]))
+            packet._blocks.append(np.clip(rows, _LOW, _HIGH))
+        packet._memory = self._network.memory

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The RDO-VAE as two streaming objects: features -> latents, and latents -> features backwards."""
+
+from functools import lru_cache
+
+import numpy as np
+from dredge_kernels.tables import QuantTables
+from numpy.typing import NDArray
+
+from dredge_models.registry import DRED_VERSION, ModelError, weight_path
+from dredge_models.tflite import TfliteModel
+
+FEATURES = 20
+FRAMES_PER_STEP = 2          # encoder: 20 ms
+FRAMES_PER_LATENT = 4        # decoder: 40 ms
+LEVELS = 16
+
+Array = NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def quant_tables() -> QuantTables:
+    """The quantiser tables of the shipped model; ModelError when their file is damaged."""
+    path = weight_path("rdovae_tables.npz")
+    try:
+        with np.load(path) as arrays:
+            return QuantTables.from_arrays(DRED_VERSION, arrays)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path.name}: not usable as quantiser tables ({error})") from None
+
+
+class RdoVaeEncoder:
+    """Turns every 20 ms of features into a latent and a decoder start; causal, constant cost."""
+
+    def __init__(self) -> None:
+        """Loads the graph; ModelError if it is missing or damaged."""
+        self._graph = TfliteModel(weight_path("rdovae_encoder.tflite"))
+        self.latent_dim = self._graph.outputs["latent"][1]
+        self.state_dim = self._graph.outputs["start"][1]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all past features."""
+        self._memory = np.zeros(self._graph.inputs["memory"], np.float32)
+
+    def push(self, features: Array) -> tuple[Array, Array]:
+        """features float32 [2, 20], older frame first -> (latent float32 [L], state float32 [S]).
+
+        The latent covers these two frames and the two before them. ValueError for other shapes
+        and for values that are not finite (they would stay in the memory for ever).
+        """
+        if features.shape != (FRAMES_PER_STEP, FEATURES):
+            raise ValueError(f"features: expected [2, 20], got {list(features.shape)}")
+        if not np.isfinite(features).all():
+            raise ValueError("features: not finite")
+        frames = np.ascontiguousarray(features, np.float32).reshape(1, -1)
+        out = self._graph(frames=frames, memory=self._memory)
+        self._memory = out["memory_out"]
+        return out["latent"][0], out["start"][0]
+
+
+class RdoVaeDecoder:
+    """Decodes one chunk of latents, newest first; call `start` before the first `step`."""
+
+    def __init__(self) -> None:
+        """Loads the graphs; ModelError if one is missing or damaged."""
+        self._start = TfliteModel(weight_path("rdovae_start.tflite"))
+        self._step = TfliteModel(weight_path("rdovae_decoder.tflite"))
+        self.state_dim = self._start.inputs["start"][1]
+        self.latent_dim = self._step.inputs["coded"][1] - 1
+        self._coded = np.zeros((1, self.latent_dim + 1), np.float32)
+        self._memory: Array | None = None
+
+    def start(self, state: Array) -> None:
+        """Begins a chunk with the dequantised state float32 [S] of its newest latent."""
+        if state.shape != (self.state_dim,):
+            raise ValueError(f"state: expected [{self.state_dim}], got {list(state.shape)}")
+        start = np.ascontiguousarray(state, np.float32).reshape(1, -1)
+        self._memory = self._start(start=start)["memory"]
+
+    def step(self, latent: Array, level: int) -> Array:
+        """The next older 40 ms: dequantised latent float32 [L], level 0 … 15 -> float32 [4, 20].
+
+        Rows are oldest first. ValueError for wrong shapes or before `start`.
+        """
+        if self._memory is None:
+            raise ValueError("decoder: start() must come before step()")
+        if latent.shape != (self.latent_dim,):
+            raise ValueError(f"latent: expected [{self.latent_dim}], got {list(latent.shape)}")
+        if not 0 <= level < LEVELS:
+            raise ValueError(f"level: expected 0 to 15, got {level}")
+        self._coded[0, :-1] = latent
+        self._coded[0, -1] = level / 8 - 1
+        out = self._step(coded=self._coded, memory=self._memory)
+        self._memory = out["memory_out"]
+        return out["features"].reshape(FRAMES_PER_LATENT, FEATURES)
+
+    @property
+    def memory(self) -> Array | None:
+        """The decoder's memory, to continue a chunk later with `resume`."""
+        return self._memory
+
+    def resume(self, memory: Array | None) -> None:
+        """Puts back what `memory` gave: several chunks can share one decoder."""
+        self._memory = memory

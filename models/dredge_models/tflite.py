@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs one .tflite graph with named inputs and outputs, on whichever runtime is installed.
+
+tflite-runtime (Python up to 3.11) and ai-edge-litert (Python 3.12 and later) have the same
+interpreter; nothing else in the project imports either.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_models.registry import ModelError
+
+
+def _interpreter_class() -> Any:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise ModelError("no TFLite runtime: install tflite-runtime (Python 3.11 or older) "
+                             "or ai-edge-litert") from None
+    return Interpreter
+
+
+def runtime_name() -> str:
+    """The runtime in use and its version, for reports; ModelError if there is none."""
+    from importlib import metadata
+
+    package = _interpreter_class().__module__.split(".")[0].replace("_", "-")
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return package
+
+
+class TfliteModel:
+    """A graph with float32 inputs [1, n]; calls are not thread-safe, each uses one CPU thread.
+
+    model = TfliteModel(path); outputs = model(frames=..., memory=...)
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Loads the file; ModelError if it is missing or no valid graph."""
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise ModelError(f"{Path(path).name}: cannot be read ({error.strerror})") from None
+        # The runtime itself crashes on some damaged files, so look at the identifier first.
+        if content[4:8] != b"TFL3":
+            raise ModelError(f"{Path(path).name}: not a TFLite file")
+        try:
+            self._run = _interpreter_class()(model_content=content, num_threads=1)
+            self._run.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{Path(path).name}: not a usable TFLite graph ({error})") from None
+        # Kept alive: the interpreter reads weights from this buffer.
+        self._content = content
+        inputs, outputs = self._run.get_input_details(), self._run.get_output_details()
+        self.inputs = {d["name"]: tuple(map(int, d["shape"])) for d in inputs}
+        self.outputs = {d["name"]: tuple(map(int, d["shape"])) for d in outputs}
+        self._in = {d["name"]: d["index"] for d in inputs}
+        self._out = {d["name"]: d["index"] for d in outputs}
+
+    def __call__(self, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Runs the graph once; every input by name, float32 of the graph's shape.
+
+        Returns fresh arrays. ValueError for missing, unknown or wrongly shaped inputs.
+        """
+        if inputs.keys() != self._in.keys():
+            raise ValueError(f"inputs: expected {sorted(self._in)}, got {sorted(inputs)}")
+        for name, value in inputs.items():
+            if value.shape != self.inputs[name] or value.dtype != np.float32:
+                raise ValueError(f"{name}: expected float32 {list(self.inputs[name])}, "
+                                 f"got {value.dtype} {list(value.shape)}")
+            self._run.set_tensor(self._in[name], value)
+        self._run.invoke()
+        return {name: self._run.get_tensor(index) for name, index in self._out.items()}

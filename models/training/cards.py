@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Model cards: one JSON beside the weights says where a model comes from and how good it is."""
+
+import json
+import os
+from pathlib import Path
+
+SPEECH_DATA = {
+    "name": "16 kHz speech, 3.6 h train / 0.38 h valid / 0.35 h test, no speaker in two parts",
+    "sources": [
+        {"corpus": "speechocean762 (OpenSLR SLR101)", "licence": "Apache-2.0",
+         "attribution": "J. Zhang et al., Interspeech 2021"},
+        {"corpus": "Picovoice speech-to-intent-benchmark", "licence": "Apache-2.0",
+         "attribution": "Picovoice Inc."},
+        {"corpus": "rhasspy dataset-voice-kerstin", "licence": "CC0-1.0",
+         "attribution": "Rhasspy / Kerstin"},
+    ],
+    "test_only": [
+        {"corpus": "rhasspy dataset-voice-nathalie", "licence": "CC0-1.0",
+         "attribution": "Rhasspy / Nathalie"},
+        {"corpus": "r-dh dutch-vl-tts", "licence": "CC0-1.0", "attribution": "r-dh"},
+    ],
+}
+REQUIRED = ("id", "title", "licence", "data", "command", "seed", "steps", "losses", "quality",
+            "files")
+
+
+def write_card(folder: Path, card: dict) -> Path:
+    """Writes <id>.card.json; ValueError when a required field is missing.
+
+    `files` maps file names to their kind ("tflite", "tables", "master", …); the manifest is built
+    from it (models.training.manifest).
+    """
+    missing = [name for name in REQUIRED if name not in card]
+    if missing:
+        raise ValueError(f"model card: {', '.join(missing)} missing")
+    path = folder / f"{card['id']}.card.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def rounded(values: dict[str, float], digits: int = 4) -> dict[str, float]:
+    """Figures short enough to read."""
+    return {name: float(f"{value:.{digits}g}") for name, value in values.items()}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checkpoint -> shipped RDO-VAE files: master weights, quantiser tables, graphs, model card.
+
+`python -m models.training.export_rdovae --run runs/rdovae --data runs/data` also rebuilds the
+manifest. The three .tflite graphs (int8 weights, float maths) depend on the float16 master file
+alone and come out byte for byte the same every time.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.training import manifest
+from models.training.augment import augment
+from models.training.cards import SPEECH_DATA, rounded, write_card
+from models.training.progress import load_checkpoint
+from models.training.quant_fit import fit
+from models.training.rdovae_eval import evaluate, sequences, symbols
+from models.training.rdovae_graph import decoder_graph, encoder_graph, folded, start_graph
+from models.training.rdovae_net import LEVELS, RdoVae, RdoVaeConfig
+from models.training.train_rdovae import load_features
+
+MODEL_ID = "dredge-rdovae-1"
+DRED_VERSION = 0xD1
+MASTER = "rdovae.npz"
+TABLES = "rdovae_tables.npz"
+
+
+def load_model(checkpoint: dict) -> RdoVae:
+    """The averaged weights as a network."""
+    model = RdoVae(RdoVaeConfig(**checkpoint["config"]))
+    model.load_state_dict(checkpoint["average"]["values"])
+    return model.eval()
+
+
+def master_arrays(model: RdoVae) -> dict[str, np.ndarray]:
+    """Folded float16 weights of encoder and decoder, and `config` (JSON)."""
+    named = {k: v.detach().numpy() for k, v in model.state_dict().items()
+             if k.startswith(("encoder.", "decoder."))}
+    arrays = {k: v.astype(np.float16) for k, v in folded(named).items()}
+    arrays["config"] = np.array(json.dumps(model.cfg.as_dict()))
+    return arrays
+
+
+def write_graphs(master: Path, folder: Path, int8: bool = True, suffix: str = "") -> list[str]:
+    """The three graphs from a master file; returns their names."""
+    with np.load(master) as file:
+        config = json.loads(str(file["config"]))
+        weights = {k: file[k].astype(np.float32) for k in file.files if k != "config"}
+    graphs = {
+        "encoder": encoder_graph(weights, list(config["enc_dilations"]), int8),
+        "decoder": decoder_graph(weights, config["dec_stages"], int8),
+        "start": start_graph(weights, config["dec_stages"], int8),
+    }
+    names = []
+    for name, graph in graphs.items():
+        names.append(f"rdovae_{name}{suffix}.tflite")
+        graph.save(folder / names[-1])
+    return names
+
+
+@torch.no_grad()
+def fit_tables(model: RdoVae, features: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """The eight uint8 tables [16, dim]; probabilities from augmented training features."""
+    frames = sequences(features, count=128)
+    mixed = frames.numpy().copy()
+    augment(np.random.default_rng(seed), mixed)
+    frames = torch.cat([frames, torch.from_numpy(mixed)], 1)
+    latents, states = model.encoder(frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2))
+    quantiser, width = model.quantiser, model.cfg.latent
+    scale = (quantiser.scale() * 256).round().clamp(1, 255).to(torch.uint8).numpy()
+    dead = (quantiser.dead_zone() * 256).round().clamp(0, 255).to(torch.uint8).numpy()
+    tables = {}
+    for part, values, first in (("latent", latents, 0), ("state", states, width)):
+        columns = slice(first, first + values.shape[-1])
+        flat = values[10:].flatten(0, 1)
+        fitted = [fit(symbols(model, flat, torch.full((len(flat),), q), first)[0].numpy()
+                      .astype(int)) for q in range(LEVELS)]
+        tables[f"{part}_scale"] = np.ascontiguousarray(scale[:, columns])
+        tables[f"{part}_dead_zone"] = np.ascontiguousarray(dead[:, columns])
+        tables[f"{part}_p0"] = np.stack([p0 for p0, _ in fitted])
+        tables[f"{part}_r"] = np.stack([r for _, r in fitted])
+    return tables
+
+
+def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, folder: Path,
+           command: str) -> dict:
+    """Writes everything into `folder`; returns the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = load_model(checkpoint)
+    np.savez(folder / MASTER, **master_arrays(model))
+    np.savez(folder / TABLES, **fit_tables(model, train))
+    graphs = write_graphs(folder / MASTER, folder)
+    figures = rounded(evaluate(model, valid))
+    card = {
+        "id": MODEL_ID, "version": DRED_VERSION,
+        "title": "RDO-VAE: 20 features per 10 ms to latents and back, 16 quantiser levels",
+        "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command,
+        "seed": checkpoint.get("seed", 1), "steps": checkpoint["step"],
+        "training_minutes": round(checkpoint["seconds"] / 60, 1),
+        "lambda_range": list(checkpoint["lam"]), "config": checkpoint["config"],
+        "parameters": model.weights(),
+        "losses": {"valid_distortion_q6_to_q15": figures["valid_distortion"],
+                   "valid_distortion_q0": figures["dist_q0"],
+                   "valid_distortion_q15": figures["dist_q15"]},
+        "quality": {"payload_bytes_1s_q0_6_dq_5": figures["payload_bytes"],
+                    "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)}},
+        "files": {MASTER: "master", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},
+    }
+    write_card(folder, card)
+    return card
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--run", type=Path, default=Path("runs/rdovae"))
+    parser.add_argument("--data", type=Path, default=Path("runs/data"))
+    parser.add_argument("--folder", type=Path, default=manifest.FOLDER)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    checkpoint = load_checkpoint(args.run / "checkpoint.pt")
+    if checkpoint is None:
+        parser.error(f"{args.run}: no checkpoint.pt; train first")
+    command = ("python -m models.training.train_rdovae --data DATA --out RUN --minutes "
+               f"{checkpoint['seconds'] / 60:.0f}")
+    card = export(checkpoint, load_features(args.data / "train.npz"),
+                  load_features(args.data / "valid.npz"), args.folder, command)
+    manifest.write(args.folder)
+    print(json.dumps(card["quality"] | card["losses"]))
+
+
+if __name__ == "__main__":
+    main()

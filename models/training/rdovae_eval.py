@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Measures an RDO-VAE on held-out features with real rounding and the coder's bit counts."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.training.quant_fit import fit, value_bits
+from models.training.rdovae_loss import (
+    distortion,
+    draw_chunks,
+    gather_targets,
+    level_schedule,
+)
+from models.training.rdovae_net import LEVELS, RdoVae, shrink
+
+HEADER_BITS = 19.0                   # q0, dq, extra flag, offset, qmax
+SHIPPED = (6, 8)                     # q0 = 6, dq = 5: half a level per latent
+LATENTS = 26                         # what one second before the packet takes
+
+
+@torch.no_grad()
+def symbols(model: RdoVae, z: Tensor, levels: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Integer symbols and table scales of z [..., dims], table columns from `first` on."""
+    columns = slice(first, first + z.shape[-1])
+    scale = table_scale(model)[levels][..., columns]
+    dead = model.quantiser.dead_zone()[levels][..., columns]
+    return torch.floor(shrink(z * scale, dead) + 0.5), scale
+
+
+def table_scale(model: RdoVae) -> Tensor:
+    """The scale as the uint8 table holds it."""
+    return (model.quantiser.scale() * 256).round() / 256
+
+
+def sequences(features: np.ndarray, steps: int = 212, count: int = 48) -> Tensor:
+    """Evenly spread held-out sequences float32 [2 steps, B, 20]."""
+    length = 2 * steps
+    starts = np.linspace(0, len(features) - length, min(count, len(features) // length)).astype(int)
+    return torch.from_numpy(np.stack([features[s : s + length] for s in starts], 1))
+
+
+@torch.no_grad()
+def run(model: RdoVae, frames: Tensor, q0: int, step: int, length: int = LATENTS) -> dict:
+    """Codes every chunk: symbols `z` [K, n, L], `s` [n, S], `levels` [K] and `error` [K]."""
+    chunks = draw_chunks(np.random.default_rng(0), len(frames) // 2, frames.shape[1], length)
+    pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
+    latents, states = model.encoder(pairs)
+    z = latents[chunks.steps, chunks.batch].flatten(1, 2)
+    s = states[chunks.steps[0], chunks.batch[0]].flatten(0, 1)
+    count = z.shape[1]
+    levels = torch.from_numpy(level_schedule(np.full(count, q0), np.full(count, step), length))
+    z_int, z_scale = symbols(model, z, levels, 0)
+    s_int, s_scale = symbols(model, s, levels[0], z.shape[-1])
+    out = model.decoder(z_int / z_scale, levels, s_int / s_scale)
+    wanted, weight = gather_targets(frames, chunks)
+    error = (distortion(wanted, out) * weight).mean((1, 2))
+    return {"z": z_int.numpy().astype(int), "s": s_int.numpy().astype(int),
+            "levels": levels[:, 0].numpy(), "error": error.numpy(), "wanted": wanted, "out": out}
+
+
+def coded_bits(z: np.ndarray) -> float:
+    """Mean bits of symbols [n, dims] under tables fitted to them."""
+    return float(value_bits(z, *fit(z)).sum(1).mean())
+
+
+def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
+    """The validation columns of the training log."""
+    model.eval()
+    frames = sequences(features)
+    row: dict[str, float] = {}
+    for level in (0, 6, LEVELS - 1):
+        got = run(model, frames, level, 0)
+        row[f"bits_q{level}"] = coded_bits(got["z"].reshape(-1, got["z"].shape[-1]))
+        if level != 6:
+            row[f"dist_q{level}"] = float(got["error"].mean())
+    got = run(model, frames, *SHIPPED)
+    bits = HEADER_BITS + coded_bits(got["s"]) + sum(coded_bits(z) for z in got["z"])
+    row["payload_bytes"] = bits / 8
+    row["valid_distortion"] = float(got["error"].mean())
+    return row

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The runtime wrapper: names, shapes, and clear errors for bad files."""
+
+import numpy as np
+import pytest
+from dredge_models.registry import ModelError, weight_path
+from dredge_models.tflite import TfliteModel, runtime_name
+
+
+@pytest.fixture(scope="module")
+def model():
+    return TfliteModel(weight_path("rdovae_encoder.tflite"))
+
+
+def zeros(model):
+    return {name: np.zeros(shape, np.float32) for name, shape in model.inputs.items()}
+
+
+def test_names_and_shapes_are_read_from_the_graph(model):
+    assert model.inputs["frames"] == (1, 40)
+    assert model.inputs["memory"] == model.outputs["memory_out"]
+    assert set(model.outputs) == {"latent", "start", "memory_out"}
+
+
+def test_a_call_is_a_pure_function(model):
+    inputs = zeros(model)
+    inputs["frames"][:] = 0.5
+    first = model(**inputs)
+    model(**zeros(model))
+    again = model(**inputs)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, again[name])
+    assert (inputs["memory"] == 0).all()
+
+
+def test_results_are_copies(model):
+    first = model(**zeros(model))
+    kept = first["latent"].copy()
+    inputs = zeros(model)
+    inputs["frames"][:] = 1
+    model(**inputs)
+    np.testing.assert_array_equal(first["latent"], kept)
+
+
+def test_wrong_names_shapes_and_types_are_refused(model):
+    good = zeros(model)
+    with pytest.raises(ValueError, match=r"inputs: expected \['frames', 'memory'\]"):
+        model(frames=good["frames"])
+    with pytest.raises(ValueError, match=r"frames: expected float32 \[1, 40\], got float32 \[40\]"):
+        model(frames=good["frames"][0], memory=good["memory"])
+    with pytest.raises(ValueError, match="frames: expected float32"):
+        model(frames=good["frames"].astype(np.float64), memory=good["memory"])
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    (b"", "not a TFLite file"),
+    (b"RIFF0000WAVE", "not a TFLite file"),
+])
+def test_other_files_are_refused(tmp_path, content, sentence):
+    path = tmp_path / "x.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=rf"x\.tflite: {sentence}"):
+        TfliteModel(path)
+
+
+def test_a_missing_file_is_a_model_error(tmp_path):
+    with pytest.raises(ModelError, match=r"gone\.tflite: cannot be read"):
+        TfliteModel(tmp_path / "gone.tflite")
+
+
+def test_the_runtime_has_a_name():
+    assert runtime_name().split()[0] in ("tflite-runtime", "ai-edge-litert")
