@@ -24,7 +24,7 @@ cdef extern from "<opus/opus.h>" nogil:
     int opus_decode(CDecoder *decoder, const unsigned char *packet, int32_t size, int16_t *pcm,
                     int samples, int fec)
 
-    const int OPUS_INVALID_STATE
+    const int OPUS_INVALID_STATE, OPUS_INVALID_PACKET
     const int OPUS_APPLICATION_VOIP, OPUS_APPLICATION_AUDIO, OPUS_APPLICATION_RESTRICTED_LOWDELAY
     const int OPUS_SET_BITRATE_REQUEST, OPUS_SET_COMPLEXITY_REQUEST, OPUS_SET_INBAND_FEC_REQUEST
     const int OPUS_SET_PACKET_LOSS_PERC_REQUEST, OPUS_SET_DTX_REQUEST, OPUS_SET_VBR_REQUEST
@@ -33,12 +33,16 @@ cdef extern from "<opus/opus.h>" nogil:
     const int OPUS_GET_LOOKAHEAD_REQUEST, OPUS_GET_FINAL_RANGE_REQUEST, OPUS_RESET_STATE
 
 
-cdef class OpusEncoder:
+cdef class Coder:
+    cdef int request(self, int number, void *value, str what) except -1
+
+
+cdef class OpusEncoder(Coder):
     cdef CEncoder *handle          # owned; NULL after close()
     cdef readonly int frame_samples
     cdef int set(self, int request, int value, str what) except -1
 
 
-cdef class OpusDecoder:
+cdef class OpusDecoder(Coder):
     cdef CDecoder *handle          # owned; NULL after close()
     cdef object decode_into(self, bytes packet, int samples, bint fec, str what)

@@ -44,10 +44,36 @@ def opus_version():
 def packet_samples(packet):
     """Duration of a packet in samples at 16 kHz."""
     cdef bytes data = bytes(packet)
-    return check(opus_packet_get_nb_samples(data, <int32_t>len(data), 16000), "packet_samples")
+    samples = check(opus_packet_get_nb_samples(data, <int32_t>len(data), 16000), "packet_samples")
+    return samples or check(OPUS_INVALID_PACKET, "packet_samples")     # libopus lets 0 frames pass
 
 
-cdef class OpusEncoder:
+cdef class Coder:
+    """What encoder and decoder share; close() frees what is underneath."""
+
+    cdef int request(self, int number, void *value, str what) except -1:
+        """A request of libopus that takes nothing, or fills *value."""
+        return check(OPUS_INVALID_STATE, what)
+
+    @property
+    def final_range(self):
+        """State of the range coder after the last packet: encoder and decoder must agree."""
+        cdef uint32_t value = 0
+        self.request(OPUS_GET_FINAL_RANGE_REQUEST, &value, "final_range")
+        return value
+
+    def reset(self):
+        """Forget all audio; settings stay."""
+        self.request(OPUS_RESET_STATE, NULL, "reset")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+cdef class OpusEncoder(Coder):
     """Encoder of 16 kHz mono int16 into wideband packets; see opus.pyi."""
 
     def __cinit__(self, bitrate=24000, complexity=9, lbrr=False, loss_pct=0, dtx=False,
@@ -77,6 +103,11 @@ cdef class OpusEncoder:
     cdef int set(self, int request, int value, str what) except -1:
         must_be_open(self.handle, what)
         check(opus_encoder_ctl(self.handle, request, <int32_t>value), f"{what} = {value}")
+        return 0
+
+    cdef int request(self, int number, void *value, str what) except -1:
+        must_be_open(self.handle, what)
+        check(opus_encoder_ctl(self.handle, number, value), what)
         return 0
 
     def set_bitrate(self, value):
@@ -109,8 +140,7 @@ cdef class OpusEncoder:
     def lookahead(self):
         """Delay of the codec in samples at 16 kHz."""
         cdef int32_t value = 0
-        must_be_open(self.handle, "lookahead")
-        check(opus_encoder_ctl(self.handle, OPUS_GET_LOOKAHEAD_REQUEST, &value), "lookahead")
+        self.request(OPUS_GET_LOOKAHEAD_REQUEST, &value, "lookahead")
         return value
 
     def encode(self, pcm):
@@ -128,33 +158,14 @@ cdef class OpusEncoder:
         check(size, "encode")
         return <bytes>(<char *>packet)[:size]
 
-    @property
-    def final_range(self):
-        """State of the range coder after the last packet; a decoder of the packet must agree."""
-        cdef uint32_t value = 0
-        must_be_open(self.handle, "final_range")
-        check(opus_encoder_ctl(self.handle, OPUS_GET_FINAL_RANGE_REQUEST, &value), "final_range")
-        return value
-
-    def reset(self):
-        """Forget all audio; settings stay."""
-        must_be_open(self.handle, "reset")
-        check(opus_encoder_ctl(self.handle, OPUS_RESET_STATE), "reset")
-
     def close(self):
         """Free the encoder; every later call raises OpusError."""
         if self.handle is not NULL:
             opus_encoder_destroy(self.handle)
         self.handle = NULL
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *exc):
-        self.close()
-
-
-cdef class OpusDecoder:
+cdef class OpusDecoder(Coder):
     """Decoder of Opus packets to 16 kHz mono int16; see opus.pyi."""
 
     def __cinit__(self):
@@ -165,6 +176,11 @@ cdef class OpusDecoder:
     def __dealloc__(self):
         if self.handle is not NULL:
             opus_decoder_destroy(self.handle)
+
+    cdef int request(self, int number, void *value, str what) except -1:
+        must_be_open(self.handle, what)
+        check(opus_decoder_ctl(self.handle, number, value), what)
+        return 0
 
     cdef object decode_into(self, bytes packet, int samples, bint fec, str what):
         """Decode (packet given) or conceal (None) exactly `samples` samples."""
@@ -198,27 +214,8 @@ cdef class OpusDecoder:
         """libopus' own concealment of a missing stretch; its state moves on."""
         return self.decode_into(None, samples, False, "conceal")
 
-    @property
-    def final_range(self):
-        """State of the range coder after the last packet: the encoder's was the same."""
-        cdef uint32_t value = 0
-        must_be_open(self.handle, "final_range")
-        check(opus_decoder_ctl(self.handle, OPUS_GET_FINAL_RANGE_REQUEST, &value), "final_range")
-        return value
-
-    def reset(self):
-        """Forget all audio."""
-        must_be_open(self.handle, "reset")
-        check(opus_decoder_ctl(self.handle, OPUS_RESET_STATE), "reset")
-
     def close(self):
         """Free the decoder; every later call raises OpusError."""
         if self.handle is not NULL:
             opus_decoder_destroy(self.handle)
         self.handle = NULL
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
