@@ -57,9 +57,7 @@ def read_audio(path: str | Path) -> Audio:
             exact = rate == RATE and channels == 1 and subtype == "PCM_16"
             data = file.read(dtype="int16" if exact else "float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})"
-        ) from None
+        raise InputError(f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
     if len(data) == 0:
         raise InputError(f"{path}: the file holds no audio samples")
     if exact:

@@ -28,9 +28,7 @@ class Effort:
 QUICK = Effort(throughput=100, paced=15, ratio=100)
 
 
-def bench(
-    pcm: Pcm, effort: Effort | None = None, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+def bench(pcm: Pcm, effort: Effort | None = None, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
     """Measure CPU time (of the calling thread) of every stage on int16[n >= 3 s] of speech.
 
     throughput: calls back to back, caches warm; paced: one call per 20 ms, as in a real stream,
@@ -88,9 +86,7 @@ def paced(call: Callable[[], object], count: int) -> list[float]:
     return times
 
 
-def redundancy_ratio(
-    pcm: Pcm, count: int, make: Callable[[float], Any] | None = None
-) -> dict[str, Any]:
+def redundancy_ratio(pcm: Pcm, count: int, make: Callable[[float], Any] | None = None) -> dict[str, Any]:
     """CPU of the whole sender with 1 s of redundancy against 100 ms, packet by packet in turn.
 
     Taking turns in one loop lets both see the same disturbances; medians ignore the rest.
@@ -144,11 +140,10 @@ def _row(stage: dict[str, Any]) -> Sequence[str]:
 
 
 def _context() -> dict[str, Any]:
+    from dredge_host.machine import Machine, simd_level
     from dredge_kernels.opus import opus_version
     from dredge_models.registry import model_ids
     from dredge_models.tflite import runtime_name
-
-    from dredge_host.machine import Machine, simd_level
 
     return {
         "simd_level": simd_level(),

@@ -88,9 +88,7 @@ class VerbGroup(click.Group):
         return value if isinstance(value, int) else 0
 
 
-@click.group(
-    "dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group("dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dredge", prog_name="dredge")
 def cli() -> None:
     """Speech that survives packet loss, made for Raspberry Pi.

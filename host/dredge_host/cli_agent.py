@@ -36,9 +36,7 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
 @click.option("--no-lbrr", is_flag=True, help="Do not use low-rate copies.")
 @click.option("--once", is_flag=True, help="Leave after the first session.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it.")
-def command(
-    listen: str, out: str, playout: str, conceal: str, no_lbrr: bool, once: bool, allow_remote: bool
-) -> int:
+def command(listen: str, out: str, playout: str, conceal: str, no_lbrr: bool, once: bool, allow_remote: bool) -> int:
     """The device side: receive, recover what was lost, play or record it, report.
 
     Prints "listening udp://HOST:PORT" when it is ready. A host may change playout and concealment

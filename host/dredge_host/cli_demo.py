@@ -64,9 +64,7 @@ def command(
         note(text)
     if seconds is not None:
         audio.pcm = audio.pcm[: int(seconds * RATE)]
-    result = demo(
-        Job(audio, settings, out), say=lambda text: click.echo(text, err=True), json_lines=as_json
-    )
+    result = demo(Job(audio, settings, out), say=lambda text: click.echo(text, err=True), json_lines=as_json)
     emit(result, summary(result, out), as_json)
     return OK if result["verdict"]["pass"] else CHECK_FAILED
 

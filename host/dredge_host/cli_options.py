@@ -35,9 +35,7 @@ _CODEC: list[Decorator] = [
     ),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
     click.option("--lbrr", is_flag=True, help="Add a low-rate copy of the packet before."),
-    click.option(
-        "--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."
-    ),
+    click.option("--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."),
     click.option(
         "--conceal",
         type=click.Choice(CONCEAL),

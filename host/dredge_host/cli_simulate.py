@@ -29,9 +29,7 @@ Examples
 @shared.link_options
 @shared.codec_options
 @shared.json_option
-def command(
-    source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any
-) -> None:
+def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any) -> None:
     """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (WAV).
 
     OUT is as long as IN and aligned with it. The same seed gives the same file.

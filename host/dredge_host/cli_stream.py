@@ -46,14 +46,13 @@ def command(
     Losses are made on this side, so that the same seed gives the same losses on any network.
     """
     settings = shared.settings_from(values)
-    from dredge_models.registry import model_ids
-
     from dredge_host.audio import RATE, packets, read_audio
     from dredge_host.livesummary import document, lines
     from dredge_host.loss import parse_loss
     from dredge_host.loss import save_trace as write_trace
     from dredge_host.meter import Meter
     from dredge_host.session import Session, stream
+    from dredge_models.registry import model_ids
 
     loss = parse_loss(settings.loss, settings.seed)
     audio = read_audio(source)

@@ -61,10 +61,9 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
 
 
 def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
-    from dredge_models.registry import model_ids
-
     from dredge_host.links import open_link
     from dredge_host.meter import Meter
+    from dredge_models.registry import model_ids
 
     settings = job.settings
     sender = Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)

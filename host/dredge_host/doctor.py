@@ -144,9 +144,8 @@ def _numpy() -> Finding:
 
 
 def _simd() -> Finding:
-    from dredge_kernels.lpcnet import simd_levels
-
     from dredge_host.machine import simd_level
+    from dredge_kernels.lpcnet import simd_levels
 
     level, levels = simd_level(), list(simd_levels())
     value = f"{level} (this machine has: {', '.join(levels)})"
@@ -169,9 +168,7 @@ def _audio_files() -> Finding:
     import soundfile
     import soxr
 
-    return Finding(
-        "audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}"
-    )
+    return Finding("audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}")
 
 
 _PARTS: list[tuple[str, Callable[[], Finding]]] = [

@@ -63,9 +63,7 @@ class UdpLink:
         self._socket.close()
 
     def _refused(self) -> UnreachableError:
-        return UnreachableError(
-            f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`"
-        )
+        return UnreachableError(f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`")
 
 
 class LoopLink:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from dredge_device.timeline import expand
-
 from dredge_host.lossstats import measure_loss
 from dredge_host.machine import Machine
 from dredge_host.session import StreamOutcome

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.agent import ACTIVE, DRAINING, Agent
-
 from dredge_host.links import LoopLink, loop_pair
 
 MakeReceiver = Callable[[dict[str, Any]], Any]
@@ -26,9 +25,7 @@ class LoopDevice:
     ) -> None:
         self.link, self._far = loop_pair()
         options = {"playout_ms": 1000, "conceal": conceal, "lbrr": True}
-        self.agent = Agent(
-            make_receiver or _real_receiver, options, _identity() if info is None else info
-        )
+        self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
         self._thread.start()

@@ -165,9 +165,7 @@ def _gilbert_elliott(spec: str, arguments: str, rng: random.Random) -> LossModel
     p, h, k = given["p"], given.get("h", 0.0), given.get("k", 1.0)
     r = given.get("r", 1 - p)
     if p + r == 0:
-        raise UsageError(
-            f"loss '{spec}': p and r cannot both be 0; at least one state must be left"
-        )
+        raise UsageError(f"loss '{spec}': p and r cannot both be 0; at least one state must be left")
     bad = p / (p + r)
     expected = bad * (1 - h) + (1 - bad) * (1 - k)
     return LossModel(spec, expected, _two_states(rng, p, r, h, k))
@@ -213,8 +211,7 @@ def _named(spec: str, arguments: str, known: set[str], needed: set[str]) -> dict
         name, equals, value = part.strip().partition("=")
         if not equals or name not in known or name in values:
             raise UsageError(
-                f"loss '{spec}': expected name=value with each of {', '.join(sorted(known))} "
-                f"once, got '{part}'"
+                f"loss '{spec}': expected name=value with each of {', '.join(sorted(known))} once, got '{part}'"
             )
         values[name] = value
     for name in sorted(needed - values.keys()):
@@ -238,9 +235,7 @@ def _share(spec: str, name: str, text: str) -> float:
     try:
         value = float(text.removesuffix("%")) / (100 if percent else 1)
     except ValueError:
-        raise UsageError(
-            f"loss '{spec}': {name} must be a share such as 10%, got '{text}'"
-        ) from None
+        raise UsageError(f"loss '{spec}': {name} must be a share such as 10%, got '{text}'") from None
     if not 0 <= value <= 1:
         raise UsageError(f"loss '{spec}': {name} must lie between 0% and 100%, got '{text}'")
     return value

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dredge_device import chunks, control
-
 from dredge_host.audio import Pcm
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links import Link
@@ -44,9 +43,7 @@ class Session:
     VersionMismatch (another protocol or other models).
     """
 
-    def __init__(
-        self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None
-    ) -> None:
+    def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
         self.link = link
         self.report: dict[str, Any] | None = None
         self._clock = clock
@@ -103,9 +100,7 @@ class Session:
                 answer = self._replies.pop((kind, self._number), None)
                 if answer is not None:
                     return self._accepted(answer)
-        raise UnreachableError(
-            f"{self.link.url}: no answer within {timeout:g} s; is `dredge agent` running there?"
-        )
+        raise UnreachableError(f"{self.link.url}: no answer within {timeout:g} s; is `dredge agent` running there?")
 
     def _accepted(self, answer: dict[str, Any]) -> dict[str, Any]:
         if answer.get("ok") is False:
@@ -187,9 +182,7 @@ def stream(
     Packets that `loss` takes are built but not sent. On Ctrl-C the device is told that the stream
     ended, so that its files are complete too, and KeyboardInterrupt goes on.
     """
-    sender = sender or Sender(
-        settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct
-    )
+    sender = sender or Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
     outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
     session.configure(settings, sender.ssrc, sender.first_sequence)
     try:

@@ -163,12 +163,9 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
     return receiver
 
 
-def _result(
-    settings: Settings, run: _Run, trace: list[bool], samples: int, sender: Sender
-) -> dict[str, Any]:
-    from dredge_models.registry import model_ids
-
+def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, sender: Sender) -> dict[str, Any]:
     from dredge_host.machine import Machine, simd_level
+    from dredge_models.registry import model_ids
 
     frames = {name: run.sources.get(name, 0) for name in SOURCES}
     return {

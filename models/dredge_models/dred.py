@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dredge_kernels.decoded import DecodedPayload, PayloadHeader
 from dredge_kernels.features import FeatureExtractor
 from dredge_kernels.payload import decode_payload, encode_payload
-from numpy.typing import NDArray
-
 from dredge_models.rdovae import (
     FEATURES,
     FRAMES_PER_LATENT,

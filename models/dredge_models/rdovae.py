@@ -4,9 +4,9 @@
 from functools import lru_cache
 
 import numpy as np
-from dredge_kernels.tables import QuantTables
 from numpy.typing import NDArray
 
+from dredge_kernels.tables import QuantTables
 from dredge_models.registry import DRED_VERSION, ModelError, weight_path
 from dredge_models.tflite import TfliteModel
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
 from numpy.typing import NDArray
 
+from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
 from dredge_models.registry import ModelError, weight_path
 
 DEFAULT_MODEL = "standard"

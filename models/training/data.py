@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import soxr
-from dredge_kernels.features import FeatureExtractor
 from numpy.typing import NDArray
 from rich.progress import track
+
+from dredge_kernels.features import FeatureExtractor
 
 RATE = 16000
 HOP = 160
@@ -75,7 +76,7 @@ def prepare_split(folder: Path, out: Path, train: bool, seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--speech", type=Path, default=os.environ.get("DREDGE_SPEECH"), help="folder with train/ valid/ test/")
+    parser.add_argument("--speech", type=Path, default=os.environ.get("DREDGE_SPEECH"), help="has train/ valid/ test/")
     parser.add_argument("--out", type=Path, default=Path("runs/data"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"])

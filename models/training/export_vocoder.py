@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Writes a vocoder checkpoint as int8 arrays for the kernels, and as float16 master weights to resume from.
 
-`python -m models.training.export_vocoder --checkpoint runs/vocoder/checkpoint.pt --out models/dredge_models/weights --name standard`
-makes vocoder_standard.npz (what the product reads) and vocoder_standard_master.npz. Byte-for-byte reproducible.
+`python -m models.training.export_vocoder --run runs/vocoder --name standard` makes vocoder_standard.npz (what the
+product reads), vocoder_standard_master.npz and the model card, byte-for-byte reproducible; then run
+`python -m models.training.manifest`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from dredge_kernels.lpcnet_weights import checked
 from numpy.typing import NDArray
+
+from dredge_kernels.lpcnet_weights import checked
+
+from .cards import SPEECH_DATA, rounded, write_card
 
 SLOTS = 6
 Weights = dict[str, NDArray[np.float32]]
@@ -77,21 +81,42 @@ def save(path: Path, arrays: dict[str, NDArray]) -> None:
     os.replace(part, path)
 
 
+def last_losses(log: Path) -> dict[str, float]:
+    """Training and validation loss in nats per sample, and millions of samples seen, from the last line of the log."""
+    row = log.read_text(encoding="utf-8").strip().splitlines()[-1].split(",")
+    return rounded({"train_nats": float(row[3]), "valid_nats": float(row[4]), "million_samples": float(row[2])})
+
+
+def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float]) -> dict:
+    """What a reader must know about the model."""
+    args = state["args"]
+    command = f"python -m models.training.train_vocoder --minutes {args['minutes']:g} --hidden {args['hidden']}"
+    return {
+        "id": f"lpcnet-{name}", "title": f"LPCNet vocoder, {args['hidden']} + {args['hidden_b']} units, int8",
+        "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command, "seed": args["seed"],
+        "steps": state["step"], "seconds": round(state["spent"]), "losses": losses,
+        "recurrent_density": round(density, 3), "quality": quality,
+        "files": {f"vocoder_{name}.npz": "kernel weights", f"vocoder_{name}_master.npz": "master weights (float16)"},
+    }
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument("--checkpoint", type=Path, default=Path("runs/vocoder/checkpoint.pt"))
+    p.add_argument("--run", type=Path, default=Path("runs/vocoder"))
     p.add_argument("--out", type=Path, default=Path("models/dredge_models/weights"))
     p.add_argument("--name", default="standard")
+    p.add_argument("--quality", nargs="*", default=[], metavar="KEY=VALUE", help="measured figures for the card")
     args = p.parse_args()
-    state = torch.load(args.checkpoint, weights_only=False, map_location="cpu")
+    state = torch.load(args.run / "checkpoint.pt", weights_only=False, map_location="cpu")
     weights = {k: v.float().numpy() for k, v in state["net"].items()}
     arrays = exported(weights)
     checked(arrays)
     save(args.out / f"vocoder_{args.name}.npz", arrays)
     master = {k: v.astype(np.float16) for k, v in weights.items()}
-    master["_step"] = np.array([state["step"]])
     save(args.out / f"vocoder_{args.name}_master.npz", master)
     density = len(arrays["recur_a_blocks"]) * 32 / weights["wh"].size
+    quality = {k: float(v) for k, v in (pair.split("=", 1) for pair in args.quality)}
+    write_card(args.out, card(args.name, state, last_losses(args.run / "log.csv"), density, quality))
     print(f"vocoder_{args.name}: step {state['step']}, {state['spent']:.0f} s, recurrent density {density:.3f}")
 
 

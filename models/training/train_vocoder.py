@@ -127,7 +127,8 @@ class Trainer:
         samples = self.step * self.args.batch * self.args.frames * 160 / 1e6
         density = float(self.mask.mean()) if self.mask is not None else 1.0
         mean = sum(losses) / len(losses)
-        line = f"{self.step},{self.spent:.0f},{samples:.1f},{mean:.4f},{self.validate():.4f},{self.rate():.6f},{density:.3f}"
+        line = f"{self.step},{self.spent:.0f},{samples:.1f},{mean:.4f},{self.validate():.4f},"
+        line += f"{self.rate():.6f},{density:.3f}"
         with (self.args.out / "log.csv").open("a") as log:
             log.write(line + "\n")
         print(f"\rstep,seconds,Msamples,train,valid,rate,density: {line}   ", end="", flush=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from dredge_kernels.features import lpc_from_cepstrum
 from torch import Tensor
+
+from dredge_kernels.features import lpc_from_cepstrum
 
 from .vocoder_net import CONTEXT, HOP, SLOTS, kernel, period
 
@@ -47,7 +48,9 @@ class Corpus:
 class Streams:
     """B independent readers; each goes on where it stopped and jumps to a new place now and then."""
 
-    def __init__(self, corpus: Corpus, batch: int, frames: int, seed: int, noise: float = 3.0, restart: float = 0.05) -> None:
+    def __init__(
+        self, corpus: Corpus, batch: int, frames: int, seed: int, noise: float = 3.0, restart: float = 0.05
+    ) -> None:
         self.corpus, self.batch, self.frames = corpus, batch, frames
         self.noise, self.restart = noise, restart
         self.rng = np.random.default_rng(seed)

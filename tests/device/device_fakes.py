@@ -4,6 +4,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+
 from dredge_device import rtp
 from dredge_device.pi.parts import Parts
 from dredge_device.pi.receiver import Receiver
@@ -90,7 +91,8 @@ class FakeVocoder:
     def __init__(self):
         self.begun, self.rows = [], []
 
-    def begin(self, pcm, features):
+    def begin(self, pcm, features, ahead=None):
+        assert ahead is None or ahead.shape == (2, 20)
         assert pcm.dtype == np.int16 and len(pcm) >= 640
         assert features.dtype == np.float32 and len(features) >= 6
         self.begun.append((pcm.copy(), features.copy()))

@@ -5,11 +5,12 @@ import json
 
 import pytest
 from device_fakes import SSRC, fake_parts, packet
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dredge_device import agent, chunks, control, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
-from hypothesis import given
-from hypothesis import strategies as st
 
 HOST, OTHER = ("127.0.0.1", 1000), ("127.0.0.1", 2000)
 INFO = {"ok": True, "protocol": 1, "simd": "scalar", "models": ["a"], "capabilities": ["dred"]}

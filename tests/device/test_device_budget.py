@@ -4,9 +4,10 @@
 import json
 
 import pytest
-from dredge_device import budget, telemetry, timeline
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import budget, telemetry, timeline
 
 MICROSECONDS = st.integers(0, 2_000_000)
 

@@ -4,9 +4,10 @@
 import random
 
 import pytest
-from dredge_device import chunks, control
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import chunks, control
 
 DOCUMENT = {"text": "x" * 5000, "list": list(range(300))}
 

@@ -5,9 +5,10 @@ import contextlib
 import struct
 
 import pytest
-from dredge_device import control, rtcp
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import control, rtcp
 
 VALUES = st.integers() | st.booleans() | st.none() | st.text(max_size=20)
 DOCUMENTS = st.dictionaries(st.text(max_size=8), VALUES, max_size=5)

@@ -3,6 +3,7 @@
 
 import numpy as np
 from device_fakes import FakeExtractor
+
 from dredge_device.pi.history import History
 
 

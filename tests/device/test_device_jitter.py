@@ -2,10 +2,11 @@
 """The jitter buffer: one decision per period, whatever the link does."""
 
 import pytest
-from dredge_device import jitter
-from dredge_device.jitter import PERIOD_US, JitterBuffer
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import jitter
+from dredge_device.jitter import PERIOD_US, JitterBuffer
 
 
 def play(buffer, arrivals, periods):

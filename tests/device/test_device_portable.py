@@ -4,8 +4,9 @@
 import ast
 from pathlib import Path
 
-import dredge_device
 import pytest
+
+import dredge_device
 
 CORE = sorted(Path(dredge_device.__file__).parent.glob("*.py"))
 PORTABLE = [path for path in CORE if path.name != "__main__.py"]

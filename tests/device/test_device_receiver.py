@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 from device_fakes import SSRC, Bench, fake_parts, packet
-from dredge_device import rtp
-from dredge_device.pi.receiver import Receiver
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import rtp
+from dredge_device.pi.receiver import Receiver
 
 
 def sources(spoken):

@@ -4,9 +4,10 @@
 import struct
 
 import pytest
-from dredge_device import rtcp
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_device import rtcp
 
 
 def test_app_is_the_layout_of_rfc_3550():

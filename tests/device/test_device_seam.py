@@ -3,10 +3,11 @@
 
 import numpy as np
 import pytest
-from dredge_device.pi import seam
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from dredge_device.pi import seam
 
 PIECE = arrays(np.int16, 160, elements=st.integers(-32768, 32767))
 

@@ -8,18 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from dredge_host.audio import atomic, packets, read_audio, to_int16, write_wav
-from dredge_host.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dredge_host.audio import atomic, packets, read_audio, to_int16, write_wav
+from dredge_host.errors import InputError
 
 RNG = np.random.default_rng(4)
 
 
 def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)).astype(
-        np.float32
-    )
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)).astype(np.float32)
 
 
 def test_sixteen_bit_sixteen_kilohertz_is_exact(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+
 from dredge_host import cli, errors
 from dredge_host.output import Progress, table, to_json
 
@@ -20,9 +21,7 @@ def dredge(*words: str):
 
 
 def python(*words: str, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, timeout=60, **options
-    )
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=60, **options)
 
 
 def test_help_lists_every_verb_in_its_section() -> None:
@@ -74,9 +73,7 @@ def test_no_verb_shows_help() -> None:
         (["--seed", "x"], "not a valid integer"),
     ],
 )
-def test_bad_options_are_one_sentence_and_code_2(
-    tmp_path: Path, options: list[str], words: str
-) -> None:
+def test_bad_options_are_one_sentence_and_code_2(tmp_path: Path, options: list[str], words: str) -> None:
     source = tmp_path / "a.wav"
     soundfile.write(source, np.zeros(640, np.int16), 16000)
     result = dredge("simulate", str(source), str(tmp_path / "b.wav"), *options)
@@ -111,9 +108,7 @@ def test_bad_files_are_one_sentence_and_code_2(tmp_path: Path) -> None:
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_exceptions_of_verbs_become_codes(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
-) -> None:
+def test_exceptions_of_verbs_become_codes(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
     @click.command()
     def command() -> None:
         raise error

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+
 from dredge_host import doctor
 from dredge_host.machine import Machine
 

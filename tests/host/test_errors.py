@@ -3,6 +3,7 @@
 
 import click
 import pytest
+
 from dredge_host import errors
 
 

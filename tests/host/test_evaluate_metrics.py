@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from dredge_host.errors import CapabilityError, exit_code
-from dredge_host.evaluate_metrics import Plcmos, Recogniser, word_errors
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dredge_host.errors import CapabilityError, exit_code
+from dredge_host.evaluate_metrics import Plcmos, Recogniser, word_errors
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0]
 words = st.lists(st.sampled_from("abc"), max_size=8)

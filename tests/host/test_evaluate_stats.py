@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+
 from dredge_host.evaluate_stats import (
     mean_interval,
     ratio_interval,

@@ -4,6 +4,7 @@
 import socket
 
 import pytest
+
 from dredge_host.errors import CapabilityError, UnreachableError, UsageError
 from dredge_host.links import LoopLink, loop_pair, open_link, parse_udp
 

@@ -5,11 +5,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dredge_host.errors import InputError, UsageError
 from dredge_host.loss import PRESETS, parse_loss, read_trace, save_trace
 from dredge_host.lossstats import measure_loss
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 MILLION = 1_000_000
 
@@ -142,9 +143,7 @@ def test_any_text_is_a_model_or_a_clear_error(text: str) -> None:
     st.integers(1, 60),
 )
 @settings(max_examples=100, deadline=None)
-def test_every_accepted_gilbert_stays_below_its_longest_burst(
-    rate: float, burst: float, longest: int
-) -> None:
+def test_every_accepted_gilbert_stays_below_its_longest_burst(rate: float, burst: float, longest: int) -> None:
     try:
         model = parse_loss(f"gilbert:rate={rate:.6f},burst={burst:.6f},max={longest}")
     except UsageError:

@@ -6,6 +6,7 @@ import io
 import json
 
 import pytest
+
 from dredge_host.meter import BAR, Meter, _bar
 
 STATE = {

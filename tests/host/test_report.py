@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
-from dredge_host.errors import InputError
-from dredge_host.report import render, timeline_rows, write_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dredge_host.errors import InputError
+from dredge_host.report import render, timeline_rows, write_report
 
 VOID = {"meta", "img", "input", "br", "rect", "path", "link"}
 FULL = {
@@ -32,7 +33,7 @@ FULL = {
         "bitrate_total_bps": 56000,
         "bitrate_bps": {"speech": 24000, "lbrr": 0, "dred": 26000, "headers": 6000},
     },
-    "frames": {"total": 100, "by_source": {"opus": 80, "dred": 15, "plc": 5}, "reasons": {"late": 5}},  # noqa: E501
+    "frames": {"total": 100, "by_source": {"opus": 80, "dred": 15, "plc": 5}, "reasons": {"late": 5}},
     "timeline": [[i, "dred" if 20 <= i < 35 else "opus", 980.0, 800 + i] for i in range(100)],
     "cpu": {"p50_us": 850, "p95_us": 890, "p99_us": 898, "max_us": 899, "late_frames": 0,
             "period_us": 20000,

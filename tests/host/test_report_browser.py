@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
+
 from dredge_host.report import write_report
 
 BROWSER = (

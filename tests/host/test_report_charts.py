@@ -6,6 +6,9 @@ import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dredge_host.report_charts import (
     MAX_POINTS,
     SOURCES,
@@ -17,8 +20,6 @@ from dredge_host.report_charts import (
     source_strip,
     split_bar,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def rows_of(sources):

@@ -6,6 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dredge_host.report_png import (
     MAX_COLUMNS,
     PACKET,
@@ -15,8 +18,6 @@ from dredge_host.report_png import (
     power_columns,
     spectrogram_png,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def decode(png):

@@ -3,11 +3,12 @@
 
 import numpy as np
 import pytest
+from host_fakes import Constant, History, PcmEncoder
+
 from dredge_device import rtp
 from dredge_host.errors import UsageError
 from dredge_host.sender import BitrateMeter, Sender, Split
 from dredge_host.settings import Settings, parse_playout
-from host_fakes import Constant, History, PcmEncoder
 
 SILENCE = np.zeros(320, np.int16)
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from dredge_device import chunks, control
 from dredge_device.pi.receiver import Receiver
 from dredge_host.audio import packets

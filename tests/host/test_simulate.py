@@ -6,15 +6,16 @@ import types
 
 import numpy as np
 import pytest
+from host_fakes import PcmEncoder, PcmReceiver
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dredge_host.errors import InputError
 from dredge_host.loss import parse_loss
 from dredge_host.sender import Sender
 from dredge_host.settings import Settings
 from dredge_host.simulate import Simulation, simulate
 from dredge_host.timing import percentiles
-from host_fakes import PcmEncoder, PcmReceiver
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def run(pcm: np.ndarray, loss: str = "none", lookahead: int = 104, **options) -> Simulation:

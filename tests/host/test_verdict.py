@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dredge_host import agentprocess
 from dredge_host.agentprocess import AgentProcess
 from dredge_host.bench import QUICK, Effort, measure, paced, redundancy_ratio
@@ -17,8 +20,6 @@ from dredge_host.sender import BitrateMeter
 from dredge_host.session import StreamOutcome
 from dredge_host.settings import Settings
 from dredge_host.verdict import coverable, judge
-from hypothesis import given
-from hypothesis import strategies as st
 
 LETTERS = {"o": "opus", "d": "dred", "p": "plc", "l": "lbrr"}
 
@@ -126,9 +127,7 @@ def test_agent_that_says_where_it_listens(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("raise ImportError('no models')", "ImportError: no models"),
     ],
 )
-def test_agent_that_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, words: str
-) -> None:
+def test_agent_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, words: str) -> None:
     script(monkeypatch, tmp_path, body)
     with pytest.raises(UnreachableError, match="did not start") as caught:
         AgentProcess()

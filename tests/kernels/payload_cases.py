@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from dredge_kernels.tables import QuantTables
 
 VECTORS = os.environ.get("DREDGE_VECTORS", "")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
+
 from dredge_kernels.opus import OpusEncoder
 
 CLIP = Path(__file__).parent.parent / "data" / "speech_short.flac"

@@ -7,6 +7,10 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from payload_cases import VECTORS, load, needs_vectors
+
 from dredge_kernels.extensions import (
     Extension,
     add_extension,
@@ -16,9 +20,6 @@ from dredge_kernels.extensions import (
     strip_padding,
 )
 from dredge_kernels.framing import build_packet, parse_packet
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from payload_cases import VECTORS, load, needs_vectors
 
 WB20 = 9 << 3
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from dredge_kernels.framing import build_packet, frame_samples_48k, parse_packet
-from dredge_kernels.opus import OpusError, packet_samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dredge_kernels.framing import build_packet, frame_samples_48k, parse_packet
+from dredge_kernels.opus import OpusError, packet_samples
 
 WB20 = 9 << 3  # SILK wideband, 20 ms, mono
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from dredge_kernels.laplace import decode_laplace, encode_laplace
-from dredge_kernels.rangecoder import RangeDecoder, RangeEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from range_reference import ReferenceDecoder, ReferenceEncoder
+
+from dredge_kernels.laplace import decode_laplace, encode_laplace
+from dredge_kernels.rangecoder import RangeDecoder, RangeEncoder
 
 VALUES = st.tuples(st.integers(-40, 40), st.integers(0, 255), st.integers(1, 255))
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from speech_packets import encode
+
 from dredge_kernels.extensions import add_extension
 from dredge_kernels.framing import build_packet, parse_packet
 from dredge_kernels.lbrr import packet_has_lbrr, silk_frames
 from dredge_kernels.rangecoder import RangeDecoder
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from speech_packets import encode
 
 EVEN = [16384, 0]  # inverse CDF of a bit with probability 1/2
 

@@ -5,13 +5,14 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lpcnet_cases import F32, Reference, dense, random_matrix, random_net
+
 from dredge_kernels import lpcnet
 from dredge_kernels.features import lpc_from_cepstrum
 from dredge_kernels.lpcnet import Lpcnet, from_ulaw, simd_level, simd_levels, sparse_product, to_ulaw
 from dredge_kernels.lpcnet_weights import checked
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from lpcnet_cases import F32, Reference, dense, random_matrix, random_net
 
 
 def features(n: int, seed: int = 0) -> np.ndarray:

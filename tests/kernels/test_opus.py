@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from speech_packets import encode, speech
+
 from dredge_kernels.opus import (
     OpusDecoder,
     OpusEncoder,
@@ -14,9 +18,6 @@ from dredge_kernels.opus import (
     packet_has_lbrr,
     packet_samples,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from speech_packets import encode, speech
 
 SILENCE = np.zeros(320, np.int16)
 

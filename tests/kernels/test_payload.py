@@ -7,13 +7,14 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from payload_cases import made_up_tables
+
 from dredge_kernels.payload import decode_payload, encode_payload, encode_symbols, parse_header
 from dredge_kernels.payloadheader import MAX_OFFSET, MIN_OFFSET, check_fields
 from dredge_kernels.rangecoder import RangeEncoder
 from dredge_kernels.tables import QuantTables
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from payload_cases import made_up_tables
 
 OURS = made_up_tables(0xD1)
 STOCK = made_up_tables(10)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dredge_kernels.payload import decode_payload, encode_payload, encode_symbols, parse_header
 from payload_cases import libopus_tables, load, needs_vectors
+
+from dredge_kernels.payload import decode_payload, encode_payload, encode_symbols, parse_header
 
 pytestmark = [needs_vectors, pytest.mark.vectors]
 

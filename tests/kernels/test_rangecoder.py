@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import pytest
-from dredge_kernels.rangecoder import RangeDecoder, RangeEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from range_reference import ReferenceDecoder, ReferenceEncoder
+
+from dredge_kernels.rangecoder import RangeDecoder, RangeEncoder
 
 
 @st.composite

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from ogg_opus import ogg_opus
+from payload_cases import made_up_tables
+from speech_packets import encode
+
 from dredge_kernels.extensions import add_extension, read_extensions, strip_padding
 from dredge_kernels.framing import build_packet, parse_packet
 from dredge_kernels.opus import OpusDecoder
 from dredge_kernels.payload import encode_payload
-from ogg_opus import ogg_opus
-from payload_cases import made_up_tables
-from speech_packets import encode
 
 SETTINGS = {
     "20 ms": dict(frame_ms=20),

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dredge_kernels.tables import KINDS, QuantTables, check_version
 from payload_cases import made_up_tables
+
+from dredge_kernels.tables import KINDS, QuantTables, check_version
 
 
 def test_tables_are_stacked_in_the_order_of_kinds_and_read_only() -> None:

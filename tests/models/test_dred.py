@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_cases import band_error, voice
+
 from dredge_kernels.features import FeatureExtractor
 from dredge_models import dred
 from dredge_models.dred import PREFIX, DredDecoder, DredEncoder, latents_for
 from dredge_models.plc import SILENCE_C0
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from model_cases import band_error, voice
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech_short.flac"
 LOOKAHEAD = 104

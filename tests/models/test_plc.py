@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from model_cases import band_error, speechlike
+
 from dredge_kernels.features import FeatureExtractor
 from dredge_models.plc import HOLD, SILENCE_C0, STEEPEST, PlcPredictor, fade, silence
-from model_cases import band_error, speechlike
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech_short.flac"
 

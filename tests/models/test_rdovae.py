@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
+from model_cases import speechlike
+
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder, quant_tables
 from dredge_models.rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
-from model_cases import speechlike
 
 # int8 weights against float16 masters; latents have a spread of a few units, features of about one.
 LATENT_TOLERANCE, FEATURE_TOLERANCE = 0.06, 0.03

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+
 from dredge_models import registry
 from dredge_models.registry import ModelError, Problem
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from dredge_models.registry import ModelError, weight_path
 from dredge_models.tflite import TfliteModel, runtime_name
 

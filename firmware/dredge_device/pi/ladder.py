@@ -40,7 +40,8 @@ class Ladder:
             self._voice = Voice(parts.vocoder, self._history)
         self.recovery = Recovery(buffer, parts.carrier, parts.dred) if parts.dred else None
         self._predicted = 0  # predicted packets in a row
-        self._muted = False  # the last output faded to zero
+        self._muted = False  # the last output faded to zero, so the next one must rise from it
+        self._spoken = False  # something was played since the decoder started
         self._last = 0  # last output sample
         self.damaged = 0  # Opus packets that the decoder refused
 
@@ -51,13 +52,13 @@ class Ladder:
             self.recovery.clear()
         if self._voice:
             self._voice.drop()
-        self._muted = True
+        self._spoken = False
 
     def silence(self) -> Pcm:
         """No stream is playing."""
         pcm = seam.release(self._last)
         self._last = 0
-        self._muted = True
+        self._muted = self._spoken
         if self._voice:
             self._voice.drop()
         return pcm
@@ -66,6 +67,7 @@ class Ladder:
         """The period of this packet."""
         choice = self._received(number) or self._repeated(number) or self._missing(number)
         self._last = int(choice.pcm[-1])
+        self._spoken = True
         return choice
 
     def _received(self, number: int) -> Choice | None:

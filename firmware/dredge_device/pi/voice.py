@@ -19,7 +19,7 @@ class Voice:
         """int16[320] from rows float32[4, 20]: two frames and two of look-ahead."""
         pcm, past = self._history.context()
         if not self.active:
-            self._vocoder.begin(pcm, past)
+            self._vocoder.begin(pcm, past, rows[:2])
             self.active = True
         return self._vocoder.synthesise(np.concatenate((past[-2:], rows)))
 
