@@ -28,6 +28,7 @@ VERBS = {
     "stream": Verb("cli_stream", "Live audio", "Send a file to an agent in real time."),
     "simulate": Verb("cli_simulate", "Measure", "The same pipeline offline and deterministic."),
     "bench": Verb("cli_bench", "Measure", "Time every stage against the 20 ms period."),
+    "evaluate": Verb("cli_evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
     "models": Verb("cli_models", "Models", "List and verify the neural models."),
 }
 
