@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not bu
 pytest.importorskip("dredge_kernels.lpcnet", reason="the kernels are not built")
 
 SSRC = 0xBEEF
+CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 
 
 def voice(packets):
@@ -173,3 +175,34 @@ def test_loopback_needs_no_permission(name):
     with pytest.raises(ListenError):
         parse_listen("udp://192.168.0.2:5004", False)
     assert parse_listen("udp://192.168.0.2:5004", True) == ("192.168.0.2", 5004)
+
+
+def test_lost_speech_comes_back_by_dred_over_udp(agent, tmp_path):
+    """Everything real: two bursts of 100 ms, 300 ms of delay, models in the agent's process."""
+    dred = pytest.importorskip("dredge_models.dred")
+    extensions = pytest.importorskip("dredge_kernels.extensions")
+    soundfile = pytest.importorskip("soundfile")
+    pcm, _ = soundfile.read(CLIP, dtype="int16", frames=320 * 80)
+    out = tmp_path / "dred.wav"
+    _, host = agent("--out", str(out), "--playout", "fixed:300")
+    assert {"dredge-rdovae-1"} <= set(host.ask(control.HELLO)["models"])
+    encoder = opus.OpusEncoder(bitrate=24000)
+    history = dred.DredEncoder(encoder.lookahead)
+    begin = time.monotonic()
+    lost = {*range(30, 35), *range(60, 65)}
+    for n, piece in enumerate(pcm.reshape(-1, 320)):
+        history.push(piece)
+        payload = history.payload(1.0)
+        data = extensions.add_extension(encoder.encode(piece), dred.DRED_EXTENSION_ID, payload)
+        if n not in lost:
+            host.socket.send(rtp.build(n, 960 * n, SSRC, data))
+        host.listen(max(0.0, begin + 0.02 * (n + 1) - time.monotonic()))
+    host.ask(control.BYE, {"last_sequence": 79})
+    final = host.final()
+    assert final["sources"]["dred"] == 10 and final["sources"]["opus"] == 70
+    assert final["sources"]["plc"] == 0 and final["reasons"] == {}
+    assert final["budget"]["stages"]["vocoder"]["frames"] == 12  # ten periods and two seams
+    heard = read_wav(out)
+    assert len(heard) == 80 * 320
+    for first in (30, 60):
+        assert heard[320 * first : 320 * (first + 5)].any()
