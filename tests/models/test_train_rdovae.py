@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A real, tiny RDO-VAE training run: learns, resumes exactly, exports, and runs as TFLite."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from training_cases import TINY, same_state, stop_after, synthetic_features, torch, write_data
+
+from dredge_kernels.payload import decode_payload, encode_payload
+from dredge_kernels.tables import QuantTables
+from dredge_models.rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
+from dredge_models.tflite import TfliteModel
+from models.training import train_rdovae
+from models.training.progress import load_checkpoint
+from models.training.quant_fit import value_bits
+
+
+def arguments(data, out, *more):
+    return train_rdovae.parser().parse_args(
+        ["--data", str(data), "--out", str(out), "--batch", "4", "--valid-every", "4",
+         "--config", TINY, *more])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """Eight steps, uninterrupted."""
+    out = tmp_path_factory.mktemp("run")
+    result = train_rdovae.train(arguments(data, out, "--steps", "8"))
+    return out, result
+
+
+def test_a_run_leaves_checkpoint_and_log(run):
+    out, result = run
+    checkpoint = load_checkpoint(out / "checkpoint.pt")
+    assert checkpoint["step"] == 8 and checkpoint["seed"] == 1
+    rows = list(csv.DictReader((out / "log.csv").open()))
+    assert [row["step"] for row in rows] == ["4", "8"]
+    assert all(np.isfinite(float(v)) for row in rows for v in row.values())
+    assert result["payload_bytes"] > 0
+
+
+def test_training_learns(data, tmp_path):
+    """The error falls well below that of the untrained network."""
+    first = train_rdovae.train(arguments(data, tmp_path / "a", "--steps", "1"))
+    last = train_rdovae.train(arguments(data, tmp_path / "b", "--steps", "40", "--lr", "0.02",
+                                            "--valid-every", "100"))
+    assert last["valid_distortion"] < 0.8 * first["valid_distortion"]
+
+
+def test_a_stopped_run_goes_on_exactly(run, data, tmp_path, monkeypatch):
+    args = arguments(data, tmp_path, "--steps", "8")
+    with monkeypatch.context() as patch:
+        stop_after(patch, train_rdovae.Trainer, 3)
+        train_rdovae.train(args)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    train_rdovae.train(args)
+    assert same_state(load_checkpoint(tmp_path / "checkpoint.pt"),
+                      load_checkpoint(run[0] / "checkpoint.pt"))
+
+
+def test_another_seed_is_another_run(run, data, tmp_path):
+    train_rdovae.train(arguments(data, tmp_path, "--steps", "8", "--seed", "2"))
+    assert not same_state(load_checkpoint(tmp_path / "checkpoint.pt")["model"],
+                          load_checkpoint(run[0] / "checkpoint.pt")["model"])
+
+
+@pytest.mark.parametrize("content", [None, b"no zip file"])
+def test_missing_or_bad_data_is_one_sentence(tmp_path, content):
+    if content is not None:
+        (tmp_path / "valid.npz").write_bytes(content)
+    with pytest.raises(RuntimeError, match=r"valid\.npz: no feature file"):
+        train_rdovae.train(arguments(tmp_path, tmp_path / "out", "--steps", "1"))
+
+
+def test_data_of_another_shape_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", f=np.zeros((2000, 19), np.float32))
+    with pytest.raises(RuntimeError, match=r"expected at least 1000 x 20 features, got \(2000, 19"):
+        train_rdovae.load_features(tmp_path / "x.npz")
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    """The tiny run's files, int8 and float32 graphs, and its network."""
+    pytest.importorskip("ai_edge_litert", reason="export needs the schema inside ai-edge-litert")
+    pytest.importorskip("flatbuffers", reason="export needs flatbuffers")
+    from models.training import export_rdovae
+
+    folder = tmp_path_factory.mktemp("weights")
+    checkpoint = load_checkpoint(run[0] / "checkpoint.pt")
+    card = export_rdovae.export(checkpoint, synthetic_features(60000, 3),
+                                synthetic_features(12000, 4), folder, "a test")
+    export_rdovae.write_graphs(folder / "rdovae.npz", folder, int8=False, suffix="_f32")
+    return folder, card, export_rdovae.load_model(checkpoint)
+
+
+def run_encoder(graph, features):
+    memory, out = np.zeros(graph.inputs["memory"], np.float32), []
+    for frames in features.reshape(-1, 1, 40):
+        result = graph(frames=frames, memory=memory)
+        memory = result["memory_out"]
+        out.append((result["latent"][0], result["start"][0]))
+    return np.array([z for z, _ in out]), np.array([s for _, s in out])
+
+
+def run_decoder(start, graph, z, s, levels):
+    memory, out = start(start=s[None])["memory"], []
+    for latent, level in zip(z, levels, strict=True):
+        coded = np.append(latent, level / 8 - 1).astype(np.float32)[None]
+        result = graph(coded=coded, memory=memory)
+        memory = result["memory_out"]
+        out.append(result["features"].reshape(4, 20))
+    return np.array(out)
+
+
+# float16 masters cost about 1e-3 of a value; int8 weights about 1e-2.
+@pytest.mark.parametrize(("suffix", "tolerance"), [("_f32", 0.01), ("", 0.06)])
+def test_tflite_matches_torch(exported, suffix, tolerance):
+    folder, _, model = exported
+    features = synthetic_features(200, 5)
+    graphs = {n: TfliteModel(folder / f"rdovae_{n}{suffix}.tflite")
+              for n in ("encoder", "start", "decoder")}
+    z, s = run_encoder(graphs["encoder"], features)
+    levels = [min(15, 3 + i) for i in range(20)]
+    chosen = z[99 - 2 * np.arange(20)]
+    got = run_decoder(graphs["start"], graphs["decoder"], chosen, s[99], levels)
+    with torch.no_grad():
+        z_ref, s_ref = model.encoder(torch.from_numpy(features.reshape(-1, 1, 40)))
+        ref = model.decoder(torch.from_numpy(chosen)[:, None], torch.tensor(levels)[:, None],
+                            torch.from_numpy(s[99])[None])
+    assert np.abs(z - z_ref[:, 0].numpy()).max() < tolerance * (1 + z_ref.abs().max().item())
+    assert np.abs(s - s_ref[:, 0].numpy()).max() < tolerance * (1 + s_ref.abs().max().item())
+    assert np.abs(got - ref[:, 0].numpy()).max() < tolerance * (1 + ref.abs().max().item())
+
+
+def test_numpy_reference_matches_float_graphs(exported):
+    folder, _, _ = exported
+    features = synthetic_features(120, 6)
+    z, s = run_encoder(TfliteModel(folder / "rdovae_encoder_f32.tflite"), features)
+    encoder = NumpyRdoVaeEncoder(folder / "rdovae.npz")
+    pairs = [encoder.push(f) for f in features.reshape(-1, 2, 20)]
+    np.testing.assert_allclose(z, [p[0] for p in pairs], atol=2e-4)
+    levels = [4] * 10
+    got = run_decoder(TfliteModel(folder / "rdovae_start_f32.tflite"),
+                      TfliteModel(folder / "rdovae_decoder_f32.tflite"), z[:10], s[9], levels)
+    decoder = NumpyRdoVaeDecoder(folder / "rdovae.npz")
+    decoder.start(s[9])
+    np.testing.assert_allclose(got, [decoder.step(v, 4) for v in z[:10]], atol=5e-4)
+
+
+def test_export_is_byte_for_byte_the_same(exported, run, tmp_path):
+    from models.training import export_rdovae
+
+    folder, _, _ = exported
+    export_rdovae.export(load_checkpoint(run[0] / "checkpoint.pt"), synthetic_features(60000, 3),
+                         synthetic_features(12000, 4), tmp_path, "a test")
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert len(names) == 6
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_card_says_where_the_model_comes_from(exported):
+    folder, card, _ = exported
+    stored = json.loads((folder / f"{card['id']}.card.json").read_text())
+    assert stored["steps"] == 8 and stored["version"] == 0xD1 and stored["command"] == "a test"
+    assert set(stored["files"]) <= {p.name for p in folder.iterdir()}
+
+
+def test_predicted_bits_are_the_payload_s_bits(exported):
+    """The rate that export reports is what the kernels' range coder really uses."""
+    folder, _, _ = exported
+    with np.load(folder / "rdovae_tables.npz") as file:
+        tables = QuantTables.from_arrays(0xD1, file)
+    features = synthetic_features(400, 7)
+    z, s = run_encoder(TfliteModel(folder / "rdovae_encoder.tflite"), features)
+    for q0, dq in ((0, 0), (6, 5), (15, 0)):
+        chosen = np.ascontiguousarray(z[199 - 2 * np.arange(26)])
+        payload = encode_payload(chosen, s[199], tables, q0, dq)
+        decoded = decode_payload(payload, tables)
+        expected = value_bits(decoded.state_symbols[None], tables.state[3, q0],
+                              tables.state[2, q0]).sum()
+        for symbols, level in zip(decoded.latent_symbols, decoded.levels, strict=True):
+            expected += value_bits(symbols[None], tables.latent[3, level],
+                                   tables.latent[2, level]).sum()
+        used = decoded.tells[-1] - decoded.header.bits_used
+        assert abs(used - expected) < 2 + 0.01 * expected
