@@ -15,7 +15,13 @@ Names are imported on first use, so that `dredge --help` is quick.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+try:
+    __version__ = version("dredge")
+except PackageNotFoundError:  # a checkout that is run in place
+    __version__ = "0+checkout"
 
 _WHERE = {
     "Sender": "sender",

@@ -25,7 +25,7 @@ class Effort:
     ratio: int = 500
 
 
-QUICK = Effort(throughput=100, paced=15, ratio=100)
+QUICK = Effort(throughput=50, paced=8, ratio=100)
 
 
 def bench(pcm: Pcm, effort: Effort | None = None, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:

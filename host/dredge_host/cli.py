@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from dredge_host import __version__
 from dredge_host.errors import CHECK_FAILED, exit_code, sentence
 
 
@@ -90,7 +91,7 @@ class VerbGroup(click.Group):
 
 
 @click.group("dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="dredge", prog_name="dredge")
+@click.version_option(__version__, prog_name="dredge")
 def cli() -> None:
     """Speech that survives packet loss, made for Raspberry Pi.
 

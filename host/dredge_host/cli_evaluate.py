@@ -3,63 +3,87 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from dredge_host.cli_options import json_option
-from dredge_host.output import emit, table
+from dredge_host.errors import UsageError
+from dredge_host.output import emit, table, to_json
 
 EPILOG = """\b
 Examples
-  dredge evaluate speech/test --clips 4
-  dredge evaluate speech/test --only clean --only dred --json > table.json
+  dredge evaluate speech/test --clips 30 --out results.json
+  dredge evaluate speech/test --clips 4 --no-words --condition plc --condition dred
 
-Needs the packages of `pip install dredge[metrics]`.
+PLCMOS needs the package speechmos, the words need pocketsphinx: pip install 'dredge[metrics]'.
+FOLDER defaults to $DREDGE_SPEECH/test.
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--clips", type=click.IntRange(min=0), default=0, help="How many; 0 means all.")
-@click.option("--seconds", type=click.FloatRange(min=0), default=12.0, show_default=True,
-              help="Used of each clip; 0 means all.")  # fmt: skip
-@click.option("--only", multiple=True, help="Only this condition; may be repeated.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the losses.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--clips", default=30, show_default=True, help="How many, over all speakers; 0: all.")
+@click.option("--seconds", default=12.0, show_default=True, help="Used of each clip; 0: all.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the loss traces.")
 @click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Processes.")  # fmt: skip
-@click.option("--no-words", is_flag=True, help="Skip the recogniser (it is slow).")
-@click.option("--no-quality", is_flag=True, help="Skip PLCMOS.")
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    help="clean, opus, plc, lbrr, dred, dred_lbrr; may be repeated.  [default: all but lbrr]",
+)
+@click.option("--words/--no-words", default=True, help="Also count word errors (slow).")
+@click.option("--plcmos/--no-plcmos", "quality", default=True, help="Also score with PLCMOS.")
+@click.option("--jobs", default=1, show_default=True, help="Processes.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON here.")
 @json_option
 def command(
-    folder: Path,
+    folder: Path | None,
     clips: int,
     seconds: float,
-    only: tuple[str, ...],
     seed: int,
     bitrate: int,
+    conditions: tuple[str, ...],
+    words: bool,
+    quality: bool,
     jobs: int,
-    no_words: bool,
-    no_quality: bool,
+    out: Path | None,
     as_json: bool,
 ) -> None:
-    """Send the clips of FOLDER through burst losses and judge every way to conceal them.
+    """Clips x burst losses x ways to conceal: PLCMOS, word errors, bit rates, lag and clicks.
 
-    Quality by PLCMOS, content by recognised words, with confidence intervals and bit rates.
+    Every condition of a clip meets the same losses. The words are compared with what the same
+    recogniser hears in the original, since there are no transcripts.
     """
-    from dredge_host import evaluate
+    from dredge_host.audio import atomic, check_target
+    from dredge_host.evaluate import DEFAULT_CONDITIONS, run
     from dredge_host.evaluate_table import HEAD, table_rows
 
-    result = evaluate.run(
-        folder,
+    if out:
+        check_target(out)
+    result = run(
+        _folder(folder),
         clips=clips,
-        conditions=only or evaluate.DEFAULT_CONDITIONS,
+        conditions=conditions or DEFAULT_CONDITIONS,
         seconds=seconds,
         seed=seed,
         bitrate=bitrate,
-        words=not no_words,
-        quality=not no_quality,
+        words=words,
+        quality=quality,
         jobs=jobs,
     )
+    if out:
+        with atomic(out) as temporary:
+            temporary.write_text(to_json(result) + "\n", encoding="utf-8")
     emit(result, table(table_rows(result["summary"]), HEAD), as_json)
+
+
+def _folder(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    speech = os.environ.get("DREDGE_SPEECH")
+    if not speech:
+        raise UsageError("name a folder with speech files, or set DREDGE_SPEECH")
+    return Path(speech) / "test"

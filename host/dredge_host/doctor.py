@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dredge_host import __version__
 from dredge_host.machine import Machine
 
 SCHEMA = "dredge.doctor/1"
@@ -63,12 +64,8 @@ def _guard(name: str, check: Callable[[], Finding]) -> Finding:
 
 
 def _software() -> list[Finding]:
-    try:
-        version = importlib.metadata.version("dredge")
-    except importlib.metadata.PackageNotFoundError:
-        version = "source tree, not installed"
     return [
-        Finding("dredge", INFO, version),
+        Finding("dredge", INFO, __version__),
         Finding("python", INFO, f"{platform.python_version()} ({platform.machine()})"),
     ]
 

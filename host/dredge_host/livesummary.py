@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from dredge_device.timeline import expand
@@ -13,6 +14,7 @@ from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.stream/1"
+SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
 Row = tuple[int, str, float, float]
 
 
@@ -27,6 +29,13 @@ def timeline_rows(report: dict[str, Any] | None, first_sequence: int = 0) -> lis
         (start + i, name, delay, cpu)
         for i, (name, delay, cpu) in enumerate(zip(names, delays, part["cpu_us"], strict=True))
     ]
+
+
+def by_source(rows: list[Row], packets: int) -> dict[str, int]:
+    """Packets of the stream per source; `silence` is what the device never played."""
+    counts = Counter(row[1] for row in rows)
+    counts["silence"] += packets - len(rows)
+    return {name: counts[name] for name in SOURCES}
 
 
 def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
@@ -50,10 +59,11 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
             "redundancy_s": settings.redundancy_s,
             "playout_ms": settings.playout_ms,
             "sender_late_ms": percentiles(outcome.late_ms),
+            "missed_deadlines_pct": missed_deadlines_pct(report),
         },
         "frames": {
-            "by_source": report.get("sources", {}),
-            "total": len(rows),
+            "by_source": by_source(rows, loss.packets),
+            "total": loss.packets,
             "reasons": report.get("reasons", {}),
         },
         "cpu": cpu_part(report.get("budget", {})),
@@ -62,6 +72,18 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
         "environment": {"host": Machine().facts(), "device": outcome.device},
         "device_report": {k: v for k, v in report.items() if k != "timeline"},
     }
+
+
+def missed_deadlines_pct(report: dict[str, Any]) -> float | None:
+    """Share of the device's periods that were not done when the next was due, by the wall clock.
+
+    Far above the share of late packets by CPU time it says that the machine was busy elsewhere.
+    """
+    pacing = (report.get("output") or {}).get("pacing") or {}
+    periods = (report.get("budget") or {}).get("frames")
+    if not periods or "missed_deadlines" not in pacing:
+        return None
+    return round(100.0 * pacing["missed_deadlines"] / periods, 2)
 
 
 def cpu_part(budget: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dredge_host.audio import PACKET, RATE, Pcm, packets
 from dredge_host.errors import DredgeError, InputError
+from dredge_host.livesummary import SOURCES
 from dredge_host.loss import LossModel, parse_loss
 from dredge_host.lossstats import measure_loss
 from dredge_host.sender import BitrateMeter, Sender
@@ -23,7 +24,6 @@ from dredge_host.settings import PACKET_SECONDS, Settings
 from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.simulate/1"
-SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
 
 
 class PlayedPacket(Protocol):

@@ -57,6 +57,10 @@ def test_unknown_verb_and_option_are_usage_errors() -> None:
         assert "Error:" in result.output
 
 
+def test_version() -> None:
+    assert dredge("--version").output.startswith("dredge, version 0")
+
+
 def test_no_verb_shows_help() -> None:
     assert "Start here" in dredge().output
 

@@ -187,6 +187,29 @@ def test_demo_writes_everything_and_judges(tmp_path: Path) -> None:
     assert lags[int(np.argmax(scores))] == 0
 
 
+def test_ctrl_c_during_the_demo_leaves_complete_files(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    process = subprocess.Popen(
+        [*RUN, "demo", "--out", str(out), "--seconds", "20"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:  # the meter's lines: the stream is running
+        if "normal" in line and not line.lstrip().startswith("0.0"):
+            break
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    left = sorted(path.name for path in out.iterdir())
+    assert left in (["original.wav"], ["device.wav", "original.wav"])
+    for name in left:
+        assert len(read_audio(out / name).pcm) > 0
+    assert (out / "report.html").exists() is False
+
+
 def test_bench_quick_names_every_stage() -> None:
     result = results(dredge("bench", "--quick", "--json"))
     assert [stage["stage"] for stage in result["stages"]] == [
