@@ -8,13 +8,15 @@ PYTEST_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean distclean
+.PHONY: help setup build demo test lint clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing and compile the kernels
 	@scripts/setup.sh
+
+build: setup ## the same: setup compiles whatever changed
 
 demo: ## stream bundled speech through a harsh burst loss, write WAVs and a report (DEMO_ARGS=...)
 	@scripts/setup.sh

@@ -136,7 +136,8 @@ build_kernels() {
 
 install_package() {
     local extras
-    extras=$(cat - "$STATE/extras" 2>/dev/null < <(printf '%s\n' "$@") | sed '/^$/d' | sort -u)
+    touch "$STATE/extras"
+    extras=$(printf '%s\n' "$@" | cat - "$STATE/extras" | sed '/^$/d' | sort -u)
     say "installing the package${extras:+ with extras: $(paste -sd, <<<"$extras")}"
     "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-build-isolation \
         -e ".${extras:+[$(paste -sd, <<<"$extras")]}"

@@ -76,8 +76,10 @@ def power_columns(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
     if packets <= MAX_COLUMNS:
         return power
     edges = np.linspace(0, packets, MAX_COLUMNS + 1).astype(int)
-    sums: NDArray[np.float64] = np.add.reduceat(power, edges[:-1], axis=0)
-    return sums / np.diff(edges)[:, None].astype(np.float64)
+    averaged: NDArray[np.float64] = np.divide(
+        np.add.reduceat(power, edges[:-1], axis=0), np.diff(edges)[:, None], dtype=np.float64
+    )
+    return averaged
 
 
 def spectrogram_png(pcm: NDArray[np.int16], peak: float | None = None) -> bytes:
