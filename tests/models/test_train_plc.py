@@ -38,9 +38,13 @@ def test_a_run_leaves_checkpoint_and_log(run):
     assert float(rows[-1]["valid_loss"]) == pytest.approx(result["valid_loss"], rel=1e-4)
 
 
-def test_training_learns(data, tmp_path):
-    """Smooth features have a slope: after some steps the network follows it, holding cannot."""
-    result = train_plc.train(arguments(data, tmp_path, "--steps", "30", "--lr", "0.1",
+def test_training_learns(tmp_path):
+    """Features that swing: after some steps the network follows them, holding cannot."""
+    t = np.arange(1500)[:, None]
+    rows = np.sin(2 * np.pi * t / 24 + np.arange(20)) * ([4.0] * 2 + [1.0] * 16 + [0.5, 0.2])
+    for split in ("train", "valid"):
+        np.savez(tmp_path / f"{split}.npz", f=rows.astype(np.float32))
+    result = train_plc.train(arguments(tmp_path, tmp_path, "--steps", "40", "--lr", "0.03",
                                        "--valid-every", "100"))
     assert result["valid_loss"] < 0.97 * result["hold_loss"]
 
