@@ -121,6 +121,8 @@ static void product(const uint16_t* a1, int lda1, const Packed& w1, const uint16
 }
 #endif
 
+// Inlined where the width G is a constant, so that the loops over it are unrolled.
+#define INLINE static inline __attribute__((always_inline))
 #define F(t) (t).data_ptr<float>()
 #define U(t) (t).data_ptr<uint8_t>()
 #define H16(t) reinterpret_cast<uint16_t*>((t).data_ptr<bf16>())
@@ -243,7 +245,7 @@ static Tensor gru_a_backward(const Shape& s, const GruA& a, const Tensor& wh, co
 struct Tree { const float *w[2], *b[2], *s[2]; float *dw[2], *db[2], *ds[2]; };
 
 // One sample: adds -log p(target) to the loss, gradients to the tree and to dh.
-static float tree_step(const Tree& t, int G, const float* __restrict h, int y, float scale, float* __restrict dh) {
+INLINE float tree_step(const Tree& t, int G, const float* __restrict h, int y, float scale, float* __restrict dh) {
   float sum[16], th[16], sc[16], p[8], d[8], nll[8];
   int nodes[8], bits[8];
   for (int l = 0, node = 1; l < 8; l++) {
@@ -285,7 +287,7 @@ static float tree_step(const Tree& t, int G, const float* __restrict h, int y, f
 }
 
 // hs f32 [T+1,B,G]; gates f32 [T,B,4G]: r,z,n,nh.  gi bf16 [T,B,3G] is the input product.
-static void gru_b_step(int G, const uint16_t* __restrict gi, const float* __restrict c, const float* __restrict wb,
+INLINE void gru_b_step(int G, const uint16_t* __restrict gi, const float* __restrict c, const float* __restrict wb,
                        const float* __restrict bn, const float* __restrict h, float* __restrict h1,
                        float* __restrict g) {
   float acc[3 * 128];
@@ -298,6 +300,27 @@ static void gru_b_step(int G, const uint16_t* __restrict gi, const float* __rest
     g[j] = r; g[G + j] = z; g[2 * G + j] = n; g[3 * G + j] = v;
     h1[j] = n + z * (h[j] - n);
   }
+}
+
+// Gradients of one sample. c: gradient carried back in time; y: r,z,n (input side), n (recurrent side); wt [3G,G].
+INLINE void gru_b_back(int G, const float* __restrict g, const float* __restrict hp, const float* __restrict go,
+                       const float* __restrict wt, float* __restrict c, float* __restrict y, float* __restrict dc) {
+  for (int j = 0; j < G; j++) {
+    float dj = c[j] + go[j], r = g[j], z = g[G + j], n = g[2 * G + j], v = g[3 * G + j];
+    float dn = dj * (1 - z) * (1 - n * n), dz = dj * (hp[j] - n) * z * (1 - z), dr = dn * v * r * (1 - r);
+    y[j] = dr;
+    y[G + j] = dz;
+    y[2 * G + j] = dn;
+    y[3 * G + j] = dn * r;
+    c[j] = dj * z;
+    dc[j] += dr;
+    dc[G + j] += dz;
+    dc[2 * G + j] += dn;
+  }
+  for (int i = 0; i < 2 * G; i++)
+    for (int k = 0; k < G; k++) c[k] += y[i] * wt[i * G + k];
+  for (int i = 2 * G; i < 3 * G; i++)
+    for (int k = 0; k < G; k++) c[k] += y[i + G] * wt[i * G + k];
 }
 
 std::vector<Tensor> step(Tensor idx, Tensor target, Tensor emb, Tensor wx, Tensor wh, Tensor bn, Tensor ca, Tensor wbi,
@@ -332,9 +355,15 @@ std::vector<Tensor> step(Tensor idx, Tensor target, Tensor emb, Tensor wx, Tenso
     for (int b = 0; b < B; b++) {
       int64_t q = (int64_t)t * B + b;
       float* h1 = phs + (q + B) * G;
-      gru_b_step(G, pgi + q * 3 * G, pcb + ((int64_t)(t / FS) * B + b) * 3 * G, pwb, pbbn, phs + q * G, h1,
-                 pgb + q * 4 * G);
-      loss += tree_step(tr, G, h1, py[q], scale, train ? pdg + q * G : nullptr);
+      const float* c = pcb + ((int64_t)(t / FS) * B + b) * 3 * G;
+      float* dh = train ? pdg + q * G : nullptr;
+      if (G == 32) {
+        gru_b_step(32, pgi + q * 96, c, pwb, pbbn, phs + q * 32, h1, pgb + q * 128);
+        loss += tree_step(tr, 32, h1, py[q], scale, dh);
+      } else {
+        gru_b_step(G, pgi + q * 3 * G, c, pwb, pbbn, phs + q * G, h1, pgb + q * 4 * G);
+        loss += tree_step(tr, G, h1, py[q], scale, dh);
+      }
     }
   Tensor value = at::full({1}, loss * scale, o), hb1 = hs[T].clone();
   if (!train) return {value, h, hb1};
@@ -350,18 +379,7 @@ std::vector<Tensor> step(Tensor idx, Tensor target, Tensor emb, Tensor wx, Tenso
       int64_t q = (int64_t)t * B + b;
       const float *g = pgb + q * 4 * G, *hp = phs + q * G, *go = pdg + q * G;
       float *c = carry.data() + (size_t)b * G, *y = pd + q * 4 * G, *dc = pdcb + ((int64_t)(t / FS) * B + b) * 3 * G;
-      for (int j = 0; j < G; j++) {
-        float dj = c[j] + go[j], r = g[j], z = g[G + j], n = g[2 * G + j], v = g[3 * G + j];
-        float dn = dj * (1 - z) * (1 - n * n), dz = dj * (hp[j] - n) * z * (1 - z), dr = dn * v * r * (1 - r);
-        y[j] = dr; y[G + j] = dz; y[2 * G + j] = dn; y[3 * G + j] = dn * r;
-        c[j] = dj * z;
-        dc[j] += dr; dc[G + j] += dz; dc[2 * G + j] += dn;
-      }
-      for (int i = 0; i < 3 * G; i++) {
-        float x = y[i < 2 * G ? i : i + G];
-        const float* w = pwbt + (size_t)i * G;
-        for (int k = 0; k < G; k++) c[k] += x * w[k];
-      }
+      G == 32 ? gru_b_back(32, g, hp, go, pwbt, c, y, dc) : gru_b_back(G, g, hp, go, pwbt, c, y, dc);
     }
   Tensor d2 = d.view({(int64_t)T * B, 4 * G}), d16 = d2.narrow(1, 0, 3 * G).to(at::kBFloat16);
   Tensor rec = at::cat({d2.narrow(1, 0, 2 * G), d2.narrow(1, 3 * G, G)}, 1);
@@ -383,7 +401,10 @@ std::vector<Tensor> step(Tensor idx, Tensor target, Tensor emb, Tensor wx, Tenso
     for (int k = 0; k < s.S; k++) {
       float* e = pde + ((size_t)k * 256 + pidx[q * s.S + k]) * s.E;
       const uint16_t* x = pdx + q * X + k * s.E;
-      for (int j = 0; j < s.E; j++) e[j] += from_bf(x[j]);
+      if (s.E == 32)
+        for (int j = 0; j < 32; j++) e[j] += from_bf(x[j]);
+      else
+        for (int j = 0; j < s.E; j++) e[j] += from_bf(x[j]);
     }
   std::vector<Tensor> r = {value, h, hb1, demb, dwx, dwh, dbn, dca, dwbi, dwb, dbbn, dcb};
   r.insert(r.end(), dtree.begin(), dtree.end());

@@ -29,7 +29,7 @@ def kernel() -> Any:
     from torch.utils.cpp_extension import load
 
     source = Path(__file__).with_name("vocoder_kernel.cpp")
-    flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512"]
+    flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-fno-loop-interchange"]
     return load("dredge_vocoder_kernel", [str(source)], extra_cflags=flags, verbose=False)
 
 
