@@ -4,14 +4,14 @@
 Every module is imported by its own name, so that a missing library (libopus, for one) hurts only
 the module which needs it.
 
-    rangecoder   RFC 6716 range encoder and decoder        <- laplace, payload
-    laplace      the quantised-value symbols of DRED       <- payload
-    tables       QuantTables: what a model's quantiser needs to know (pure Python)
-    payload      latents and state <-> DRED payload bytes
-    extensions   Opus packet framing: padding extensions read, written, stripped
-    opus         libopus: encoder, decoder with FEC and missing-frame calls
-    features     18 cepstra, pitch and correlation per 10 ms; LPC from cepstra
-    lpcnet       int8 LPCNet synthesis, with SIMD levels chosen at import
+    rangecore, rangecoder     RFC 6716 range encoder and decoder (C interface; Python objects)
+    laplace, quantiser        the symbols of DRED; floats <-> symbols, level by age
+    tables, decoded           QuantTables; what a payload says (pure Python)
+    payloadheader, payload    latents and state <-> DRED payload bytes (docs/bitstream.md)
+    framing, extensions       Opus packets taken apart; extensions in their padding
+    lbrr, opuserrors, opus    libopus: encoder, decoder with FEC and missing-frame calls
+    features                  18 cepstra, pitch and correlation per 10 ms; LPC from cepstra
+    lpcnet                    int8 LPCNet synthesis, with SIMD levels chosen at import
 
 A module ``x`` is the triplet ``x.pyx`` (checks, conversions, loops), ``x.pxd`` (its C interface,
 where other kernels use it) and ``x.pyi`` (what Python sees).
