@@ -106,6 +106,19 @@ class Sender:
         """Samples by which decoded speech is later than the input (16 kHz)."""
         return self._encoder.lookahead
 
+    def close(self) -> None:
+        """Free the encoders; the sender cannot be used afterwards."""
+        for encoder in (self._encoder, self._twin):
+            release = getattr(encoder, "close", None)
+            if release is not None:
+                release()
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def mute(self, on: bool = True) -> None:
         """While muted silence is sent, and the history must not repeat what was said before."""
         if on and not self.muted and self._history is not None:

@@ -19,6 +19,7 @@ from dredge_host.settings import PACKET_SECONDS, Settings
 RETRY_S = 0.25
 GREETING_S = 3.0
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
+REPORT_SCHEMA = "dredge-device-report-1"
 STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
 
 Update = Callable[[dict[str, Any]], None]
@@ -148,22 +149,26 @@ class Session:
             if number == self._final_number:
                 return
         document = self._incoming.add(message)
-        if document is None:
+        if document is None or document.get("schema") != REPORT_SCHEMA:
             return
+        state = progress_of(document)
         if final:
             self._final_number = number
             self.report = document
-        self._update(progress_of(document))
+        self._update(state)
 
 
 def progress_of(report: dict[str, Any]) -> dict[str, Any]:
     """The live figures in a device report, for dredge_host.meter.Meter.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
     timeline = report.get("timeline") or {}
-    if timeline.get("delay_ms"):
-        state["delay_ms"] = timeline["delay_ms"][-1][0]
-    if timeline.get("cpu_us"):
-        state["cpu_us"] = max(timeline["cpu_us"])
+    try:
+        if timeline.get("delay_ms"):
+            state["delay_ms"] = timeline["delay_ms"][-1][0]
+        if timeline.get("cpu_us"):
+            state["cpu_us"] = max(timeline["cpu_us"])
+    except (AttributeError, TypeError, IndexError, KeyError):
+        raise ValueError("the device report has a malformed timeline") from None
     return state
 
 

@@ -144,6 +144,24 @@ def test_agent_and_stream_as_two_processes(clip: Path, tmp_path: Path) -> None:
     assert len(read_audio(out).pcm) == 320 * result["packets"]
 
 
+def test_a_device_that_dies_is_code_3(clip: Path) -> None:
+    agent = subprocess.Popen([*RUN, "agent", "--listen", "udp://127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+    assert agent.stdout is not None
+    url = agent.stdout.readline().split()[1]
+    stream = subprocess.Popen([*RUN, "stream", str(clip), "--to", url], stderr=subprocess.PIPE, text=True)
+    assert stream.stderr is not None
+    for line in stream.stderr:
+        if "normal" in line:
+            break
+    agent.kill()
+    agent.wait()
+    agent.stdout.close()
+    _, errors = stream.communicate(timeout=30)
+    assert stream.returncode == 3
+    assert "nobody listens there" in errors
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -104,6 +104,31 @@ def test_mute_repeats_nothing_said_before(speech: np.ndarray) -> None:
         assert DredDecoder().parse(data[0]).span_frames <= 24
 
 
+def test_a_sender_is_a_context_manager(speech: np.ndarray) -> None:
+    with Sender(redundancy_s=0, lbrr=True) as sender:
+        sender.push(speech[:320])
+    with pytest.raises(RuntimeError):
+        sender.push(speech[:320])
+
+
+@pytest.mark.parametrize("samples", [1, 319, 320, 700])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"playout_ms": 0, "loss": "50%"},
+        {"loss": "100%"},
+        {"redundancy_s": 1.02, "loss": "30%"},
+        {"bitrate": 6000, "lbrr": True, "loss": "30%"},
+        {"bitrate": 256000, "redundancy_s": 0.0},
+    ],
+)
+def test_extremes_keep_the_books_balanced(samples: int, options: dict) -> None:
+    loud = np.where(np.arange(samples) % 50 < 25, 32767, -32768).astype(np.int16)
+    run = simulate(loud, Settings(**options))
+    assert len(run.pcm) == samples
+    assert sum(run.result["frames"].values()) == run.result["packets"] == len(run.trace)
+
+
 # --- simulate ---
 
 
@@ -165,6 +190,15 @@ def test_recovered_speech_resembles_what_was_said(speech: np.ndarray) -> None:
     with_plc = np.corrcoef(original, contour(quiet.pcm))[0, 1]
     assert with_dred > 0.8
     assert with_dred > with_plc
+
+
+def test_packets_lost_before_the_first_arrival_are_played_too(speech: np.ndarray) -> None:
+    loss = parse_loss("none")
+    loss._source = iter([True] * 3 + [False] * 300)
+    run = simulate(speech, Settings(), loss=loss)
+    assert [row[:2] for row in run.timeline[:4]] == [
+        (0, "dred"), (1, "dred"), (2, "dred"), (3, "opus"),
+    ]  # fmt: skip
 
 
 def test_lbrr_fills_the_last_packet_of_a_burst(speech: np.ndarray) -> None:
