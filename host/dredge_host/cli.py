@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -92,12 +93,17 @@ class VerbGroup(click.Group):
 
 @click.group("dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dredge")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Speech that survives packet loss, made for Raspberry Pi.
 
     Every packet carries up to one second of compressed history; lost speech is rebuilt from the
     first packet that arrives. `dredge VERB --help` explains each verb.
     """
+    if os.environ.get("DREDGE_SIMD") and ctx.invoked_subcommand != "doctor":
+        from dredge_host.machine import check_simd
+
+        check_simd()
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dredge_host.errors import UsageError
+
 # Raspberry Pi firmware, bits of get_throttled (raspberrypi.com, "vcgencmd").
 THROTTLE_BITS = {
     0: "under-voltage now",
@@ -110,3 +112,11 @@ def simd_level() -> str:
     from dredge_kernels.lpcnet import simd_level as level
 
     return str(level())
+
+
+def check_simd() -> None:
+    """Raise UsageError if DREDGE_SIMD names a level that this machine does not have."""
+    try:
+        simd_level()
+    except ValueError as error:
+        raise UsageError(f"DREDGE_SIMD: {error}") from None

@@ -57,6 +57,17 @@ def test_unknown_verb_and_option_are_usage_errors() -> None:
         assert "Error:" in result.output
 
 
+def test_an_unknown_simd_level_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DREDGE_SIMD", "mmx")
+    result = dredge("simulate", "a.wav", "b.wav")
+    assert result.exit_code == 2
+    assert result.output.startswith("dredge: DREDGE_SIMD: ")
+    assert "'mmx'" in result.output
+    page = dredge("doctor")
+    assert page.exit_code == 5
+    assert "'mmx'" in page.output
+
+
 def test_version() -> None:
     assert dredge("--version").output.startswith("dredge, version 0")
 

@@ -12,6 +12,7 @@ from dredge_host.settings import Settings
 from dredge_host.simulate import simulate
 from dredge_host.verdict import coverable
 from dredge_kernels.extensions import read_extensions, strip_padding
+from dredge_kernels.lpcnet import simd_levels
 from dredge_kernels.opus import OpusDecoder, OpusEncoder, packet_has_lbrr, packet_samples
 from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder
 
@@ -159,6 +160,18 @@ def test_every_mode_fills_every_packet_and_is_deterministic(speech: np.ndarray, 
     allowed = {"dred": {"dred", "plc"}, "plc": {"plc"}, "opus": {"conceal"}}[conceal]
     assert sum(frames[name] for name in allowed) == lost
     assert first.result["models"]
+
+
+def test_every_simd_level_gives_the_same_samples(speech: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(loss="burst:ms=200,every=500ms")
+    heard = []
+    for level in simd_levels():
+        monkeypatch.setenv("DREDGE_SIMD", level)
+        run = simulate(speech[:24000], settings)
+        assert run.result["simd_level"] == level
+        heard.append(run.pcm)
+    for pcm in heard[1:]:
+        np.testing.assert_array_equal(pcm, heard[0])
 
 
 def test_dred_fills_what_a_later_packet_covers(speech: np.ndarray) -> None:
