@@ -132,7 +132,8 @@ def test_damaged_payload_is_counted_once_and_the_next_packet_is_used():
     bench = Bench()
     spoken = bench.run(30, lost=(10, 11), flags={12: b"X"})
     assert sources(spoken)[10:12] == ["dred", "dred"]
-    assert bench.receiver.report()["dred"] == {"payloads_parsed": 1, "payloads_damaged": 1}
+    counts = {"payloads_parsed": 1, "bytes_parsed": len(packet(0)), "payloads_damaged": 1}
+    assert bench.receiver.report()["dred"] == counts
 
 
 def test_features_that_are_no_numbers_are_refused():

@@ -173,6 +173,7 @@ class Receiver:
         recovery = self._ladder.recovery
         return {
             "payloads_parsed": recovery.parsed if recovery else 0,
+            "bytes_parsed": recovery.parsed_bytes if recovery else 0,
             "payloads_damaged": recovery.damaged if recovery else 0,
         }
 

@@ -36,6 +36,7 @@ class Recovery:
         self._dred = dred
         self._entries: dict[int, Entry] = {}
         self.parsed = 0
+        self.parsed_bytes = 0
         self.damaged = 0
 
     def clear(self) -> None:
@@ -106,6 +107,7 @@ class Recovery:
             self._spoil(entry)
             return entry
         self.parsed += 1
+        self.parsed_bytes += len(data)
         return Entry(packet=parsed, newest=parsed.header.offset // 4 - 1)
 
     def _forget_old(self) -> None:
