@@ -18,7 +18,7 @@ from models.training.augment import augment
 from models.training.cards import SPEECH_DATA, rounded, write_card
 from models.training.progress import load_checkpoint
 from models.training.quant_fit import fit
-from models.training.rdovae_eval import evaluate, sequences, symbols
+from models.training.rdovae_eval import evaluate, quality, sequences, symbols
 from models.training.rdovae_graph import decoder_graph, encoder_graph, folded, start_graph
 from models.training.rdovae_net import LEVELS, RdoVae, RdoVaeConfig
 from models.training.train_rdovae import load_features
@@ -86,9 +86,12 @@ def fit_tables(model: RdoVae, features: np.ndarray, seed: int = 0) -> dict[str, 
     return tables
 
 
-def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, folder: Path,
+def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndarray, folder: Path,
            command: str) -> dict:
-    """Writes everything into `folder`; returns the card."""
+    """Writes everything into `folder`; returns the card.
+
+    Tables come from `train`, losses from `valid`, readable errors from `test` (features [n, 20]).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model = load_model(checkpoint)
     np.savez(folder / MASTER, **master_arrays(model))
@@ -107,7 +110,9 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, folder: Path,
                    "valid_distortion_q0": figures["dist_q0"],
                    "valid_distortion_q15": figures["dist_q15"]},
         "quality": {"payload_bytes_1s_q0_6_dq_5": figures["payload_bytes"],
-                    "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)}},
+                    "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)},
+                    "test_errors_q0_6_dq_5": {part: rounded(values, 3) for part, values
+                                              in quality(model, test).items()}},
         "files": {MASTER: "master", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},
     }
     write_card(folder, card)
@@ -120,15 +125,20 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/rdovae"))
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--folder", type=Path, default=manifest.FOLDER)
+    parser.add_argument("--note", default="", help="anything the command alone does not say")
     args = parser.parse_args()
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(args.run / "checkpoint.pt")
     if checkpoint is None:
         parser.error(f"{args.run}: no checkpoint.pt; train first")
-    command = ("python -m models.training.train_rdovae --data DATA --out RUN --minutes "
-               f"{checkpoint['seconds'] / 60:.0f}")
+    low, high = checkpoint["lam"]
+    command = (f"python -m models.training.train_rdovae --data DATA --out RUN --minutes "
+               f"{checkpoint['seconds'] / 60:.0f} --lambda-min {low:g} --lambda-max {high:g}")
+    if args.note:
+        command += f"  ({args.note})"
     card = export(checkpoint, load_features(args.data / "train.npz"),
-                  load_features(args.data / "valid.npz"), args.folder, command)
+                  load_features(args.data / "valid.npz"), load_features(args.data / "test.npz"),
+                  args.folder, command)
     manifest.write(args.folder)
     print(json.dumps(card["quality"] | card["losses"]))
 

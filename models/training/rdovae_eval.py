@@ -56,7 +56,8 @@ def run(model: RdoVae, frames: Tensor, q0: int, step: int, length: int = LATENTS
     wanted, weight = gather_targets(frames, chunks)
     error = (distortion(wanted, out) * weight).mean((1, 2))
     return {"z": z_int.numpy().astype(int), "s": s_int.numpy().astype(int),
-            "levels": levels[:, 0].numpy(), "error": error.numpy(), "wanted": wanted, "out": out}
+            "levels": levels[:, 0].numpy(), "error": error.numpy(),
+            "wanted": wanted, "out": out, "weight": weight}
 
 
 def coded_bits(z: np.ndarray) -> float:
@@ -79,3 +80,26 @@ def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
     row["payload_bytes"] = bits / 8
     row["valid_distortion"] = float(got["error"].mean())
     return row
+
+
+def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, float]:
+    """Errors in units people know, over the frames that count (weight above its floor).
+
+    wanted, out [..., 20]; weight [...] from level_weight. Band levels in dB RMS, pitch in semitones
+    (mean absolute, voiced frames) and the correlation feature (mean absolute).
+    """
+    heard = weight > 0.35
+    bands = ((out - wanted)[..., :18] ** 2).mean(-1)[heard].mean().sqrt() * 10
+    voiced = heard & (wanted[..., 19] > 0.2)
+    pitch = (out - wanted)[..., 18].abs()[voiced].mean() * 12
+    corr = (out - wanted)[..., 19].abs()[heard].mean()
+    return {"band_level_db_rms": float(bands), "pitch_semitones": float(pitch),
+            "correlation": float(corr)}
+
+
+def quality(model: RdoVae, features: np.ndarray) -> dict[str, dict[str, float]]:
+    """Readable errors of the shipped setting: the newest 200 ms, and the oldest of the second."""
+    got = run(model, sequences(features), *SHIPPED)
+    parts = {"newest_200_ms": slice(0, 5), "oldest_200_ms": slice(LATENTS - 5, LATENTS)}
+    return {name: readable_errors(got["wanted"][part], got["out"][part], got["weight"][part])
+            for name, part in parts.items()}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import repo_path  # noqa: F401
 import soundfile
-import training_cases  # noqa: F401  (puts the repository root on the path)
 from model_cases import band_error
 
 from dredge_kernels.features import FeatureExtractor

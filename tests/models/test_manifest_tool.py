@@ -6,12 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from repo_path import ROOT
 
 from dredge_models import registry
-
-ROOT = registry.FOLDER.parents[2]
-sys.path.insert(0, str(ROOT))
-
 from models.training import cards, manifest
 
 

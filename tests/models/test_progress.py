@@ -3,6 +3,7 @@
 
 import io
 import signal
+from itertools import pairwise
 
 import pytest
 from training_cases import torch
@@ -27,7 +28,7 @@ def test_steps_budget_rises_holds_and_falls():
     assert budget.done()
     assert rates[0] == pytest.approx(0.01) and rates[150] == 1.0 and rates[-1] < 0.03
     falling = rates[260:]
-    assert all(a >= b for a, b in zip(falling, falling[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(falling))
 
 
 def test_a_larger_budget_takes_up_the_higher_rate():

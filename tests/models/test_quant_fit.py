@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-import training_cases  # noqa: F401  (puts the repository root on the path)
+import repo_path  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

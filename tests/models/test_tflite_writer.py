@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-import training_cases  # noqa: F401  (puts the repository root on the path)
+import repo_path  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -67,7 +67,7 @@ def test_split_and_concat(tmp_path, sizes):
 
 
 def test_gru_is_that_of_torch(tmp_path):
-    torch = training_cases.torch
+    torch = pytest.importorskip("torch", reason="compared with torch.nn.GRU")
     torch.manual_seed(0)
     cell = torch.nn.GRU(11, 7)
     weights = {k: v.detach().numpy() for k, v in cell.state_dict().items()}

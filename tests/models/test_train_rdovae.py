@@ -15,6 +15,7 @@ from dredge_models.tflite import TfliteModel
 from models.training import train_rdovae
 from models.training.progress import load_checkpoint
 from models.training.quant_fit import value_bits
+from models.training.rdovae_eval import readable_errors
 
 
 def arguments(data, out, *more):
@@ -95,7 +96,8 @@ def exported(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     checkpoint = load_checkpoint(run[0] / "checkpoint.pt")
     card = export_rdovae.export(checkpoint, synthetic_features(60000, 3),
-                                synthetic_features(12000, 4), folder, "a test")
+                                synthetic_features(12000, 4), synthetic_features(9000, 8),
+                                folder, "a test")
     export_rdovae.write_graphs(folder / "rdovae.npz", folder, int8=False, suffix="_f32")
     return folder, card, export_rdovae.load_model(checkpoint)
 
@@ -159,7 +161,8 @@ def test_export_is_byte_for_byte_the_same(exported, run, tmp_path):
 
     folder, _, _ = exported
     export_rdovae.export(load_checkpoint(run[0] / "checkpoint.pt"), synthetic_features(60000, 3),
-                         synthetic_features(12000, 4), tmp_path, "a test")
+                         synthetic_features(12000, 4), synthetic_features(9000, 8), tmp_path,
+                         "a test")
     names = sorted(p.name for p in tmp_path.iterdir())
     assert len(names) == 6
     for name in names:
@@ -171,6 +174,20 @@ def test_card_says_where_the_model_comes_from(exported):
     stored = json.loads((folder / f"{card['id']}.card.json").read_text())
     assert stored["steps"] == 8 and stored["version"] == 0xD1 and stored["command"] == "a test"
     assert set(stored["files"]) <= {p.name for p in folder.iterdir()}
+
+
+def test_readable_errors_are_in_their_units():
+    wanted = torch.zeros(30, 20)
+    wanted[:, 19] = 0.4
+    out = wanted.clone()
+    out[:, :18] += 0.1          # one dB in every band
+    out[:, 18] += 1 / 12        # a semitone
+    out[:, 19] -= 0.05
+    out[15:] = 7                # far off, but in the pauses
+    weight = torch.where(torch.arange(30) < 15, 1.0, 0.3)
+    errors = readable_errors(wanted, out, weight)
+    assert errors == pytest.approx(
+        {"band_level_db_rms": 1, "pitch_semitones": 1, "correlation": 0.05}, rel=1e-4)
 
 
 def test_predicted_bits_are_the_payload_s_bits(exported):

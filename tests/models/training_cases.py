@@ -2,15 +2,11 @@
 """What the tests of the trainers share: tiny data, tiny networks, and a run that is cut short."""
 
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:            # the trainers are the namespace package `models.training`
-    sys.path.insert(0, str(ROOT))
+import repo_path  # noqa: F401
 
 torch = pytest.importorskip("torch", reason="training needs torch (pip install dredge[train])")
 
