@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VENV=${VENV:-.venv}
 STATE=$VENV/.dredge
-PIP_OPTIONS=(--disable-pip-version-check --no-input --quiet)
+PIP_OPTIONS=(--disable-pip-version-check --no-input -qq)
 
 say() { printf 'dredge setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

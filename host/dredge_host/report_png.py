@@ -72,7 +72,8 @@ def power_columns(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
     padded = np.zeros(packets * PACKET + 192)
     padded[96 : 96 + len(pcm)] = np.asarray(pcm, np.float64) / 32768.0
     windows = np.lib.stride_tricks.sliding_window_view(padded, 512)[::PACKET][:packets]
-    power = np.abs(np.fft.rfft(windows * np.hanning(512), axis=1)) ** 2
+    spectrum = np.fft.rfft(windows * np.hanning(512), axis=1)
+    power = np.asarray(np.abs(spectrum) ** 2, np.float64)
     if packets <= MAX_COLUMNS:
         return power
     edges = np.linspace(0, packets, MAX_COLUMNS + 1).astype(int)
