@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from device_fakes import FakeCarrier, FakePlc, FakeVocoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dredge_device import rtp
 from dredge_device.pi.parts import OpusCarrier, Parts, real_parts
@@ -185,6 +187,20 @@ def test_flipped_bits_in_datagrams_never_stop_playing(sent, seed):
     assert len(spoken) > len(sent) // 2
     report = receiver.report()
     assert sum(report["sources"].values()) == len(sent) + 20
+
+
+@settings(max_examples=40)
+@given(st.lists(st.binary(min_size=1, max_size=120), min_size=1, max_size=30), st.booleans())
+def test_any_opus_payloads_never_stop_playing(payloads, use_lbrr):
+    """libopus and the padding parser meet arbitrary bytes; every other packet is lost."""
+    datagrams = [rtp.build(n, 960 * n, 1, data) for n, data in enumerate(payloads)]
+    now = 0.0
+    receiver = Receiver(40, "dred", use_lbrr, clock=lambda: now, parts=dred_parts())
+    for n, datagram in enumerate(datagrams):
+        now = n * 0.02
+        if n % 2 == 0:
+            receiver.push(datagram, now)
+        assert receiver.pull().pcm.shape == (320,)
 
 
 def jump(pcm, at):
