@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The runtime wrapper: names, shapes, and clear errors for bad files."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from dredge_models import tflite
 from dredge_models.registry import ModelError, weight_path
 from dredge_models.tflite import TfliteModel, runtime_name
 
@@ -71,3 +74,26 @@ def test_a_missing_file_is_a_model_error(tmp_path):
 
 def test_the_runtime_has_a_name():
     assert runtime_name().split()[0] in ("tflite-runtime", "ai-edge-litert")
+
+
+@pytest.mark.parametrize("package", ["tflite_runtime", "ai_edge_litert"])
+@pytest.mark.parametrize("name", ["rdovae_encoder.tflite", "rdovae_decoder.tflite",
+                                  "rdovae_start.tflite", "plc_step.tflite"])
+def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
+    """Float maths: equal up to rounding, whichever runtime a Python version brings."""
+    module = pytest.importorskip(f"{package}.interpreter", reason=f"{package} is not installed")
+    default = TfliteModel(weight_path(name))
+    monkeypatch.setattr(tflite, "_interpreter_class", lambda: module.Interpreter)
+    other = TfliteModel(weight_path(name))
+    assert (other.inputs, other.outputs) == (default.inputs, default.outputs)
+    rng = np.random.default_rng(0)
+    inputs = {n: rng.standard_normal(s).astype(np.float32) for n, s in default.inputs.items()}
+    for n, value in default(**inputs).items():
+        np.testing.assert_allclose(other(**inputs)[n], value, rtol=1e-3, atol=2e-3)
+
+
+def test_without_any_runtime_the_advice_is_clear(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(ModelError, match="no TFLite runtime: install tflite-runtime"):
+        TfliteModel(weight_path("rdovae_start.tflite"))
