@@ -5,6 +5,10 @@ tflite-runtime (Python up to 3.11) and ai-edge-litert (Python 3.12 and later) ha
 interpreter; nothing else in the project imports either.
 """
 
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,29 @@ def _interpreter_class() -> Any:
             raise ModelError("no TFLite runtime: install tflite-runtime (Python 3.11 or older) "
                              "or ai-edge-litert") from None
     return Interpreter
+
+
+_quiet = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keeps the runtime's own "Created delegate" line, written by C++, off the user's stderr.
+
+    Failures still arrive as exceptions. The lock keeps two threads from saving each other's stderr.
+    """
+    with _quiet, contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+        except OSError:              # no stderr at all (a service): nothing to keep clean
+            yield
+            return
+        stack.callback(os.close, saved)
+        null = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, null)
+        stack.callback(os.dup2, saved, 2)
+        os.dup2(null, 2)
+        yield
 
 
 def runtime_name() -> str:
@@ -53,8 +80,9 @@ class TfliteModel:
         if content[4:8] != b"TFL3":
             raise ModelError(f"{Path(path).name}: not a TFLite file")
         try:
-            self._run = _interpreter_class()(model_content=content, num_threads=1)
-            self._run.allocate_tensors()
+            with _without_greeting():
+                self._run = _interpreter_class()(model_content=content, num_threads=1)
+                self._run.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{Path(path).name}: not a usable TFLite graph ({error})") from None
         # Kept alive: the interpreter reads weights from this buffer.

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The runtime wrapper: names, shapes, and clear errors for bad files."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -97,3 +99,30 @@ def test_without_any_runtime_the_advice_is_clear(monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(ModelError, match="no TFLite runtime: install tflite-runtime"):
         TfliteModel(weight_path("rdovae_start.tflite"))
+
+
+_LOAD = """
+import sys, threading
+from dredge_models.registry import weight_path
+from dredge_models.tflite import TfliteModel
+threads = [threading.Thread(target=lambda: TfliteModel(weight_path("rdovae_start.tflite")))
+           for _ in range(6)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("still heard", file=sys.stderr)
+"""
+
+
+def test_loading_leaves_stderr_clean_and_working():
+    """The runtime greets on stderr; programs that print results there must not see it."""
+    done = subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.stderr == "still heard\n"
+
+
+def test_loading_works_without_stderr():
+    code = "import os; os.close(2)\n" + _LOAD.replace('print("still heard", file=sys.stderr)',
+                                                      'print("done")')
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                          check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.stdout == "done\n"
