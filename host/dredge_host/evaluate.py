@@ -108,12 +108,15 @@ def run(
         if progress:
             _tell(done, len(tasks), time.monotonic() - started)
     noise = _noise(judges, files[0], seconds)
+    summary = summarise(records, plan.conditions, seed)
+    for record in records:  # one clip's recovered speech is too little; the summary pooled them
+        record.pop("lag_recovered_scores", None)
     return {
         "schema": "dredge.evaluate/1",
         "plan": {**plan.__dict__, "folder": Path(folder).name, "clips": [p.name for p in files]},
         "plcmos_noise_sd": noise,
         "word_reference": "the same recogniser on the original recording",
-        "summary": summarise(records, plan.conditions, seed),
+        "summary": summary,
         "records": records,
         "seconds_taken": round(time.monotonic() - started, 1),
     }
@@ -157,7 +160,7 @@ def evaluate_clip(index: int, pcm: Pcm, name: str, english: bool, plan: Plan, ju
 
 
 def _measure(pcm: Pcm, played: Any) -> dict[str, Any]:
-    """Lag over the whole file and over recovered speech alone, and the seams."""
+    """Lag over the whole file, evidence for that of recovered speech alone, and the seams."""
     look = played.result["alignment"]["opus_lookahead_samples"]
     sources = ["silence"] * played.result["packets"]
     for number, source, *_ in played.timeline:
@@ -168,7 +171,7 @@ def _measure(pcm: Pcm, played: Any) -> dict[str, Any]:
     lost = np.repeat([s not in ("opus", "silence") for s in sources], 320)[look : look + len(pcm)]
     try:
         measured["lag_ms"] = round(checks.lag_ms(pcm, played.pcm), 3)
-        measured["lag_recovered_ms"] = round(checks.lag_ms(pcm, played.pcm, lost), 3)
+        measured["lag_recovered_scores"] = checks.lag_scores(pcm, played.pcm, lost)
     except ValueError:
         pass  # too short, or nothing was lost: no lag to tell
     return measured

@@ -38,12 +38,14 @@ def band_envelopes(pcm: Pcm) -> NDArray[np.float64]:
     return np.stack(rows)
 
 
-def lag_ms(original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0) -> float:
-    """How much later `other` is than `original`, ms; negative when it is early.
+def lag_scores(
+    original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
+) -> NDArray[np.float64]:
+    """Mean envelope correlation for every lag in steps of 1 ms from -reach_ms to reach_ms.
 
     original, other: int16[n] at 16 kHz; mask: bool[n], samples of `other` that count (recovered
-    speech only, say). The lag is that of the highest mean correlation of the band envelopes, with a
-    parabola through the peak. Raises ValueError for different lengths or nothing to compare.
+    speech only, say). The scores are sums over the envelope values that counted, so that those of
+    several clips may be added. Raises ValueError for different lengths or nothing to compare.
     """
     if len(original) != len(other) or (mask is not None and len(mask) != len(other)):
         raise ValueError(f"expected equal lengths, got {len(original)} and {len(other)}")
@@ -51,15 +53,25 @@ def lag_ms(original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None, rea
     if len(other) < (2 * steps + 50) * STEP:
         raise ValueError(f"{len(other)} samples are too few for a lag of up to {reach_ms:g} ms")
     first, second = band_envelopes(original), band_envelopes(other)
-    width = second.shape[1]
-    chosen = np.arange(steps, width - steps)
+    chosen = np.arange(steps, second.shape[1] - steps)
     if mask is not None:
         chosen = chosen[mask[::STEP][chosen]]
     if len(chosen) < 50:
         raise ValueError("the mask leaves nothing to compare")
     right = _standard(second[:, chosen])
-    scores = [float(np.mean(_standard(first[:, chosen - lag]) * right)) for lag in range(-steps, steps + 1)]
-    return (_peak(np.array(scores)) - steps) * STEP * 1000.0 / RATE
+    lags = range(-steps, steps + 1)
+    scores = [np.mean(_standard(first[:, chosen - lag]) * right) for lag in lags]
+    return np.array(scores, np.float64) * len(chosen)
+
+
+def lag_ms(original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None) -> float:
+    """How much later `other` is than `original`, ms; negative when it is early. See lag_scores."""
+    return peak_ms(lag_scores(original, other, mask))
+
+
+def peak_ms(scores: NDArray[np.float64]) -> float:
+    """The lag with the highest score, ms, by a parabola through the peak."""
+    return (_peak(scores) - (len(scores) - 1) / 2) * STEP * 1000.0 / RATE
 
 
 def _standard(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_host.evaluate_checks import peak_ms
 from dredge_host.evaluate_stats import (
     Interval,
     mean_interval,
@@ -42,11 +43,7 @@ def _row(name: str, all_records: Mapping[str, Records], seed: int) -> dict[str, 
         "clicks": sum(r["seams"]["clicks"] for r in records),
         "seams": sum(r["seams"]["seams"] for r in records),
     }
-    for key in ("lag_ms", "lag_recovered_ms"):
-        lags = [abs(r[key]) for r in records if key in r]
-        if lags:
-            row[f"{key}_median"] = round(float(np.median(lags)), 3)
-            row[f"{key}_worst"] = round(max(lags), 3)
+    row |= _lags(records)
     if all("plcmos" in r for r in records):
         row["plcmos"] = _as_dict(mean_interval(_column(records, "plcmos"), draws))
         row |= _share(name, all_records, draws)
@@ -60,6 +57,19 @@ def _row(name: str, all_records: Mapping[str, Records], seed: int) -> dict[str, 
             )
         )
         row["words"] = int(sum(r["words"] for r in spoken))
+    return row
+
+
+def _lags(records: Records) -> dict[str, float]:
+    """Lags of whole files, and one lag of all recovered speech together."""
+    lags = [abs(r["lag_ms"]) for r in records if "lag_ms" in r]
+    scores = [r["lag_recovered_scores"] for r in records if "lag_recovered_scores" in r]
+    row = {}
+    if lags:
+        row["lag_ms_median"] = round(float(np.median(lags)), 3)
+        row["lag_ms_worst"] = round(max(lags), 3)
+    if scores:
+        row["lag_recovered_ms"] = round(peak_ms(np.sum(scores, axis=0)), 3)
     return row
 
 

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.evaluate_checks import PACKET, QUIET, Seam, click_summary, lag_ms, seams
+from dredge_host.evaluate_checks import PACKET, QUIET, Seam, click_summary, lag_ms, lag_scores, peak_ms, seams
 
 CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 SPEECH = soundfile.read(CLIP, dtype="int16")[0]
@@ -66,6 +66,13 @@ def test_mask_looks_only_where_it_is_told():
         mask[start : start + 8000] = True
     assert lag_ms(SPEECH, mixed, mask) == pytest.approx(15.0, abs=1.0)
     assert lag_ms(SPEECH, mixed, ~mask) == pytest.approx(0.0, abs=1.0)
+
+
+def test_scores_of_several_clips_add_up():
+    scores = [lag_scores(SPEECH[:32000], delayed(SPEECH[:32000], n)) for n in (80, 112)]
+    assert peak_ms(scores[1]) == pytest.approx(7.0, abs=0.1)
+    assert peak_ms(np.sum(scores, axis=0)) == pytest.approx(6.0, abs=0.2)
+    assert len(scores[0]) == 81
 
 
 @pytest.mark.parametrize(
