@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs random vocoders at every level of instructions that this processor has and compares all bits with the
+ * scalar level. Usage: levels [SEED [NETS]]. Prints one line for the frame network and one per level:
+ *   frame HASH
+ *   LEVEL products HASH samples HASH codes N      (N: different excitation codes that were drawn)
+ * The hashes do not depend on the processor. Exit status: 0, or 1 after naming the first difference. */
+#include "random_net.h"
+#include "cepstrum.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_FRAMES 6
+#define MAX_LEVELS 8
+#define GUARD 8             /* sums behind the last one, which nobody may touch */
+#define ROUNDS 12           /* random inputs per matrix */
+
+static const rn_size sizes[] = {{8, 8, 100, 6}, {16, 8, 50, 6}, {40, 24, 50, 4}, {104, 16, 30, 4}, {512, 64, 4, 2}};
+#define NB_SIZES ((int)(sizeof sizes / sizeof *sizes))
+static const int modes[MAX_FRAMES] = {LN_FORCE, LN_GENERATE, LN_SKIP, LN_FORCE, LN_GENERATE, LN_GENERATE};
+
+typedef struct {
+    float cond_a[3 * LN_MAX_A], cond_b[3 * LN_MAX_B], lpc[LN_ORDER], sharpness;
+    int period;
+    int16_t pcm[LN_HOP];    /* followed where the mode is not LN_GENERATE */
+} input;
+
+typedef struct { int16_t pcm[MAX_FRAMES][LN_HOP]; ln_state state[MAX_FRAMES]; } output;
+
+typedef struct { uint64_t products, samples; uint8_t drawn[LN_LEVELS]; } tally;
+
+static const ln_level *levels[MAX_LEVELS];
+static int nb_levels;
+static tally tallies[MAX_LEVELS];
+static uint64_t frame_hash;
+static int differences;
+
+/* FNV-1a */
+static void hash(uint64_t *h, const void *data, size_t n)
+{
+    const uint8_t *p = data;
+    for (size_t i = 0; i < n; i++) *h = (*h ^ p[i]) * 0x100000001B3ull;
+}
+
+static void compare(const char *level, const char *what, const void *got, const void *want, size_t n)
+{
+    const uint8_t *g = got, *w = want;
+    size_t i = 0;
+    while (i < n && g[i] == w[i]) i++;
+    if (i < n && differences++ == 0) fprintf(stderr, "%s: %s differs from scalar at byte %zu\n", level, what, i);
+}
+
+/* --- sparse products ------------------------------------------------------------------------------ */
+
+static void multiply(const char *what, const ln_matrix *m, const int8_t *x)
+{
+    static int32_t want[3 * LN_MAX_A + GUARD], got[3 * LN_MAX_A + GUARD];
+    const size_t n = (size_t)m->outputs * sizeof *got;
+    for (int l = 0; l < nb_levels; l++) {
+        int32_t *y = l ? got : want;
+        memset(y, 0x5A, sizeof got);
+        levels[l]->product(m, x, y);
+        hash(&tallies[l].products, y, n);
+        compare(levels[l]->name, what, y, want, n + GUARD * sizeof *y);
+        for (int i = 0; i < GUARD; i++)
+            if (y[m->outputs + i] != 0x5A5A5A5A && differences++ == 0)
+                fprintf(stderr, "%s: %s writes behind its end\n", levels[l]->name, what);
+    }
+}
+
+static void check_products(uint64_t *seed, const char *what, const ln_matrix *m)
+{
+    int8_t room[LN_MAX_A + 1];
+    for (int i = 0; i < ROUNDS; i++) {
+        int8_t *x = room + i % 2;                       /* inputs need no alignment */
+        rn_fill8(seed, x, (size_t)m->inputs);
+        if (i < 2) memset(x, i ? -127 : 127, (size_t)m->inputs);
+        multiply(what, m, x);
+    }
+}
+
+/* The largest sum there is, known beforehand: 512 * 127 * 127, of both signs; blocks at an odd address. */
+static void check_extremes(void)
+{
+    static int8_t blocks[LN_MAX_A / 4 * 32 + 1], x[LN_MAX_A];
+    static uint8_t column[LN_MAX_A / 4];
+    const uint16_t count = LN_MAX_A / 4;
+    for (int i = 0; i < count; i++) column[i] = (uint8_t)i;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        memset(blocks, 127, sizeof blocks);
+        memset(x, 127 * sign, sizeof x);
+        const ln_matrix m = {8, LN_MAX_A, blocks + 1, column, &count, NULL};
+        multiply("extreme product", &m, x);
+        int32_t y[8];
+        levels[0]->product(&m, x, y);
+        for (int i = 0; i < 8; i++)
+            if (y[i] != sign * LN_MAX_A * 127 * 127 && differences++ == 0)
+                fprintf(stderr, "scalar: extreme product is %d\n", (int)y[i]);
+    }
+}
+
+/* --- whole frames --------------------------------------------------------------------------------- */
+
+static void make_inputs(uint64_t *seed, const rn_size *z, input *in)
+{
+    static float features[MAX_FRAMES + 2 * LF_CONTEXT][RN_FEATURES], cond[MAX_FRAMES][LF_MAX];
+    static float scratch[(MAX_FRAMES + 4) * 2 * LF_MAX];
+    const lf_net net = rn_frame_net(seed, z);
+    for (int i = 0; i < z->frames + 2 * LF_CONTEXT; i++) rn_features(seed, features[i]);
+    lf_condition(&net, features[0], z->frames, cond[0], scratch);
+    memset(in, 0, MAX_FRAMES * sizeof *in);
+    for (int i = 0; i < z->frames; i++, in++) {
+        const float *f = features[i + LF_CONTEXT];
+        lf_apply(&net.cond_a, cond[0] + (size_t)i * RN_COND, in->cond_a);
+        lf_apply(&net.cond_b, cond[0] + (size_t)i * RN_COND, in->cond_b);
+        dr_lpc_from_cepstrum(f, in->lpc);
+        if (i % 3 == 2) for (int k = 0; k < LN_ORDER; k++) in->lpc[k] = rn_real(seed, -1.5f, 1.5f);   /* unstable */
+        in->period = i < 2 ? 32 + 224 * i : lf_period(f);
+        in->sharpness = rn_real(seed, 1.f, 3.f);
+        for (int t = 0; t < LN_HOP; t++) in->pcm[t] = (int16_t)(rn_int(seed, -32768, 32767) >> (i + t / 32));
+        if (i == 0) { in->pcm[5] = -32768; in->pcm[6] = 32767; }
+        hash(&frame_hash, in, sizeof *in);
+    }
+}
+
+static void run_frames(const ln_net *net, const rn_size *z, const input *in, uint64_t seed, int l, output *out)
+{
+    static ln_state state;
+    memset(out, 0, sizeof *out);
+    ln_reset(&state, seed);
+    for (int i = 0; i < z->frames; i++) {
+        const ln_frame frame = {in[i].cond_a, in[i].cond_b, in[i].lpc, in[i].period, in[i].sharpness};
+        if (modes[i] != LN_GENERATE) memcpy(out->pcm[i], in[i].pcm, sizeof in[i].pcm);
+        levels[l]->run(net, &state, &frame, out->pcm[i], modes[i]);
+        out->state[i] = state;
+        for (int t = 0; modes[i] == LN_GENERATE && t < LN_HOP; t++)
+            tallies[l].drawn[state.excitation[LN_HISTORY - LN_HOP + t]] = 1;
+    }
+    hash(&tallies[l].samples, out, sizeof *out);
+}
+
+static void check_net(uint64_t *seed, const rn_size *z)
+{
+    static input in[MAX_FRAMES];
+    static output want, got;
+    const ln_net net = rn_net(seed, z);
+    check_products(seed, "recur_a", &net.recur_a);
+    check_products(seed, "input_b", &net.input_b);
+    check_products(seed, "recur_b", &net.recur_b);
+    make_inputs(seed, z, in);
+    for (int l = 0; l < nb_levels; l++) {
+        output *out = l ? &got : &want;
+        run_frames(&net, z, in, 1 + (uint64_t)z->hidden_a, l, out);
+        compare(levels[l]->name, "pcm", out->pcm, want.pcm, sizeof want.pcm);
+        compare(levels[l]->name, "state", out->state, want.state, sizeof want.state);
+    }
+    rn_free();
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 0x9E3779B97F4A7C15ull * (uint64_t)(argc > 1 ? atoi(argv[1]) : 1);
+    const int nets = argc > 2 ? atoi(argv[2]) : NB_SIZES;
+    if (!seed) seed = 1;
+    ln_init();
+    dr_cepstrum_init();
+    nb_levels = ln_levels(levels);
+    check_extremes();
+    for (int i = 0; i < NB_SIZES && i < nets; i++) check_net(&seed, &sizes[i]);
+    printf("frame %016llx\n", (unsigned long long)frame_hash);
+    for (int l = 0; l < nb_levels; l++) {
+        int codes = 0;
+        for (int u = 0; u < LN_LEVELS; u++) codes += tallies[l].drawn[u];
+        printf("%s products %016llx samples %016llx codes %d\n", levels[l]->name,
+               (unsigned long long)tallies[l].products, (unsigned long long)tallies[l].samples, codes);
+    }
+    return differences != 0;
+}

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Every level of instructions of the int8 LPCNet gives the same bits, on this machine and on emulated arm64."""
+
+from __future__ import annotations
+
+import platform
+import signal
+
+import pytest
+from arm_build import C_DIR, CROSS, EMULATOR, HARNESS, NATIVE, Build, compile_c, missing, run_levels, setup_constant
+
+CPUS = {
+    "cortex-a53": ["scalar", "neon"],                    # Zero 2 W, Pi 3
+    "cortex-a72": ["scalar", "neon"],                    # Pi 4
+    "cortex-a76": ["scalar", "neon", "neon_dotprod"],    # Pi 5
+}
+PACKAGES = "apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    if missing(NATIVE):
+        pytest.skip("gcc is not installed")
+    return Build(NATIVE, tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="module")
+def arm(tmp_path_factory):
+    if absent := missing(CROSS, EMULATOR):
+        pytest.skip(f"{' and '.join(absent)} not installed ({PACKAGES})")
+    return Build(CROSS, tmp_path_factory.mktemp("arm"))
+
+
+@pytest.fixture(scope="module")
+def here(native):
+    return run_levels(native.link())
+
+
+@pytest.fixture(scope="module")
+def arm_levels(arm):
+    return arm.link()
+
+
+def test_levels_of_this_machine_agree(here):
+    assert here.status == 0, here.error
+    assert here.names[0] == "scalar" and len(set(here.names)) == len(here.names)
+    assert len({(level.products, level.samples) for level in here.levels}) == 1
+
+
+def test_generated_signal_is_alive(here):
+    """A dead or saturated network would agree everywhere and prove nothing."""
+    assert all(level.codes > 128 for level in here.levels)
+
+
+def test_seed_changes_every_hash(native, here):
+    other = run_levels(native.folder / "levels", seed=2, nets=2)
+    mine = run_levels(native.folder / "levels", seed=1, nets=2)
+    assert other.status == mine.status == 0
+    assert other.frame != mine.frame
+    assert other.levels[0].products != mine.levels[0].products
+    assert other.levels[0].samples != mine.levels[0].samples
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_emulated_arm_agrees_with_this_machine(cpu, arm_levels, here):
+    result = run_levels(arm_levels, cpu)
+    assert result.status == 0, result.error
+    assert result.names == CPUS[cpu]
+    assert result.frame == here.frame, "conditioning or filters differ between the architectures"
+    scalar = here.levels[0]
+    for level in result.levels:
+        assert (level.products, level.samples) == (scalar.products, scalar.samples), level.name
+
+
+def test_dispatch_is_what_keeps_dotprod_from_old_processors(arm):
+    """With the check of the processor taken away, the A53 meets an instruction it lacks: the emulation is strict."""
+    always = arm.edited("cpu.c", "(getauxval(AT_HWCAP) & HWCAP_ASIMDDP_BIT) != 0", "1")
+    program = arm.link("always_dotprod", cpu=always)
+    assert run_levels(program, "cortex-a53", nets=1).status in (-signal.SIGILL, 128 + signal.SIGILL)
+    assert run_levels(program, "cortex-a76", nets=1).status == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new", "cpu"),
+    [
+        ("lpcnet_neon.c", "s3 = vpadalq_s16(s3,", "s2 = vpadalq_s16(s2,", "cortex-a53"),
+        ("lpcnet_dotprod.c", "vld1q_s8(w + 16)", "vld1q_s8(w)", "cortex-a76"),
+    ],
+)
+def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
+    program = arm.link("wrong", **{source[:-2]: arm.edited(source, old, new)})
+    result = run_levels(program, cpu, nets=1)
+    assert result.status == 1
+    assert "differs from scalar" in result.error
+
+
+def test_contraction_would_change_the_samples(arm):
+    """Why setup.py forbids it: one level compiled with fused multiply-adds already disagrees."""
+    fused = arm.compile(C_DIR / "lpcnet_neon.c", ["-ffp-contract=fast"], "fused")
+    result = run_levels(arm.link("fused_levels", lpcnet_neon=fused), "cortex-a53", nets=2)
+    assert result.status == 1
+    assert result.levels[0].products == result.levels[1].products
+    assert result.levels[0].samples != result.levels[1].samples
+
+
+def test_nothing_undefined_happens(tmp_path):
+    """Conversions out of range are what x86 and ARM do differently without any warning."""
+    if missing(NATIVE):
+        pytest.skip("gcc is not installed")
+    program = tmp_path / "sanitised"
+    checks = "-fsanitize=address,undefined,float-cast-overflow"
+    sources = [str(C_DIR / name) for name in setup_constant("EXTRA")["lpcnet"]["sources"]]
+    compile_c(NATIVE, ["-O0", "-ffp-contract=off", checks, "-fno-sanitize-recover=all", str(HARNESS), *sources,
+                       "-lm", "-o", str(program)])
+    result = run_levels(program, nets=4)
+    assert result.status == 0, result.error
+
+
+def test_flags_that_keep_the_bits_are_the_products_own():
+    flags = setup_constant("CFLAGS")
+    assert "-ffp-contract=off" in flags
+    assert not {"-ffast-math", "-Ofast", "-march=native", "-mcpu=native"} & set(flags)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is a level of x86-64 only")
+def test_wrong_avx2_kernel_is_caught(native, here):
+    if "avx2" not in here.names:
+        pytest.skip("this processor has no AVX2")
+    wrong = native.edited("lpcnet_avx2.c", "_mm256_sign_epi8(", "_mm256_adds_epi8(")
+    result = run_levels(native.link("wrong", lpcnet_avx2=wrong), nets=1)
+    assert result.status == 1
+    assert "avx2" in result.error
