@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import platform
 import signal
 
 import pytest
@@ -120,13 +119,3 @@ def test_flags_that_keep_the_bits_are_the_products_own():
     flags = setup_constant("CFLAGS")
     assert "-ffp-contract=off" in flags
     assert not {"-ffast-math", "-Ofast", "-march=native", "-mcpu=native"} & set(flags)
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is a level of x86-64 only")
-def test_wrong_avx2_kernel_is_caught(native, here):
-    if "avx2" not in here.names:
-        pytest.skip("this processor has no AVX2")
-    wrong = native.edited("lpcnet_avx2.c", "_mm256_sign_epi8(", "_mm256_adds_epi8(")
-    result = run_levels(native.link("wrong", lpcnet_avx2=wrong), nets=1)
-    assert result.status == 1
-    assert "avx2" in result.error
