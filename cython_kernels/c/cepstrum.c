@@ -12,6 +12,9 @@ static const short band_edge[DR_BANDS] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 4
 static const float compensation[DR_BANDS] = {
     .8f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, .666667f, .5f, .5f, .5f, .333333f, .25f, .25f, .2f, .166667f, .173913f};
 
+/* Full-scale speech stays below 10^9; beyond this limit squares would overflow and poison the predictor with NaN. */
+#define LEVEL_MAX 12.f
+
 static float window_half[HALF];
 static float dct[DR_BANDS][DR_BANDS];          /* [band][coefficient] */
 static float twiddle[HALF][2];                 /* exp(-2 pi i k / 160) */
@@ -124,7 +127,8 @@ static void autocorrelation(const float *cepstrum, float *ac)
     for (int b = 0; b < DR_BANDS; b++) {
         float sum = 0;
         for (int j = 0; j < DR_BANDS; j++) sum += (cepstrum[j] + (j ? 0.f : 4.f)) * dct[b][j];
-        band[b] = dm_exp10(sum) * compensation[b];
+        sum = sum < -LEVEL_MAX ? -LEVEL_MAX : sum;
+        band[b] = dm_exp10(sum > LEVEL_MAX ? LEVEL_MAX : sum) * compensation[b];
     }
     for (int b = 0; b < DR_BANDS - 1; b++) {
         int width = band_edge[b + 1] - band_edge[b];

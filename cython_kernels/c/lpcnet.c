@@ -36,7 +36,7 @@ uint8_t ln_to_ulaw(float x)
 {
     float a = x < 0.f ? -x : x;
     float y = 1.f + a * (255.f / 32768.f);
-    if (y > 255.99f) y = 255.99f;
+    if (!(y < 255.99f)) y = 255.99f;   /* NaN as well: the index below must stay inside the table */
     int k = first_level[(dm_to_bits(y) >> 17) - 127 * SEGMENTS_PER_OCTAVE];
     if (y >= boundary[k + 1]) k++;
     if (x < 0.f) return (uint8_t)(128 - k);
