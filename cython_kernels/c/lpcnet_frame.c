@@ -10,14 +10,16 @@ int lf_period(const float *features)
 }
 
 /* Column by column: the order of every sum is fixed, and the inner loop vectorises without changing it. */
+static void add_scaled(int n, float v, const float *restrict w, float *restrict y)
+{
+    for (int j = 0; j < n; j++) y[j] += v * w[j];
+}
+
 void lf_apply(const lf_dense *layer, const float *x, float *y)
 {
     const int n = layer->outputs;
     memcpy(y, layer->bias, (size_t)n * sizeof(float));
-    for (int i = 0; i < layer->inputs; i++) {
-        const float v = x[i], *w = layer->weight + (size_t)i * n;
-        for (int j = 0; j < n; j++) y[j] += v * w[j];
-    }
+    for (int i = 0; i < layer->inputs; i++) add_scaled(n, x[i], layer->weight + (size_t)i * n, y);
 }
 
 static void apply_tanh(const lf_dense *layer, const float *x, float *y)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sample loop. Each level includes this file after defining
  *   static void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)   (exact integer sums)
+ * and, if it defines LN_HAS_EMBED, ln_embed.
  * Float operations are element-wise, in a fixed order, without contraction: vectorised or not, the bits agree. */
 #include "lpcnet.h"
 #include <string.h>
@@ -31,8 +32,9 @@ static inline float ln_clamp8(float x)
 }
 
 /* Reset-after GRU (Cho et al. 2014 as in cuDNN). rz, rh: recurrent sums r, z, n; x_*: input sums. */
-static void ln_gru(int size, const int32_t *sum, const float *scale, const float *x_r, const float *x_z,
-                   const float *x_n, const float *bias, float *h, int8_t *q)
+static void ln_gru(int size, const int32_t *restrict sum, const float *restrict scale, const float *restrict x_r,
+                   const float *restrict x_z, const float *restrict x_n, const float *restrict bias,
+                   float *restrict h, int8_t *restrict q)
 {
     float r[LN_MAX_A], z[LN_MAX_A];
     for (int j = 0; j < size; j++) r[j] = ln_sigmoid(x_r[j] + (float)sum[j] * scale[j]);
@@ -45,23 +47,31 @@ static void ln_gru(int size, const int32_t *sum, const float *scale, const float
     for (int j = 0; j < size; j++) q[j] = ln_quantise(h[j]);
 }
 
-static void ln_embed(const ln_net *net, const float *cond, const uint8_t *code, float *x)
+#ifndef LN_HAS_EMBED   /* a level may bring its own, with the same order of additions per element */
+static void ln_embed(int n, const float *restrict cond, const int8_t *restrict table, const float *restrict scale,
+                     const uint8_t *code, float *restrict x)
 {
-    const int n = 3 * net->hidden_a;
-    for (int j = 0; j < n; j++) x[j] = cond[j];
-    for (int k = 0; k < LN_SLOTS; k++) {
-        const int8_t *row = net->table + ((size_t)k * LN_LEVELS + code[k]) * n;
-        const float *scale = net->table_scale + (size_t)k * n;
-        for (int j = 0; j < n; j++) x[j] += (float)row[j] * scale[j];
+    const int8_t *restrict row[LN_SLOTS];
+    for (int k = 0; k < LN_SLOTS; k++) row[k] = table + ((size_t)k * LN_LEVELS + code[k]) * n;
+    for (int j = 0; j < n; j++) {
+        float sum = cond[j];
+        sum += (float)row[0][j] * scale[j];
+        sum += (float)row[1][j] * scale[n + j];
+        sum += (float)row[2][j] * scale[2 * n + j];
+        sum += (float)row[3][j] * scale[3 * n + j];
+        sum += (float)row[4][j] * scale[4 * n + j];
+        sum += (float)row[5][j] * scale[5 * n + j];
+        x[j] = sum;
     }
 }
+#endif
 
 static void ln_network(const ln_net *net, ln_state *s, const ln_frame *f, const uint8_t *code)
 {
     float x[3 * LN_MAX_A];
     int32_t sum[3 * LN_MAX_A], sum_b[3 * LN_MAX_B];
     const int a = net->hidden_a, b = net->hidden_b;
-    ln_embed(net, f->cond_a, code, x);
+    ln_embed(3 * a, f->cond_a, net->table, net->table_scale, code, x);
     ln_product(&net->recur_a, s->qa, sum);
     ln_gru(a, sum, net->recur_a.scale, x + a, x + 2 * a, x, net->bias_a, s->a, s->qa);
     ln_product(&net->input_b, s->qa, sum);
