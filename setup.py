@@ -17,11 +17,12 @@ CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "
 # Extra C sources and libraries of single extensions; every other .pyx stands alone.
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
-    "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c"], "libraries": ["m"]},
+    "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
+    "postfilter": {"sources": ["postfilter.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
     "lpcnet": {
         "sources": [
             "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
-            "cpu.c", "lpcnet_frame.c", "cepstrum.c",
+            "cpu.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c",
         ],
         "libraries": ["m"],
     },

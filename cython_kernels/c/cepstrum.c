@@ -3,6 +3,7 @@
  * Levinson from the interpolated band spectrum (the LPCNet features, arXiv 1810.11846 section 3.1). */
 #include "cepstrum.h"
 #include "detmath.h"
+#include "fft320.h"
 #include <math.h>
 
 #define HALF (DR_WINDOW / 2)
@@ -17,8 +18,6 @@ static const float compensation[DR_BANDS] = {
 
 static float window_half[HALF];
 static float dct[DR_BANDS][DR_BANDS];          /* [band][coefficient] */
-static float twiddle[HALF][2];                 /* exp(-2 pi i k / 160) */
-static float unpack_tw[HALF + 1][2];           /* exp(-2 pi i k / 320) */
 static float cosine[DR_WINDOW];                /* cos(2 pi k / 320) */
 static float lag_window[DR_ORDER + 1];
 static int ready;
@@ -29,13 +28,8 @@ void dr_cepstrum_init(void)
     for (int i = 0; i < HALF; i++) {
         double s = sin(.5 * PI * (i + .5) / HALF);
         window_half[i] = (float)sin(.5 * PI * s * s);
-        twiddle[i][0] = (float)cos(2 * PI * i / HALF);
-        twiddle[i][1] = (float)-sin(2 * PI * i / HALF);
     }
-    for (int i = 0; i <= HALF; i++) {
-        unpack_tw[i][0] = (float)cos(2 * PI * i / DR_WINDOW);
-        unpack_tw[i][1] = (float)-sin(2 * PI * i / DR_WINDOW);
-    }
+    dr_fft_init();
     for (int i = 0; i < DR_WINDOW; i++) cosine[i] = (float)cos(2 * PI * i / DR_WINDOW);
     for (int i = 0; i < DR_BANDS; i++)
         for (int j = 0; j < DR_BANDS; j++)
@@ -44,57 +38,24 @@ void dr_cepstrum_init(void)
     ready = 1;
 }
 
-/* One Stockham pass of radix r: n = r * m * s points, s = stride of finished sub-transforms. */
-static void pass(const float (*in)[2], float (*out)[2], int r, int m, int s)
-{
-    const int step = HALF / (r * m);
-    for (int p = 0; p < m; p++)
-        for (int q = 0; q < s; q++)
-            for (int k = 0; k < r; k++) {
-                float re = 0, im = 0;
-                for (int j = 0; j < r; j++) {
-                    const float *x = in[q + s * (p + j * m)];
-                    const float *w = twiddle[(j * k * (HALF / r)) % HALF];
-                    re += x[0] * w[0] - x[1] * w[1];
-                    im += x[0] * w[1] + x[1] * w[0];
-                }
-                const float *w = twiddle[(p * k * step) % HALF];
-                float *y = out[q + s * (r * p + k)];
-                y[0] = re * w[0] - im * w[1];
-                y[1] = re * w[1] + im * w[0];
-            }
-}
-
-/* Power spectrum of 320 real samples, scaled as FFT / 320, by a 160-point complex transform. */
 static void power_spectrum(const float *x, float *power)
 {
-    float a[HALF][2], b[HALF][2];
-    for (int i = 0; i < HALF; i++) { a[i][0] = x[2 * i]; a[i][1] = x[2 * i + 1]; }
-    pass((const float(*)[2])a, b, 5, 32, 1);
-    pass((const float(*)[2])b, a, 4, 8, 5);
-    pass((const float(*)[2])a, b, 4, 2, 20);
-    pass((const float(*)[2])b, a, 2, 1, 80);
-    const float scale = 1.f / DR_WINDOW;
-    for (int k = 0; k <= HALF; k++) {
-        const float *z = a[k % HALF], *y = a[(HALF - k) % HALF];
-        float er = .5f * (z[0] + y[0]), ei = .5f * (z[1] - y[1]);
-        float or_ = .5f * (z[1] + y[1]), oi = -.5f * (z[0] - y[0]);
-        float re = er + or_ * unpack_tw[k][0] - oi * unpack_tw[k][1];
-        float im = ei + or_ * unpack_tw[k][1] + oi * unpack_tw[k][0];
-        re *= scale;
-        im *= scale;
-        power[k] = re * re + im * im;
+    float re[DR_BINS], im[DR_BINS];
+    dr_fft_forward(x, re, im);
+    for (int k = 0; k < DR_BINS; k++) power[k] = re[k] * re[k] + im[k] * im[k];
+}
+
+void dr_window(const float *in, float *out)
+{
+    for (int i = 0; i < HALF; i++) {
+        out[i] = in[i] * window_half[i];
+        out[DR_WINDOW - 1 - i] = in[DR_WINDOW - 1 - i] * window_half[i];
     }
 }
 
-void dr_cepstrum(const float *window, float *cepstrum)
+void dr_band_energy(const float *power, float *energy)
 {
-    float x[DR_WINDOW], power[DR_BINS], energy[DR_BANDS] = {0}, level[DR_BANDS];
-    for (int i = 0; i < HALF; i++) {
-        x[i] = window[i] * window_half[i];
-        x[DR_WINDOW - 1 - i] = window[DR_WINDOW - 1 - i] * window_half[i];
-    }
-    power_spectrum(x, power);
+    for (int b = 0; b < DR_BANDS; b++) energy[b] = 0;
     for (int b = 0; b < DR_BANDS - 1; b++) {
         int width = band_edge[b + 1] - band_edge[b];
         for (int j = 0; j < width; j++) {
@@ -105,6 +66,36 @@ void dr_cepstrum(const float *window, float *cepstrum)
     }
     energy[0] *= 2.f;
     energy[DR_BANDS - 1] *= 2.f;
+}
+
+void dr_band_levels(const float *cepstrum, float *level)
+{
+    for (int b = 0; b < DR_BANDS; b++) {
+        float sum = 0;
+        for (int j = 0; j < DR_BANDS; j++) sum += (cepstrum[j] + (j ? 0.f : 4.f)) * dct[b][j];
+        sum = sum < -LEVEL_MAX ? -LEVEL_MAX : sum;
+        level[b] = sum > LEVEL_MAX ? LEVEL_MAX : sum;
+    }
+}
+
+void dr_interpolate(const float *band, float *bin)
+{
+    for (int b = 0; b < DR_BANDS - 1; b++) {
+        int width = band_edge[b + 1] - band_edge[b];
+        for (int j = 0; j < width; j++) {
+            float f = (float)j / (float)width;
+            bin[band_edge[b] + j] = (1.f - f) * band[b] + f * band[b + 1];
+        }
+    }
+    bin[DR_BINS - 1] = band[DR_BANDS - 1];
+}
+
+void dr_cepstrum(const float *window, float *cepstrum)
+{
+    float x[DR_WINDOW], power[DR_BINS], energy[DR_BANDS], level[DR_BANDS];
+    dr_window(window, x);
+    power_spectrum(x, power);
+    dr_band_energy(power, energy);
     float max = -2.f, follow = -2.f;
     for (int b = 0; b < DR_BANDS; b++) {
         float l = dm_log10(.01f + energy[b]), floor_ = max - 8.f > follow - 2.5f ? max - 8.f : follow - 2.5f;
@@ -124,19 +115,9 @@ void dr_cepstrum(const float *window, float *cepstrum)
 static void autocorrelation(const float *cepstrum, float *ac)
 {
     float band[DR_BANDS], power[DR_BINS];
-    for (int b = 0; b < DR_BANDS; b++) {
-        float sum = 0;
-        for (int j = 0; j < DR_BANDS; j++) sum += (cepstrum[j] + (j ? 0.f : 4.f)) * dct[b][j];
-        sum = sum < -LEVEL_MAX ? -LEVEL_MAX : sum;
-        band[b] = dm_exp10(sum > LEVEL_MAX ? LEVEL_MAX : sum) * compensation[b];
-    }
-    for (int b = 0; b < DR_BANDS - 1; b++) {
-        int width = band_edge[b + 1] - band_edge[b];
-        for (int j = 0; j < width; j++) {
-            float f = (float)j / (float)width;
-            power[band_edge[b] + j] = (1.f - f) * band[b] + f * band[b + 1];
-        }
-    }
+    dr_band_levels(cepstrum, band);
+    for (int b = 0; b < DR_BANDS; b++) band[b] = dm_exp10(band[b]) * compensation[b];
+    dr_interpolate(band, power);
     for (int i = 0; i <= DR_ORDER; i++) {
         float sum = 0;                          /* bin 160 (Nyquist) is taken as zero */
         for (int k = 1; k < HALF; k++) sum += power[k] * cosine[(i * k) % DR_WINDOW];

@@ -15,6 +15,18 @@ void dr_cepstrum_init(void);
 /* window: DR_WINDOW pre-emphasised samples at int16 scale (not modified). cepstrum: DR_BANDS values. */
 void dr_cepstrum(const float *window, float *cepstrum);
 
+/* The analysis window (its square overlaps to one at hops of DR_HOP), applied to DR_WINDOW samples. */
+void dr_window(const float *in, float *out);
+
+/* power: DR_BINS values of |FFT / 320|^2 -> DR_BANDS energies. */
+void dr_band_energy(const float *power, float *energy);
+
+/* cepstrum -> DR_BANDS log10 energies, kept within +-12. */
+void dr_band_levels(const float *cepstrum, float *level);
+
+/* DR_BANDS values at the band edges -> DR_BINS, linear in between. */
+void dr_interpolate(const float *band, float *bin);
+
 /* lpc: DR_ORDER taps; the prediction of x[n] is -sum lpc[i] x[n-1-i] in the pre-emphasised domain. */
 void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc);
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The LPCNet vocoder as an object that goes on from real speech and turns features into more of it."""
+"""The LPCNet vocoder as an object that goes on from real speech and turns features into more of it.
+
+LPCNet runs one frame ahead of what is handed out, because the postfilter needs to hear what comes next.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
+from dredge_kernels.postfilter import Postfilter
 from dredge_models.registry import ModelError, weight_path
 
 DEFAULT_MODEL = "standard"
 SKIPPED = 2  # frames that only fill the excitation history: it must hold the longest pitch period (256 samples)
 FORCED = 2  # frames along which the network is run before it may speak
 PRIMING = SKIPPED + FORCED
+RISE = np.linspace(0, 1, HOP, endpoint=False, dtype=np.float32)  # from the bare network to the postfilter
 
 Features = NDArray[np.float32]
 Pcm = NDArray[np.int16]
@@ -54,6 +59,7 @@ class Vocoder:
             self._net = Lpcnet(vocoder_arrays(model), level)
         except KeyError as error:
             raise ModelError(f"vocoder_{model}.npz: {error}") from None
+        self._postfilter = Postfilter()
         self.model_id = f"lpcnet-{model}"
         self._seed = seed
         self.reset()
@@ -67,6 +73,9 @@ class Vocoder:
         """Silence before the first frame; the random source starts again."""
         self._begun = 0
         self._net.reset(self._seed)
+        self._postfilter.reset()
+        self._waiting: Pcm | None = None  # the frame that the network is ahead
+        self._rising = False  # the next output is the first after real speech
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
         """Takes up real speech, so that the next frame continues it.
@@ -85,10 +94,31 @@ class Vocoder:
         self._net.reset(self._seed + self._begun)
         self._net.skip(rows[: SKIPPED + 2 * CONTEXT], x[: SKIPPED * HOP])
         self._net.force(rows[SKIPPED:], x[SKIPPED * HOP :])
+        self._postfilter.reset()
+        self._postfilter.process(x, past[-PRIMING:])
+        self._waiting, self._rising = None, True
 
     def synthesise(self, features: Features) -> Pcm:
         """float32 [2 + k + 2, 20] (two rows of context on both sides) -> int16 [160 k].
 
-        Raises ValueError on another shape or on values that are not finite.
+        The rows go on where those of the last call ended. Raises ValueError on another shape or on values that
+        are not finite.
         """
-        return self._net.synthesise(features)
+        rows = np.asarray(features, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != 20 or len(rows) <= 2 * CONTEXT:
+            raise ValueError(f"features: expected shape (k + 4, 20) with k >= 1, got {rows.shape}")
+        rows = np.concatenate([rows, rows[-1:]])
+        first = self._start(rows) if self._waiting is None else self._waiting
+        bare = self._net.synthesise(rows[1:])
+        shaped = self._postfilter.process(bare, rows[CONTEXT + 1 : -CONTEXT])
+        self._waiting = bare[-HOP:]
+        if self._rising:
+            shaped[:HOP] = np.rint(shaped[:HOP] * RISE + first * (1 - RISE)).astype(np.int16)
+            self._rising = False
+        return shaped
+
+    def _start(self, rows: Features) -> Pcm:
+        """The very first frame; what the postfilter says to it is about the real speech before."""
+        first = self._net.synthesise(rows[: 2 * CONTEXT + 1])
+        self._postfilter.process(first, rows[CONTEXT : CONTEXT + 1])
+        return first

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Postfilter of the vocoder: pitch enhancement and exact band energies."""
+
+import numpy as np
+
+from libc.stdint cimport int16_t
+
+cdef extern from "postfilter.h" nogil:
+    ctypedef struct pf_state:
+        pass
+    void pf_init()
+    void pf_reset(pf_state *s, float out)
+    void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *out)
+
+HOP = 160
+DELAY = 160
+
+pf_init()
+
+
+cdef class Postfilter:
+    cdef pf_state state
+
+    def __cinit__(self):
+        pf_reset(&self.state, 0)
+
+    def reset(self, int last=0):
+        pf_reset(&self.state, last)
+
+    def process(self, pcm, features):
+        rows = np.ascontiguousarray(features, np.float32)
+        x = np.asarray(pcm)
+        if rows.ndim != 2 or rows.shape[1] != 20 or not np.isfinite(rows).all():
+            raise ValueError(f"features: expected finite values of shape (k, 20), got shape {rows.shape}")
+        if x.dtype != np.int16 or x.shape != (len(rows) * HOP,):
+            raise ValueError(f"pcm: expected int16 of {len(rows) * HOP} samples, got {x.dtype} of shape {x.shape}")
+        cdef const int16_t[::1] a = np.ascontiguousarray(x)
+        cdef const float[:, ::1] f = rows
+        out = np.empty(len(x), np.int16)
+        cdef int16_t[::1] y = out
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(f.shape[0]):
+                pf_push(&self.state, &a[160 * i], &f[i, 0], &y[160 * i])
+        return out
