@@ -9,6 +9,8 @@ a small recurrent layer keeps its harmonics, and it continues the pitch of real 
 from __future__ import annotations
 
 import math
+import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ def kernel() -> Any:
     """The compiled extension (built on first use)."""
     from torch.utils.cpp_extension import load
 
+    # ninja of a virtual environment that was not activated is beside its python
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     source = Path(__file__).with_name("vocoder_kernel.cpp")
     flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-fno-loop-interchange"]
     return load("dredge_vocoder_kernel", [str(source)], extra_cflags=flags, verbose=False)
