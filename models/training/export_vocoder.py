@@ -9,6 +9,7 @@ product reads), vocoder_standard_master.npz and the model card, byte-for-byte re
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 from pathlib import Path
 
@@ -17,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from dredge_kernels.lpcnet_weights import checked
-
-from .cards import SPEECH_DATA, rounded, write_card
+from models.training.cards import SPEECH_DATA, rounded, write_card
 
 SLOTS = 6
 Weights = dict[str, NDArray[np.float32]]
@@ -82,9 +82,10 @@ def save(path: Path, arrays: dict[str, NDArray]) -> None:
 
 
 def last_losses(log: Path) -> dict[str, float]:
-    """Training and validation loss in nats per sample, and millions of samples seen, from the last line of the log."""
-    row = log.read_text(encoding="utf-8").strip().splitlines()[-1].split(",")
-    return rounded({"train_nats": float(row[3]), "valid_nats": float(row[4]), "million_samples": float(row[2])})
+    """Losses in nats per sample and millions of samples seen, from the last line of the log."""
+    with log.open(newline="", encoding="utf-8") as file:
+        row = list(csv.DictReader(file))[-1]
+    return rounded({name: float(row[name]) for name in ("train_nats", "valid_nats", "million_samples")})
 
 
 def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float]) -> dict:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Trains the LPCNet vocoder on a CPU; resumes from its last checkpoint.
 
-`python -m models.training.train_vocoder --data runs/data --out runs/vocoder --minutes 120`
+`python -m models.training.train_vocoder --data runs/data --out runs/vocoder --minutes 600`
 Stop it at any time (Ctrl-C or SIGTERM): the checkpoint is written first. Run it again with a later `--minutes`
 to go on; the learning rate follows a cosine over the whole budget.
 """
@@ -9,20 +9,18 @@ to go on; the learning rate follows a cosine over the whole budget.
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .vocoder_data import Corpus, Streams
-from .vocoder_net import VocoderNet
+from models.training.progress import Bar, Budget, CsvLog, load_checkpoint, save_atomic, stop_on_signal
+from models.training.vocoder_data import Corpus, Streams
+from models.training.vocoder_net import VocoderNet
 
-SAVE_SECONDS = 120.0
+LOG = ["step", "seconds", "million_samples", "train_nats", "valid_nats", "rate", "density"]
+SPARSE_FROM, SPARSE_UNTIL = 0.15, 0.45  # shares of the budget between which the density falls
 
 
 def block_mask(w: Tensor, density: tuple[float, float, float]) -> Tensor:
@@ -40,118 +38,108 @@ def block_mask(w: Tensor, density: tuple[float, float, float]) -> Tensor:
 
 
 class Trainer:
-    """Network, optimiser, data streams and the checkpoint that holds all of it."""
+    """Network, optimiser, data streams: everything a checkpoint holds."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
         torch.manual_seed(args.seed)
+        self.args = args
+        self.budget = Budget(steps=args.steps, minutes=None if args.steps else args.minutes, hold=0.2)
         self.net = VocoderNet(args.hidden, args.hidden_b)
         self.optimiser = torch.optim.Adam(self.net.parameters(), args.rate, betas=(0.9, 0.99), eps=1e-8, foreach=True)
         self.streams = Streams(Corpus(args.data / "train.npz"), args.batch, args.frames, args.seed, args.noise)
-        self.valid = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0)
-        self.valid_batch = self.valid.next()
+        self.valid_batch = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0).next()
         self.ha, self.hb = torch.zeros(args.batch, args.hidden), torch.zeros(args.batch, args.hidden_b)
         self.mask: Tensor | None = None
-        self.step, self.spent, self.best = 0, 0.0, math.inf
-        self.stop = False
-        if self.path.exists():
-            self.resume()
+        state = load_checkpoint(self.path)
+        if state is not None:
+            self.restore(state)
 
     @property
     def path(self) -> Path:
+        """Where the checkpoint is."""
         return self.args.out / "checkpoint.pt"
 
-    def resume(self) -> None:
-        state = torch.load(self.path, weights_only=False)
+    def restore(self, state: dict) -> None:
+        """Goes on where `state` was saved; the data streams start at new places."""
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.spent, self.mask = state["step"], state["spent"], state["mask"]
+        self.mask = state["mask"]
         self.streams.rng.bit_generator.state = state["rng"]
+        self.budget.step, self.budget.spent = state["step"], state["spent"]
 
-    def save(self) -> None:
-        """Complete or not at all."""
-        state: dict[str, Any] = {
-            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step,
-            "spent": self.spent, "mask": self.mask, "rng": self.streams.rng.bit_generator.state,
-            "config": {"hidden": self.args.hidden, "hidden_b": self.args.hidden_b}, "args": vars(self.args),
+    def state(self) -> dict:
+        """The checkpoint."""
+        return {
+            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "mask": self.mask,
+            "rng": self.streams.rng.bit_generator.state, "step": self.budget.step, "spent": self.budget.seconds(),
+            "args": vars(self.args),
         }
-        part = self.path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, self.path)
-
-    def rate(self) -> float:
-        done = min(1.0, self.spent / (60 * self.args.minutes))
-        cosine = 0.5 * (1 + math.cos(math.pi * max(0.0, (done - 0.2) / 0.8)))
-        return float(self.args.rate * min(1.0, (self.step + 1) / 100) * max(0.02, cosine))
 
     def sparsify(self) -> None:
-        """From 15 % to 45 % of the budget the density falls from 1 to its goal (cubic); then the mask stays."""
-        done = self.spent / (60 * self.args.minutes)
-        if done < 0.15:
+        """The density falls from 1 to its goal along a cubic; then the mask stays."""
+        progress = (self.budget.fraction() - SPARSE_FROM) / (SPARSE_UNTIL - SPARSE_FROM)
+        if progress < 0:
             return
-        progress = min(1.0, (done - 0.15) / 0.3)
-        if progress < 1.0 and self.step % 50 == 0:
-            goal = self.args.density
-            density = tuple(g + (1 - g) * (1 - progress) ** 3 for g in goal)
-            self.mask = block_mask(self.net.wh.detach(), density)  # type: ignore[arg-type]
-        if self.mask is not None:
-            with torch.no_grad():
-                self.net.wh.mul_(self.mask)
+        settled = self.mask is not None and float(self.mask.mean()) < sum(self.args.density) / 3 + 0.005
+        if not settled and (self.mask is None or progress >= 1 or self.budget.step % 50 == 0):
+            left = (1 - min(1.0, progress)) ** 3
+            r, z, n = (g + (1 - g) * left for g in self.args.density)
+            self.mask = block_mask(self.net.wh.detach(), (r, z, n))
+        with torch.no_grad():
+            self.net.wh.mul_(self.mask)
 
     def train_step(self) -> float:
+        """One update; returns the loss in nats per sample."""
         batch = self.streams.next()
         keep = (~batch.fresh).float()[:, None]
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.args.rate * self.budget.rate()
         self.optimiser.zero_grad(set_to_none=True)
         loss, self.ha, self.hb = self.net(batch.idx, batch.target, batch.features, self.ha * keep, self.hb * keep)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.sparsify()
-        self.step += 1
+        self.budget.step += 1
         return float(loss.detach())
 
-    @torch.no_grad()
     def validate(self) -> float:
+        """Nats per sample on validation speech, without noise."""
         b = self.valid_batch
-        for p in self.net.parameters():
-            p.requires_grad_(False)
-        zero = torch.zeros(32, self.args.hidden), torch.zeros(32, self.args.hidden_b)
-        loss, _, _ = self.net(b.idx, b.target, b.features, *zero)
-        for p in self.net.parameters():
-            p.requires_grad_(True)
+        self.net.requires_grad_(False)
+        loss, _, _ = self.net(b.idx, b.target, b.features, torch.zeros(32, self.net.hidden),
+                              torch.zeros(32, self.net.hidden_b))
+        self.net.requires_grad_(True)
         return float(loss)
 
-    def log(self, losses: list[float]) -> None:
-        samples = self.step * self.args.batch * self.args.frames * 160 / 1e6
-        density = float(self.mask.mean()) if self.mask is not None else 1.0
-        mean = sum(losses) / len(losses)
-        line = f"{self.step},{self.spent:.0f},{samples:.1f},{mean:.4f},{self.validate():.4f},"
-        line += f"{self.rate():.6f},{density:.3f}"
-        with (self.args.out / "log.csv").open("a") as log:
-            log.write(line + "\n")
-        print(f"\rstep,seconds,Msamples,train,valid,rate,density: {line}   ", end="", flush=True)
+    def row(self, losses: list[float]) -> dict[str, float]:
+        """One line of the log."""
+        samples = self.budget.step * self.args.batch * self.args.frames * 160
+        return {
+            "step": self.budget.step, "seconds": round(self.budget.seconds()), "million_samples": samples / 1e6,
+            "train_nats": sum(losses) / len(losses), "valid_nats": self.validate(),
+            "rate": self.args.rate * self.budget.rate(),
+            "density": float(self.mask.mean()) if self.mask is not None else 1.0,
+        }
 
-    def run(self) -> None:
-        """Trains until the budget is spent or a signal asks to stop."""
-        for s in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(s, lambda *_: setattr(self, "stop", True))
-        losses: list[float] = []
-        before = last = time.monotonic()
-        while not self.stop and self.spent < 60 * self.args.minutes and self.step < self.args.steps:
-            losses.append(self.train_step())
-            now = time.monotonic()
-            self.spent += now - before
-            before = now
-            if now - last > self.args.log_seconds:
-                self.log(losses)
-                self.save()
-                losses, last = [], now
+
+def run(trainer: Trainer) -> None:
+    """Trains until the budget is spent or a signal asks to stop; saves either way."""
+    log, bar, losses = CsvLog(trainer.args.out / "log.csv", LOG), Bar("vocoder"), []
+    last = time.monotonic()
+    with stop_on_signal() as stop:
+        while not stop and not trainer.budget.done():
+            losses.append(trainer.train_step())
+            bar.show(trainer.budget.fraction(), f"step {trainer.budget.step} loss {losses[-1]:.3f}")
+            if time.monotonic() - last > trainer.args.log_seconds:
+                log.write(**trainer.row(losses))
+                save_atomic(trainer.path, trainer.state())
+                losses, last = [], time.monotonic()
         if losses:
-            self.log(losses)
-        self.save()
-        print()
+            log.write(**trainer.row(losses))
+            save_atomic(trainer.path, trainer.state())
+    bar.close()
+    log.close()
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -159,7 +147,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     p.add_argument("--data", type=Path, default=Path("runs/data"))
     p.add_argument("--out", type=Path, default=Path("runs/vocoder"))
     p.add_argument("--minutes", type=float, default=120)
-    p.add_argument("--steps", type=int, default=10**9)
+    p.add_argument("--steps", type=int, help="instead of --minutes")
     p.add_argument("--hidden", type=int, default=192)
     p.add_argument("--hidden-b", type=int, default=32)
     p.add_argument("--batch", type=int, default=32)
@@ -167,16 +155,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     p.add_argument("--rate", type=float, default=1.5e-3)
     p.add_argument("--noise", type=float, default=3.0)
     p.add_argument("--density", type=float, nargs=3, default=(0.25, 0.25, 0.5), help="of the gates r z n")
-    p.add_argument("--log-seconds", type=float, default=SAVE_SECONDS)
+    p.add_argument("--log-seconds", type=float, default=120.0, help="between checkpoints")
     p.add_argument("--seed", type=int, default=1)
     return p.parse_args(argv)
 
 
 def main() -> None:
+    """Command line."""
     args = parse()
-    args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    Trainer(args).run()
+    run(Trainer(args))
 
 
 if __name__ == "__main__":

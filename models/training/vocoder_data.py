@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from dredge_kernels.features import lpc_from_cepstrum
-
-from .vocoder_net import CONTEXT, HOP, SLOTS, kernel, period
+from models.training.vocoder_net import CONTEXT, HOP, SLOTS, kernel, period
 
 PREEMPHASIS = 0.85
 SHIFT = 80  # the centre of feature frame i is sample 160 i: its 160 samples start 80 earlier
