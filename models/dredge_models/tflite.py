@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 
 from dredge_models.registry import ModelError
 
+# tflite-runtime was built against NumPy 1 and cannot load beside NumPy 2; ai-edge-litert can use either.
+RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+
 
 def _interpreter_class() -> Any:
-    try:
-        from tflite_runtime.interpreter import Interpreter
-    except ImportError:
+    usable = RUNTIMES if np.lib.NumpyVersion(np.__version__) < "2.0.0" else RUNTIMES[1:]
+    for package in usable:
         try:
-            from ai_edge_litert.interpreter import Interpreter
+            return import_module(f"{package}.interpreter").Interpreter
         except ImportError:
-            raise ModelError("no TFLite runtime: install tflite-runtime (Python 3.11 or older) "
-                             "or ai-edge-litert") from None
-    return Interpreter
+            continue
+    raise ModelError(f"no TFLite runtime that works with numpy {np.__version__}: install ai-edge-litert, "
+                     "or tflite-runtime with numpy < 2 (Python 3.11 or older)")
 
 
 _quiet = threading.Lock()
@@ -79,9 +82,10 @@ class TfliteModel:
         # The runtime itself crashes on some damaged files, so look at the identifier first.
         if content[4:8] != b"TFL3":
             raise ModelError(f"{Path(path).name}: not a TFLite file")
+        interpreter = _interpreter_class()
         try:
             with _without_greeting():
-                self._run = _interpreter_class()(model_content=content, num_threads=1)
+                self._run = interpreter(model_content=content, num_threads=1)
                 self._run.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{Path(path).name}: not a usable TFLite graph ({error})") from None

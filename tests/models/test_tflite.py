@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
 def test_without_any_runtime_the_advice_is_clear(monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(ModelError, match="no TFLite runtime: install tflite-runtime"):
+    with pytest.raises(ModelError, match="^no TFLite runtime that works with numpy"):
         TfliteModel(weight_path("rdovae_start.tflite"))
 
 
@@ -126,3 +127,17 @@ def test_loading_works_without_stderr():
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
                           check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     assert done.stdout == "done\n"
+
+
+@pytest.mark.parametrize(("version", "expected"), [("1.26.4", "tflite_runtime"), ("2.1.0", "ai_edge_litert")])
+def test_runtime_fits_the_numpy_version(monkeypatch, version, expected):
+    asked = []
+
+    def load(name):
+        asked.append(name.split(".")[0])
+        return SimpleNamespace(Interpreter=name)
+
+    monkeypatch.setattr(tflite, "import_module", load)
+    monkeypatch.setattr(tflite.np, "__version__", version)
+    assert tflite._interpreter_class() == f"{expected}.interpreter"
+    assert asked == [expected]
