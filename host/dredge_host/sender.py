@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.errors import UsageError
+from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
 
 PACKET = 320
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
@@ -57,7 +58,7 @@ class HistoryEncoder(Protocol):
 
     def push(self, pcm: Any) -> None: ...
 
-    def payload(self, redundancy_s: float, q0: int = 6, dq: int = 5) -> bytes: ...
+    def payload(self, redundancy_s: float, q0: int = Q0, dq: int = DQ) -> bytes: ...
 
     def flush(self) -> None: ...
 
@@ -80,8 +81,8 @@ class Sender:
         redundancy_s: float = 1.0,
         lbrr: bool = False,
         loss_pct: int = 20,
-        q0: int = 6,
-        dq: int = 5,
+        q0: int = Q0,
+        dq: int = DQ,
         *,
         ssrc: int = 0x44524447,
         first_sequence: int = 0,
@@ -149,7 +150,6 @@ class Sender:
         if self._history is None:
             return plain
         from dredge_kernels.extensions import add_extension
-        from dredge_models.dred import DRED_EXTENSION_ID
 
         self._history.push(pcm)
         if self.redundancy_s <= 0 or self.muted:

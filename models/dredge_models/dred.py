@@ -24,6 +24,7 @@ from dredge_models.registry import DRED_VERSION
 
 Array = NDArray[np.float32]
 
+Q0, DQ = 5, 6  # quantiser level of the newest latent and its growth: best PLCMOS of those under 25 kb/s for 1 s
 DRED_EXTENSION_ID = 126      # experimental id, as libopus 1.5
 PREFIX = b"D" + bytes([DRED_VERSION])
 OFFSET = 8                   # the newest frame ends 20 ms after the packet's first sample
@@ -78,7 +79,7 @@ class DredEncoder:
         self._states[self._newest] = state
         self._count = min(self._count + 1, RING)
 
-    def payload(self, redundancy_s: float, q0: int = 6, dq: int = 5,
+    def payload(self, redundancy_s: float, q0: int = Q0, dq: int = DQ,
                 max_bytes: int = MAX_BYTES) -> bytes:
         """Extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
 
