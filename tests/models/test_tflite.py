@@ -98,7 +98,7 @@ def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
 def test_without_any_runtime_the_advice_is_clear(monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(ModelError, match="^no TFLite runtime that works with numpy"):
+    with pytest.raises(ModelError, match=r"^no TFLite runtime that works with numpy"):
         TfliteModel(weight_path("rdovae_start.tflite"))
 
 
