@@ -101,13 +101,14 @@ def card(name: str, state: dict, losses: dict[str, float], density: float, quali
     }
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--run", type=Path, default=Path("runs/vocoder"))
     p.add_argument("--out", type=Path, default=Path("models/dredge_models/weights"))
     p.add_argument("--name", default="standard")
     p.add_argument("--quality", nargs="*", default=[], metavar="KEY=VALUE", help="measured figures for the card")
-    args = p.parse_args()
+    args = p.parse_args(argv)
     state = torch.load(args.run / "checkpoint.pt", weights_only=False, map_location="cpu")
     weights = {k: v.float().numpy() for k, v in state["net"].items()}
     arrays = exported(weights)

@@ -12,6 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +54,8 @@ class Trainer:
         state = load_checkpoint(self.path)
         if state is not None:
             self.restore(state)
+        elif args.init is not None:
+            self.start_from(args.init)
 
     @property
     def path(self) -> Path:
@@ -66,6 +69,14 @@ class Trainer:
         self.mask = state["mask"]
         self.streams.rng.bit_generator.state = state["rng"]
         self.budget.step, self.budget.spent = state["step"], state["spent"]
+
+    def start_from(self, master: Path) -> None:
+        """Takes exported float16 weights; a recurrent matrix that is sparse already stays so."""
+        with np.load(master) as arrays:
+            self.net.load_state_dict({k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files})
+        wh = self.net.wh.detach()
+        if float((wh == 0).float().mean()) > 0.01:
+            self.mask = (wh != 0).float()
 
     def state(self) -> dict:
         """The checkpoint."""
@@ -146,6 +157,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--data", type=Path, default=Path("runs/data"))
     p.add_argument("--out", type=Path, default=Path("runs/vocoder"))
+    p.add_argument("--init", type=Path, help="exported master weights (.npz) to start from when there is no checkpoint")
     p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--steps", type=int, help="instead of --minutes")
     p.add_argument("--hidden", type=int, default=192)

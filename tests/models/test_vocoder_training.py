@@ -134,9 +134,9 @@ def data(tmp_path):
     return tmp_path
 
 
-def trained(data, out, steps):
+def trained(data, out, steps, *options):
     args = train_vocoder.parse(["--data", str(data), "--out", str(out), "--steps", str(steps), "--hidden", "32",
-                                "--frames", "2"])
+                                "--frames", "2", *options])
     trainer = train_vocoder.Trainer(args)
     train_vocoder.run(trainer)
     return trainer
@@ -154,6 +154,15 @@ def test_a_short_run_learns_and_can_be_exported(data, tmp_path):
     export_vocoder.save(tmp_path / "a.npz", arrays)
     export_vocoder.save(tmp_path / "b.npz", arrays)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_master_weights_are_a_start(data, tmp_path):
+    """Another machine goes on from what the repository holds: the loss is where it was, blocks stay empty."""
+    first = trained(data, tmp_path / "a", 30)
+    export_vocoder.main(["--run", str(tmp_path / "a"), "--out", str(tmp_path), "--name", "t"])
+    second = trained(data, tmp_path / "b", 1, "--init", str(tmp_path / "vocoder_t_master.npz"), "--rate", "0")
+    assert second.validate() == pytest.approx(first.validate(), abs=0.02)
+    torch.testing.assert_close(second.mask, (first.net.wh.detach() != 0).float())
 
 
 def test_masks_keep_whole_blocks_of_the_right_share():
