@@ -35,6 +35,7 @@ MODEL_ID = "dredge-rdovae-1"
 DRED_VERSION = 0xD1
 MASTER = "rdovae.npz"
 TABLES = "rdovae_tables.npz"
+RESUME = "rdovae_training.npz"   # everything trained, unfolded, quantiser included: for train_rdovae --init
 
 
 def load_model(checkpoint: dict) -> RdoVae:
@@ -116,6 +117,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
     folder.mkdir(parents=True, exist_ok=True)
     model = load_model(checkpoint)
     np.savez(folder / MASTER, **master_arrays(model))
+    np.savez(folder / RESUME, **{k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
     tables = fit_tables(model, train)
     np.savez(folder / TABLES, **tables)
     graphs = write_graphs(folder / MASTER, folder)
@@ -135,7 +137,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
                     "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)},
                     "test_errors_q0_6_dq_5": {part: rounded(values, 3) for part, values
                                               in quality(model, test).items()}},
-        "files": {MASTER: "master", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},
+        "files": {MASTER: "master", RESUME: "training start", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},
     }
     write_card(folder, card)
     return card

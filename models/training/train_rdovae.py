@@ -37,6 +37,7 @@ from models.training.rdovae_net import RdoVae, RdoVaeConfig
 
 # (encoder steps, latents per chunk): mostly whole packets, some short ones; 20 ms per step.
 SHAPES = ((106, 26), (106, 26), (106, 25), (106, 13), (90, 7), (212, 26))
+SOFT_STEPS = 1000  # over which the rate term grows to its weight
 LOG = ["step", "seconds", "rate", "loss", "distortion", "latent_bits", "state_bits",
        "valid_distortion", "payload_bytes", "bits_q0", "bits_q6", "bits_q15", "dist_q0", "dist_q15"]
 
@@ -77,7 +78,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * budget.rate()
         # Without a soft start the rate term empties the latents before they carry anything.
-        soft_start = min(1.0, 0.1 + budget.step / 1000)
+        soft_start = min(1.0, 0.1 + budget.step / SOFT_STEPS)
         self.optimiser.zero_grad(set_to_none=True)
         loss = chunk_loss(self.model, frames, chunks, levels, hard, self.noise, self.lam,
                           soft_start)
@@ -97,6 +98,13 @@ class Trainer:
             "rng": self.rng.bit_generator.state, "noise": self.noise.get_state(),
             "lam": self.lam_range, "step": budget.step, "seconds": budget.seconds(),
         }
+
+    def start_from(self, path: Path, budget: Budget) -> None:
+        """Takes exported float16 weights; the soft start of the rate lies behind them."""
+        with np.load(path) as file:
+            self.model.load_state_dict({k: torch.from_numpy(file[k].astype(np.float32)) for k in file.files})
+        self.average = Average(self.model)
+        budget.step = SOFT_STEPS
 
     def restore(self, state: dict, budget: Budget) -> None:
         """Continues exactly where `state` was saved."""
@@ -132,6 +140,8 @@ def train(args: argparse.Namespace) -> dict:
     path = args.out / "checkpoint.pt"
     if (state := load_checkpoint(path)) is not None:
         trainer.restore(state, budget)
+    elif args.init is not None:
+        trainer.start_from(args.init, budget)
     log, bar, sums, saved = CsvLog(args.out / "log.csv", LOG), Bar("rdovae"), [], budget.seconds()
     result: dict = {}
     with stop_on_signal() as stop:
@@ -170,6 +180,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, default=Path("runs/data"),
                    help="folder of train.npz and valid.npz")
     p.add_argument("--out", type=Path, default=Path("runs/rdovae"))
+    p.add_argument("--init", type=Path,
+                   help="exported rdovae_training.npz to start from when there is no checkpoint")
     p.add_argument("--minutes", type=float)
     p.add_argument("--steps", type=int)
     p.add_argument("--batch", type=int, default=64, help="sequences of 2.1 s per step")

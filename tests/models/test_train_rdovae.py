@@ -164,7 +164,7 @@ def test_export_is_byte_for_byte_the_same(exported, run, tmp_path):
                          synthetic_features(12000, 4), synthetic_features(9000, 8), tmp_path,
                          "a test")
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert len(names) == 6
+    assert len(names) == 7
     for name in names:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
@@ -208,3 +208,15 @@ def test_predicted_bits_are_the_payload_s_bits(exported):
                                    tables.latent[2, level]).sum()
         used = decoded.tells[-1] - decoded.header.bits_used
         assert abs(used - expected) < 2 + 0.01 * expected
+
+
+def test_exported_weights_are_a_start(exported, data, tmp_path):
+    """Another machine goes on from what the repository holds."""
+    folder, _, model = exported
+    args = arguments(data, tmp_path, "--steps", str(train_rdovae.SOFT_STEPS + 2), "--lr", "0",
+                     "--init", str(folder / "rdovae_training.npz"))
+    train_rdovae.train(args)
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state["step"] == train_rdovae.SOFT_STEPS + 2
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(state["model"][name], value, atol=2e-3, rtol=2e-3)
