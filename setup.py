@@ -18,7 +18,7 @@ CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
     "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
-    "postfilter": {"sources": ["postfilter.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
+    "postfilter": {"sources": ["postfilter.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
     "lpcnet": {
         "sources": [
             "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",

@@ -5,6 +5,7 @@
 #include "postfilter.h"
 #include "detmath.h"
 #include "fft320.h"
+#include "lpcnet_frame.h"
 #include <string.h>
 
 #define EMPHASIS .85f
@@ -15,8 +16,7 @@
 
 void pf_init(void)
 {
-    dr_cepstrum_init();
-    dr_fft_init();
+    dr_cepstrum_init();   /* the transform as well */
 }
 
 void pf_reset(pf_state *s, float out)
@@ -32,16 +32,10 @@ static float comb_weight(const float *features)
     return v < 0.f ? 0.f : v > 1.f ? 1.f : v;
 }
 
-static int period_of(const float *features)
-{
-    float p = dm_exp2(6.5f - features[18]) + .5f;
-    return p < 32.f ? 32 : p > (float)PF_PAST ? PF_PAST : (int)p;
-}
-
 /* x: the older frame of the window; both neighbours when a period fits into the newer frame. */
 static void comb(const float *x, const float *features, int two_sided, float *y)
 {
-    const int t = period_of(features);
+    const int t = lf_period(features);
     const int both = two_sided && t <= DR_HOP;
     const float v = comb_weight(features) * (both ? 1.f : COMB_PAST);
     const float scale = 1.f / (1.f + (both ? 2.f : 1.f) * v);

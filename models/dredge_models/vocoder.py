@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
 from dredge_kernels.postfilter import Postfilter
-from dredge_models.registry import ModelError, weight_path
+from dredge_models.registry import weight_path
 
 DEFAULT_MODEL = "standard"
 SKIPPED = 2  # frames that only fill the excitation history: it must hold the longest pitch period (256 samples)
@@ -55,10 +55,7 @@ class Vocoder:
 
         Raises ModelError (weights missing or damaged) and ValueError (level not available).
         """
-        try:
-            self._net = Lpcnet(vocoder_arrays(model), level)
-        except KeyError as error:
-            raise ModelError(f"vocoder_{model}.npz: {error}") from None
+        self._net = Lpcnet(vocoder_arrays(model), level)
         self._postfilter = Postfilter()
         self.model_id = f"lpcnet-{model}"
         self._seed = seed
