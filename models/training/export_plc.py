@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dredge_models.tflite_writer import Graph
 from models.training import manifest
 from models.training.cards import SPEECH_DATA, rounded, write_card
 from models.training.plc_net import PlcConfig, PlcNet
 from models.training.progress import load_checkpoint
 from models.training.rdovae_net import INPUT_SCALE
-from models.training.tflite_writer import Graph
 from models.training.train_plc import evaluate
 from models.training.train_rdovae import load_features
 

@@ -10,8 +10,8 @@
 
 import numpy as np
 
+from dredge_models.tflite_writer import Graph
 from models.training.rdovae_net import INPUT_SCALE, LATENT_GAIN
-from models.training.tflite_writer import Graph
 
 Weights = dict[str, np.ndarray]
 

@@ -12,7 +12,7 @@ pytest.importorskip("ai_edge_litert", reason="the writer needs the schema inside
 pytest.importorskip("flatbuffers", reason="the writer needs flatbuffers")
 
 from dredge_models.tflite import TfliteModel
-from models.training.tflite_writer import SMALL, Graph, quantise_rows
+from dredge_models.tflite_writer import SMALL, Graph, quantise_rows
 
 RNG = np.random.default_rng(0)
 
