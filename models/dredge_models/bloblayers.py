@@ -70,10 +70,11 @@ class Layers:
             flat = self._take(f"{name}_weights_float", FLOAT, inputs * outputs)
             weight: Matrix = np.ascontiguousarray(flat.reshape(inputs, outputs).T)
         else:
-            scales = self._take(f"{name}_scale", FLOAT, outputs) * np.float32(ACTIVATION_STEPS)
-            if (scales < 0).any():
-                raise BlobError(f"{self._source}: {name}_scale: expected scales of 0 or more, got {scales.min()}")
-            weight = Int8Rows(self._int8(name, inputs, outputs), scales)
+            scales = self._take(f"{name}_scale", FLOAT, outputs)
+            odd = scales[(scales < 0) | (scales > 1)]
+            if len(odd):
+                raise BlobError(f"{self._source}: {name}_scale: expected scales of 0 to 1, got {odd[0]:g}")
+            weight = Int8Rows(self._int8(name, inputs, outputs), scales * np.float32(ACTIVATION_STEPS))
         offset = self._take(f"{name}_bias", FLOAT, outputs) if bias else np.zeros(outputs, np.float32)
         self._used.add(f"{name}_subias")     # the same bias for unsigned activations: of no use here
         return Linear(weight, offset)

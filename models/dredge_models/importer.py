@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -121,10 +122,9 @@ def _parts(sources: Sources) -> tuple[libopus_rdovae.Encoder, libopus_rdovae.Dec
 
 def _graphs() -> ModuleType:
     try:
-        from dredge_models import libopus_graphs
+        return import_module("dredge_models.libopus_graphs")
     except ImportError as error:
         raise ModelError(f"importing needs a package that is missing ({error}): pip install dredge[import]") from None
-    return libopus_graphs
 
 
 def _npz(tables: QuantTables) -> bytes:

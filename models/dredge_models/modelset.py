@@ -57,7 +57,7 @@ def user_folder() -> Path:
 def imported() -> list[ModelSet]:
     """The user's models, by id; a folder that is damaged is left out (`problems` tells)."""
     found = []
-    for folder in _folders():
+    for folder in folders():
         try:
             found.append(_open(folder))
         except ModelError:
@@ -68,7 +68,7 @@ def imported() -> list[ModelSet]:
 def problems() -> list[registry.Problem]:
     """What is wrong with the user's models; empty if all is well."""
     out = []
-    for folder in _folders():
+    for folder in folders():
         found = registry.verify(folder)
         out += [registry.Problem(f"{folder.name}/{p.file}", p.text) for p in found]
     return out
@@ -86,7 +86,8 @@ def versions() -> frozenset[int]:
     return frozenset({DRED_VERSION, *(model.version for model in imported())})
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
+    """The folders of the user's models, damaged ones too."""
     root = user_folder()
     if not root.is_dir():
         return []
