@@ -4,12 +4,12 @@
 import argparse
 import sys
 
-from dredge_device.jitter import parse_playout
 from dredge_device.pi.parts import CONCEAL_MODES
 from dredge_device.pi.process import Options, run
+from dredge_device.playout import parse_playout
 
 
-def _playout(text: str) -> int:
+def _playout(text: str) -> tuple[str, int]:
     try:
         return parse_playout(text)
     except ValueError as error:
@@ -20,15 +20,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dredge_device", description="Receives speech over a lossy link and plays it."
     )
-    parser.add_argument("--listen", default=Options.listen, metavar="udp://HOST:PORT")
+    parser.add_argument("--listen", default=Options.listen, metavar="udp://HOST:PORT|serial://DEV?baud=N")
     parser.add_argument("--out", default=Options.out, metavar="null|play|FILE.wav")
-    parser.add_argument("--playout", default=1000, type=_playout, metavar="fixed:MS")
+    parser.add_argument("--playout", default=("fixed", 1000), type=_playout, metavar="fixed:MS|adaptive")
     parser.add_argument("--conceal", default="dred", choices=CONCEAL_MODES)
     parser.add_argument("--no-lbrr", action="store_true", help="do not use LBRR")
     parser.add_argument("--once", action="store_true", help="leave after the first session")
     parser.add_argument(
         "--allow-remote", action="store_true", help="listen on an address others can reach"
     )
+    parser.add_argument("--key-file", help="pre-shared key: SRTP, authenticated control")
+    parser.add_argument("--streams", type=int, default=1, help="hosts at the same time")
+    parser.add_argument("--realtime", action="store_true", help="SCHED_FIFO for the decoding thread")
+    parser.add_argument("--core", type=int, help="decode on this core")
+    parser.add_argument("--lock-memory", action="store_true", help="no page faults")
     return parser
 
 
@@ -41,7 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
             out=given.out,
             once=given.once,
             allow_remote=given.allow_remote,
-            playout_ms=given.playout,
+            key_file=given.key_file,
+            streams=given.streams,
+            realtime=given.realtime,
+            core=given.core,
+            lock_memory=given.lock_memory,
+            playout_ms=given.playout[1],
+            adaptive=given.playout[0] == "adaptive",
             conceal=given.conceal,
             lbrr=not given.no_lbrr,
         )

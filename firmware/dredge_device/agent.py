@@ -21,7 +21,7 @@ REPORTING = const(3)  # the final report is on its way
 REPORT_US = const(1000000)
 _SILENT_US = const(10000000)  # a host not heard for this long is gone
 _DRAIN_MARGIN_US = const(2000000)
-_OPTIONS = ("playout_ms", "conceal", "lbrr")
+_OPTIONS = ("playout_ms", "adaptive", "conceal", "lbrr")
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
 
 
@@ -29,12 +29,13 @@ _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
 # may raise ValueError or RuntimeError with a sentence for the host. on_end() is called when all
 # is played, before the final report; the dict it returns becomes part of that report.
 class Agent:
-    def __init__(self, make_receiver, options, info, ssrc=0x64726564, on_end=None):
+    def __init__(self, make_receiver, options, info, ssrc=0x64726564, on_end=None, periods=6000):
         self._make = make_receiver
         self._defaults = options
         self._info = info
         self._ssrc = ssrc
         self._on_end = on_end
+        self._periods = periods  # how long the timeline may become
         self.counters = Counters(_COUNTERS)
         self.sessions_ended = 0
         self._reset()
@@ -44,7 +45,7 @@ class Agent:
         self.peer = None
         self.options = dict(self._defaults)
         self.receiver = self._make(self.options)
-        self.timeline = Timeline()
+        self.timeline = Timeline(self._periods)
         self.interrupted = False
         self._media = False  # RTP was heard in this session
         self._heard_us = 0
@@ -53,6 +54,7 @@ class Agent:
         self._reported = 0  # periods of the timeline sent so far
         self._rr = (0, 0)  # expected and lost at the last receiver report
         self._outgoing = []
+        self._settled = False  # a host has configured this session
         self._configured = None  # (number, reply) so that a repeated request changes nothing
         self._drain_us = 0
 
@@ -98,6 +100,8 @@ class Agent:
             self.receiver.push(datagram, now_us / 1000000)
 
     def _handle_message(self, message, peer, now_us):
+        if message.kind == control.PROBE:
+            return self._echo(message)
         if message.kind == control.BYE and self.state == IDLE:
             return self._answer(message, {"ok": True})  # our first answer was lost
         if self.state == IDLE and message.kind in (control.HELLO, control.CONFIGURE):
@@ -119,6 +123,16 @@ class Agent:
             for outgoing in self._outgoing:
                 outgoing.acknowledge(report, index)
         return None
+
+    # A probe comes back as it is, whoever sent it: as many bytes as it brought, and no state.
+    def _echo(self, message):
+        if message.flags & control.REPLY:
+            return None
+        return control.build(
+            control.Message(
+                control.PROBE, message.number, message.body, control.REPLY, self._ssrc
+            )
+        )
 
     def _begin(self, peer, now_us):
         self.state = ACTIVE
@@ -147,20 +161,27 @@ class Agent:
         return reply
 
     def _apply(self, wanted):
-        if self._media:
-            return {"ok": False, "error": "the stream has begun, it cannot be configured now"}
         options = dict(self.options)
         for name in _OPTIONS:
             if name in wanted:
                 options[name] = wanted[name]
+        # A host that finds us restarted in the middle of its stream configures us then.
+        if self._media and self._settled and options != self.options:
+            return {"ok": False, "error": "the stream has begun, it cannot be configured now"}
         try:
             if options != self.options:
                 self.receiver = self._make(options)
                 self.options = options
             if "ssrc" in wanted and "first_sequence" in wanted:
-                self.receiver.announce(int(wanted["ssrc"]), int(wanted["first_sequence"]))
+                stamp = wanted.get("first_timestamp")
+                self.receiver.announce(
+                    int(wanted["ssrc"]),
+                    int(wanted["first_sequence"]),
+                    None if stamp is None else int(stamp),
+                )
         except (ValueError, TypeError, RuntimeError) as error:
             return {"ok": False, "error": str(error)}
+        self._settled = True
         answer = {"ok": True}
         answer.update(options)
         return answer
@@ -169,8 +190,9 @@ class Agent:
         document = message.document()
         if self.state == ACTIVE:
             last = document.get("last_sequence")
+            stamp = document.get("last_timestamp")
             if isinstance(last, int):
-                self.receiver.finish(last)
+                self.receiver.finish(last, stamp if isinstance(stamp, int) else None)
                 self._drain(now_us)
             else:
                 self._finish()
@@ -195,10 +217,10 @@ class Agent:
         self._outgoing = [chunks.Outgoing(self._reports, document, True, self._ssrc)]
         self.state = REPORTING
 
-    # One period was played; call it after every pull of the receiver.
-    def played(self, number, source, delay_ms, cpu_us):
+    # One packet period was decided; call it for every one that a pull of the receiver names.
+    def played(self, number, source, delay_ms, cpu_us, reason=""):
         if self.state in (ACTIVE, DRAINING) and number is not None:
-            self.timeline.add(number, source, delay_ms, cpu_us)
+            self.timeline.add(number, source, delay_ms, cpu_us, reason)
 
     # What is due now, as datagrams for self.peer; call it once per period.
     def tick(self, now_us):

@@ -22,7 +22,8 @@ CONFIGURE = const(1)
 REPORT = const(2)
 BYE = const(3)
 ACK = const(4)
-KINDS = ("hello", "configure", "report", "bye", "ack")
+PROBE = const(5)
+KINDS = ("hello", "configure", "report", "bye", "ack", "probe")
 
 REPLY = const(1)  # flag: this message answers the one with the same number
 FINAL = const(2)  # flag of a report: the last one of the session, wants acknowledgement
@@ -36,9 +37,7 @@ _CHUNK_BYTES = const(6)
 # The other end speaks another version of the protocol; version says which.
 class VersionError(ValueError):
     def __init__(self, version):
-        ValueError.__init__(
-            self, "protocol version is %d, expected %d" % (version, PROTOCOL_VERSION)
-        )
+        super().__init__("protocol version is %d, expected %d" % (version, PROTOCOL_VERSION))
         self.version = version
 
 

@@ -2,6 +2,7 @@
 # The jitter buffer: packets in by running sequence number, one decision out per packet period.
 # A missing packet is an event on time, not a pause; nothing that arrived is thrown away because
 # a neighbour did not. All times are integer microseconds, passed in.
+from dredge_device.delay import DelayTracker
 
 try:
     from micropython import const
@@ -20,18 +21,9 @@ PERIOD_US = const(20000)
 _LATE_RUN = const(25)  # this many late packets in a row (0.5 s) mean that the sender paused
 
 
-# Delay in ms from "fixed:<ms>"; ValueError with a sentence for anything else.
-def parse_playout(text):
-    kind, _, value = text.partition(":")
-    if kind != "fixed" or not value.isdigit():
-        raise ValueError("playout is '%s', expected fixed:<milliseconds>, e.g. fixed:200" % text)
-    if int(value) > 5000:
-        raise ValueError("playout of %s ms is longer than 5000 ms" % value)
-    return int(value)
-
-
 # Constant playout delay: the packet that arrived first is played playout_ms after its arrival,
 # every other one relative to it, so each gap shorter than the delay can be filled from behind.
+# An empty packet stands for a period that the sender left out because nobody spoke (DTX).
 class JitterBuffer:
     def __init__(self, playout_ms, capacity=512):
         if not 0 <= playout_ms <= 5000:
@@ -42,10 +34,10 @@ class JitterBuffer:
         self.reordered = 0
         self.beyond = 0
         self.resyncs = 0
+        self.delays = DelayTracker(PERIOD_US)
         self._capacity = capacity
-        self._number = [None] * capacity  # running sequence number in each slot
-        self._data = [None] * capacity
-        self._arrival = [0] * capacity
+        self._number = [None] * capacity  # type: list  # running sequence number in each slot
+        self._data = [None] * capacity  # type: list
         self.clear()
 
     # Forget the stream (a new sender follows); the counters stay.
@@ -61,6 +53,7 @@ class JitterBuffer:
         self._anchor = None  # number of the packet that set the clock, and
         self._anchor_us = 0  # its arrival
         self._late_run = 0
+        self.delays.reset()
 
     # The sender announced its first number: packets lost before the first arrival count as lost.
     def announce(self, first):
@@ -84,7 +77,7 @@ class JitterBuffer:
             if self._first is None or not number - self._capacity < self._first <= number:
                 self._first = number
         slot = number % self._capacity
-        if self._number[slot] == number:
+        if self._number[slot] == number and self._data[slot]:
             self.duplicate += 1
             return DUPLICATE
         if self.next is None:
@@ -93,21 +86,33 @@ class JitterBuffer:
                 return BEYOND
             self._first = min(self._first, number)
         self._late_run = 0
+        self.delays.arrival(number, now_us)
         if self.highest is not None and number < self.highest:
             self.reordered += 1
         self.highest = number if self.highest is None else max(self.highest, number)
         self._number[slot] = number
         self._data[slot] = data
-        self._arrival[slot] = now_us
         return STORED
+
+    # The sender sent nothing in the periods first..last, because nobody spoke.
+    def leave_out(self, first, last):
+        first = max(first, last - self._capacity + 1)
+        if self.next is not None:
+            first = max(first, self.next)
+        for number in range(first, last + 1):
+            slot = number % self._capacity
+            if self._number[slot] != number:
+                self._number[slot] = number
+                self._data[slot] = b""
 
     # A pause of the sender makes all that follows late: then the clock is set anew.
     def _too_late(self, number, data, now_us):
-        if number > self.next - self._capacity and self._number[number % self._capacity] == number:
+        if number > self.next - self._capacity and self.get(number):
             self.duplicate += 1
             return DUPLICATE
         self.late += 1
         self._late_run += 1
+        self.delays.arrival(number, now_us)
         if self._late_run < _LATE_RUN:
             return LATE
         self._resync()
@@ -123,10 +128,9 @@ class JitterBuffer:
     # Call once per period: once started, every call moves on by one.
     def step(self, now_us):
         if self.next is None:
-            if self._anchor is None or now_us < self.due_us(self._first):
-                return None
-            behind = (now_us - self.due_us(self._first)) // PERIOD_US
-            self.next = min(self._first + behind, self._anchor)
+            self.begin(now_us)
+        if self.next is None:
+            return None
         if self.last is not None and self.next > self.last:
             self.ended = True
             return None
@@ -134,13 +138,26 @@ class JitterBuffer:
         self.next += 1
         return number
 
+    # True once playout has started: when the first number is due, or some time after that.
+    def begin(self, now_us, delay_us=None):
+        if self._anchor is None:
+            return False
+        due_us = self.due_us(self._first)
+        if delay_us is not None:
+            due_us += delay_us - self.playout_us
+        if now_us < due_us:
+            return False
+        behind = (now_us - due_us) // PERIOD_US
+        self.next = min(self._first + behind, self._anchor)
+        return True
+
     # When a number is to be played, by the clock of the first arrival.
     def due_us(self, number):
         return self._anchor_us + self.playout_us + (number - self._anchor) * PERIOD_US
 
     # How long ago the packet with this number would have arrived, had it met no jitter.
     def delay_us(self, number, now_us):
-        return now_us - self.due_us(number) + self.playout_us
+        return now_us - self.delays.base_us() - number * PERIOD_US
 
     # Periods that were decided although the stream had ended before them.
     def beyond_last(self):
@@ -148,17 +165,19 @@ class JitterBuffer:
             return 0
         return max(0, self.next - 1 - self.last)
 
-    # The packet, or None. A packet stays readable until its slot is needed again.
+    # The packet, empty in a period without speech, or None. It stays readable until its slot is
+    # needed again.
     def get(self, number):
         slot = number % self._capacity
         return self._data[slot] if self._number[slot] == number else None
 
-    # The lowest stored number above this one, or None.
+    # The lowest number above this one that has a packet with something in it, or None.
     def next_after(self, number):
         if self.highest is None:
             return None
         for candidate in range(number + 1, self.highest + 1):
-            if self._number[candidate % self._capacity] == candidate:
+            slot = candidate % self._capacity
+            if self._number[slot] == candidate and self._data[slot]:
                 return candidate
         return None
 

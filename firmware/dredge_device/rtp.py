@@ -12,7 +12,7 @@ except ImportError:
 
 _HEADER = ">BBHII"
 _HEADER_BYTES = const(12)
-_MAX_DROPOUT = const(3000)  # a forward jump of more packets than this (60 s) is a new start
+MAX_DROPOUT = const(3000)  # a forward jump of more packets than this (60 s) is a new start
 _MAX_MISORDER = const(100)  # as is a packet older than this (2 s)
 
 PAYLOAD_TYPE = const(111)  # dynamic type; RFC 7587 leaves the choice to signalling
@@ -112,7 +112,7 @@ class StreamTracker:
         if self.ssrc is None:
             return self._start(ssrc, sequence)
         delta = distance(sequence, self.highest & 0xFFFF)
-        if ssrc == self.ssrc and -_MAX_MISORDER <= delta <= _MAX_DROPOUT:
+        if ssrc == self.ssrc and -_MAX_MISORDER <= delta <= MAX_DROPOUT:
             self._trial = None
             running = self.highest + delta
             self.highest = max(self.highest, running)

@@ -66,6 +66,69 @@ class Bursts:
         return self.lost / bursts if bursts else 0.0
 
 
+# Which sequence numbers of one stream arrived: expected = arrived + missing, exactly, whatever was
+# late, reordered or repeated. Numbers are running ones (rtp.StreamTracker).
+class Arrivals:
+    def __init__(self, window=4096):
+        self._window = window
+        self._seen = bytearray(window // 8)
+        self._top = None  # highest number so far
+        self._low = None  # lowest number counted as sent
+        self._before = 0  # expected of streams that are over
+        self.arrived = 0
+
+    # A new stream begins; the old one stays counted.
+    def restart(self):
+        self._before = self.expected()
+        self._top = None
+        self._low = None
+
+    # The stream began with this number, or is known to have gone up to it.
+    def announce(self, number):
+        if self._low is None or number < self._low:
+            self._low = number
+
+    def reached(self, number):
+        if self._top is not None:
+            self._move_to(number)
+
+    # True when the number had not arrived before; too old ones count as repeated.
+    def add(self, number):
+        if self._top is None:
+            self._top = number
+            for index in range(len(self._seen)):
+                self._seen[index] = 0
+        self._move_to(number)
+        self.announce(number)
+        if number + self._window <= max(number, self._top):
+            return False
+        index = number % self._window
+        mask = 1 << (index & 7)
+        if self._seen[index >> 3] & mask:
+            return False
+        self._seen[index >> 3] |= mask
+        self.arrived += 1
+        return True
+
+    def _move_to(self, number):
+        top = number if self._top is None else self._top
+        first = max(top + 1, number - self._window + 1)
+        for fresh in range(first, number + 1):
+            index = fresh % self._window
+            self._seen[index >> 3] &= ~(1 << (index & 7)) & 0xFF
+        self._top = max(top, number)
+
+    # Packets that the sender must have sent.
+    def expected(self):
+        low = self._low
+        if self._top is None or low is None:
+            return self._before
+        return self._before + self._top - low + 1
+
+    def missing(self):
+        return self.expected() - self.arrived
+
+
 # Interarrival jitter in RTP clock units (RFC 3550 section 6.4.1 and appendix A.8).
 class Jitter:
     def __init__(self, clock_hz=48000):

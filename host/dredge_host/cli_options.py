@@ -20,6 +20,13 @@ FILE_OUT = click.Path(path_type=Path, dir_okay=False)
 
 LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
 
+key_option = click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False),
+    envvar="DREDGE_KEY_FILE",
+    help="Pre-shared key (openssl rand -hex 32): SRTP and authenticated control.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 _LINK: list[Decorator] = [
@@ -43,7 +50,13 @@ _CODEC: list[Decorator] = [
         show_default=True,
         help="The best thing the receiver may do about a lost packet.",
     ),
-    click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms>"),
+    click.option("--dtx", is_flag=True, help="Send nothing while nobody speaks."),
+    click.option(
+        "--playout",
+        default="fixed:1000",
+        show_default=True,
+        help="fixed:<ms>, or adaptive[:<longest ms>]: short delay that grows in a gap and shrinks again.",
+    ),
 ]
 
 
@@ -53,7 +66,7 @@ def link_options(function: F) -> F:
 
 
 def codec_options(function: F) -> F:
-    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --playout."""
+    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --dtx, --playout."""
     return _apply(_CODEC, function)
 
 
@@ -62,6 +75,7 @@ def settings_from(values: dict[str, Any]) -> Settings:
     redundancy = values["redundancy"]
     if redundancy is None:
         redundancy = 1.0 if values["conceal"] == "dred" else 0.0
+    adaptive, milliseconds = parse_playout(values["playout"])
     return Settings(
         bitrate=values["bitrate"],
         redundancy_s=redundancy,
@@ -69,7 +83,9 @@ def settings_from(values: dict[str, Any]) -> Settings:
         loss=values["loss"],
         seed=values["seed"],
         conceal=values["conceal"],
-        playout_ms=parse_playout(values["playout"]),
+        playout_ms=milliseconds,
+        adaptive=adaptive,
+        dtx=values["dtx"],
         loss_pct=values["expect_loss"],
     )
 

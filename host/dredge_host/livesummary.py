@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from dredge_device.timeline import expand
+from dredge_device.timeline import expand, numbers
 from dredge_host.lossstats import measure_loss
 from dredge_host.machine import Machine
 from dredge_host.session import StreamOutcome
@@ -15,6 +15,7 @@ from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.stream/1"
 SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
+RARE = ("dtx", "skipped")  # shown only where they occur
 Row = tuple[int, str, float, float]
 
 
@@ -24,18 +25,15 @@ def timeline_rows(report: dict[str, Any] | None, first_sequence: int = 0) -> lis
     if not part.get("sources"):
         return []
     names, delays = expand(part)
-    start = part["first_packet"] - first_sequence
-    return [
-        (start + i, name, delay, cpu)
-        for i, (name, delay, cpu) in enumerate(zip(names, delays, part["cpu_us"], strict=True))
-    ]
+    rows = zip(numbers(part), names, delays, part["cpu_us"], strict=True)
+    return [(number - first_sequence, name, delay, cpu) for number, name, delay, cpu in rows]
 
 
 def by_source(rows: list[Row], packets: int) -> dict[str, int]:
     """Packets of the stream per source; `silence` is what the device never played."""
     counts = Counter(row[1] for row in rows)
     counts["silence"] += packets - len(rows)
-    return {name: counts[name] for name in SOURCES}
+    return {name: counts[name] for name in (*SOURCES, *(rare for rare in RARE if counts[rare]))}
 
 
 def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:

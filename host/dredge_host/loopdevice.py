@@ -24,7 +24,7 @@ class LoopDevice:
         conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
-        options = {"playout_ms": 1000, "conceal": conceal, "lbrr": True}
+        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True}
         self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
@@ -60,7 +60,8 @@ class LoopDevice:
     def _period(self) -> None:
         if self.agent.state in (ACTIVE, DRAINING):
             played = self.agent.receiver.pull()
-            self.agent.played(played.packet, played.source, played.delay_ms, played.cpu_us)
+            for frame in played.frames:
+                self.agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
         self._reply(self.agent.tick(time.monotonic_ns() // 1000))
         if self.agent.over():
             self.agent.renew()
@@ -73,7 +74,7 @@ class LoopDevice:
 def _real_receiver(options: dict[str, Any]) -> Any:
     from dredge_device.pi.receiver import Receiver
 
-    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"])
+    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"], adaptive=options["adaptive"])
 
 
 def _identity() -> dict[str, Any]:

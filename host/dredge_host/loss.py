@@ -37,6 +37,10 @@ class LossModel:
         self.history.append(decision)
         return decision
 
+    def skip(self) -> None:
+        """A period in which nothing is sent can lose nothing; the history keeps its place."""
+        self.history.append(False)
+
 
 def parse_loss(text: str, seed: int = 1) -> LossModel:
     """Read a loss specification (see GRAMMAR).

@@ -13,6 +13,7 @@ from dredge_host.errors import UsageError
 from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
 
 PACKET = 320
+DTX_BYTES = 2
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
 # With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more:
@@ -37,7 +38,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Packet:
-    """One RTP datagram; index counts packets from 0, split is in bytes on the wire."""
+    """One RTP datagram; index counts periods from 0, split is in bytes on the wire.
+
+    data is empty in a period in which nothing is sent because nobody speaks (DTX).
+    """
 
     data: bytes
     split: Split
@@ -67,7 +71,10 @@ class Sender:
     """Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
 
     bitrate: speech in b/s; LBRR and DRED come on top. redundancy_s: history in every packet, 0
-    sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age.
+    sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
+    three may change between packets. dtx: in a pause one short packet says so (and repeats the
+    history, or a loss before the pause could not be filled), then nothing is sent until Opus
+    renews the background noise or somebody speaks (RFC 7587 section 3.1.3).
 
     Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and
     padding length included. `lbrr` cannot be read from a packet, so it is estimated against a twin
@@ -84,6 +91,7 @@ class Sender:
         q0: int = Q0,
         dq: int = DQ,
         *,
+        dtx: bool = False,
         ssrc: int = 0x44524447,
         first_sequence: int = 0,
         encoder: SpeechEncoder | None = None,
@@ -95,8 +103,10 @@ class Sender:
         self.ssrc, self.first_sequence = ssrc, first_sequence
         self.muted = False
         self.index = 0
+        self.sent = 0  # packets, and so the distance to the next sequence number
+        self._resting = False
         rate = round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
-        self._encoder = encoder or _opus(rate, lbrr, loss_pct)
+        self._encoder = encoder or _opus(rate, lbrr, loss_pct, dtx)
         self._twin = (twin or _opus(bitrate, False, loss_pct)) if lbrr else None
         self._history = history
         if redundancy_s > 0 and history is None:
@@ -134,17 +144,33 @@ class Sender:
         if self.muted:
             pcm = np.zeros_like(pcm)
         plain = self._encoder.encode(pcm)
+        resting = len(plain) <= DTX_BYTES
         payload = self._with_history(plain, pcm)
-        data = rtp.build(
-            self.first_sequence + self.index,
-            self.index * rtp.SAMPLES_PER_PACKET,
-            self.ssrc,
-            payload,
-            marker=self.index == 0,
-        )
-        packet = Packet(data, self._split(plain, payload, pcm), self.index)
+        if resting and self._resting:
+            packet = Packet(b"", Split(0, 0, 0, 0), self.index)
+        else:
+            marker = self.index == 0 or (self._resting and not resting)
+            data = rtp.build(self.next_sequence, self._timestamp(self.index), self.ssrc, payload, marker=marker)
+            packet = Packet(data, self._split(plain, payload, pcm), self.index)
+            self.sent += 1
+        self._resting = resting
         self.index += 1
         return packet
+
+    @property
+    def next_sequence(self) -> int:
+        """Running sequence number of the next packet; the wire has its lower 16 bits."""
+        return self.first_sequence + self.sent
+
+    @property
+    def last_timestamp(self) -> int:
+        """RTP timestamp of the last period."""
+        return self._timestamp(self.index - 1) & 0xFFFFFFFF
+
+    def _timestamp(self, index: int) -> int:
+        from dredge_device import rtp
+
+        return index * rtp.SAMPLES_PER_PACKET
 
     def _with_history(self, plain: bytes, pcm: NDArray[np.int16]) -> bytes:
         if self._history is None:
@@ -192,10 +218,10 @@ def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.ascontiguousarray(pcm)
 
 
-def _opus(bitrate: int, lbrr: bool, loss_pct: int) -> SpeechEncoder:
+def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechEncoder:
     from dredge_kernels.opus import OpusEncoder
 
-    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=loss_pct)
+    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=loss_pct, dtx=dtx)
 
 
 def _dred(lookahead: int) -> HistoryEncoder:

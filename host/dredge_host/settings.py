@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dredge_device import playout
 from dredge_host.errors import UsageError
 
 CONCEAL = ("dred", "plc", "opus")
@@ -21,7 +22,8 @@ class Settings:
     bitrate: speech in b/s, redundancy comes on top; redundancy_s: DRED history in every packet;
     lbrr: low-rate copy of the previous packet; loss: see dredge_host.loss.GRAMMAR; seed: of the
     loss model; conceal: the best source that the receiver may use for a lost packet
-    (dred > plc > opus); playout_ms: constant playout delay; loss_pct: the loss that the Opus
+    (dred > plc > opus); playout_ms: constant playout delay, or the longest one if adaptive; dtx:
+    nothing is sent while nobody speaks; loss_pct: the loss that the Opus
     encoder is told to expect (it steers LBRR). Raises UsageError for a value outside its limits.
     """
 
@@ -33,6 +35,8 @@ class Settings:
     conceal: str = "dred"
     playout_ms: int = 1000
     loss_pct: int = 20
+    adaptive: bool = False
+    dtx: bool = False
 
     def __post_init__(self) -> None:
         _between("bitrate", self.bitrate, 6000, 256000, "b/s")
@@ -46,13 +50,13 @@ class Settings:
         return asdict(self)
 
 
-def parse_playout(text: str) -> int:
-    """Playout delay in ms from `fixed:<ms>`. Raises UsageError."""
-    kind, _, value = text.partition(":")
-    if kind != "fixed" or not value.isascii() or not value.isdigit():
-        raise UsageError(f"playout is '{text}', expected fixed:<milliseconds>, e.g. fixed:1000")
-    _between("playout", int(value), 0, MAX_PLAYOUT_MS, "ms")
-    return int(value)
+def parse_playout(text: str) -> tuple[bool, int]:
+    """(adaptive, delay in ms) from `fixed:<ms>`, `adaptive` or `adaptive:<longest ms>`. Raises UsageError."""
+    try:
+        policy, milliseconds = playout.parse_playout(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return policy == "adaptive", milliseconds
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dredge_host.audio import PACKET, RATE, Pcm, packets
 from dredge_host.errors import DredgeError, InputError
-from dredge_host.livesummary import SOURCES
+from dredge_host.livesummary import RARE, SOURCES
 from dredge_host.loss import LossModel, parse_loss
 from dredge_host.lossstats import measure_loss
 from dredge_host.sender import BitrateMeter, Sender
@@ -48,8 +48,9 @@ class PacketReceiver(Protocol):
 
 @dataclass
 class Simulation:
-    """pcm: int16[n], as long as the input and aligned with it; result: the JSON document;
-    trace: the losses, True = lost; timeline: (packet, source, delay_ms, cpu_us) per packet."""
+    """pcm: int16[n], as long as the input and aligned with it (with adaptive playout: what is heard,
+    as long as that takes); result: the JSON document; trace: the losses, True = lost; timeline:
+    (packet, source, delay_ms, cpu_us) per packet."""
 
     pcm: Pcm
     result: dict[str, Any]
@@ -91,12 +92,14 @@ def simulate(
     receiver = (receiver_factory or make_receiver)(settings, clock)
     receiver.announce(sender.ssrc, sender.first_sequence)
     count = -(-(len(pcm) + sender.lookahead) // PACKET)
-    run = _Run(count, sender.lookahead)
+    run = _Run(count, sender.lookahead, settings.adaptive)
     for piece in packets(pcm, count):
         packet = sender.push(piece)
         run.meter.add(packet.split)
         clock.now = packet.index * PACKET_SECONDS
-        if not loss.lost():
+        if not packet.data:
+            loss.skip()
+        elif not loss.lost():
             receiver.push(packet.data, clock.now)
         run.take(receiver.pull())
         if progress:
@@ -110,8 +113,9 @@ def simulate(
 class _Run:
     """Collects what the receiver plays, by packet number."""
 
-    def __init__(self, count: int, lookahead: int) -> None:
+    def __init__(self, count: int, lookahead: int, adaptive: bool = False) -> None:
         self.count, self.lookahead = count, lookahead
+        self.heard: list[Pcm] | None = [] if adaptive else None
         self.meter = BitrateMeter()
         self.pcm = np.zeros(count * PACKET, np.int16)
         self.sources: Counter[str] = Counter()
@@ -120,13 +124,28 @@ class _Run:
         self.cpu_seconds = -time.process_time()
 
     def take(self, played: Any) -> None:
+        if self.heard is not None:
+            self._take_stretched(played)
+            return
         number = played.packet
         if number is None or not 0 <= number < self.count:
             return
-        self.last = number
         self.pcm[number * PACKET : (number + 1) * PACKET] = played.pcm
-        self.sources[played.source] += 1
-        self.timeline.append((number, played.source, played.delay_ms, played.cpu_us))
+        self._enter(played)
+
+    def _take_stretched(self, played: Any) -> None:
+        """Adaptive playout: what is heard in a period belongs to no, one or several packets."""
+        assert self.heard is not None
+        for frame in played.frames:
+            if 0 <= frame.packet < self.count:
+                self._enter(frame)
+        if played.spoken and self.last < self.count:
+            self.heard.append(played.pcm)
+
+    def _enter(self, frame: Any) -> None:
+        self.last = frame.packet
+        self.sources[frame.source] += 1
+        self.timeline.append((frame.packet, frame.source, frame.delay_ms, frame.cpu_us))
 
     def drain(self, receiver: PacketReceiver, clock: VirtualClock, limit: int) -> None:
         """Let playout catch up; a receiver that heard nothing at all leaves silence."""
@@ -141,12 +160,14 @@ class _Run:
         self.cpu_seconds += time.process_time()
 
     def aligned(self, length: int) -> Pcm:
+        if self.heard is not None:
+            return np.concatenate([*self.heard, np.zeros(0, np.int16)])
         return np.ascontiguousarray(self.pcm[self.lookahead : self.lookahead + length])
 
 
 def make_sender(settings: Settings) -> Sender:
     """The real sender for these settings."""
-    return Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
+    return Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx)
 
 
 def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
@@ -159,6 +180,7 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
         use_lbrr=settings.lbrr,
         clock=clock,
         cpu_clock=time.thread_time_ns,
+        adaptive=settings.adaptive,
     )
     return receiver
 
@@ -167,7 +189,7 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
     from dredge_host.machine import Machine, simd_level
     from dredge_models.registry import model_ids
 
-    frames = {name: run.sources.get(name, 0) for name in SOURCES}
+    frames = {name: run.sources.get(name, 0) for name in (*SOURCES, *(n for n in RARE if run.sources[n]))}
     return {
         "schema": SCHEMA,
         "settings": settings.as_dict(),

@@ -25,6 +25,9 @@ class FakeCarrier:
     def has_lbrr(self, packet):
         return b"L" in packet[:3]
 
+    def rests(self, packet):
+        return b"N" in packet[:3]
+
     def dred(self, packet):
         if b"X" in packet[:3]:
             return b"X"
@@ -126,12 +129,16 @@ class FakePlc:
 class FakeExtractor:
     """Row i of its input: mean sample value of the frame, so that alignment shows."""
 
+    @property
+    def heard(self):
+        return np.concatenate(self._pieces)
+
     def __init__(self):
-        self.heard = np.zeros(0, np.int16)
+        self._pieces = []
 
     def process(self, pcm):
         assert pcm.dtype == np.int16 and len(pcm) % 160 == 0
-        self.heard = np.concatenate((self.heard, pcm))
+        self._pieces.append(pcm)
         rows = np.zeros((len(pcm) // 160, 20), np.float32)
         rows[:, 0] = pcm.reshape(-1, 160).mean(axis=1)
         return rows

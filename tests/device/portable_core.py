@@ -12,6 +12,7 @@ from dredge_device import (
     control,
     framing,
     jitter,
+    playout,
     rtcp,
     rtp,
     telemetry,
@@ -47,7 +48,7 @@ for n in range(60):
         j.insert(n, b"d", n * 20000)
     s = j.step(n * 20000)
     print(s, s is not None and j.get(s), end=" ")
-print(j.late, j.depth(), jitter.parse_playout("fixed:40"))
+print(j.late, j.depth(), playout.parse_playout("fixed:40"))
 b = budget.Budget(("a",))
 for n in range(500):
     b.frame(n * 37, [n])
@@ -85,7 +86,7 @@ class Receiver:
         self.ssrc = rtp.parse(datagram).ssrc
         self.pushed += 1
 
-    def finish(self, last):
+    def finish(self, last, stamp=None):
         self.ended = True
 
     def report(self):
@@ -98,7 +99,7 @@ class Receiver:
 
 
 host = agent.Agent(
-    Receiver, {"playout_ms": 40, "conceal": "dred", "lbrr": True}, {"ok": True}, 5, lambda: {"k": 1}
+    Receiver, {"playout_ms": 40, "adaptive": False, "conceal": "dred", "lbrr": True}, {"ok": True}, 5, lambda: {"k": 1}
 )
 now = 1000000
 for answer in host.handle(control.build(control.Message(control.HELLO, 1)), "peer", now):

@@ -23,7 +23,7 @@ class Table:
         self.now_us = 1_000_000
         self.ended = []
         self.inbox, self.reports, self.receipts = chunks.Incoming(), [], []
-        options = {"playout_ms": playout_ms, "conceal": "dred", "lbrr": True}
+        options = {"playout_ms": playout_ms, "adaptive": False, "conceal": "dred", "lbrr": True}
         self.device = Agent(self.make, options, INFO, on_end=self.end)
         self.deaf = False  # the host hears nothing
 
@@ -53,7 +53,8 @@ class Table:
     def period(self):
         if self.device.state in (agent.ACTIVE, agent.DRAINING):
             played = self.device.receiver.pull()
-            self.device.played(played.packet, played.source, played.delay_ms, 5)
+            for frame in played.frames:
+                self.device.played(frame.packet, frame.source, frame.delay_ms, 5, frame.reason)
         for datagram in self.device.tick(self.now_us):
             if not self.deaf:
                 self.read(datagram)
@@ -130,7 +131,7 @@ def test_configuration_changes_the_receiver_before_the_stream():
     table = Table()
     wanted = {"playout_ms": 100, "conceal": "plc", "lbrr": False}
     (answer,) = table.say(control.CONFIGURE, 1, wanted)
-    assert answer.document() == {"ok": True, **wanted}
+    assert answer.document() == {"ok": True, "adaptive": False, **wanted}
     assert table.device.receiver.playout_ms == 100
     receiver = table.device.receiver
     (again,) = table.say(control.CONFIGURE, 1, {"playout_ms": 300})  # a repetition of number 1

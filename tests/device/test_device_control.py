@@ -62,7 +62,7 @@ def test_other_version_is_told_by_its_own_error():
     ("subtype", "data", "sentence"),
     [
         (0, b"\1\0\0\0", "DRDG message is shorter than its header: 4 of 8 bytes"),
-        (5, struct.pack(">BBHHH", 1, 0, 0, 0, 0), "DRDG message kind 5 is unknown"),
+        (6, struct.pack(">BBHHH", 1, 0, 0, 0, 0), "DRDG message kind 6 is unknown"),
         (
             0,
             struct.pack(">BBHHH", 1, 0, 0, 5, 0) + b"abcd",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dredge_device import jitter
+from dredge_device import jitter, playout
 from dredge_device.jitter import PERIOD_US, JitterBuffer
 
 
@@ -22,18 +22,18 @@ def play(buffer, arrivals, periods):
 
 @pytest.mark.parametrize("text", ["fixed:0", "fixed:200", "fixed:5000"])
 def test_playout_text(text):
-    assert jitter.parse_playout(text) == int(text[6:])
+    assert playout.parse_playout(text) == ("fixed", int(text[6:]))
 
 
-@pytest.mark.parametrize("text", ["", "200", "fixed:", "fixed:-1", "fixed:1.5", "adaptive"])
+@pytest.mark.parametrize("text", ["", "200", "fixed:", "fixed:-1", "fixed:1.5", "soon", "adaptive:"])
 def test_other_playout_text_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match="expected fixed:<milliseconds>"):
-        jitter.parse_playout(text)
+        playout.parse_playout(text)
 
 
 def test_impossible_playout_is_refused():
     with pytest.raises(ValueError, match="longer than 5000"):
-        jitter.parse_playout("fixed:5001")
+        playout.parse_playout("fixed:5001")
     with pytest.raises(ValueError, match="is not in 0"):
         JitterBuffer(-1)
 
@@ -154,7 +154,7 @@ def test_next_after_and_depth():
     buffer = JitterBuffer(100)
     assert buffer.next_after(0) is None and buffer.depth() == 0
     for number in (0, 3, 7):
-        buffer.insert(number, b"", 0)
+        buffer.insert(number, b"x", 0)
     assert [buffer.next_after(n) for n in (0, 3, 6, 7)] == [3, 7, 7, None]
     assert buffer.step(100_000) == 0
     assert buffer.depth() == 7

@@ -158,7 +158,7 @@ def test_complaints_are_one_sentence_with_the_right_code(arguments, code, senten
 
 def test_wrong_playout_is_refused_by_the_parser(capsys):
     with pytest.raises(SystemExit) as caught:
-        main(["--playout", "adaptive"])
+        main(["--playout", "soon"])
     assert caught.value.code == 2 and "expected fixed:<milliseconds>" in capsys.readouterr().err
 
 

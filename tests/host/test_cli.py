@@ -83,7 +83,7 @@ def test_no_verb_shows_help() -> None:
         (["--loss", "x:y"], "unknown model"),
         (["--redundancy", "2"], "redundancy is 2 s"),
         (["--bitrate", "1"], "bitrate is 1 b/s"),
-        (["--playout", "adaptive"], "expected fixed:"),
+        (["--playout", "soon"], "expected fixed:"),
         (["--conceal", "none"], "'none' is not one of"),
         (["--seed", "x"], "not a valid integer"),
     ],

@@ -101,7 +101,9 @@ def test_settings_name_their_limits(values: dict, words: str) -> None:
 
 
 def test_playout_grammar() -> None:
-    assert parse_playout("fixed:300") == 300
-    for text in ["", "fixed", "fixed:", "fixed:-1", "fixed:9999", "adaptive", "fixed:²"]:
+    assert parse_playout("fixed:300") == (False, 300)
+    assert parse_playout("adaptive") == (True, 1000)
+    assert parse_playout("adaptive:600") == (True, 600)
+    for text in ["", "fixed", "fixed:", "fixed:-1", "fixed:9999", "adaptive:", "fixed:²"]:
         with pytest.raises(UsageError):
             parse_playout(text)

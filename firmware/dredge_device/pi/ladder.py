@@ -43,6 +43,7 @@ class Ladder:
         self._muted = False  # the last output faded to zero, so the next one must rise from it
         self._spoken = False  # something was played since the decoder started
         self._last = 0  # last output sample
+        self.resting = False  # the last packet said that nobody speaks
         self.damaged = 0  # Opus packets that the decoder refused
 
     def restart(self) -> None:
@@ -53,6 +54,7 @@ class Ladder:
         if self._voice:
             self._voice.drop()
         self._spoken = False
+        self.resting = False
 
     def silence(self) -> Pcm:
         """No stream is playing."""
@@ -65,19 +67,49 @@ class Ladder:
 
     def play(self, number: int) -> Choice:
         """The period of this packet."""
-        choice = self._received(number) or self._repeated(number) or self._missing(number)
+        choice = self._left_out(number) or self._received(number) or self._repeated(number) or self._missing(number)
         self._last = int(choice.pcm[-1])
         self._spoken = True
         return choice
+
+    def hold(self) -> Pcm:
+        """20 ms that belong to no packet: the next one is late and playout waits for it."""
+        if self._voice is None or self._history is None:
+            pcm = self._unmute(self._hidden())
+        else:
+            if not self._voice.active:
+                self._complete(self._hidden())
+            pcm = self._predicted_speech("").pcm
+        self._last = int(pcm[-1])
+        return pcm
+
+    def describable(self, number: int) -> bool:
+        """True when some later packet tells what was said in this period."""
+        following = self._buffer.get(number + 1) if self._use_lbrr else None
+        try:
+            if following and self._parts.carrier.has_lbrr(following):
+                return True
+        except (ValueError, RuntimeError):
+            pass
+        return self.recovery is not None and self.recovery.find(number)[0] is not None
+
+    def _left_out(self, number: int) -> Choice | None:
+        """The sender sent nothing because nobody spoke: the decoder's comfort noise."""
+        packet = self._buffer.get(number)
+        resting = self.resting and packet is None and self._buffer.next_after(number) is None
+        if packet != b"" and not resting:
+            return None
+        return Choice(self._real(self._hidden(), number), "dtx")
 
     def _received(self, number: int) -> Choice | None:
         packet = self._buffer.get(number)
         if packet is None:
             return None
         try:
+            self.resting = self._parts.carrier.rests(packet)
             with self._meter.stage("opus"):
                 pcm = self._parts.decoder.decode(packet)
-        except RuntimeError:
+        except (ValueError, RuntimeError):
             self.damaged += 1
             return None
         return Choice(self._real(pcm, number), "opus")
@@ -85,7 +117,7 @@ class Ladder:
     def _repeated(self, number: int) -> Choice | None:
         following = self._buffer.get(number + 1) if self._use_lbrr else None
         try:
-            if following is None or not self._parts.carrier.has_lbrr(following):
+            if not following or not self._parts.carrier.has_lbrr(following):
                 return None
             with self._meter.stage("opus"):
                 pcm = self._parts.decoder.decode_fec(following, SAMPLES)
@@ -115,7 +147,7 @@ class Ladder:
         if self.recovery:
             with self._meter.stage("dred"):
                 holder = number if self._buffer.get(number) else number + 1
-                rows = self.recovery.rows(holder, number)
+                rows = self.recovery.rows(holder, number) if self._buffer.get(holder) else None
         if rows is None:
             rows = self._predict(1)
         with self._meter.stage("vocoder"):
@@ -123,18 +155,27 @@ class Ladder:
 
     def _missing(self, number: int) -> Choice:
         """Nothing decodable. The decoder hears of it whatever the listener hears."""
-        try:
-            with self._meter.stage("opus"):
-                hidden = self._parts.decoder.conceal(SAMPLES)
-        except RuntimeError:
-            hidden = np.zeros(SAMPLES, np.int16)
+        hidden = self._hidden()
         if self._voice is None or self._history is None:
             return Choice(self._unmute(hidden), "conceal")
         if not self._voice.active:
-            with self._meter.stage("features"):
-                rows = self._history.complete(hidden[:DELAY])
-            self._learn(rows)
+            self._complete(hidden)
         return self._synthetic(number)
+
+    def _hidden(self) -> Pcm:
+        """The decoder's own concealment, which also moves its state on."""
+        try:
+            with self._meter.stage("opus"):
+                return self._parts.decoder.conceal(SAMPLES)
+        except RuntimeError:
+            return np.zeros(SAMPLES, np.int16)
+
+    def _complete(self, hidden: Pcm) -> None:
+        """The feature row that still needs 5 ms of what would have come."""
+        assert self._history is not None
+        with self._meter.stage("features"):
+            rows = self._history.complete(hidden[:DELAY])
+        self._learn(rows)
 
     def _synthetic(self, number: int) -> Choice:
         rows, reason = self._described(number)
@@ -142,6 +183,9 @@ class Ladder:
             self._predicted = 0
             self._learn(list(rows[:2]))
             return Choice(self._speak(rows), "dred")
+        return self._predicted_speech(reason)
+
+    def _predicted_speech(self, reason: str) -> Choice:
         self._predicted += 1
         if self._predicted > MUTE_AFTER:
             return Choice(self._mute(), "plc", reason)

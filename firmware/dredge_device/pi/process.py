@@ -1,106 +1,133 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device process: one socket, a thread that listens, a thread that plays."""
+"""The device process: one thread listens, one decodes, one per output plays."""
 
-import ipaddress
+import secrets
 import signal
-import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dredge_device import agent as agent_states
 from dredge_device.agent import Agent
+from dredge_device.pi import realtime, sealing
+from dredge_device.pi.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
+from dredge_device.pi.guard import Guard, KeyGuard, OpenGuard
 from dredge_device.pi.identity import describe
 from dredge_device.pi.output import CapabilityError, Output, open_output
 from dredge_device.pi.pacer import Pacer
+from dredge_device.pi.playthread import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.serialurl import is_serial
+from dredge_device.pi.switchboard import Station, Switchboard
+
+__all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
 _LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
-_MAX_DATAGRAM = 65535
-
-
-class ListenError(ValueError):
-    """The address is not one this process may listen on."""
+_LINGER_S = 0.6
+_INBOX = 4096  # datagrams that wait for the decoder; 80 s of one stream
 
 
 @dataclass
 class Options:
-    """Settings of the process; a host may change the last three for its session."""
+    """Settings of the process; a host may change the last four for its session."""
 
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
     once: bool = False  # leave after the first session
     allow_remote: bool = False
+    key_file: str | None = None
+    streams: int = 1  # at the same time
+    realtime: bool = False
+    core: int | None = None
+    lock_memory: bool = False
     playout_ms: int = 1000
+    adaptive: bool = False
     conceal: str = "dred"
     lbrr: bool = True
 
 
-def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
-    """Host and port of ``udp://HOST:PORT``; ListenError when it is another thing or not local."""
-    host, colon, port = text.removeprefix("udp://").rpartition(":")
-    if not text.startswith("udp://") or not colon or not port.isdigit() or int(port) > 65535:
-        raise ListenError(f"listen address is '{text}', expected udp://HOST:PORT")
-    if not allow_remote and not _is_loopback(host):
-        raise ListenError(
-            f"'{host}' can be reached from other machines, and the stream is neither encrypted "
-            "nor authenticated: add --allow-remote if that is what you want"
-        )
-    return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _make_receiver(options: dict[str, Any]) -> Receiver:
     playout, conceal, lbrr = options["playout_ms"], options["conceal"], options["lbrr"]
-    if not isinstance(playout, int) or not isinstance(conceal, str) or not isinstance(lbrr, bool):
-        raise ValueError("playout_ms must be an integer, conceal a string and lbrr true or false")
-    return Receiver(playout, conceal, lbrr)
+    adaptive = options["adaptive"]
+    if not isinstance(playout, int) or not isinstance(conceal, str):
+        raise ValueError("playout_ms must be an integer and conceal a string")
+    if not isinstance(lbrr, bool) or not isinstance(adaptive, bool):
+        raise ValueError("lbrr and adaptive must be true or false")
+    return Receiver(playout, conceal, lbrr, adaptive=adaptive)
+
+
+def make_guard(options: Options) -> Guard:
+    """Who may talk to this process."""
+    if options.key_file is not None:
+        return KeyGuard(sealing.read_key(options.key_file), options.streams + 1)
+    return OpenGuard(limited=options.allow_remote and not _local(options.listen))
+
+
+def _local(listen: str) -> bool:
+    return is_serial(listen) or is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
+
+
+def output_for(text: str, index: int) -> Output:
+    """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
+    if index and text.lower().endswith(".wav"):
+        path = Path(text)
+        text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
+    return ThreadedOutput(open_output(text), patient=text != "play")
 
 
 class Process:
-    """Socket, agent and output of one device process.
+    """Endpoint, guard and streams of one device process.
 
-    Raises ListenError, OSError (cannot bind or write), CapabilityError (no sound card) and
-    the models' own errors.
+    Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
+    CapabilityError (no sound card), ImportError (no pylibsrtp) and the models' own errors.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        address = parse_listen(options.listen, options.allow_remote)
-        self._output: Output = open_output(options.out)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(address)
-        self._socket.settimeout(0.1)
-        self._lock = threading.Lock()
+        remote = options.allow_remote or options.key_file is not None
+        self._guard = make_guard(options)
+        self._info = {**describe(), "boot": secrets.token_hex(4)}
+        self._endpoint = open_endpoint(options.listen, remote)
+        self._inbox: deque[tuple[bytes, Any, int]] = deque()
+        self._overflow = 0
         self._stopping = threading.Event()
+        self._finished = threading.Event()
         self.signal_number = 0
-        defaults = {
-            "playout_ms": options.playout_ms, "conceal": options.conceal, "lbrr": options.lbrr,
-        }  # fmt: skip
         self._pacer = Pacer()
-        self._agent = Agent(_make_receiver, defaults, describe(), on_end=self._end_session)
+        try:
+            self._streams = Switchboard(self._make_station, options.streams)
+        except BaseException:
+            self._endpoint.close()
+            raise
 
     @property
     def address(self) -> str:
         """Where the process listens, with the port the system chose."""
-        host, port = self._socket.getsockname()[:2]
-        return f"udp://{host}:{port}"
+        return self._endpoint.address
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Ends the process after its next period; fits signal.signal."""
         self.signal_number = number
         self._stopping.set()
+
+    def notes(self) -> list[str]:
+        """Applies what was asked of the system to the calling thread; what came of it."""
+        options, said = self._options, []
+        if options.lock_memory:
+            said.append(realtime.lock_memory())
+        if options.core is not None:
+            said.append(realtime.pin(options.core))
+        if options.realtime:
+            said.append(realtime.real_time())
+        if options.key_file is not None and sealing.open_to_others(options.key_file):
+            said.append(f"{options.key_file} can be read by other users: chmod 600 {options.key_file}")
+        return said
 
     def run(self) -> None:
         """Listens and plays until stopped (or, with once, until the first session is over)."""
@@ -110,77 +137,89 @@ class Process:
             self._play()
         finally:
             self._stopping.set()
+            self._finished.set()
             listener.join()
-            self._socket.close()
-            self._output.discard()
+            self.close()
+
+    def close(self) -> None:
+        """Frees everything of a process that was never run."""
+        self._endpoint.close()
+        self._streams.close()
+
+    def _make_station(self, index: int) -> Station:
+        options = self._options
+        output = output_for(options.out, index)
+        defaults = {
+            "playout_ms": options.playout_ms, "adaptive": options.adaptive,
+            "conceal": options.conceal, "lbrr": options.lbrr,
+        }  # fmt: skip
+
+        def end_session() -> dict[str, Any]:
+            return {**output.close(), "pacing": self._pacer.report(), "link": self._link_report()}
+
+        try:
+            return Station(Agent(_make_receiver, defaults, self._info, on_end=end_session), output)
+        except BaseException:
+            output.discard()
+            raise
+
+    def _link_report(self) -> dict[str, Any]:
+        return {**self._endpoint.report(), **self._guard.counters.snapshot(), "overflow": self._overflow}
 
     def _listen(self) -> None:
-        done = False
-        while not done:
-            done = self._done_listening()
-            try:
-                datagram, peer = self._socket.recvfrom(_MAX_DATAGRAM)
-            except TimeoutError:
+        """Takes datagrams off the link as they come; nothing here waits for a decoder."""
+        while not self._finished.is_set():
+            arrived = self._endpoint.recv(0.1)
+            if arrived is None:
                 continue
-            except ConnectionError:  # an earlier answer found nobody there: the peer's affair
-                continue
-            now_us = time.monotonic_ns() // 1000
-            with self._lock:
-                answers = self._agent.handle(datagram, peer, now_us)
-            self._send(answers, peer)
-
-    def _done_listening(self) -> bool:
-        return self._stopping.is_set() and self._agent.state != agent_states.REPORTING
+            if len(self._inbox) < _INBOX:
+                self._inbox.append(arrived)
+            else:
+                self._overflow += 1
 
     def _play(self) -> None:
         self._pacer = Pacer()
         while not self._stopping.is_set():
             self._pacer.wait()
-            self._period()
-            if self._options.once and self._agent.sessions_ended:
+            self._answer()
+            self._send(self._streams.period(time.monotonic_ns() // 1000))
+            if self._options.once and self._streams.sessions_ended:
+                self._linger()
                 return
         self._last_words()
 
-    def _period(self) -> None:
-        played = None
-        with self._lock:
-            if self._agent.state in (agent_states.ACTIVE, agent_states.DRAINING):
-                played = self._agent.receiver.pull()
-                self._agent.played(played.packet, played.source, played.delay_ms, played.cpu_us)
-        if played is not None:
-            # Outside the lock: a sound card may block.
-            self._output.write(played.pcm, played.packet is not None)
-        self._tick()
+    def _linger(self) -> None:
+        """The answer to the host's goodbye may have been lost: it asks again within this time."""
+        until = time.monotonic() + _LINGER_S
+        while time.monotonic() < until and not self._stopping.is_set():
+            time.sleep(0.02)
+            self._answer()
 
-    def _tick(self) -> None:
-        with self._lock:
-            peer = self._agent.peer
-            datagrams = self._agent.tick(time.monotonic_ns() // 1000)
-            if self._agent.over():
-                self._agent.renew()
-        self._send(datagrams, peer)
+    def _answer(self) -> None:
+        """Everything that arrived since the last period."""
+        while self._inbox:
+            datagram, peer, now_us = self._inbox.popleft()
+            clear, answers = self._guard.receive(datagram, peer, now_us)
+            for answer in answers:
+                self._endpoint.send(answer, peer)
+            if clear is not None:
+                self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
 
     def _last_words(self) -> None:
-        """Interrupted: completes the output and tries to deliver the final report."""
-        with self._lock:
-            self._agent.interrupt()
+        """Interrupted: completes the output and tries to deliver the final reports."""
+        self._streams.interrupt()
         until = time.monotonic() + _LAST_WORDS_S
-        while self._agent.state == agent_states.REPORTING and time.monotonic() < until:
-            self._tick()
+        while self._streams.reporting and time.monotonic() < until:
+            self._answer()
+            self._send(self._streams.report(time.monotonic_ns() // 1000))
             time.sleep(0.02)
-        with self._lock:
-            if self._agent.state == agent_states.REPORTING:
-                self._agent.renew()
+        self._streams.give_up()
 
-    def _end_session(self) -> dict[str, Any]:
-        return {**self._output.close(), "pacing": self._pacer.report()}
-
-    def _send(self, datagrams: list[bytes], peer: Any) -> None:
-        for datagram in datagrams:
-            try:
-                self._socket.sendto(datagram, peer)
-            except OSError:  # a full queue or a vanished peer: reports are repeated anyway
-                return
+    def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:
+        for datagram, peer in datagrams:
+            wrapped = self._guard.wrap(datagram, peer)
+            if wrapped is not None:
+                self._endpoint.send(wrapped, peer)
 
 
 def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
@@ -197,10 +236,16 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         return _complain(error, EXIT_UNREACHABLE)
     except ValueError as error:
         return _complain(error, EXIT_USAGE)
-    except RuntimeError as error:  # models or libopus missing
+    except (RuntimeError, ImportError) as error:  # models, libopus or pylibsrtp missing
         return _complain(error, EXIT_CAPABILITY)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, process.stop)
+    try:
+        for note in process.notes():
+            print(f"dredge agent: {note}", file=sys.stderr)
+    except ValueError as error:
+        process.close()
+        return _complain(error, EXIT_USAGE)
     (ready or _announce)(process.address)
     process.run()
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK

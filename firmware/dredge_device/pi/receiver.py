@@ -2,27 +2,44 @@
 """The receiver: RTP datagrams in, one decision per 20 ms out, always."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from dredge_device import playout
 from dredge_device.jitter import PERIOD_US, JitterBuffer
 from dredge_device.pi.intake import Intake
 from dredge_device.pi.ladder import Ladder
 from dredge_device.pi.meter import Meter
 from dredge_device.pi.parts import CONCEAL_MODES, Parts, Pcm, real_parts
-from dredge_device.telemetry import Bursts
-from dredge_device.timeline import SOURCES
+from dredge_device.pi.recovery import TOO_LONG
+from dredge_device.pi.stretch import PERIOD, Stretcher
+from dredge_device.pi.tally import Tally
+
+RATE_US = 62.5  # one sample
+_MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
+_ROOM = 160  # samples wanted beyond the period while speech is being shortened
+
+
+@dataclass
+class Frame:
+    """One packet period: number, source, why DRED could not help, delay, CPU time."""
+
+    packet: int
+    source: str
+    reason: str
+    delay_ms: float
+    cpu_us: int = 0
 
 
 @dataclass
 class Played:
-    """One period of 20 ms.
+    """20 ms of output.
 
-    pcm: int16[320]; source: opus, lbrr, dred, plc, conceal or silence; packet: its running
-    sequence number, None in silence; reason: why DRED could not help, or why it is silent;
-    delay_ms: how long after its (jitter-free) arrival the packet is played; cpu_us: CPU time.
+    pcm: int16[320]; frames: the packet periods decoded for it: one, or when the speech is
+    shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
+    packet, reason, delay_ms: of the last frame, ``silence`` or ``hold`` without one, and why;
+    cpu_us: CPU time.
     """
 
     pcm: Pcm
@@ -31,11 +48,14 @@ class Played:
     reason: str
     delay_ms: float
     cpu_us: int
+    frames: list[Frame] = field(default_factory=list)
+    spoken: bool = True
 
 
 class Receiver:
-    """Plays a stream of RTP packets with constant delay and fills what is lost.
+    """Plays a stream of RTP packets and fills what is lost.
 
+    playout_ms is the constant delay, or with ``adaptive`` the longest one (dredge_device.playout).
     ``clock`` returns seconds, on the same time base as ``push``'s now. Without one the monotonic
     clock is used and CPU time is measured; with one everything is deterministic and CPU time is 0
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
@@ -52,6 +72,7 @@ class Receiver:
         clock: Callable[[], float] | None = None,
         cpu_clock: Callable[[], int] | None = None,
         parts: Parts | None = None,
+        adaptive: bool = False,
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
@@ -60,37 +81,38 @@ class Receiver:
         parts = parts if parts is not None else real_parts(conceal)
         self.conceal = conceal
         self.playout_ms = playout_ms
+        self.adaptive = adaptive
         self._clock = clock if clock is not None else time.monotonic
         self._buffer = JitterBuffer(playout_ms)
+        self._playout = playout.Playout(self._buffer, adaptive)
         self._intake = Intake(self._buffer, parts.carrier)
         self._meter = Meter(cpu_clock)
         self._ladder = Ladder(parts, self._buffer, use_lbrr, self._meter)
-        self._sources: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._bursts = Bursts()
-        self._periods = 0  # of the stream, lost ones included, silence not
-        self._delay_sum = 0.0
-        self._delay_max = 0.0
+        self._stretch = Stretcher()
+        self._tally = Tally()
+        self._skipped: list[Frame] = []
         self._started = False
 
     def push(self, datagram: bytes, now: float) -> None:
         """A datagram arrived at this time (seconds). Whatever it holds, nothing is raised."""
         if self._intake.push(datagram, _micros(now)):
             self._ladder.restart()
-            self._periods -= self._bursts.forget()
+            self._playout.restart()
+            self._stretch.clear()
+            self._tally.forget_open()
 
-    def announce(self, ssrc: int, sequence: int) -> None:
+    def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender's first packet, so that losses before the first arrival count as losses."""
-        self._intake.announce(ssrc, sequence)
+        self._intake.announce(ssrc, sequence, timestamp)
 
-    def finish(self, sequence: int) -> None:
+    def finish(self, sequence: int, timestamp: int | None = None) -> None:
         """The sender's last packet (16-bit sequence number): after it there is only silence."""
-        self._intake.finish(sequence)
+        self._intake.finish(sequence, timestamp)
 
     @property
     def ended(self) -> bool:
         """True once a finished stream has been played to its end."""
-        return self._buffer.ended
+        return self._buffer.ended and not self._stretch.queued
 
     @property
     def ssrc(self) -> int | None:
@@ -101,71 +123,115 @@ class Receiver:
         """The next 20 ms; call it once per period."""
         now_us = _micros(self._clock())
         self._meter.start()
-        number = self._buffer.step(now_us)
-        if number is None:
+        queued = self._stretch.queued
+        frames: list[Frame] = []
+        idle = ""
+        while not idle and len(frames) < _MOST_FRAMES and self._stretch.queued < self._wanted():
+            idle = self._advance(now_us, frames)
+        if idle == "silence" and not queued and not frames:
             return self._silent()
         self._started = True
-        choice = self._ladder.play(number)
+        if idle:
+            self._stretch.push(self._idle_speech(idle))
+        elif self._buffer.next is not None:
+            self._settle_debt(now_us)
+        pcm = self._stretch.pop()
+        if idle == "silence":
+            self._stretch.clear()
         cpu_us = self._meter.stop()
-        delay_ms = self._buffer.delay_us(number, now_us) / 1000
-        self._count(choice.source, choice.reason, delay_ms, self._buffer.get(number) is None)
-        return Played(choice.pcm, choice.source, number, choice.reason, delay_ms, cpu_us)
+        for frame in frames:
+            frame.cpu_us = cpu_us // len(frames)
+        return self._played(pcm, frames, idle, cpu_us)
+
+    def _wanted(self) -> int:
+        return PERIOD + (_ROOM if self._playout.debt_us > 0 else 0)
+
+    def _advance(self, now_us: int, frames: list[Frame]) -> str:
+        """Decode the next packet period into the queue; "hold" or "silence" when there is none."""
+        queued_us = int(self._stretch.queued * RATE_US)
+        step, ladder = self._playout.step, self._ladder
+        action, number = step(now_us, ladder.describable, ladder.resting, queued_us)
+        if action == playout.HOLD:
+            return "hold"
+        if number is None:
+            return "silence"
+        delay_ms = (self._buffer.delay_us(number, now_us) + queued_us) / 1000
+        if action == playout.SKIP:
+            frame = Frame(number, "skipped", TOO_LONG, delay_ms)
+            self._tally.count(frame, lost=True)
+            self._skipped.append(frame)
+            return ""
+        choice = ladder.play(number)
+        self._stretch.push(choice.pcm)
+        frame = Frame(number, choice.source, choice.reason, delay_ms)
+        frames.append(frame)
+        lost = self._buffer.get(number) is None and choice.source != "dtx"
+        self._tally.count(frame, lost)
+        return ""
+
+    def _idle_speech(self, idle: str) -> Pcm:
+        return self._ladder.hold() if idle == "hold" else self._ladder.silence()
+
+    def _settle_debt(self, now_us: int) -> None:
+        """Notice when playout is late or early, and shorten or lengthen the speech."""
+        self._playout.observe(now_us, int(self._stretch.queued * RATE_US))
+        debt = self._playout.debt_us
+        if debt:
+            samples = self._stretch.shorten() if debt > 0 else -self._stretch.lengthen()
+            self._playout.paid(int(samples * RATE_US))
+
+    def _played(self, pcm: Pcm, frames: list[Frame], idle: str, cpu_us: int) -> Played:
+        skipped, self._skipped = self._skipped, []
+        every = [*skipped, *frames]
+        if not frames:
+            return Played(pcm, idle or "hold", None, "", 0.0, cpu_us, every)
+        last = frames[-1]
+        return Played(pcm, last.source, last.packet, last.reason, last.delay_ms, cpu_us, every)
 
     def _silent(self) -> Played:
         if self._buffer.ended:
             reason = "stream ended"
-            self._settle()
+            self._tally.settle(self._buffer.beyond_last())
         else:
             reason = "buffering anew" if self._started else "before the stream"
         pcm = self._ladder.silence()
-        self._sources["silence"] += 1
-        return Played(pcm, "silence", None, reason, 0.0, self._meter.stop())
-
-    def _settle(self) -> None:
-        """The end is known: losses before it are losses, periods after it were none."""
-        self._periods -= self._bursts.forget(self._buffer.beyond_last())
-        self._bursts.close()
-
-    def _count(self, source: str, reason: str, delay_ms: float, lost: bool) -> None:
-        self._sources[source] += 1
-        if reason:
-            self._reasons[reason] += 1
-        self._bursts.step(lost)
-        self._periods += 1
-        self._delay_sum += delay_ms
-        self._delay_max = max(self._delay_max, delay_ms)
+        self._tally.silence()
+        return Played(pcm, "silence", None, reason, 0.0, self._meter.stop(), spoken=False)
 
     def report(self) -> dict[str, Any]:
         """Everything counted so far, as plain JSON values with units in the names."""
-        lost, open_run = self._bursts.lost, self._bursts.open()
-        expected = self._periods - open_run
+        tally = self._tally.report()
         return {
             "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest},
             "playout_ms": self.playout_ms,
+            "adaptive": self.adaptive,
             "conceal": self.conceal,
-            "packets": self._packets(expected, lost),
-            "loss_pct": round(100 * lost / expected, 3) if expected else 0.0,
-            "bursts": self._bursts.histogram(),
-            "burst_mean": round(self._bursts.mean(), 3),
-            "burst_longest": self._bursts.longest,
-            "sources": {name: self._sources[name] for name in SOURCES},
-            "reasons": dict(sorted(self._reasons.items())),
+            **tally,
+            "packets": {**self._packets(), **tally["packets"]},
             "delay_ms": {
-                "mean": round(self._delay_sum / self._periods, 3) if self._periods else 0.0,
-                "max": round(self._delay_max, 3),
+                **tally["delay_ms"],
                 "jitter": round(self._intake.jitter.units() / 48, 3),
                 "buffered": self._buffer.depth() * PERIOD_US // 1000,
+                "target": self._playout.target_us() / 1000,
+            },
+            "playout": {
+                "holds": self._playout.holds,
+                "corrections": self._playout.corrections,
+                "shortened_ms": self._stretch.removed / 16,
+                "lengthened_ms": self._stretch.inserted / 16,
             },
             "dred": self._dred(),
             "budget": self._meter.budget.report(),
         }
 
-    def _packets(self, played: int, lost: int) -> dict[str, int]:
+    def _packets(self) -> dict[str, int]:
         counts = self._intake.counters.snapshot()
         for name in ("duplicate", "late", "reordered", "beyond", "resyncs"):
             counts[name] = getattr(self._buffer, name)
-        counts["expected"] = played
-        counts["lost"] = lost
+        arrivals = self._intake.arrivals
+        counts["sent"] = arrivals.expected()
+        counts["arrived"] = arrivals.arrived
+        counts["missing"] = arrivals.missing()
         counts["undecodable"] = self._ladder.damaged
         return counts
 

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Asking Linux for punctuality: real-time scheduling, a core of one's own, memory that stays."""
+
+import ctypes
+import os
+
+PRIORITY = 50  # above ordinary work, below the kernel's own interrupt threads
+_MCL_CURRENT, _MCL_FUTURE = 1, 2
+
+
+def real_time() -> str:
+    """SCHED_FIFO for the calling thread; what came of it, as a sentence."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except (PermissionError, OSError) as error:
+        return (
+            f"real-time scheduling is not permitted ({error.strerror}); run as root, or: "
+            "sudo setcap cap_sys_nice=ep $(readlink -f $(which python3)), or LimitRTPRIO=50 in the systemd unit"
+        )
+    return f"real-time scheduling: SCHED_FIFO, priority {PRIORITY}"
+
+
+def pin(core: int) -> str:
+    """The calling thread on one core. Raises ValueError when there is no such core."""
+    available = sorted(os.sched_getaffinity(0))
+    if core not in available:
+        raise ValueError(f"core {core} is not available, expected one of {', '.join(map(str, available))}")
+    os.sched_setaffinity(0, {core})
+    return f"decoding on core {core}"
+
+
+def lock_memory() -> str:
+    """mlockall, so that no page fault delays a frame; what came of it, as a sentence."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0:
+        return "memory is locked"
+    why = os.strerror(ctypes.get_errno())
+    return f"memory cannot be locked ({why}); run as root, or LimitMEMLOCK=infinity in the systemd unit"

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What both ends of a keyed link share: key file, key derivation, sealed control, SRTP media.
+
+An attacker without the key can neither read media nor make either end believe anything. A session
+has its own keys, made from the pre-shared key, a nonce of the host and a cookie of the device, so
+that nothing recorded in one session means anything in another (docs/protocol.md, "Keyed links").
+"""
+
+import binascii
+import hashlib
+import hmac
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+MAGIC = b"DGK1"
+OPEN, COOKIE, TO_DEVICE, TO_HOST = 1, 2, 3, 4
+NONCE = 16
+OPEN_BYTES = 64  # longer than the answer: nobody is made to amplify
+TAG = 16
+_MIN_KEY = 16
+_WINDOW = 1024
+_COUNTER = ">Q"
+
+
+class KeyFileError(ValueError):
+    """The key file cannot be used."""
+
+
+class SealError(ValueError):
+    """A datagram is not what a holder of the key sends now."""
+
+
+def read_key(path: str | os.PathLike[str]) -> bytes:
+    """The pre-shared key: hexadecimal digits, at least 32 (``openssl rand -hex 32 > FILE``)."""
+    try:
+        text = Path(path).read_text(encoding="ascii").strip()
+        key = binascii.unhexlify("".join(text.split()))
+    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+        why = getattr(error, "strerror", None) or "it must hold hexadecimal digits"
+        raise KeyFileError(f"key file {path}: {why}; make one with: openssl rand -hex 32 > FILE") from None
+    if len(key) < _MIN_KEY:
+        raise KeyFileError(f"key file {path}: {len(key)} bytes of key, expected at least {_MIN_KEY}")
+    return key
+
+
+def open_to_others(path: str | os.PathLike[str]) -> bool:
+    """True when other users of this machine may read the key file."""
+    return bool(Path(path).stat().st_mode & 0o077)
+
+
+def derive(key: bytes, label: str, nonce: bytes, cookie: bytes) -> bytes:
+    """32 bytes for one purpose in one session."""
+    return hmac.new(key, b"dredge 1 " + label.encode() + nonce + cookie, hashlib.sha256).digest()
+
+
+def tag_of(key: bytes, *parts: bytes) -> bytes:
+    """HMAC-SHA-256, cut to 128 bits (RFC 2104 section 5)."""
+    return hmac.new(key, b"".join(parts), hashlib.sha256).digest()[:TAG]
+
+
+class Window:
+    """Counters that were used: every one is accepted once, and only near the newest."""
+
+    def __init__(self) -> None:
+        self._top = -1
+        self._seen = 0  # bit i: counter top - i was used
+
+    def accept(self, counter: int) -> bool:
+        """True the first time."""
+        if counter > self._top:
+            self._seen = (self._seen << min(counter - self._top, _WINDOW)) & ((1 << _WINDOW) - 1) | 1
+            self._top = counter
+            return True
+        age = self._top - counter
+        if age >= _WINDOW or self._seen >> age & 1:
+            return False
+        self._seen |= 1 << age
+        return True
+
+
+class Channel:
+    """One direction of control: a counter and a tag behind every datagram."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._sent = 0
+        self._window = Window()
+
+    def seal(self, head: bytes, datagram: bytes) -> bytes:
+        """head, counter, datagram, tag."""
+        body = head + struct.pack(_COUNTER, self._sent) + datagram
+        self._sent += 1
+        return body + tag_of(self._key, body)
+
+    def open(self, sealed: bytes, head: int) -> bytes:
+        """The datagram behind ``head`` bytes; SealError when it is forged or was heard before."""
+        if len(sealed) < head + 8 + TAG or not hmac.compare_digest(tag_of(self._key, sealed[:-TAG]), sealed[-TAG:]):
+            raise SealError("forged")
+        (counter,) = struct.unpack_from(_COUNTER, sealed, head)
+        if not self._window.accept(counter):
+            raise SealError("replayed")
+        return sealed[head + 8 : -TAG]
+
+
+class Keys:
+    """All of one session: ``to_device`` and ``to_host`` channels, SRTP for the host's media."""
+
+    def __init__(self, key: bytes, nonce: bytes, cookie: bytes) -> None:
+        self.to_device = Channel(derive(key, "to device", nonce, cookie))
+        self.to_host = Channel(derive(key, "to host", nonce, cookie))
+        self.media_key = derive(key, "media", nonce, cookie)[:30]  # 16 of key, 14 of salt
+
+
+def srtp(master: bytes, outbound: bool) -> Any:
+    """libsrtp with AES-128 counter mode and HMAC-SHA1-80 (RFC 3711). ImportError without pylibsrtp."""
+    try:
+        from pylibsrtp import Policy, Session
+    except ImportError as error:
+        raise ImportError("keyed links need the package pylibsrtp: pip install pylibsrtp") from error
+    kind = Policy.SSRC_ANY_OUTBOUND if outbound else Policy.SSRC_ANY_INBOUND
+    return Session(policy=Policy(key=master, ssrc_type=kind))

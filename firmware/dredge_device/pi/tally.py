@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What was played: packet periods by source, losses and their bursts, delays."""
+
+from collections import Counter
+from typing import Any, Protocol
+
+from dredge_device.budget import Histogram
+from dredge_device.telemetry import Bursts
+from dredge_device.timeline import SOURCES
+
+
+class Decided(Protocol):
+    """What is counted of one packet period."""
+
+    source: str
+    reason: str
+    delay_ms: float
+
+
+class Tally:
+    """Counts decisions. Every period has exactly one source, so the sources add up to all periods."""
+
+    def __init__(self) -> None:
+        self._sources: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._bursts = Bursts()
+        self._periods = 0  # of the stream, lost ones included, silence not
+        self._delays = Histogram()
+        self._delay_sum = 0.0
+        self._delay_max = 0.0
+
+    def count(self, frame: Decided, lost: bool) -> None:
+        """One packet period; lost: its packet was not there when it was needed."""
+        self._sources[frame.source] += 1
+        if frame.reason:
+            self._reasons[frame.reason] += 1
+        self._bursts.step(lost)
+        self._periods += 1
+        self._delay_sum += frame.delay_ms
+        self._delay_max = max(self._delay_max, frame.delay_ms)
+        self._delays.add(round(frame.delay_ms * 1000))
+
+    def silence(self) -> None:
+        """A period outside the stream."""
+        self._sources["silence"] += 1
+
+    def forget_open(self) -> None:
+        """A new sender: whether the last missing packets were ever sent will never be known."""
+        self._periods -= self._bursts.forget()
+
+    def settle(self, beyond: int) -> None:
+        """The end is known: losses before it are losses, the periods beyond it were none."""
+        self._periods -= self._bursts.forget(beyond)
+        self._bursts.close()
+
+    def report(self) -> dict[str, Any]:
+        """Counts as plain JSON values."""
+        lost = self._bursts.lost
+        expected = self._periods - self._bursts.open()
+        delays = self._delays
+        return {
+            "packets": {"expected": expected, "lost": lost},
+            "loss_pct": round(100 * lost / expected, 3) if expected else 0.0,
+            "bursts": self._bursts.histogram(),
+            "burst_mean": round(self._bursts.mean(), 3),
+            "burst_longest": self._bursts.longest,
+            "sources": {name: self._sources[name] for name in SOURCES},
+            "reasons": dict(sorted(self._reasons.items())),
+            "delay_ms": {
+                "mean": round(self._delay_sum / self._periods, 3) if self._periods else 0.0,
+                "max": round(self._delay_max, 3),
+                "p50": delays.percentile(500) / 1000,
+                "p95": delays.percentile(950) / 1000,
+            },
+        }

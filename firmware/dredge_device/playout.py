@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive:
+# close behind the arrivals, wait when a gap opens, fill it from the first packet that arrives,
+# and catch up afterwards. Time comes in as integer microseconds, once per period.
+from dredge_device.jitter import PERIOD_US
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+WAIT = const(0)  # no stream yet, or none any more
+PLAY = const(1)  # this number now
+HOLD = const(2)  # the next number is late: stand still for one period
+SKIP = const(3)  # this number is given up: nothing describes it and we are behind
+
+MAX_PLAYOUT_MS = const(5000)
+_CONCEAL = const(2)  # periods concealed before standing still
+_MIN_TARGET_US = const(40000)
+_START_US = const(60000)  # until the spread of arrivals is known
+_WINDOW = const(50)  # periods over which the lag must persist before it is corrected
+_QUICK_WINDOW = const(10)
+_TOLERANCE_US = const(20000)  # smaller lags are left alone
+_DONE_US = const(3000)
+_ACCEPTED_US = const(500000)
+
+
+# (policy, milliseconds) of "fixed:<ms>", "adaptive" or "adaptive:<longest delay in ms>";
+# ValueError with a sentence for anything else.
+def parse_playout(text):
+    kind, colon, value = text.partition(":")
+    if kind == "adaptive" and not colon:
+        value = "1000"
+    if kind not in ("fixed", "adaptive") or not value or value.strip("0123456789"):
+        raise ValueError(
+            "playout is '%s', expected fixed:<milliseconds>, e.g. fixed:200, or adaptive" % text
+        )
+    if int(value) > MAX_PLAYOUT_MS:
+        raise ValueError("playout of %s ms is longer than 5000 ms" % value)
+    return kind, int(value)
+
+
+# Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay.
+#
+# debt_us is how much the listener is later (positive) or earlier than wanted, once that is
+# certain; whoever shortens or lengthens the speech pays it back with paid().
+class Playout:
+    def __init__(self, buffer, adaptive=False):
+        self.adaptive = adaptive
+        self.debt_us = 0
+        self.holds = 0
+        self.corrections = 0
+        self._buffer = buffer
+        self._concealed = 0
+        self._window = []
+        # fixed: by how much the first packet came later than those after it. It set the clock, and
+        # a delay that much longer than asked hurts less than a correction.
+        self._accepted_us = None
+
+    # The stream is another one now.
+    def restart(self):
+        self._accepted_us = None
+        self.debt_us = 0
+        self._concealed = 0
+        self._window = []
+
+    # (action, number) for this period; call again after SKIP. describable(number): some packet
+    # tells what was said then; resting: the last packet said that nobody speaks; queued_us: speech
+    # that is decoded but not heard yet.
+    def step(self, now_us, describable, resting=False, queued_us=0):
+        if not self.adaptive:
+            number = self._buffer.step(now_us)
+            return (WAIT, None) if number is None else (PLAY, number)
+        return self._adapt(now_us, describable, resting, queued_us)
+
+    def _adapt(self, now_us, describable, resting, queued_us):
+        buffer = self._buffer
+        if buffer.next is None and not buffer.begin(now_us, self.target_us()):
+            return WAIT, None
+        number = buffer.next
+        if buffer.get(number) is not None:
+            self._concealed = 0
+        elif buffer.last is None or number <= buffer.last:
+            if buffer.next_after(number) is not None:
+                self._concealed = 0
+                if self._behind(now_us, queued_us) > PERIOD_US and not describable(number):
+                    buffer.next += 1
+                    return SKIP, number
+            elif not resting and buffer.last is None and self._stand_still(now_us, queued_us):
+                return HOLD, None
+        number = buffer.step(now_us)
+        return (WAIT, None) if number is None else (PLAY, number)
+
+    def _stand_still(self, now_us, queued_us):
+        self._concealed += 1
+        late_us = self._behind(now_us, queued_us) + self.target_us()
+        if self._concealed <= _CONCEAL or late_us >= self._buffer.playout_us:
+            return False
+        self.holds += 1
+        self.debt_us = 0
+        self._window = []
+        return True
+
+    # The delay that is aimed at.
+    def target_us(self):
+        buffer = self._buffer
+        if not self.adaptive:
+            return buffer.playout_us
+        if not buffer.delays.known():
+            return min(_START_US, buffer.playout_us)
+        wanted = buffer.delays.spread_us() + PERIOD_US
+        return min(max(wanted, _MIN_TARGET_US), buffer.playout_us)
+
+    # How much later than wanted the next number would be played now; queued_us of speech is
+    # decoded and waits to be heard before it.
+    def _behind(self, now_us, queued_us=0):
+        buffer = self._buffer
+        return buffer.delay_us(buffer.next, now_us) + queued_us - self.target_us()
+
+    # Call once per period that played: notices a lag that persists.
+    def observe(self, now_us, queued_us):
+        if self._buffer.next is None or self.debt_us:
+            return
+        self._window.append(self._behind(now_us, queued_us))
+        if len(self._window) < (_QUICK_WINDOW if self.adaptive else _WINDOW):
+            return
+        lag = min(self._window)  # being called late looks like lag, but not every time
+        self._window = []
+        if not self.adaptive:
+            if self._accepted_us is None:
+                self._accepted_us = max(0, min(lag, _ACCEPTED_US))
+            lag -= self._accepted_us
+        if lag > _TOLERANCE_US or lag < -_TOLERANCE_US:
+            self.debt_us = lag
+            self.corrections += 1
+
+    # So much speech was removed (positive) or inserted (negative).
+    def paid(self, us):
+        self.debt_us -= us
+        if -_DONE_US < self.debt_us < _DONE_US:
+            self.debt_us = 0
