@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The probe's main loop: one UDP socket for media and control, one decision per 20 ms.
+import select
+import sys
+import time
+
+from dredge_board.net import OpenPort
+from dredge_board.probe import Probe
+from dredge_device import agent
+from dredge_device.control import PROTOCOL_VERSION
+from dredge_device.jitter import PERIOD_US
+
+_PERIODS = 1500  # 30 s of timeline are 9 kB; the counters go on
+
+
+# Microseconds that go on counting where the ticks of a board wrap around.
+class Clock:
+    def __init__(self):
+        self._last = time.ticks_us()
+        self._us = 0
+
+    def now(self):
+        ticks = time.ticks_us()
+        self._us += time.ticks_diff(ticks, self._last)
+        self._last = ticks
+        return self._us
+
+
+class ProbeLoop:
+    def __init__(self, port):
+        self._port = OpenPort(port)
+        self._clock = Clock()
+        options = {"playout_ms": 1000, "conceal": "dred", "lbrr": False, "adaptive": False}
+        self._agent = agent.Agent(self._make, options, self._about(), periods=_PERIODS)
+        self._poll = select.poll()
+        self._poll.register(self._port.socket, select.POLLIN)
+        self._due_us = self._clock.now() + PERIOD_US
+
+    def _make(self, options):
+        return Probe(options, self._clock.now)
+
+    def _about(self):
+        return {
+            "ok": True, "protocol": PROTOCOL_VERSION, "role": "probe", "board": sys.platform, "models": [],
+            "version": ".".join(str(part) for part in sys.implementation[1][:3]),
+            "capabilities": ["report", "timeline"],
+        }  # fmt: skip
+
+    # Once round: everything that came, then the period if it is over.
+    def step(self):
+        self._poll.poll(max(0, (self._due_us - self._clock.now()) // 1000))
+        came = self._port.read()
+        while came is not None:
+            self._port.write(self._agent.handle(came[0], came[1], self._clock.now()), came[1])
+            came = self._port.read()
+        if self._clock.now() >= self._due_us:
+            self._due_us += PERIOD_US
+            self._period()
+
+    def _period(self):
+        if self._agent.state in (agent.ACTIVE, agent.DRAINING):
+            decided = self._agent.receiver.pull()
+            if decided is not None:
+                self._agent.played(*decided)
+        self._port.write(self._agent.tick(self._clock.now()), self._agent.peer)
+        if self._agent.over():
+            self._agent.renew()
+
+    def run(self):
+        while True:
+            self.step()
