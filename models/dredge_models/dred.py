@@ -95,9 +95,20 @@ class DredEncoder:
         if span == 0:
             return b""
         latents = np.ascontiguousarray(self._latents[self._newest : self._newest + span : 2])
-        coded = encode_payload(latents, self._states[self._newest], self._tables, q0, dq,
-                               offset=self._offset, max_bytes=min(max_bytes, MAX_BYTES) - PREFIX_BYTES)
+        room = min(max_bytes, MAX_BYTES) - PREFIX_BYTES
+        coded = self._code(latents, q0, dq, room)
+        if coded and self._tables.version != DRED_VERSION:
+            # Without a count a decoder takes the last 7 bits for padding: latents in there would be sent in vain.
+            while heard := len(decode_payload(coded, self._tables).latents):
+                if heard >= len(latents):
+                    break
+                latents = latents[:heard]
+                coded = self._code(latents, q0, dq, room)
         return self._prefix + coded if coded else b""
+
+    def _code(self, latents: Array, q0: int, dq: int, room: int) -> bytes:
+        return encode_payload(latents, self._states[self._newest], self._tables, q0, dq, offset=self._offset,
+                              max_bytes=room)
 
     def flush(self) -> None:
         """Forgets everything heard so far (mute: nothing said before may be sent any more)."""
