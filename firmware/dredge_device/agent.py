@@ -254,6 +254,7 @@ class Agent:
         document["schema"] = "dredge-device-report-1"
         document["final"] = final
         document["number"] = self._reports + 1
+        document["boot"] = self._info.get("boot")
         document["interrupted"] = self.interrupted
         document["control"] = self.counters.snapshot()
         return document

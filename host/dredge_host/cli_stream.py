@@ -51,7 +51,8 @@ def command(
     from dredge_host.loss import parse_loss
     from dredge_host.loss import save_trace as write_trace
     from dredge_host.meter import Meter
-    from dredge_host.session import Session, stream
+    from dredge_host.session import Session
+    from dredge_host.streamer import stream
     from dredge_models.registry import model_ids
 
     loss = parse_loss(settings.loss, settings.seed)

@@ -16,9 +16,10 @@ from dredge_host.audio import PACKET, RATE, Audio, Pcm, atomic, packets, read_au
 from dredge_host.loss import parse_loss, save_trace
 from dredge_host.output import to_json
 from dredge_host.sender import Sender
-from dredge_host.session import Session, StreamOutcome, stream
+from dredge_host.session import Session
 from dredge_host.settings import Settings
 from dredge_host.simulate import simulate
+from dredge_host.streamer import StreamOutcome, stream
 from dredge_host.verdict import judge
 
 SCHEMA = "dredge.demo/1"

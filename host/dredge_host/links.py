@@ -9,7 +9,9 @@ import socket
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from dredge_host.errors import CapabilityError, UnreachableError, UsageError
+from dredge_device.pi.serialline import LineError, SerialLine
+from dredge_device.pi.serialurl import is_serial
+from dredge_host.errors import UnreachableError, UsageError
 
 MAX_DATAGRAM = 65507
 DEFAULT_PORT = 5004
@@ -66,6 +68,22 @@ class UdpLink:
         return UnreachableError(f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`")
 
 
+class SerialLink:
+    """The host's end of a serial line. Raises UnreachableError when it cannot be opened."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.line = SerialLine(url)
+        except LineError as error:
+            raise UnreachableError(str(error)) from None
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self.url = url
+        self.send = self.line.send
+        self.recv = self.line.recv
+        self.close = self.line.close
+
+
 class LoopLink:
     """One end of an in-process pair; nothing is lost, nothing is late."""
 
@@ -112,8 +130,7 @@ def parse_udp(url: str) -> tuple[str, int]:
 def open_link(url: str) -> Link:
     """Open the sending end of a link by URL.
 
-    Raises UsageError (malformed), UnreachableError (no such host), CapabilityError (a kind of
-    link that this version does not have).
+    Raises UsageError (malformed), UnreachableError (no such host, no such port).
     """
     scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme == "udp":
@@ -123,6 +140,24 @@ def open_link(url: str) -> Link:
         return UdpLink(host, port)
     if scheme == "loop":
         raise UsageError("'loop://' has no far end on its own; use links.loop_pair()")
-    if scheme == "serial":
-        raise CapabilityError(f"'{url}': serial links are not part of this version; use udp://")
-    raise UsageError(f"'{url}': unknown link; use udp://host:port or loop://")
+    if is_serial(url):
+        return SerialLink(url)
+    raise UsageError(f"'{url}': unknown link; use udp://host:port, serial://DEVICE?baud=N or loop://")
+
+
+def open_secured(url: str, key_file: str | None) -> Link:
+    """`open_link`, with the key of a file if there is one. Raises UsageError for a bad key file."""
+    link = open_link(url)
+    if key_file is None:
+        return link
+    from dredge_device.pi.sealing import KeyFileError, read_key
+    from dredge_host.securelink import SecureLink
+
+    try:
+        return SecureLink(link, read_key(key_file))
+    except KeyFileError as error:
+        link.close()
+        raise UsageError(str(error)) from None
+    except BaseException:
+        link.close()
+        raise

@@ -9,8 +9,8 @@ from typing import Any
 from dredge_device.timeline import expand, numbers
 from dredge_host.lossstats import measure_loss
 from dredge_host.machine import Machine
-from dredge_host.session import StreamOutcome
 from dredge_host.settings import Settings
+from dredge_host.streamer import StreamOutcome
 from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.stream/1"

@@ -29,6 +29,7 @@ class LossModel:
         self.spec = spec
         self.expected_rate = expected_rate
         self.history: list[bool] = []
+        self.gemodel: tuple[float, float, float, float] | None = None  # p, r, h, k of tc-netem(8)
         self._source = source
 
     def lost(self) -> bool:
@@ -93,7 +94,9 @@ def _plain(spec: str, body: str, seed: int) -> LossModel:
         raise UsageError(f"loss '{spec}': write a percentage such as 10%, or one of:\n{GRAMMAR}")
     rate = _share(spec, "rate", body)
     rng = random.Random(seed)
-    return LossModel(spec, rate, (rng.random() < rate for _ in _forever([0])))
+    model = LossModel(spec, rate, (rng.random() < rate for _ in _forever([0])))
+    model.gemodel = (rate, 1 - rate, 0.0, 1.0)
+    return model
 
 
 def _gilbert(spec: str, arguments: str, rng: random.Random) -> LossModel:
@@ -119,7 +122,10 @@ def _gilbert(spec: str, arguments: str, rng: random.Random) -> LossModel:
         )
     leave = 1 / burst if longest is None else _leave_probability(burst, longest)
     enter = min(1.0, rate / ((1 - rate) * burst))
-    return LossModel(spec, rate, _runs(rng, enter, leave, longest))
+    model = LossModel(spec, rate, _runs(rng, enter, leave, longest))
+    if longest is None:
+        model.gemodel = (enter, leave, 0.0, 1.0)
+    return model
 
 
 def _runs(rng: random.Random, enter: float, leave: float, longest: int | None) -> Iterator[bool]:
@@ -172,7 +178,9 @@ def _gilbert_elliott(spec: str, arguments: str, rng: random.Random) -> LossModel
         raise UsageError(f"loss '{spec}': p and r cannot both be 0; at least one state must be left")
     bad = p / (p + r)
     expected = bad * (1 - h) + (1 - bad) * (1 - k)
-    return LossModel(spec, expected, _two_states(rng, p, r, h, k))
+    model = LossModel(spec, expected, _two_states(rng, p, r, h, k))
+    model.gemodel = (p, r, h, k)
+    return model
 
 
 def _two_states(rng: random.Random, p: float, r: float, h: float, k: float) -> Iterator[bool]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
 
 PACKET = 320
 DTX_BYTES = 2
+PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
 # With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more:
@@ -191,15 +193,17 @@ class Sender:
 
 
 class BitrateMeter:
-    """Sums splits into bit rates."""
+    """Sums splits into bit rates, over the whole stream and over its last second."""
 
     def __init__(self) -> None:
         self.packets = 0
-        self._bytes = dict.fromkeys(("speech", "lbrr", "dred", "headers"), 0)
+        self._bytes = dict.fromkeys(PARTS, 0)
+        self._recent: deque[Split] = deque(maxlen=50)
 
     def add(self, split: Split) -> None:
         self.packets += 1
-        for name in self._bytes:
+        self._recent.append(split)
+        for name in PARTS:
             self._bytes[name] += getattr(split, name)
 
     def rates(self) -> dict[str, float]:
@@ -209,6 +213,14 @@ class BitrateMeter:
 
     def total(self) -> float:
         return round(sum(self.rates().values()), 1)
+
+    def recent(self) -> dict[str, float]:
+        """b/s of each part over the last second."""
+        seconds = max(1, len(self._recent)) * 0.02
+        return {name: round(8 * sum(getattr(s, name) for s in self._recent) / seconds, 1) for name in PARTS}
+
+    def recent_total(self) -> float:
+        return round(sum(self.recent().values()), 1)
 
 
 def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:

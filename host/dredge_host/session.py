@@ -1,39 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The host's half of a live session: greet a device, stream in real time, collect its reports."""
+"""The host's half of a conversation with a device: greet it, configure it, collect its reports."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from dredge_device import chunks, control
-from dredge_host.audio import Pcm
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links import Link
-from dredge_host.loss import LossModel
-from dredge_host.sender import BitrateMeter, Sender
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 
 RETRY_S = 0.25
 GREETING_S = 3.0
-FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
 REPORT_SCHEMA = "dredge-device-report-1"
-STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
+REQUEST_BYTES = 1100  # requests over UDP are this long: a device never answers more than it was sent
 
 Update = Callable[[dict[str, Any]], None]
-
-
-@dataclass
-class StreamOutcome:
-    """What a stream did. report: the device's final report, None if it never came complete."""
-
-    device: dict[str, Any]
-    report: dict[str, Any] | None
-    trace: list[bool]
-    meter: BitrateMeter
-    late_ms: list[float] = field(default_factory=list)
 
 
 class Session:
@@ -53,14 +37,25 @@ class Session:
         self._replies: dict[tuple[int, int], dict[str, Any]] = {}
         self._incoming = chunks.Incoming()
         self._final_number: int | None = None
+        self.device: dict[str, Any] = {}
+        self.heard_s = self._clock()  # when the device was last heard
+        self.boot: Any = None  # identity of the device process; another one means it started anew
+        self.tolerant = False  # a stream is running: a refused datagram is a loss, not the end
+        self.refused = 0
+        self.reports = 0
+        self.newest: dict[str, Any] = {}  # the newest report
+        self._echo: tuple[int, bytes] | None = None
+        self._wanted: dict[str, Any] = {}
 
     # --- conversation ---
 
     def greet(self, models: list[str] | None = None) -> dict[str, Any]:
         """What the device says about itself; with `models`, it must have the same ones."""
         info = self._ask(control.HELLO, {"role": "host"}, GREETING_S)
+        self.device, self.boot = info, info.get("boot")
         theirs = info.get("models")
-        if models is not None and theirs != models:
+        # A probe reads headers only and has no models.
+        if models is not None and info.get("role") != "probe" and theirs != models:
             raise VersionMismatch(
                 f"{self.link.url}: the device has the models {theirs}, this host {models}; "
                 "install the same version of dredge on both"
@@ -68,19 +63,55 @@ class Session:
         return info
 
     def configure(self, settings: Settings, ssrc: int, first_sequence: int) -> dict[str, Any]:
-        """Tell the device how to play, and where the stream begins."""
-        wanted = {
+        """Tell the device how to play, and where the stream begins (at RTP timestamp 0)."""
+        self._wanted = {
             "playout_ms": settings.playout_ms,
+            "adaptive": settings.adaptive,
             "conceal": settings.conceal,
             "lbrr": settings.lbrr,
             "ssrc": ssrc,
             "first_sequence": first_sequence,
+            "first_timestamp": 0,
         }
-        return self._ask(control.CONFIGURE, wanted, GREETING_S)
+        return self._ask(control.CONFIGURE, self._wanted, GREETING_S)
 
-    def goodbye(self, last_sequence: int | None, wait_s: float) -> dict[str, Any] | None:
+    def knock(self) -> None:
+        """While streaming: greet and configure again without waiting, in case the device restarted."""
+        renew = getattr(self.link, "renew", None)
+        self._number += 2
+        for step, (kind, document) in enumerate(((control.HELLO, {"role": "host"}), (control.CONFIGURE, self._wanted))):
+            self.transmit(self._request(kind, self._number - 1 + step, document))
+        if renew is not None:
+            renew()
+
+    def transmit(self, datagram: bytes) -> bool:
+        """Send; while streaming a refusal is counted instead of raised. True when it went out."""
+        try:
+            self.link.send(datagram)
+        except UnreachableError:
+            if not self.tolerant:
+                raise
+            self.refused += 1
+            return False
+        return True
+
+    def probe(self, body: bytes, timeout: float = 1.0) -> float | None:
+        """Seconds until the device has sent these bytes back unchanged; None if it did not."""
+        self._number += 1
+        begin = self._clock()
+        self._echo = None
+        self.link.send(control.build(control.Message(control.PROBE, self._number, body)))
+        while self._clock() - begin < timeout:
+            self.listen(begin + timeout, once=True)
+            if self._echo == (self._number, body):
+                return self._clock() - begin
+        return None
+
+    def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> dict[str, Any] | None:
         """End the stream; returns the final report if it arrives complete within `wait_s`."""
         body = {} if last_sequence is None else {"last_sequence": last_sequence & 0xFFFF}
+        if timestamp is not None:
+            body["last_timestamp"] = timestamp
         self._ask(control.BYE, body, GREETING_S)
         until = self._clock() + wait_s
         while self.report is None and self._clock() < until:
@@ -91,7 +122,7 @@ class Session:
 
     def _ask(self, kind: int, document: dict[str, Any], timeout: float) -> dict[str, Any]:
         self._number += 1
-        request = control.build(control.with_document(kind, self._number, document))
+        request = self._request(kind, self._number, document)
         until = self._clock() + timeout
         while self._clock() < until:
             self.link.send(request)
@@ -103,6 +134,13 @@ class Session:
                     return self._accepted(answer)
         raise UnreachableError(f"{self.link.url}: no answer within {timeout:g} s; is `dredge agent` running there?")
 
+    def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:
+        bare = control.build(control.with_document(kind, number, document))
+        if not self.link.url.startswith("udp:"):
+            return bare
+        padding = "." * max(0, REQUEST_BYTES - len(bare))
+        return control.build(control.with_document(kind, number, {**document, "padding": padding}))
+
     def _accepted(self, answer: dict[str, Any]) -> dict[str, Any]:
         if answer.get("ok") is False:
             raise UnreachableError(f"{self.link.url}: the device refused: {answer.get('error')}")
@@ -113,7 +151,13 @@ class Session:
     def listen(self, until: float, once: bool = False) -> None:
         """Handle what arrives until then (or until the first datagram)."""
         while True:
-            datagram = self.link.recv(max(0.0, until - self._clock()))
+            try:
+                datagram = self.link.recv(max(0.0, until - self._clock()))
+            except UnreachableError:
+                if not self.tolerant:
+                    raise
+                self.refused += 1
+                continue
             if datagram is not None:
                 self._handle(datagram)
             if once or self._clock() >= until:
@@ -130,6 +174,7 @@ class Session:
         except ValueError:
             return  # not ours: counted nowhere, trusted never
         for message in messages:
+            self.heard_s = self._clock()
             try:
                 self._take(message)
             except ValueError:
@@ -138,6 +183,8 @@ class Session:
     def _take(self, message: control.Message) -> None:
         if message.kind == control.REPORT:
             self._take_report(message)
+        elif message.kind == control.PROBE:
+            self._echo = (message.number, message.body)
         elif message.flags & control.REPLY:
             self._replies[message.kind, message.number] = message.document()
 
@@ -152,6 +199,8 @@ class Session:
         if document is None or document.get("schema") != REPORT_SCHEMA:
             return
         state = progress_of(document)
+        self.reports += 1
+        self.newest, self.boot = document, document.get("boot")
         if final:
             self._final_number = number
             self.report = document
@@ -161,6 +210,9 @@ class Session:
 def progress_of(report: dict[str, Any]) -> dict[str, Any]:
     """The live figures in a device report, for dredge_host.meter.Meter.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
+    budget = report.get("budget")
+    if isinstance(budget, dict) and "p99_us" in budget:
+        state["cpu_p99_us"] = budget["p99_us"]
     timeline = report.get("timeline") or {}
     try:
         if timeline.get("delay_ms"):
@@ -170,78 +222,3 @@ def progress_of(report: dict[str, Any]) -> dict[str, Any]:
     except (AttributeError, TypeError, IndexError, KeyError):
         raise ValueError("the device report has a malformed timeline") from None
     return state
-
-
-def stream(
-    pieces: Iterable[Pcm],
-    session: Session,
-    settings: Settings,
-    loss: LossModel,
-    *,
-    sender: Sender | None = None,
-    models: list[str] | None = None,
-    update: Update | None = None,
-) -> StreamOutcome:
-    """Send int16[320] pieces, one per 20 ms, and wait for the device's final report.
-
-    Packets that `loss` takes are built but not sent. On Ctrl-C the device is told that the stream
-    ended, so that its files are complete too, and KeyboardInterrupt goes on.
-    """
-    sender = sender or Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
-    outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
-    session.configure(settings, sender.ssrc, sender.first_sequence)
-    try:
-        _send_all(pieces, session, sender, loss, outcome, update)
-    except KeyboardInterrupt:
-        _hang_up(session, sender)
-        raise
-    wait = settings.playout_ms / 1000 + FINAL_REPORT_S
-    outcome.report = session.goodbye(sender.first_sequence + sender.index - 1, wait)
-    return outcome
-
-
-def _send_all(
-    pieces: Iterable[Pcm],
-    session: Session,
-    sender: Sender,
-    loss: LossModel,
-    outcome: StreamOutcome,
-    update: Update | None,
-) -> None:
-    pacer = Deadlines(session)
-    for pcm in pieces:
-        packet = sender.push(pcm)
-        outcome.meter.add(packet.split)
-        outcome.late_ms.append(pacer.wait())
-        if not loss.lost():
-            session.link.send(packet.data)
-        if update:
-            update(
-                {"t_s": sender.index * PACKET_SECONDS, "bitrate_bps": outcome.meter.total()},
-            )
-
-
-class Deadlines:
-    """One absolute deadline per packet; while waiting, the session listens."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._clock = session._clock
-        self._next = self._clock()
-
-    def wait(self) -> float:
-        """Return at the next deadline; the result is how late that is, in ms."""
-        self._session.listen(self._next)
-        late = self._clock() - self._next
-        self._next += PACKET_SECONDS
-        if late > STALL_S:
-            self._next = self._clock() + PACKET_SECONDS
-        return 1000 * max(0.0, late)
-
-
-def _hang_up(session: Session, sender: Sender) -> None:
-    """Best effort: the device is told to end now, without playing what it has buffered."""
-    try:
-        session.goodbye(None, 2.0)
-    except (UnreachableError, VersionMismatch, OSError):
-        del sender  # nobody is there to be told

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from dredge_host.livesummary import timeline_rows
-from dredge_host.session import StreamOutcome
 from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.streamer import StreamOutcome
 
 MIN_FILLED_PCT = 90.0
 MAX_LATE_PCT = 1.0

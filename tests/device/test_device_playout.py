@@ -35,7 +35,7 @@ class Live:
                 data = rtp.build(n, 960 * n, SSRC, packet(n, flags.get(n, b"D")))
                 self._queue.append((start + (n - first) * step + delay(n), data))
         self._queue = deque(sorted(self._queue, key=lambda item: item[0]))
-        periods = int(round(count * step / 0.02)) + tail
+        periods = round(count * step / 0.02) + tail
         for _ in range(periods):
             while self._queue and self._queue[0][0] <= self.now + 1e-9:
                 when, data = self._queue.popleft()

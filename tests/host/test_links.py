@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from dredge_host.errors import CapabilityError, UnreachableError, UsageError
+from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links import LoopLink, loop_pair, open_link, parse_udp
 
 
@@ -86,7 +86,8 @@ def test_udp_urls(url: str, expected: tuple[str, int]) -> None:
         ("udp://[::1", UsageError),
         ("udp://127.0.0.1:0", UsageError),
         ("loop://", UsageError),
-        ("serial:///dev/ttyUSB0?baud=921600", CapabilityError),
+        ("serial:///dev/no-such-port?baud=921600", UnreachableError),
+        ("serial:///dev/x?baud=x", UsageError),
     ],
 )
 def test_bad_urls(url: str, error: type[Exception]) -> None:

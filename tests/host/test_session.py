@@ -15,14 +15,15 @@ from dredge_host.livesummary import document, lines, timeline_rows
 from dredge_host.loopdevice import LoopDevice
 from dredge_host.loss import parse_loss
 from dredge_host.sender import Sender
-from dredge_host.session import REPORT_SCHEMA, Session, StreamOutcome, progress_of, stream
+from dredge_host.session import REPORT_SCHEMA, Session, progress_of
 from dredge_host.settings import Settings
+from dredge_host.streamer import StreamOutcome, stream
 
 INFO = {"ok": True, "models": ["a", "b"], "simd": "scalar"}
 
 
 def make_receiver(options):
-    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"])
+    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"], adaptive=options["adaptive"])
 
 
 def device() -> LoopDevice:

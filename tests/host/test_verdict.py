@@ -18,8 +18,8 @@ from dredge_host.demo import place
 from dredge_host.errors import UnreachableError
 from dredge_host.livesummary import by_source, missed_deadlines_pct
 from dredge_host.sender import BitrateMeter
-from dredge_host.session import StreamOutcome
 from dredge_host.settings import Settings
+from dredge_host.streamer import StreamOutcome
 from dredge_host.verdict import coverable, judge
 
 LETTERS = {"o": "opus", "d": "dred", "p": "plc", "l": "lbrr"}
