@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from dredge_kernels.lpcnet_weights import checked
 from models.training.cards import SPEECH_DATA, rounded, write_card
 
-SLOTS = 6
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -51,14 +50,20 @@ def conv(w: NDArray[np.float32]) -> NDArray[np.float16]:
     return w.transpose(2, 1, 0).reshape(-1, w.shape[0]).astype(np.float16)
 
 
+def table(name: str, embedding: NDArray[np.float32], matrix: NDArray[np.float32]) -> dict[str, NDArray]:
+    """embedding [S, L, E], matrix [S E, N] -> what a code adds to each gate, int8 [S, L, N], one step per column."""
+    slots, _, width = embedding.shape
+    rows = embedding @ matrix.reshape(slots, width, -1)
+    step = np.maximum(np.abs(rows).max(axis=(0, 1)), 1e-6) / np.float32(127)
+    q = np.clip(np.rint(rows / step), -127, 127).astype(np.int8)
+    return {name: q, f"{name}_scale": step.astype(np.float32)}
+
+
 def exported(w: Weights) -> dict[str, NDArray]:
     """The arrays of dredge_kernels.lpcnet_weights.checked from the trained ones."""
-    width = w["wx"].shape[0] // SLOTS
-    table = np.stack([w["emb"][k] @ w["wx"][k * width : (k + 1) * width] for k in range(SLOTS)])
-    q, step = quantised_rows(table.transpose(0, 2, 1))
     tree, tree_step = quantised_rows(np.stack([w["tw1"], w["tw2"]]))
     out: dict[str, NDArray] = {
-        "table": np.ascontiguousarray(q.transpose(0, 2, 1)), "table_scale": step,
+        **table("table", w["emb_a"], w["wx"]), **table("table_b", w["emb_b"], w["wxb"]),
         "bias_a": w["bn"], "bias_b": w["bbn"],
         "tree": tree, "tree_scale": tree_step / np.float32(127),
         "tree_bias": np.stack([w["tb1"], w["tb2"]]), "tree_gain": np.stack([w["ts1"], w["ts2"]]),
@@ -72,6 +77,14 @@ def exported(w: Weights) -> dict[str, NDArray]:
         out[name] = np.ascontiguousarray(w[f"{layer}.weight"].T).astype(np.float16)
         out[f"{name}_bias"] = w[f"{layer}.bias"]
     return out
+
+
+def averaged(state: dict) -> Weights:
+    """The moving average of a checkpoint's weights; what is pruned is zero in it, too."""
+    weights = {k: v.float().numpy() for k, v in state["average"]["values"].items()}
+    if state["mask"] is not None:
+        weights["wh"] = weights["wh"] * state["mask"].numpy()
+    return weights
 
 
 def save(path: Path, arrays: dict[str, NDArray]) -> None:
@@ -110,7 +123,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--quality", nargs="*", default=[], metavar="KEY=VALUE", help="measured figures for the card")
     args = p.parse_args(argv)
     state = torch.load(args.run / "checkpoint.pt", weights_only=False, map_location="cpu")
-    weights = {k: v.float().numpy() for k, v in state["net"].items()}
+    weights = averaged(state)
     arrays = exported(weights)
     checked(arrays)
     save(args.out / f"vocoder_{args.name}.npz", arrays)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Trains the LPCNet vocoder on a CPU; resumes from its last checkpoint.
+"""Trains the LPCNet vocoder on a CPU or one CUDA GPU; resumes from its last checkpoint.
 
 `python -m models.training.train_vocoder --data runs/data --out runs/vocoder --minutes 600`
 Stop it at any time (Ctrl-C or SIGTERM): the checkpoint is written first. Run it again with a later `--minutes`
@@ -16,12 +16,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.training.progress import Bar, Budget, CsvLog, load_checkpoint, save_atomic, stop_on_signal
+from models.training.progress import Average, Bar, Budget, CsvLog, load_checkpoint, save_atomic, stop_on_signal
 from models.training.vocoder_data import Corpus, Streams
 from models.training.vocoder_net import VocoderNet
 
 LOG = ["step", "seconds", "million_samples", "train_nats", "valid_nats", "rate", "density"]
 SPARSE_FROM, SPARSE_UNTIL = 0.15, 0.45  # shares of the budget between which the density falls
+
+DECAY = 0.999  # of the moving average of the weights, per step
+
+
+def shrunk(weights: dict[str, Tensor], hidden: int) -> dict[str, Tensor]:
+    """The `hidden` units of GRU A that GRU B listens to most; everything else as it is. Raises ValueError."""
+    old = len(weights["bn"])
+    if hidden > old:
+        raise ValueError(f"--init: expected a network of at least {hidden} units, got {old}; train without --init")
+    keep = weights["wbi"].square().sum(1).topk(hidden).indices.sort().values
+    gates = torch.cat([keep, keep + old, keep + 2 * old])
+    columns = {name: weights[name][..., gates] for name in ("wx", "wh")}
+    rows = {name: weights[name][keep] for name in ("bn", "wbi")}
+    rows |= {name: weights[name][gates] for name in ("ca.weight", "ca.bias")}
+    return weights | columns | rows | {"wh": columns["wh"][keep]}
 
 
 def block_mask(w: Tensor, density: tuple[float, float, float]) -> Tensor:
@@ -45,11 +60,16 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.args = args
         self.budget = Budget(steps=args.steps, minutes=None if args.steps else args.minutes, hold=0.2)
-        self.net = VocoderNet(args.hidden, args.hidden_b)
+        self.device = torch.device(args.device)
+        self.net = VocoderNet(args.hidden, args.hidden_b).to(self.device)
+        self.average = Average(self.net, decay=DECAY)
         self.optimiser = torch.optim.Adam(self.net.parameters(), args.rate, betas=(0.9, 0.99), eps=1e-8, foreach=True)
-        self.streams = Streams(Corpus(args.data / "train.npz"), args.batch, args.frames, args.seed, args.noise)
-        self.valid_batch = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0).next()
-        self.ha, self.hb = torch.zeros(args.batch, args.hidden), torch.zeros(args.batch, args.hidden_b)
+        corpus = Corpus(args.data / "train.npz", args.data / "train_decoded.npz")
+        self.streams = Streams(corpus, args.batch, args.frames, args.seed, args.noise, decoded=args.decoded,
+                               gain=tuple(args.gain))
+        self.valid_batch = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0).next().to(self.device)
+        self.ha = torch.zeros(args.batch, args.hidden, device=self.device)
+        self.hb = torch.zeros(args.batch, args.hidden_b, device=self.device)
         self.mask: Tensor | None = None
         state = load_checkpoint(self.path)
         if state is not None:
@@ -65,25 +85,30 @@ class Trainer:
     def restore(self, state: dict) -> None:
         """Goes on where `state` was saved; the data streams start at new places."""
         self.net.load_state_dict(state["net"])
+        average = {k: v.to(self.device) for k, v in state["average"]["values"].items()}
+        self.average.restore({**state["average"], "values": average})
         self.optimiser.load_state_dict(state["optimiser"])
-        self.mask = state["mask"]
+        self.mask = None if state["mask"] is None else state["mask"].to(self.device)
         self.streams.rng.bit_generator.state = state["rng"]
         self.budget.step, self.budget.spent = state["step"], state["spent"]
 
     def start_from(self, master: Path) -> None:
-        """Takes exported float16 weights; a recurrent matrix that is sparse already stays so."""
+        """Takes exported float16 weights, of a larger GRU A if need be; what is sparse already stays so."""
         with np.load(master) as arrays:
-            self.net.load_state_dict({k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files})
+            weights = {k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files}
+        same = len(weights["bn"]) == self.args.hidden
+        self.net.load_state_dict(weights if same else shrunk(weights, self.args.hidden))
+        self.average = Average(self.net, decay=DECAY)
         wh = self.net.wh.detach()
-        if float((wh == 0).float().mean()) > 0.01:
+        if same and float((wh == 0).float().mean()) > 0.01:
             self.mask = (wh != 0).float()
 
     def state(self) -> dict:
         """The checkpoint."""
         return {
-            "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(), "mask": self.mask,
-            "rng": self.streams.rng.bit_generator.state, "step": self.budget.step, "spent": self.budget.seconds(),
-            "args": vars(self.args),
+            "net": self.net.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
+            "mask": self.mask, "rng": self.streams.rng.bit_generator.state, "step": self.budget.step,
+            "spent": self.budget.seconds(), "args": vars(self.args),
         }
 
     def sparsify(self) -> None:
@@ -101,26 +126,30 @@ class Trainer:
 
     def train_step(self) -> float:
         """One update; returns the loss in nats per sample."""
-        batch = self.streams.next()
+        batch = self.streams.next().to(self.device)
         keep = (~batch.fresh).float()[:, None]
         for group in self.optimiser.param_groups:
             group["lr"] = self.args.rate * self.budget.rate()
         self.optimiser.zero_grad(set_to_none=True)
-        loss, self.ha, self.hb = self.net(batch.idx, batch.target, batch.features, self.ha * keep, self.hb * keep)
+        loss, self.ha, self.hb = self.net(batch.idx_a, batch.idx_b, batch.target, batch.features, self.ha * keep,
+                                          self.hb * keep)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.sparsify()
+        self.average.update(self.net)
         self.budget.step += 1
         return float(loss.detach())
 
     def validate(self) -> float:
-        """Nats per sample on validation speech, without noise."""
+        """Nats per sample of the averaged weights on validation speech, without noise."""
         b = self.valid_batch
-        self.net.requires_grad_(False)
-        loss, _, _ = self.net(b.idx, b.target, b.features, torch.zeros(32, self.net.hidden),
-                              torch.zeros(32, self.net.hidden_b))
-        self.net.requires_grad_(True)
+        zero_a, zero_b = (torch.zeros(32, n, device=self.device) for n in (self.net.hidden, self.net.hidden_b))
+        present = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.net.load_state_dict(self.average.values)
+        with torch.no_grad():
+            loss, _, _ = self.net(b.idx_a, b.idx_b, b.target, b.features, zero_a, zero_b)
+        self.net.load_state_dict(present)
         return float(loss)
 
     def row(self, losses: list[float]) -> dict[str, float]:
@@ -157,19 +186,26 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--data", type=Path, default=Path("runs/data"))
     p.add_argument("--out", type=Path, default=Path("runs/vocoder"))
-    p.add_argument("--init", type=Path, help="exported master weights (.npz) to start from when there is no checkpoint")
+    p.add_argument("--init", type=Path, help="exported master weights (.npz), of the same size or a larger one,\n"
+                                             "to start from when there is no checkpoint")
     p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--steps", type=int, help="instead of --minutes")
     p.add_argument("--hidden", type=int, default=192)
     p.add_argument("--hidden-b", type=int, default=32)
-    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--batch", type=int, help="streams side by side: a multiple of 32 (default: 32, on a GPU 512)")
     p.add_argument("--frames", type=int, default=8, help="frames of 10 ms per chunk")
     p.add_argument("--rate", type=float, default=1.5e-3)
     p.add_argument("--noise", type=float, default=3.0)
+    p.add_argument("--decoded", type=float, default=0.5,
+                   help="share of streams that see features as the RDO-VAE decodes them (models.training.decoded)")
+    p.add_argument("--gain", type=float, nargs=2, default=(-14.0, 6.0), help="range of the level in dB")
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--density", type=float, nargs=3, default=(0.25, 0.25, 0.5), help="of the gates r z n")
     p.add_argument("--log-seconds", type=float, default=120.0, help="between checkpoints")
     p.add_argument("--seed", type=int, default=1)
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    args.batch = args.batch or (32 if args.device == "cpu" else 512)
+    return args
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The LPCNet vocoder for training: a frame-rate network in PyTorch around the fused sample-rate kernel.
+"""The LPCNet vocoder for training: a frame-rate network in PyTorch around the sample-rate network.
 
-Beside the three inputs of LPCNet (arXiv 1810.11846: last sample, prediction, last excitation) the sample network sees
-the excitation one pitch period ago (three taps). That spares it from remembering a whole period in its state, so that
-a small recurrent layer keeps its harmonics, and it continues the pitch of real speech after a gap.
+Two samples per step of GRU A (as in Bunched LPCNet, arXiv 2008.04574). GRU B and the tree run for every sample and see
+its last sample, prediction and last excitation themselves. GRU A also sees the excitation one pitch period ago: that
+spares it from remembering a whole period in its state, so that a small recurrent layer keeps its harmonics, and it
+continues the pitch of real speech after a gap.
+
+On a CPU the sample-rate network is one fused kernel; elsewhere it is `vocoder_reference`, in plain PyTorch.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SLOTS = 6
+from models.training import vocoder_reference
+
+SLOTS_A, LEVELS_A = 8, 128
+SLOTS_B, LEVELS_B = 3, 256
 EMBED = 32
 HOP = 160
 CONTEXT = 2  # frames of look-back and look-ahead of the frame-rate network
@@ -32,49 +38,60 @@ def kernel() -> Any:
 
     # ninja of a virtual environment that was not activated is beside its python
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    source = Path(__file__).with_name("vocoder_kernel.cpp")
+    folder = Path(__file__).parent / "vocoder_kernel"
     flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-fno-loop-interchange"]
-    return load("dredge_vocoder_kernel", [str(source)], extra_cflags=flags, verbose=False)
+    return load("dredge_vocoder_kernel", [str(folder / "kernel.cpp")], extra_cflags=flags,
+                extra_include_paths=[str(folder)], verbose=False)
 
 
-class SampleNetwork(torch.autograd.Function):
+class FusedNetwork(torch.autograd.Function):
     """Mean negative log-likelihood (nats) of the excitation, and the new states."""
 
     @staticmethod
-    def forward(ctx, idx, target, ha, hb, *weights):  # type: ignore[no-untyped-def]
-        train = any(ctx.needs_input_grad[4:])
-        emb, wx, wh, bn, ca, wbi, wb, bbn, cb, *tree = (w.detach() for w in weights)
-        out = kernel().step(idx, target, emb, wx, wh, bn, ca, wbi, wb, bbn, cb, tree, ha, hb, HOP, train)
+    def forward(ctx, idx_a, idx_b, target, ha, hb, *weights):  # type: ignore[no-untyped-def]
+        train = any(ctx.needs_input_grad[5:])
+        table_a, wh, bn, ca, wbi, table_b, wb, bbn, cb, *tree = (w.detach().contiguous() for w in weights)
+        out = kernel().step(idx_a, idx_b, target, ha, hb, table_a, wh, bn, ca, wbi, table_b, wb, bbn, cb, tree,
+                            HOP, train)
         if train:
-            demb, dwx, dwh, dbn, dca, dwbi, dwb, dbbn, dcb, *dtree = out[3:]
-            ctx.grads = (demb, dwx, dwh, dbn, dca, dwbi, dwb, dbbn, dcb, *dtree)
+            dtable_a, dwh, dbn, dca, dwbi, dtable_b, dwb, dbbn, dcb, *dtree = out[3:]
+            ctx.grads = (dtable_a, dwh, dbn, dca, dwbi, dtable_b, dwb, dbbn, dcb, *dtree)
         ctx.mark_non_differentiable(out[1], out[2])
         return out[0], out[1], out[2]
 
     @staticmethod
     def backward(ctx, d, *_):  # type: ignore[no-untyped-def]
-        return (None, None, None, None, *(g * d for g in ctx.grads))
+        return (None, None, None, None, None, *(g * d for g in ctx.grads))
 
 
 def _uniform(rows: int, cols: int, scale: float) -> nn.Parameter:
     return nn.Parameter(torch.empty(rows, cols).uniform_(-scale, scale))
 
 
+def _embedding(slots: int, levels: int) -> nn.Parameter:
+    """Starts as a ramp: neighbouring codes mean nearly the same."""
+    ramp = torch.linspace(-1.7, 1.7, levels)[None, :, None] * torch.randn(slots, 1, EMBED) * 0.5
+    return nn.Parameter(ramp + 0.1 * torch.randn(slots, levels, EMBED))
+
+
+def _recurrent(size: int) -> nn.Parameter:
+    return nn.Parameter(torch.cat([nn.init.orthogonal_(torch.empty(size, size)) for _ in range(3)], 1))
+
+
 class VocoderNet(nn.Module):
-    """Weights: sample network `emb, wx, wh, bn, wbi, wb, bbn, t*`; frame network `pitch, c1, c2, d1, d2, ca, cb`."""
+    """Sample network `emb_a wx wh bn wbi emb_b wxb wb bbn t*`; frame network `pitch c1 c2 d1 d2 ca cb`."""
 
     def __init__(self, hidden: int = 192, hidden_b: int = 32, cond: int = 128) -> None:
         super().__init__()
         self.hidden, self.hidden_b, self.cond = hidden, hidden_b, cond
-        ramp = torch.linspace(-1.7, 1.7, 256)[None, :, None] * torch.randn(SLOTS, 1, EMBED) * 0.5
-        self.emb = nn.Parameter(ramp + 0.1 * torch.randn(SLOTS, 256, EMBED))
-        self.wx = _uniform(SLOTS * EMBED, 3 * hidden, 0.08)
-        gates = [nn.init.orthogonal_(torch.empty(hidden, hidden)) for _ in range(3)]
-        self.wh = nn.Parameter(torch.cat(gates, 1))
+        self.emb_a = _embedding(SLOTS_A, LEVELS_A)
+        self.wx = _uniform(SLOTS_A * EMBED, 3 * hidden, 0.08)
+        self.wh = _recurrent(hidden)
         self.bn = nn.Parameter(torch.zeros(hidden))
-        self.wbi = _uniform(hidden, 3 * hidden_b, 1 / math.sqrt(hidden))
-        gates = [nn.init.orthogonal_(torch.empty(hidden_b, hidden_b)) for _ in range(3)]
-        self.wb = nn.Parameter(torch.cat(gates, 1))
+        self.wbi = _uniform(hidden, 6 * hidden_b, 1 / math.sqrt(hidden))
+        self.emb_b = _embedding(SLOTS_B, LEVELS_B)
+        self.wxb = _uniform(SLOTS_B * EMBED, 3 * hidden_b, 0.08)
+        self.wb = _recurrent(hidden_b)
         self.bbn = nn.Parameter(torch.zeros(hidden_b))
         for i in "12":
             setattr(self, f"tw{i}", nn.Parameter(0.3 * torch.randn(256, hidden_b)))
@@ -94,13 +111,23 @@ class VocoderNet(nn.Module):
         x = torch.tanh(self.c2(torch.tanh(self.c1(x)))).permute(2, 0, 1)
         return torch.tanh(self.d2(torch.tanh(self.d1(x))))
 
-    def forward(self, idx: Tensor, target: Tensor, f: Tensor, ha: Tensor, hb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """What a code adds to the gates: n, r, z of GRU A [8, 128, 3A]; r, z, n of GRU B [3, 256, 3B]."""
+        a = torch.bmm(self.emb_a, self.wx.view(SLOTS_A, EMBED, -1))
+        return a, torch.bmm(self.emb_b, self.wxb.view(SLOTS_B, EMBED, -1))
+
+    def weights(self, f: Tensor) -> tuple[Tensor, ...]:
+        """What the sample-rate network needs for features [B, F + 4, 20], in the order of its arguments."""
         c = self.condition(f)
+        table_a, table_b = self.tables()
         tree = [getattr(self, f"t{k}{i}") for i in "12" for k in "wbs"]
-        return SampleNetwork.apply(
-            idx, target, ha, hb, self.emb, self.wx, self.wh, self.bn, self.ca(c).contiguous(),
-            self.wbi, self.wb, self.bbn, self.cb(c).contiguous(), *tree,
-        )  # type: ignore[no-any-return,no-untyped-call]
+        return (table_a, self.wh, self.bn, self.ca(c), self.wbi, table_b, self.wb, self.bbn, self.cb(c), *tree)
+
+    def forward(self, idx_a: Tensor, idx_b: Tensor, target: Tensor, f: Tensor, ha: Tensor, hb: Tensor
+                ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss in nats per sample and the new states; shapes as in vocoder_data.Batch."""
+        step = FusedNetwork.apply if target.device.type == "cpu" else vocoder_reference.step
+        return step(idx_a, idx_b, target, ha, hb, *self.weights(f))  # type: ignore[no-any-return,no-untyped-call]
 
 
 def period(f: Tensor) -> Tensor:
