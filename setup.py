@@ -21,8 +21,8 @@ EXTRA: dict[str, dict[str, list[str]]] = {
     "postfilter": {"sources": ["postfilter.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
     "lpcnet": {
         "sources": [
-            "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
-            "cpu.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c",
+            "lpcnet.c", "lpcnet_pack.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_vnni.c", "lpcnet_neon.c",
+            "lpcnet_dotprod.c", "cpu.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c",
         ],
         "libraries": ["m"],
     },

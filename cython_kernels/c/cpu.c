@@ -12,7 +12,13 @@ int cpu_has_dotprod(void) { return 0; }
 #endif
 
 #if defined(__x86_64__)
-int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+int cpu_has_avx2(void) { return __builtin_cpu_supports("avx2") != 0; }
+int cpu_has_avx512_vnni(void)
+{
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw");
+}
 #else
 int cpu_has_avx2(void) { return 0; }
+int cpu_has_avx512_vnni(void) { return 0; }
 #endif

@@ -4,6 +4,7 @@
 #define DREDGE_CPU_H
 
 int cpu_has_avx2(void);
+int cpu_has_avx512_vnni(void);
 int cpu_has_neon(void);
 int cpu_has_dotprod(void);
 
