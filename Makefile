@@ -5,13 +5,14 @@ SHELL := /bin/bash
 VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+ARM_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint clean distclean
+.PHONY: help setup build demo test test-arm wheel wheel-aarch64 lint clean distclean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing and compile the kernels
 	@scripts/setup.sh
@@ -25,6 +26,18 @@ demo: ## stream bundled speech through a harsh burst loss, write WAVs and a repo
 test: ## run the tests (PYTEST_ARGS="-k name")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+wheel: ## a wheel for this machine in dist/, with libopus inside
+	@scripts/setup.sh
+	@scripts/wheel.sh native
+
+wheel-aarch64: ## a wheel for 64-bit Raspberry Pi OS in dist/, cross-compiled
+	@scripts/setup.sh
+	@scripts/wheel.sh aarch64
+
+test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--short")
+	@scripts/setup.sh dev
+	@$(VENV)/bin/python scripts/test_arm.py $(ARM_ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup.sh dev

@@ -14,6 +14,11 @@ C_DIR = "cython_kernels/c"
 # No contraction and no reassociation: the synthesised samples must be the same on every board.
 CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall"]
 
+# One wheel for every Python from 3.11 on (scripts/wheel.sh asks for it). In-place builds keep the interpreter's own
+# API, which 3.10 needs.
+ABI3 = os.environ.get("DREDGE_ABI3") == "1"
+ABI3_MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
+
 # Extra C sources and libraries of single extensions; every other .pyx stands alone.
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
@@ -38,7 +43,8 @@ def extension(path: Path) -> Extension:
         sources=sources,
         include_dirs=[numpy.get_include(), C_DIR],
         depends=[str(p) for p in Path(C_DIR).glob("*.h")],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *ABI3_MACROS],
+        py_limited_api=ABI3,
         extra_compile_args=CFLAGS,
         libraries=extra.get("libraries", []),
     )
@@ -53,6 +59,7 @@ def extensions() -> list[Extension]:
 
 
 setup(
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
     package_dir={
         "dredge_kernels": "cython_kernels/dredge_kernels",
         "dredge_models": "models/dredge_models",
@@ -61,6 +68,7 @@ setup(
         "dredge_host": "host/dredge_host",
     },
     packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host"],
+    include_package_data=False,  # else the generated C files, three times the wheel, would travel along
     package_data={
         "dredge_kernels": ["*.pyi", "*.pxd", "py.typed"],
         "dredge_models": ["py.typed", "weights/*"],

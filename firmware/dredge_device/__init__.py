@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Dredge on the device.
 #
-# Portable core (MicroPython and CPython; imports nothing but struct, json, array):
+# Portable core (MicroPython and CPython; imports nothing but struct, json, array, binascii):
 #   rtp        RFC 3550 header, running sequence numbers, who the sender is
 #   rtcp       RTCP packets: receiver report, APP, compound datagrams
 #   control    what host and device say to each other inside RTCP APP "DRDG" packets
+#   framing    datagrams on a serial line: COBS, sequence number, CRC-32
 #   chunks     a report larger than a datagram, cut, acknowledged, put together again
 #   jitter     the buffer: one decision per packet period, a missing packet is an event
 #   budget     CPU time per frame in fixed-size histograms

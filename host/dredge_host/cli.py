@@ -31,7 +31,7 @@ VERBS = {
     "simulate": Verb("cli_simulate", "Measure", "The same pipeline offline and deterministic."),
     "bench": Verb("cli_bench", "Measure", "Time every stage against the 20 ms period."),
     "evaluate": Verb("cli_evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
-    "models": Verb("cli_models", "Models", "List and verify the neural models."),
+    "models": Verb("cli_models", "Models", "List, verify and import the neural models."),
 }
 
 EPILOG = """\b

@@ -1,45 +1,116 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge models list|verify`"""
+"""`dredge models list|verify|import|remove`"""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import click
 
 from dredge_host.cli_options import json_option
-from dredge_host.errors import CheckFailed
-from dredge_host.output import emit, table
+from dredge_host.errors import CheckFailed, InputError
+from dredge_host.output import Progress, emit, table
+
+IMPORT_EPILOG = """\b
+The three files of libopus 1.5 (DRED version 10), in any order
+  rdovae_enc.bin, rdovae_dec.bin   weight blobs, as libopus' own tools write them
+  dred_rdovae_stats_data.c         the quantiser tables, from the dnn/ folder of a release
+
+\b
+Example
+  dredge models import rdovae_enc.bin rdovae_dec.bin opus-1.5.2/dnn/dred_rdovae_stats_data.c
+"""
 
 
 @click.group()
 def command() -> None:
-    """The neural models that come with the package."""
+    """The neural models: those that come with the package, and those you import."""
 
 
 @command.command("list")
 @json_option
 def list_models(as_json: bool) -> None:
-    """Name, size and SHA-256 of every model file."""
-    from dredge_models.registry import manifest
+    """Name, size and SHA-256 of every model file; imported ones too."""
+    from dredge_models import modelset
+    from dredge_models.registry import manifest, read_manifest
 
     content = manifest()
     files: list[dict[str, Any]] = content["files"]
-    rows = [[f["file"], str(f.get("model", "–")), str(f["bytes"]), f["sha256"][:16]] for f in files]
-    result = {"schema": "dredge.models/1", "models": content["models"], "files": files}
-    emit(result, table(rows, ["file", "model", "bytes", "sha256"]), as_json)
+    own: dict[str, Any] = {}
+    for model in modelset.imported():
+        assert model.folder is not None
+        about = read_manifest(model.folder)
+        own[model.id] = {**about["models"].get(model.id, {}), "folder": str(model.folder), "files": about["files"]}
+    rows = [_row(f) for f in files] + [_row(f) for model in own.values() for f in model["files"]]
+    result = {"schema": "dredge.models/1", "models": content["models"], "files": files, "imported": own}
+    lines = table(rows, ["file", "model", "DRED version", "bytes", "sha256"])
+    emit(result, lines + [f"imported models are in {modelset.user_folder()}"] * bool(own), as_json)
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    version = str(entry.get("version", "–"))
+    return [entry["file"], str(entry.get("model", "–")), version, str(entry["bytes"]), entry["sha256"][:16]]
 
 
 @command.command()
 @json_option
 def verify(as_json: bool) -> None:
     """Compare every model file with its pinned SHA-256; exit code 1 if one differs."""
+    from dredge_models import modelset
     from dredge_models.registry import manifest
     from dredge_models.registry import verify as find_problems
 
-    problems = [str(problem) for problem in find_problems()]
+    problems = [str(problem) for problem in [*find_problems(), *modelset.problems()]]
     count = len(manifest()["files"])
-    result = {"schema": "dredge.models.verify/1", "files": count, "problems": problems}
-    emit(result, problems or [f"all {count} model files are as pinned"], as_json)
+    imported = len(modelset.imported())
+    result = {"schema": "dredge.models.verify/1", "files": count, "imported": imported, "problems": problems}
+    extra = f", and so are {imported} imported model(s)" if imported else ""
+    emit(result, problems or [f"all {count} model files are as pinned{extra}"], as_json)
     if problems:
-        raise CheckFailed(f"{len(problems)} problem(s) found; reinstall the package")
+        raise CheckFailed(f"{len(problems)} problem(s) found; reinstall the package, or import the model again")
+
+
+@command.command("import", epilog=IMPORT_EPILOG)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def import_models(files: tuple[Path, ...], as_json: bool) -> None:
+    """Make libopus' own model usable here, for streams of libopus senders.
+
+    The result lies in your data folder and is used for every stream of its DRED version. The weights are yours:
+    nothing of them is part of this package.
+    """
+    from dredge_models.importer import import_rdovae, read_sources
+
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file")
+    progress = Progress("importing", 1)
+
+    def step(done: int, total: int) -> None:
+        progress.total = total
+        progress.step(done)
+
+    try:
+        model = import_rdovae(read_sources(list(files)), step=step)
+    finally:
+        progress.close()
+    result = {"schema": "dredge.models.import/1", "model": model.id, "version": model.version,
+              "folder": str(model.folder)}  # fmt: skip
+    emit(result, [f"{model.id}, in {model.folder}: decodes DRED version {model.version} from now on"], as_json)
+
+
+@command.command()
+@click.argument("name", metavar="MODEL")
+@json_option
+def remove(name: str, as_json: bool) -> None:
+    """Delete an imported model; `dredge models list` has the names."""
+    from dredge_models import modelset
+
+    names = {folder.name: folder for folder in modelset.folders()}
+    if name not in names:
+        there = ", ".join(names) or "none"
+        raise InputError(f"{name}: no imported model of this name (there are: {there})")
+    shutil.rmtree(names[name])
+    emit({"schema": "dredge.models.remove/1", "model": name}, [f"{name}: removed"], as_json)

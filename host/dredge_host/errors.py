@@ -45,6 +45,7 @@ EXIT_CODES: dict[str, int] = {
     "dredge_host.errors.CapabilityError": CAPABILITY,
     "dredge_host.errors.DredgeError": CHECK_FAILED,
     "dredge_models.registry.ModelError": CAPABILITY,
+    "dredge_models.blob.BlobError": USAGE,
     "dredge_device.pi.output.CapabilityError": CAPABILITY,
     "dredge_kernels.opuserrors.OpusError": CHECK_FAILED,
     "click.exceptions.UsageError": USAGE,

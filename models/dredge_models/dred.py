@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Deep REDundancy: what a sender adds to every packet, and what a receiver gets out of it.
 
-The extension data is b"D", the version byte of our models, and a payload (docs/bitstream.md).
+The extension data is b"D", the version byte of the model, and a payload (docs/bitstream.md). A packet is decoded with
+the model that its version byte names: the shipped one, or one that the user has imported from libopus.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +14,19 @@ from numpy.typing import NDArray
 from dredge_kernels.decoded import DecodedPayload, PayloadHeader
 from dredge_kernels.features import FeatureExtractor
 from dredge_kernels.payload import decode_payload, encode_payload
-from dredge_models.rdovae import (
-    FEATURES,
-    FRAMES_PER_LATENT,
-    RdoVaeDecoder,
-    RdoVaeEncoder,
-    quant_tables,
-)
+from dredge_kernels.tables import QuantTables
+from dredge_models.modelset import SHIPPED, ModelSet, find
+from dredge_models.rdovae import FEATURES, FRAMES_PER_LATENT, RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import DRED_VERSION
 
 Array = NDArray[np.float32]
 
 Q0, DQ = 5, 6  # quantiser level of the newest latent and its growth: best PLCMOS of those under 25 kb/s for 1 s
 DRED_EXTENSION_ID = 126      # experimental id, as libopus 1.5
-PREFIX = b"D" + bytes([DRED_VERSION])
-OFFSET = 8                   # the newest frame ends 20 ms after the packet's first sample
+MARK = b"D"                  # before the version byte
+PREFIX_BYTES = 2
+OFFSET = 8                   # ours: the newest frame ends 20 ms after the packet's first sample
+LIBOPUS_OFFSET = 10          # the same in libopus' versions, which count to the end of the frame's window (25 ms)
 PACKET = 320                 # samples
 MAX_LATENTS = 26
 RING = 2 * MAX_LATENTS
@@ -54,12 +53,18 @@ def latents_for(redundancy_s: float) -> int:
 class DredEncoder:
     """Sender side. Every `push` costs the same, whatever redundancy `payload` is asked for."""
 
-    def __init__(self, lookahead: int = 104) -> None:
-        """lookahead: samples the Opus decoder's output is late; aligns the features to it."""
+    def __init__(self, lookahead: int = 104, model: ModelSet = SHIPPED) -> None:
+        """lookahead: samples the Opus decoder's output is late; aligns the features to it.
+
+        model: whose streams to make; ModelError when its files are missing or damaged.
+        """
         delay = (lookahead - 80) % 160
+        self._prefix = MARK + bytes([model.version])
+        self._offset = OFFSET if model.version == DRED_VERSION else LIBOPUS_OFFSET
+        self._tables = model.tables
         self._delayed = np.zeros(delay, np.int16)
         self._extractor = FeatureExtractor()
-        self._encoder = RdoVaeEncoder()
+        self._encoder = RdoVaeEncoder(model)
         # Every second latent goes into a packet, so twice as many are kept. The newest is at
         # `_newest`, older ones follow; every row is stored twice, RING apart, so that any stretch
         # of the ring is one slice.
@@ -90,9 +95,9 @@ class DredEncoder:
         if span == 0:
             return b""
         latents = np.ascontiguousarray(self._latents[self._newest : self._newest + span : 2])
-        coded = encode_payload(latents, self._states[self._newest], quant_tables(), q0, dq,
-                               offset=OFFSET, max_bytes=min(max_bytes, MAX_BYTES) - len(PREFIX))
-        return PREFIX + coded if coded else b""
+        coded = encode_payload(latents, self._states[self._newest], self._tables, q0, dq,
+                               offset=self._offset, max_bytes=min(max_bytes, MAX_BYTES) - PREFIX_BYTES)
+        return self._prefix + coded if coded else b""
 
     def flush(self) -> None:
         """Forgets everything heard so far (mute: nothing said before may be sent any more)."""
@@ -108,10 +113,12 @@ class DredEncoder:
 class DredPacket:
     """A parsed extension; features are decoded when asked for, and kept."""
 
-    header: PayloadHeader
+    version: int                      #: DRED version: which model made it
+    header: PayloadHeader             #: its offset counts from the first sample of the whole packet
     levels: NDArray[np.int32]
     span_frames: int                  #: 10 ms frames it can describe
     _coded: DecodedPayload
+    _network: RdoVaeDecoder
     _blocks: list[Array] = field(default_factory=list)     # [4, 20] each, newest first
     _memory: Array | None = None
 
@@ -122,21 +129,39 @@ class DredPacket:
 
 
 class DredDecoder:
-    """Receiver side: one network shared by all packets."""
+    """Receiver side: one network per model, shared by all packets."""
 
     def __init__(self) -> None:
-        """Loads the network; ModelError if its files are missing or damaged."""
-        self._network = RdoVaeDecoder()
+        """Loads the shipped network; ModelError if its files are missing or damaged."""
+        self._models: dict[int, tuple[QuantTables, RdoVaeDecoder] | None] = {}
+        self._model(DRED_VERSION)
 
-    def parse(self, data: bytes) -> DredPacket:
-        """Extension data -> DredPacket; ValueError when it is not ours, damaged or cut short."""
-        if data[:1] != PREFIX[:1]:
+    def parse(self, data: bytes, frame_offset: int = 0) -> DredPacket:
+        """Extension data -> DredPacket; its version byte selects the model.
+
+        frame_offset: where the extension's frame begins in a packet of several, 2.5 ms units
+        (Extension.frame times the frame's length). ValueError when there is no model for the
+        version, or the data is damaged or cut short.
+        """
+        if data[:1] != MARK:
             raise ValueError("DRED: the extension does not start with 'D'")
-        if data[1:2] != PREFIX[1:]:
-            got = data[1] if len(data) > 1 else "nothing"
-            raise ValueError(f"DRED: version {got}, expected {DRED_VERSION}")
-        coded = decode_payload(data[len(PREFIX):], quant_tables(), MAX_LATENTS)
-        return DredPacket(coded.header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded)
+        if len(data) < PREFIX_BYTES:
+            raise ValueError("DRED: expected a version byte, got the end of the extension")
+        version = data[1]
+        model = self._model(version)
+        if model is None:
+            raise ValueError(f"DRED: no model for version {version} here: see `dredge models import`")
+        tables, network = model
+        coded = decode_payload(data[PREFIX_BYTES:], tables, MAX_LATENTS)
+        header = replace(coded.header, offset=coded.header.offset + frame_offset)
+        return DredPacket(version, header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded, network)
+
+    def _model(self, version: int) -> tuple[QuantTables, RdoVaeDecoder] | None:
+        """Tables and network of a version, loaded when first needed; None where there is no model."""
+        if version not in self._models:
+            model = find(version)
+            self._models[version] = (model.tables, RdoVaeDecoder(model)) if model else None
+        return self._models[version]
 
     def features(self, packet: DredPacket, frames: int) -> Array:
         """The newest `frames` frames, float32 [frames, 20], oldest first.
@@ -154,11 +179,12 @@ class DredDecoder:
     def _decode(self, packet: DredPacket, latents: int) -> None:
         if len(packet._blocks) >= latents:
             return
+        network = packet._network
         if packet._memory is None:
-            self._network.start(packet._coded.state)
+            network.start(packet._coded.state)
         else:
-            self._network.resume(packet._memory)
+            network.resume(packet._memory)
         for i in range(len(packet._blocks), latents):
-            rows = self._network.step(packet._coded.latents[i], int(packet.levels[i]))
+            rows = network.step(packet._coded.latents[i], int(packet.levels[i]))
             packet._blocks.append(np.clip(rows, _LOW, _HIGH))
-        packet._memory = self._network.memory
+        packet._memory = network.memory

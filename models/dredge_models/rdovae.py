@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_kernels.tables import QuantTables
-from dredge_models.registry import DRED_VERSION, ModelError, weight_path
+from dredge_models.modelset import DECODER, ENCODER, SHIPPED, START, ModelSet
 from dredge_models.tflite import TfliteModel
 
 FEATURES = 20
@@ -21,20 +21,15 @@ Array = NDArray[np.float32]
 @lru_cache(maxsize=1)
 def quant_tables() -> QuantTables:
     """The quantiser tables of the shipped model; ModelError when their file is damaged."""
-    path = weight_path("rdovae_tables.npz")
-    try:
-        with np.load(path) as arrays:
-            return QuantTables.from_arrays(DRED_VERSION, arrays)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name}: not usable as quantiser tables ({error})") from None
+    return SHIPPED.tables
 
 
 class RdoVaeEncoder:
     """Turns every 20 ms of features into a latent and a decoder start; causal, constant cost."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graph; ModelError if it is missing or damaged."""
-        self._graph = TfliteModel(weight_path("rdovae_encoder.tflite"))
+        self._graph = TfliteModel(model.path(ENCODER))
         self.latent_dim = self._graph.outputs["latent"][1]
         self.state_dim = self._graph.outputs["start"][1]
         self.reset()
@@ -62,10 +57,10 @@ class RdoVaeEncoder:
 class RdoVaeDecoder:
     """Decodes one chunk of latents, newest first; call `start` before the first `step`."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graphs; ModelError if one is missing or damaged."""
-        self._start = TfliteModel(weight_path("rdovae_start.tflite"))
-        self._step = TfliteModel(weight_path("rdovae_decoder.tflite"))
+        self._start = TfliteModel(model.path(START))
+        self._step = TfliteModel(model.path(DECODER))
         self.state_dim = self._start.inputs["start"][1]
         self.latent_dim = self._step.inputs["coded"][1] - 1
         self._coded = np.zeros((1, self.latent_dim + 1), np.float32)

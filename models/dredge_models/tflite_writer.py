@@ -13,6 +13,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from dredge_models.bloblayers import Int8Rows, Matrix
+
 Op = schema.BuiltinOperator
 Type = schema.TensorType
 Options = schema.BuiltinOptions
@@ -70,19 +72,23 @@ class Graph:
             tensor.quantization.quantizedDimension = 0
         return handle
 
-    def weight(self, matrix: np.ndarray) -> int:
-        """A weight [out, in] in the graph's storage type."""
+    def weight(self, matrix: Matrix) -> int:
+        """A weight [out, in] in the graph's storage type; rows that are int8 already stay as they are."""
+        if isinstance(matrix, Int8Rows):
+            return self._int8(matrix.values, matrix.scales)
         if not self.int8 or matrix.size < SMALL:
             return self.constant(matrix.astype(np.float32))
-        values, scales = quantise_rows(matrix)
+        return self._int8(*quantise_rows(matrix))
+
+    def _int8(self, values: np.ndarray, scales: np.ndarray) -> int:
         stored = self.constant(values, Type.INT8, scales)
         options = schema.DequantizeOptionsT()
-        result = self._tensor(list(matrix.shape))
+        result = self._tensor(list(values.shape))
         return self._op(Op.DEQUANTIZE, [stored], [result], options, Options.DequantizeOptions, 5)
 
     # Layers ------------------------------------------------------------------------------------
 
-    def dense(self, x: int, matrix: np.ndarray, bias: np.ndarray | None = None) -> int:
+    def dense(self, x: int, matrix: Matrix, bias: np.ndarray | None = None) -> int:
         """x W^T + b."""
         if matrix.shape[1] != self.width(x):
             raise ValueError(f"dense: weight takes {matrix.shape[1]} values, "

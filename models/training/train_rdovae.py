@@ -129,6 +129,15 @@ def load_features(path: Path) -> np.ndarray:
     return features
 
 
+def load_start(path: Path) -> RdoVae:
+    """The network in an exported rdovae_training.npz; layer sizes are read off the arrays."""
+    with np.load(path) as file:
+        arrays = {k: torch.from_numpy(file[k].astype(np.float32)) for k in file.files}
+    model = RdoVae(RdoVaeConfig())
+    model.load_state_dict(arrays)
+    return model.eval()
+
+
 def train(args: argparse.Namespace) -> dict:
     """Runs until the budget is used or a signal asks to stop; returns the last validation."""
     torch.set_num_threads(args.threads)

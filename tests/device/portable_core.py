@@ -10,6 +10,7 @@ from dredge_device import (
     budget,
     chunks,
     control,
+    framing,
     jitter,
     rtcp,
     rtp,
@@ -65,6 +66,11 @@ q = telemetry.Jitter()
 for n in range(50):
     q.arrival(n * 960, n * 20000 + n % 3 * 1000)
 print(q.units())
+
+w = framing.Framer()
+v = framing.Deframer()
+line = w.frame(b"a\0b") + b"\7noise\0" + w.frame(bytes(600)) + w.frame(b"\1" * 600)
+print(line[:16], [len(x) for x in v.feed(line)], sorted(v.counters().items()))
 
 
 # A receiver without audio: enough for a whole session of the agent.

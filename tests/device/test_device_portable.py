@@ -10,7 +10,7 @@ import dredge_device
 
 CORE = sorted(Path(dredge_device.__file__).parent.glob("*.py"))
 PORTABLE = [path for path in CORE if path.name != "__main__.py"]
-ALLOWED = {"array", "json", "micropython", "struct", "dredge_device"}
+ALLOWED = {"array", "binascii", "json", "micropython", "struct", "dredge_device"}
 
 
 def imports(tree):

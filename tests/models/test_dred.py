@@ -12,7 +12,7 @@ from model_cases import band_error, voice
 
 from dredge_kernels.features import FeatureExtractor
 from dredge_models import dred
-from dredge_models.dred import PREFIX, DredDecoder, DredEncoder, latents_for
+from dredge_models.dred import DredDecoder, DredEncoder, latents_for
 from dredge_models.plc import SILENCE_C0
 
 SPEECH = Path(__file__).parent.parent / "data" / "speech_short.flac"
@@ -55,7 +55,7 @@ def sent(pcm):
 
 
 def test_prefix():
-    assert PREFIX == b"D\xd1" and dred.DRED_EXTENSION_ID == 126
+    assert dred.DRED_EXTENSION_ID == 126 and dred.OFFSET == 8
 
 
 @pytest.mark.parametrize(("seconds", "latents"), [
@@ -113,8 +113,8 @@ def test_decoding_is_lazy_and_cached(sent, decoder, monkeypatch):
     packet = decoder.parse(sent[0][100])
     assert packet.span_frames == 104 and packet.decoded_frames == 0
     steps = []
-    original = decoder._network.step
-    monkeypatch.setattr(decoder._network, "step",
+    original = decoder._model(0xD1)[1].step
+    monkeypatch.setattr(decoder._model(0xD1)[1], "step",
                         lambda *a: steps.append(1) or original(*a))
     few = decoder.features(packet, 3)
     assert len(steps) == 1 and packet.decoded_frames == 4
@@ -153,7 +153,7 @@ def test_nothing_to_send():
     assert encoder.payload(1.0) == b""
     encoder.push(np.zeros(320, np.int16))
     assert encoder.payload(0) == b""
-    assert encoder.payload(1.0)[:2] == PREFIX
+    assert encoder.payload(1.0)[:2] == b"D\xd1"
 
 
 def test_flush_forgets_what_was_said(pcm):
@@ -221,8 +221,8 @@ def test_push_refuses_other_arrays(bad):
 @pytest.mark.parametrize(("data", "sentence"), [
     (b"", "does not start with 'D'"),
     (b"X\xd1abc", "does not start with 'D'"),
-    (b"D", "version nothing, expected 209"),
-    (b"D\x0aabcdefgh", "version 10, expected 209"),
+    (b"D", "expected a version byte, got the end"),
+    (b"D\x0aabcdefgh", "no model for version 10 here"),
 ])
 def test_foreign_extensions_are_refused(decoder, data, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -246,7 +246,7 @@ def test_cut_payloads_are_refused_or_shorter(sent, decoder):
 @given(st.binary(min_size=0, max_size=120))
 def test_any_bytes_give_sane_features_or_a_value_error(decoder, data):
     try:
-        packet = decoder.parse(PREFIX + data)
+        packet = decoder.parse(b"D\xd1" + data)
     except ValueError:
         return
     rows = decoder.features(packet, packet.span_frames)

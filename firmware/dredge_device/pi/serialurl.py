@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Serial lines by URL, and which ports look like a board of ours."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+DEFAULT_BAUD = 921600
+FLOW = ("off", "on", "auto")
+SCHEMES = ("serial", "socket", "rfc2217", "serial+loop", "serial+spy")
+
+# (vendor, product) of boards and of the USB-serial chips that sit on them.
+KNOWN_DEVICES = {
+    (0x2E8A, 0x0005): "Raspberry Pi Pico with MicroPython",
+    (0x2E8A, 0x000A): "Raspberry Pi Pico",
+    (0x303A, 0x1001): "Espressif USB serial/JTAG",
+    (0x303A, 0x4001): "ESP32-S3 with MicroPython",
+    (0x10C4, 0xEA60): "CP210x",
+    (0x1A86, 0x7523): "CH340",
+    (0x1A86, 0x55D4): "CH9102",
+    (0x0403, 0x6001): "FT232R",
+    (0x0403, 0x6015): "FT230X",
+}
+
+
+@dataclass(frozen=True)
+class SerialAddress:
+    """port: what pyserial opens (a device or one of its URLs); flow: RTS/CTS off, on or auto."""
+
+    port: str
+    baud: int = DEFAULT_BAUD
+    flow: str = "off"
+
+
+def is_serial(url: str) -> bool:
+    """True when the URL names a byte stream that pyserial can open."""
+    return url.split("://", 1)[0] in SCHEMES and "://" in url
+
+
+def parse_serial(url: str) -> SerialAddress:
+    """``serial://DEV?baud=N&rtscts=auto``, ``serial://auto``, ``socket://…``, ``rfc2217://…``.
+
+    ``serial+loop://`` and ``serial+spy://…`` are pyserial's own ``loop://`` and ``spy://``.
+    Raises ValueError with a sentence for anything else.
+    """
+    scheme = url.split("://", 1)[0]
+    parts = urlsplit(url)
+    place = parts.netloc + parts.path
+    if not is_serial(url) or (not place and scheme != "serial+loop"):
+        raise ValueError(f"'{url}': expected serial://DEVICE?baud=N, for example serial:///dev/ttyUSB0?baud=921600")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    baud, flow = options.pop("baud", str(DEFAULT_BAUD)), options.pop("rtscts", "off")
+    if not (baud.isascii() and baud.isdigit() and 1200 <= int(baud) <= 12_000_000):
+        raise ValueError(f"'{url}': baud is '{baud}', expected a number from 1200 to 12000000")
+    if flow not in FLOW:
+        raise ValueError(f"'{url}': rtscts is '{flow}', expected one of {', '.join(FLOW)}")
+    if scheme == "serial":
+        if options:
+            raise ValueError(f"'{url}': unknown option '{next(iter(options))}' (baud, rtscts)")
+        return SerialAddress(find_device() if place == "auto" else place, int(baud), flow)
+    query = "?" + urlencode(options).replace("=&", "&").rstrip("=") if options else ""
+    return SerialAddress(f"{scheme.removeprefix('serial+')}://{place}{query}", int(baud), flow)
+
+
+def find_device(ports: Iterable[Any] | None = None) -> str:
+    """The one known board on this machine, found by its USB ids; no port is opened for it.
+
+    Raises ValueError when there is none, or more than one: guessing could talk to the wrong one.
+    """
+    if ports is None:
+        from serial.tools import list_ports
+
+        ports = list_ports.comports()
+    found = {p.device: KNOWN_DEVICES[p.vid, p.pid] for p in ports if (p.vid, p.pid) in KNOWN_DEVICES}
+    if len(found) == 1:
+        return str(next(iter(found)))
+    if not found:
+        raise ValueError("serial://auto: no known board is connected; name the port, e.g. serial:///dev/ttyUSB0")
+    names = ", ".join(f"{device} ({name})" for device, name in sorted(found.items()))
+    raise ValueError(f"serial://auto: several boards are connected, name one: {names}")

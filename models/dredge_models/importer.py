@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Turns model files of libopus into a model of ours in the user's data folder (docs/interop.md).
+
+Weights and licence stay what they are: the user's own copy of libopus' model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from dredge_kernels.tables import QuantTables
+from dredge_models import libopus_rdovae, libopus_tables, registry
+from dredge_models.blob import BlobError, Record, is_blob, read_blob, read_file
+from dredge_models.bloblayers import Layers
+from dredge_models.modelset import DECODER, ENCODER, START, TABLES, ModelSet, user_folder
+from dredge_models.registry import ModelError
+
+MODEL_ID = f"libopus-rdovae-{libopus_rdovae.VERSION}"
+TITLE = "RDO-VAE of libopus 1.5, imported"
+Step = Callable[[int, int], None]
+
+
+@dataclass
+class Sources:
+    """What the given files hold."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    tables: QuantTables | None = None
+    sums: dict[str, str] = field(default_factory=dict)     #: file name -> SHA-256
+
+    @property
+    def names(self) -> str:
+        """The files in one string, for messages."""
+        return ", ".join(self.sums)
+
+
+def read_sources(paths: list[Path]) -> Sources:
+    """Reads blobs and tables in any order; BlobError for files that are neither, damaged or contradictory."""
+    found = Sources()
+    for path in paths:
+        data = read_file(path)
+        found.sums[path.name] = hashlib.sha256(data).hexdigest()
+        if is_blob(data):
+            records = read_blob(data, path.name)
+            twice = found.records.keys() & records.keys()
+            if twice:
+                raise BlobError(f"{path.name}: record {min(twice)} is in an earlier file too")
+            found.records.update(records)
+        elif libopus_tables.is_tables(data):
+            if found.tables is not None:
+                raise BlobError(f"{path.name}: quantiser tables are in an earlier file too")
+            found.tables = libopus_tables.read_tables(data, libopus_rdovae.VERSION, path.name)
+        else:
+            raise BlobError(f"{path.name}: expected a libopus weight blob or its quantiser tables, got neither")
+    return found
+
+
+def import_rdovae(sources: Sources, root: Path | None = None, step: Step | None = None) -> ModelSet:
+    """Writes encoder, decoder and tables as one model folder, complete or not at all; returns the model.
+
+    An earlier import of the same version is replaced. step(done, total) reports progress. Raises BlobError when
+    something is missing, ModelError without the packages that write TFLite, OSError when the folder cannot be written.
+    """
+    encoder, decoder, tables = _parts(sources)
+    graphs = _graphs()
+    folder = (root or user_folder()) / MODEL_ID
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{MODEL_ID}.", dir=folder.parent))
+    jobs: list[tuple[str, str, Callable[[], bytes]]] = [
+        (ENCODER, "tflite", lambda: graphs.encoder_graph(encoder).to_bytes()),
+        (DECODER, "tflite", lambda: graphs.decoder_graph(decoder).to_bytes()),
+        (START, "tflite", lambda: graphs.start_graph(decoder).to_bytes()),
+        (TABLES, "tables", lambda: _npz(tables)),
+    ]
+    try:
+        entries = []
+        for done, (name, kind, make) in enumerate(jobs):
+            entries.append(_write(work / name, kind, make()))
+            if step:
+                step(done + 1, len(jobs))
+        _write_manifest(work, entries, sources)
+        _replace(folder, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return ModelSet(MODEL_ID, libopus_rdovae.VERSION, folder)
+
+
+def _parts(sources: Sources) -> tuple[libopus_rdovae.Encoder, libopus_rdovae.Decoder, QuantTables]:
+    names, files = list(sources.records), sources.names
+    libopus_rdovae.check_version(names, files)
+    lacking = [
+        text
+        for text, there in (
+            ("the encoder (rdovae_enc)", libopus_rdovae.has_encoder(names)),
+            ("the decoder (rdovae_dec)", libopus_rdovae.has_decoder(names)),
+            ("the quantiser tables (dred_rdovae_stats_data.c)", sources.tables is not None),
+        )
+        if not there
+    ]
+    if lacking or sources.tables is None:
+        raise BlobError(f"{files}: {' and '.join(lacking)} missing; give all files in one command")
+    layers = Layers(sources.records, files)
+    encoder, decoder = libopus_rdovae.read_encoder(layers), libopus_rdovae.read_decoder(layers)
+    got = sources.tables.latent_dim, sources.tables.state_dim
+    expected = libopus_rdovae.LATENT_DIM, libopus_rdovae.STATE_DIM
+    if got != expected:
+        raise BlobError(f"{files}: expected tables for latent and state of {expected} values, got {got}")
+    return encoder, decoder, sources.tables
+
+
+def _graphs() -> ModuleType:
+    try:
+        return import_module("dredge_models.libopus_graphs")
+    except ImportError as error:
+        raise ModelError(f"importing needs a package that is missing ({error}): pip install dredge[import]") from None
+
+
+def _npz(tables: QuantTables) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **tables.to_arrays())
+    return buffer.getvalue()
+
+
+def _write(path: Path, kind: str, content: bytes) -> dict:
+    path.write_bytes(content)
+    return {"file": path.name, "model": MODEL_ID, "kind": kind, "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(), "version": libopus_rdovae.VERSION}  # fmt: skip
+
+
+def _write_manifest(folder: Path, entries: list[dict], sources: Sources) -> None:
+    model = {"title": TITLE, "version": libopus_rdovae.VERSION, "sources": sources.sums}
+    content = {"format": registry.FORMAT, "models": {MODEL_ID: model}, "files": entries}
+    (folder / "manifest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _replace(folder: Path, work: Path) -> None:
+    """Puts a finished folder in its place; an older one goes only when the new one is complete."""
+    old = work.with_name(work.name + ".old")
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(work, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    folder.chmod(0o755)

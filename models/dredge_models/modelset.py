@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One RDO-VAE with everything it needs: the shipped one, or one that a user has imported, found by its version byte.
+
+Imported models live in the user's data folder, one sub-folder each, with a manifest like that of the shipped weights.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dredge_kernels.tables import QuantTables
+from dredge_models import registry
+from dredge_models.registry import DRED_VERSION, ModelError
+
+ENCODER, DECODER, START = "rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite"
+TABLES = "rdovae_tables.npz"
+_ADVICE = "import it again: dredge models import"
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """The files of one model: three graphs and the quantiser tables."""
+
+    id: str
+    version: int              #: DRED version byte of its streams
+    folder: Path | None       #: None: among the shipped weights
+
+    def path(self, name: str) -> Path:
+        """A file of the model after checking its sum; ModelError when it is missing or damaged."""
+        return registry.weight_path(name) if self.folder is None else _checked(self.folder, name)
+
+    @property
+    def tables(self) -> QuantTables:
+        """Its quantiser tables; ModelError when their file is damaged."""
+        path = self.path(TABLES)
+        try:
+            with np.load(path) as arrays:
+                return QuantTables.from_arrays(self.version, arrays)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path.name}: not usable as quantiser tables ({error})") from None
+
+
+SHIPPED = ModelSet("shipped", DRED_VERSION, None)
+
+
+def user_folder() -> Path:
+    """Where imported models live: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share."""
+    data = os.environ.get("XDG_DATA_HOME")
+    base = Path(data) if data else Path.home() / ".local" / "share"
+    return base / "dredge" / "models"
+
+
+def imported() -> list[ModelSet]:
+    """The user's models, by id; a folder that is damaged is left out (`problems` tells)."""
+    found = []
+    for folder in folders():
+        try:
+            found.append(_open(folder))
+        except ModelError:
+            continue
+    return found
+
+
+def problems() -> list[registry.Problem]:
+    """What is wrong with the user's models; empty if all is well."""
+    out = []
+    for folder in folders():
+        found = registry.verify(folder)
+        out += [registry.Problem(f"{folder.name}/{p.file}", p.text) for p in found]
+    return out
+
+
+def find(version: int) -> ModelSet | None:
+    """The model for streams of this DRED version: ours, an imported one, or None."""
+    if version == DRED_VERSION:
+        return SHIPPED
+    return next((model for model in imported() if model.version == version), None)
+
+
+def versions() -> frozenset[int]:
+    """DRED versions that can be decoded here."""
+    return frozenset({DRED_VERSION, *(model.version for model in imported())})
+
+
+def folders() -> list[Path]:
+    """The folders of the user's models, damaged ones too."""
+    root = user_folder()
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _open(folder: Path) -> ModelSet:
+    content = registry.read_manifest(folder)
+    files = {entry["file"]: entry for entry in content["files"]}
+    missing = [name for name in (ENCODER, DECODER, START, TABLES) if name not in files]
+    version = files.get(TABLES, {}).get("version")
+    if missing or not isinstance(version, int):
+        raise ModelError(f"{folder.name}: manifest.json does not describe an RDO-VAE; {_ADVICE}")
+    return ModelSet(folder.name, version, folder)
+
+
+def _checked(folder: Path, name: str) -> Path:
+    for entry in registry.read_manifest(folder)["files"]:
+        if entry["file"] == name:
+            problem = registry.check_file(entry, folder)
+            if problem is not None:
+                raise ModelError(f"{folder.name}/{name}: {problem}; {_ADVICE}")
+            return folder / name
+    raise ModelError(f"{folder.name}/{name}: not in the manifest; {_ADVICE}")
+

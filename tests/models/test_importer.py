@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Import of made-up libopus models: whole or not at all, found by version byte, equal to plain NumPy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blob_cases import made_up_decoder, made_up_encoder, run_decoder, run_encoder, write_model
+
+from dredge_models import importer, modelset
+from dredge_models.blob import BlobError, read_blob
+from dredge_models.bloblayers import Layers
+from dredge_models.dred import DredDecoder, DredEncoder
+from dredge_models.importer import import_rdovae, read_sources
+from dredge_models.libopus_rdovae import read_decoder, read_encoder
+from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
+from dredge_models.registry import ModelError, verify
+
+pytest.importorskip("flatbuffers")
+pytest.importorskip("ai_edge_litert")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_model(tmp_path_factory.mktemp("libopus"))
+
+
+@pytest.fixture(scope="module")
+def model(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> modelset.ModelSet:
+    """Imported into a folder of its own."""
+    return import_rdovae(read_sources(files), tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def user_model(model: modelset.ModelSet, monkeypatch: pytest.MonkeyPatch) -> modelset.ModelSet:
+    """The same, where the product looks for it."""
+    assert model.folder is not None
+    monkeypatch.setattr(modelset, "user_folder", lambda: model.folder.parent)
+    return model
+
+
+def test_files_may_come_in_any_order(files: list[Path]) -> None:
+    found = read_sources(files[::-1])
+    assert found.tables is not None and found.tables.version == 10
+    assert len(found.records) == 176 and set(found.sums) == {"enc.bin", "dec.bin", "stats.c"}
+
+
+def test_the_folder_is_complete_and_pinned(model: modelset.ModelSet) -> None:
+    assert model.folder is not None and model.version == 10
+    assert verify(model.folder) == []
+    manifest = json.loads((model.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["models"]["libopus-rdovae-10"]["sources"].keys() == {"enc.bin", "dec.bin", "stats.c"}
+    assert sorted(p.name for p in model.folder.parent.iterdir()) == ["libopus-rdovae-10"]
+
+
+def test_the_encoder_graph_equals_plain_numpy(model: modelset.ModelSet) -> None:
+    reference = read_encoder(Layers(read_blob(made_up_encoder().blob())))
+    rng = np.random.default_rng(5)
+    frames = rng.normal(0, 1, (12, 40)).astype(np.float32)
+    latents, states = run_encoder(reference, frames)
+    encoder = RdoVaeEncoder(model)
+    got = [encoder.push(frame.reshape(2, 20)) for frame in frames]
+    np.testing.assert_allclose([z for z, _ in got], latents, atol=2e-5)
+    np.testing.assert_allclose([s for _, s in got], states, atol=2e-5)
+    assert np.ptp(latents, 0).min() > 1e-3      # it does depend on what it hears
+
+
+def test_the_decoder_graph_equals_plain_numpy_and_goes_back_in_time(model: modelset.ModelSet) -> None:
+    reference = read_decoder(Layers(read_blob(made_up_decoder().blob())))
+    rng = np.random.default_rng(6)
+    state, latents = rng.normal(0, 2, 19).astype(np.float32), rng.normal(0, 2, (9, 21)).astype(np.float32)
+    expected = run_decoder(reference, state, latents)
+    decoder = RdoVaeDecoder(model)
+    decoder.start(state)
+    rows = [decoder.step(latent, level)[::-1] for level, latent in enumerate(latents)]   # any level: it is not used
+    np.testing.assert_allclose(np.concatenate(rows), expected, atol=2e-5)
+    assert np.abs(expected[0] - expected[3]).max() > 1e-3
+
+
+def test_int8_and_float_graphs_are_the_same_numbers(tmp_path: Path) -> None:
+    from dredge_models.libopus_graphs import encoder_graph
+    from dredge_models.tflite import TfliteModel
+
+    net = read_encoder(Layers(read_blob(made_up_encoder().blob())))
+    outputs, sizes = [], []
+    for int8 in (True, False):
+        path = tmp_path / f"{int8}.tflite"
+        sizes.append(encoder_graph(net, int8).save(path))
+        graph = TfliteModel(path)
+        inputs = {name: np.full(shape, 0.3, np.float32) for name, shape in graph.inputs.items()}
+        outputs.append(graph(**inputs)["latent"])
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-5)
+    assert sizes[0] < 0.3 * sizes[1]
+
+
+def test_the_version_byte_selects_the_model(user_model: modelset.ModelSet) -> None:
+    assert modelset.versions() == {10, 0xD1}
+    assert modelset.find(10) == user_model and modelset.find(0xD1) is modelset.SHIPPED and modelset.find(12) is None
+    packets = {}
+    decoder = DredDecoder()
+    for chosen in (modelset.SHIPPED, user_model):
+        encoder = DredEncoder(104, chosen)
+        for i in range(30):
+            encoder.push((3000 * np.sin(np.arange(320 * i, 320 * (i + 1)) / (5 + i % 3))).astype(np.int16))
+        data = encoder.payload(0.4)
+        assert data[:2] == bytes([0x44, chosen.version])
+        packets[chosen.version] = decoder.parse(data)
+    ours, theirs = packets[0xD1], packets[10]
+    assert (ours.version, ours.header.offset, theirs.version, theirs.header.offset) == (0xD1, 8, 10, 10)
+    assert ours.span_frames == 44 and theirs.span_frames >= 44
+    mixed = [decoder.features(theirs, 8), decoder.features(ours, 8), decoder.features(theirs, 44)]
+    np.testing.assert_array_equal(mixed[2][-8:], mixed[0])
+    assert np.abs(mixed[0] - mixed[1]).max() > 0.1
+
+
+def test_without_an_import_foreign_versions_are_refused_by_number() -> None:
+    decoder = DredDecoder()
+    for version in (10, 12, 99):
+        with pytest.raises(ValueError, match=f"no model for version {version} here"):
+            decoder.parse(b"D" + bytes([version]) + bytes(40))
+
+
+def test_the_frame_position_moves_the_offset(user_model: modelset.ModelSet) -> None:
+    encoder = DredEncoder(104, user_model)
+    for _ in range(10):
+        encoder.push(np.zeros(320, np.int16))
+    decoder = DredDecoder()
+    data = encoder.payload(0.2)
+    assert decoder.parse(data, frame_offset=16).header.offset == decoder.parse(data).header.offset + 16
+
+
+def test_a_second_import_replaces_the_first(files: list[Path], tmp_path: Path) -> None:
+    first = import_rdovae(read_sources(files), tmp_path)
+    assert first.folder is not None
+    (first.folder / "rdovae_encoder.tflite").write_bytes(b"damaged")
+    assert import_rdovae(read_sources(files), tmp_path) == first
+    assert verify(first.folder) == []
+    assert [p.name for p in tmp_path.iterdir()] == [first.id]
+
+
+def test_progress_counts_to_its_total(files: list[Path], tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    import_rdovae(read_sources(files), tmp_path, lambda done, total: steps.append((done, total)))
+    assert steps == [(i, 4) for i in range(1, 5)]
+
+
+def test_an_interrupted_import_leaves_nothing_and_keeps_the_old(files: list[Path], tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_rdovae(read_sources(files), tmp_path, stop)
+    assert list(tmp_path.iterdir()) == []
+    model = import_rdovae(read_sources(files), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        import_rdovae(read_sources(files), tmp_path, stop)
+    assert model.folder is not None and verify(model.folder) == []
+    assert [p.name for p in tmp_path.iterdir()] == [model.id]
+
+
+def test_what_is_missing_is_named(files: list[Path], tmp_path: Path) -> None:
+    enc, dec, stats = files
+    for given, words in (
+        ([enc, dec], r"enc.bin, dec.bin: the quantiser tables \(dred_rdovae_stats_data.c\) missing"),
+        ([dec, stats], r"the encoder \(rdovae_enc\) missing; give all files in one command"),
+        ([stats], r"the encoder \(rdovae_enc\) and the decoder \(rdovae_dec\) missing"),
+    ):
+        with pytest.raises(BlobError, match=words):
+            import_rdovae(read_sources(given), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_something_else(files: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "song.mp3"
+    other.write_bytes(b"ID3 and so on")
+    with pytest.raises(BlobError, match=r"song\.mp3: expected a libopus weight blob or its quantiser tables"):
+        read_sources([other])
+    with pytest.raises(BlobError, match=r"enc\.bin: record .* is in an earlier file too"):
+        read_sources([files[0], files[0]])
+    with pytest.raises(BlobError, match=r"stats\.c: quantiser tables are in an earlier file too"):
+        read_sources([files[2], files[2]])
+
+
+def test_the_model_of_libopus_1_6_is_recognised(files: list[Path], tmp_path: Path) -> None:
+    later = made_up_encoder()
+    later.floats("enc_conv_dense1", 4, 8)
+    (tmp_path / "new.bin").write_bytes(later.blob())
+    with pytest.raises(BlobError, match=r"model of libopus 1\.6 \(DRED version 12\); expected that of libopus 1\.5"):
+        import_rdovae(read_sources([tmp_path / "new.bin", *files[1:]]), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["enc_gru3_input_bias", "gdense2_scale", "enc_conv5_weights_int8", "enc_dense1_bias"])
+def test_a_record_that_is_gone_is_named(files: list[Path], tmp_path: Path, name: str) -> None:
+    writer = made_up_encoder()
+    del writer.records[name]
+    (tmp_path / "e.bin").write_bytes(writer.blob())
+    with pytest.raises(BlobError, match=f"record {name} is missing"):
+        import_rdovae(read_sources([tmp_path / "e.bin", *files[1:]]), tmp_path)
+
+
+def test_damage_to_an_imported_model_is_found(files: list[Path], tmp_path: Path, monkeypatch) -> None:
+    model = import_rdovae(read_sources(files), tmp_path)
+    monkeypatch.setattr(modelset, "user_folder", lambda: tmp_path)
+    assert modelset.problems() == []
+    assert model.folder is not None
+    path = model.folder / "rdovae_start.tflite"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert [str(p) for p in modelset.problems()] == [
+        "libopus-rdovae-10/rdovae_start.tflite: damaged: its SHA-256 differs from the manifest"
+    ]
+    with pytest.raises(ModelError, match="import it again"):
+        RdoVaeDecoder(model)
+    (model.folder / "manifest.json").unlink()
+    assert modelset.imported() == [] and modelset.problems()
+
+
+def test_the_user_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert modelset.user_folder() == tmp_path / "dredge" / "models"
+    assert modelset.imported() == []
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert modelset.user_folder() == tmp_path / ".local" / "share" / "dredge" / "models"
+
+
+def test_without_the_writer_the_extra_is_named(files: list[Path], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "dredge_models.libopus_graphs", None)
+    with pytest.raises(ModelError, match=r"pip install dredge\[import\]"):
+        importer.import_rdovae(read_sources(files), tmp_path)
