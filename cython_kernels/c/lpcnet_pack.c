@@ -9,7 +9,7 @@
 
 typedef struct ln_room { struct ln_room *next; } ln_room;
 
-/* Zeroed; aborts nothing: a model without memory is marked and ln_pack returns NULL. */
+/* Zeroed, at a multiple of ALIGN, until ln_free; NULL if there is no memory. */
 static void *room(ln_model *m, size_t bytes)
 {
     const size_t whole = ALIGN + ROUND_UP(bytes, ALIGN);
@@ -19,6 +19,7 @@ static void *room(ln_model *m, size_t bytes)
     r->next = m->rooms;
     m->rooms = r;
     m->bytes += (long)bytes;
+    LN_ASSERT((uintptr_t)r % ALIGN == 0);
     return (char *)r + ALIGN;
 }
 
@@ -151,8 +152,19 @@ static int is_dense(const ln_model *model, const ln_blocks *b, const ln_order *o
     return 1;
 }
 
+/* What lpcnet_weights.py checks before: the products count on it. */
+static void check_blocks(const ln_blocks *b)
+{
+    int blocks = 0;
+    LN_ASSERT(b->outputs % 8 == 0 && b->inputs % 4 == 0 && b->inputs <= LN_MAX_A);
+    for (int i = 0; i < b->outputs / 8; i++) blocks += b->count[i];
+    for (int i = 0; i < blocks; i++) LN_ASSERT(4 * b->column[i] < b->inputs);
+    for (int i = 0; i < 32 * blocks; i++) LN_ASSERT(b->blocks[i] >= -127);
+}
+
 static int pack_matrix(ln_model *model, const ln_blocks *b, const ln_order *o, ln_matrix *m)
 {
+    check_blocks(b);
     return is_dense(model, b, o) ? pack_dense(model, b, o, m) : pack_sparse(model, b, o, m);
 }
 

@@ -13,6 +13,14 @@
 #include "lpcnet.h"
 #include "lpcnet_tanh.h"
 
+/* Contracts between these files, checked where DREDGE_DEBUG=1 was set when the kernels were built. */
+#ifdef DREDGE_DEBUG
+#include <assert.h>
+#define LN_ASSERT(what) assert(what)
+#else
+#define LN_ASSERT(what) ((void)0)
+#endif
+
 #define LN_LANES 16
 #define LN_GROUP 2          /* strips have a multiple of this many blocks */
 

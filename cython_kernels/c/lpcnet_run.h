@@ -8,13 +8,6 @@
 #include "lpcnet_pack.h"
 #include <string.h>
 
-#ifdef DREDGE_DEBUG
-#include <assert.h>
-#define LN_ASSERT(what) assert(what)
-#else
-#define LN_ASSERT(what) ((void)0)
-#endif
-
 typedef struct {
     _Alignas(64) int32_t sum_a[3 * LN_MAX_A];
     _Alignas(64) int32_t sum_input[6 * LN_MAX_B];
@@ -33,6 +26,7 @@ typedef struct {
 static inline void ln_quantise(int8_t *q, vf h)
 {
     vf_bytes(q, vf_mul(h, vf_all(127.f / 32768.f)));
+    for (int i = 0; i < LN_LANES; i++) LN_ASSERT(q[i] >= -127);
 #if LN_OFFSET
     for (int i = 0; i < LN_LANES; i++) q[i] = (int8_t)(q[i] ^ -128);
 #endif
