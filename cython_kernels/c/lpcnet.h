@@ -4,6 +4,7 @@
 #ifndef DREDGE_LPCNET_H
 #define DREDGE_LPCNET_H
 
+#include "lpcnet_frame.h"
 #include <stdint.h>
 
 #define LN_SLOTS_A 8        /* signal, prediction, two excitations, four excitations one pitch period ago */
@@ -73,9 +74,10 @@ typedef void (*ln_run)(const ln_model *model, ln_state *state, const ln_frame *f
 typedef struct {
     const char *name;
     int offset;               /* added to the inputs of its products: 0, or 128 where they are unsigned */
-    int dense;                /* it has a product for full matrices */
+    int full;                 /* it has a product for full matrices */
     int tile;                 /* strips that its product takes at a time */
     ln_run run;
+    lf_apply dense;           /* a layer of the frame-rate network */
     /* For tests: y [outputs] = m x, x [inputs] in [-127, 127]; m as ln_pack_blocks makes it. */
     void (*product)(const ln_matrix *m, const int8_t *x, int inputs, int32_t *y);
     void (*tanh)(const int16_t *x, int16_t *y);   /* for tests: 16 of them */

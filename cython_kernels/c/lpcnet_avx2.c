@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #if defined(__x86_64__)
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,f16c")
 #include "lpcnet_vec_x86.h"
 #include <string.h>
 
 #define LN_OFFSET 0
-#define LN_DENSE 1
+#define LN_FULL 1
 #define LN_TILE 2
 
 typedef struct { __m256i x, size; } inputs;

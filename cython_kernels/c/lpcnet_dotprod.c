@@ -4,7 +4,7 @@
 #include "lpcnet_vec_neon.h"
 
 #define LN_OFFSET 0
-#define LN_DENSE 0
+#define LN_FULL 0
 #define LN_TILE 1
 
 /* ARMv8.2 with SDOT (Cortex-A76): four products and their sum in one instruction. */

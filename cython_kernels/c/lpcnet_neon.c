@@ -4,7 +4,7 @@
 #include "lpcnet_vec_neon.h"
 
 #define LN_OFFSET 0
-#define LN_DENSE 0
+#define LN_FULL 0
 #define LN_TILE 1
 
 /* ARMv8.0 (Cortex-A53, A72). Two blocks of a strip at a time: the products of both are added in 16 bits, which holds

@@ -3,33 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN 64
 #define SLACK 64            /* products may load this much beyond the end of weights and columns */
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
-typedef struct ln_room { struct ln_room *next; } ln_room;
-
-/* Zeroed, at a multiple of ALIGN, until ln_free; NULL if there is no memory. */
-static void *room(ln_model *m, size_t bytes)
-{
-    const size_t whole = ALIGN + ROUND_UP(bytes, ALIGN);
-    ln_room *r = aligned_alloc(ALIGN, whole);
-    if (!r) return NULL;
-    memset(r, 0, whole);
-    r->next = m->rooms;
-    m->rooms = r;
-    m->bytes += (long)bytes;
-    LN_ASSERT((uintptr_t)r % ALIGN == 0);
-    return (char *)r + ALIGN;
-}
+static void *room(ln_model *m, size_t bytes) { return arena_take(&m->memory, bytes); }
 
 void ln_free(ln_model *m)
 {
-    while (m && m->rooms) {
-        ln_room *r = m->rooms;
-        m->rooms = r->next;
-        free(r);
-    }
+    if (m) arena_free(&m->memory);
     free(m);
 }
 
@@ -144,7 +125,7 @@ static int pack_dense(ln_model *model, const ln_blocks *b, const ln_order *o, ln
 static int is_dense(const ln_model *model, const ln_blocks *b, const ln_order *o)
 {
     const int outputs = o ? b->outputs / o->hidden * o->units : b->outputs;
-    if (!model->level->dense || outputs % 32 || b->inputs % 8) return 0;
+    if (!model->level->full || outputs % 32 || b->inputs % 8) return 0;
     for (int i = 0, at = 0; i < b->outputs / 8; i++) {
         if (b->count[i] != b->inputs / 4) return 0;
         for (int k = 0; k < b->count[i]; k++) if (b->column[at++] != k) return 0;
@@ -263,10 +244,10 @@ static int pack_all(ln_model *m, const ln_net *net)
     return 1;
 }
 
-ln_model *ln_pack(const ln_net *net, const ln_level *level)
+ln_model *ln_pack(const ln_net *net, const lf_source *frame, const ln_level *level)
 {
     ln_model *m = ln_empty(level);
-    if (m && pack_all(m, net)) return m;
+    if (m && pack_all(m, net) && lf_pack(frame, &m->memory, &m->frame)) return m;
     ln_free(m);
     return NULL;
 }

@@ -58,12 +58,12 @@ struct ln_model {
     ln_matrix input_b;            /* sums [2][3 units of b] */
     const float *input_scale;
     ln_subtree *tree;             /* [LN_SUBTREES]; node of heap index i in lane i, lane 0 silent */
-    struct ln_room *rooms;
-    long bytes;                   /* of everything above */
+    lf_net frame;
+    arena memory;                 /* of everything above */
 };
 
 /* NULL if there is no memory. The network's arrays are not needed any more afterwards. */
-ln_model *ln_pack(const ln_net *net, const ln_level *level);
+ln_model *ln_pack(const ln_net *net, const lf_source *frame, const ln_level *level);
 void ln_free(ln_model *model);
 
 /* One matrix alone, for tests: sums in the order of its outputs. Its memory belongs to the model. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sample loop. Each level includes this file after its vectors (lpcnet_vec_*.h) and after defining
  *   LN_OFFSET   0, or 128 where inputs of products are kept as bytes x + 128
- *   LN_DENSE    1 if ln_product takes full matrices as tiles of 32 outputs
+ *   LN_FULL    1 if ln_product takes full matrices as tiles of 32 outputs
  *   LN_TILE     strips that it takes at a time otherwise
  *   static void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)   (exact integer sums)
  * Float operations are element-wise, in a fixed order, without contraction: the bits agree. */
+#include "lpcnet_dense.h"
 #include "lpcnet_pack.h"
 #include <string.h>
 
@@ -244,4 +245,4 @@ static void ln_tanh_test(const int16_t *x, int16_t *y)
     vh_save(y, vh_tanh(vh_fetch(x)));
 }
 
-#define LN_LEVEL(name) {name, LN_OFFSET, LN_DENSE, LN_TILE, ln_run_frame, ln_product_test, ln_tanh_test}
+#define LN_LEVEL(name) {name, LN_OFFSET, LN_FULL, LN_TILE, ln_run_frame, ln_dense, ln_product_test, ln_tanh_test}

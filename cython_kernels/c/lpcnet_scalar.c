@@ -3,7 +3,7 @@
 #include "lpcnet_vec_scalar.h"
 
 #define LN_OFFSET 0
-#define LN_DENSE 0
+#define LN_FULL 0
 #define LN_TILE 1
 
 static void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)

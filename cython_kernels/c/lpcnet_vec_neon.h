@@ -12,6 +12,12 @@ typedef struct { int16x8_t v[2]; } vh;
 #define VEC_SHORTS for (int i = 0; i < 2; i++)
 
 static inline vf vf_load(const float *p) { vf y; VEC_FLOATS y.v[i] = vld1q_f32(p + 4 * i); return y; }
+static inline vf vf_halves(const uint16_t *p)
+{
+    vf y;
+    VEC_FLOATS y.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+    return y;
+}
 static inline void vf_store(float *p, vf x) { VEC_FLOATS vst1q_f32(p + 4 * i, x.v[i]); }
 static inline vf vf_all(float x) { vf y; VEC_FLOATS y.v[i] = vdupq_n_f32(x); return y; }
 static inline vf vf_add(vf x, vf y) { VEC_FLOATS x.v[i] = vaddq_f32(x.v[i], y.v[i]); return x; }

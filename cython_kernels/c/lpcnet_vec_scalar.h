@@ -3,6 +3,7 @@
 #ifndef DREDGE_LPCNET_VEC_SCALAR_H
 #define DREDGE_LPCNET_VEC_SCALAR_H
 
+#include "half.h"
 #include "lpcnet_pack.h"
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,7 @@ typedef struct { int16_t v[16]; } vh;
 #define VEC_EACH for (int i = 0; i < 16; i++)
 
 static inline vf vf_load(const float *p) { vf y; memcpy(&y, p, sizeof y); return y; }
+static inline vf vf_halves(const uint16_t *p) { vf y; VEC_EACH y.v[i] = half_to_float(p[i]); return y; }
 static inline void vf_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
 static inline vf vf_all(float x) { vf y; VEC_EACH y.v[i] = x; return y; }
 static inline vf vf_add(vf x, vf y) { VEC_EACH x.v[i] += y.v[i]; return x; }

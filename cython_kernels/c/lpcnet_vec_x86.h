@@ -12,6 +12,11 @@ typedef struct { __m256 a, b; } vf;
 typedef __m256i vh;
 
 static inline vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+static inline vf vf_halves(const uint16_t *p)
+{
+    return (vf){_mm256_cvtph_ps(_mm_load_si128((const __m128i *)p)),
+                _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(p + 8)))};
+}
 static inline void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x.a); _mm256_storeu_ps(p + 8, x.b); }
 static inline vf vf_all(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline vf vf_add(vf x, vf y) { return (vf){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }

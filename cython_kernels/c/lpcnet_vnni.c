@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #if defined(__x86_64__)
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,prefer-vector-width=256")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,f16c,prefer-vector-width=256")
 #define VEC_PERMUTES
 #include "lpcnet_vec_x86.h"
 #include <string.h>
@@ -11,7 +11,7 @@
  * second term (ln_matrix.start). */
 #define LN_OFFSET 128
 
-#define LN_DENSE 1
+#define LN_FULL 1
 #define LN_TILE 4
 
 /* Written out, because gcc 12 surrounds the intrinsic with moves. */

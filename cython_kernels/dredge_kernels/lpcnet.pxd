@@ -3,6 +3,24 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint16_t, uint64_t
 
+cdef extern from "lpcnet_frame.h" nogil:
+    int LF_MAX
+    ctypedef struct lf_dense:
+        int inputs, outputs
+    ctypedef struct lf_layer:
+        int inputs, outputs
+        const uint16_t *weight
+        const float *bias
+    ctypedef struct lf_source:
+        int features, embedding
+        const uint16_t *pitch
+        lf_layer conv1, conv2, dense1, dense2, cond_a, cond_b
+    ctypedef struct lf_net:
+        lf_dense cond_a, cond_b
+    ctypedef void (*lf_apply)(const lf_dense *, const float *, float *)
+    int lf_period(const float *features)
+    void lf_condition(const lf_net *net, lf_apply apply, const float *features, int n, float *cond, float *scratch)
+
 cdef extern from "lpcnet.h" nogil:
     int LN_HOP, LN_GENERATE, LN_FORCE, LN_SKIP
     ctypedef struct ln_blocks:
@@ -40,6 +58,7 @@ cdef extern from "lpcnet.h" nogil:
     ctypedef struct ln_level:
         const char *name
         ln_run run
+        lf_apply dense
         void (*product)(const ln_matrix *, const int8_t *, int, int32_t *)
         void (*tanh)(const int16_t *, int16_t *)
     int ln_levels(const ln_level **levels)
@@ -49,26 +68,16 @@ cdef extern from "lpcnet.h" nogil:
     float ln_from_ulaw(uint8_t u)
 
 cdef extern from "lpcnet_pack.h" nogil:
+    ctypedef struct arena:
+        size_t bytes
     ctypedef struct ln_model:
-        long bytes
-    ln_model *ln_pack(const ln_net *net, const ln_level *level)
+        const ln_level *level
+        lf_net frame
+        arena memory
+    ln_model *ln_pack(const ln_net *net, const lf_source *frame, const ln_level *level)
     ln_model *ln_empty(const ln_level *level)
     ln_matrix ln_pack_blocks(ln_model *model, const ln_blocks *source)
     void ln_free(ln_model *model)
-
-cdef extern from "lpcnet_frame.h" nogil:
-    int LF_MAX
-    ctypedef struct lf_dense:
-        int inputs, outputs
-        const float *weight
-        const float *bias
-    ctypedef struct lf_net:
-        int features, embedding
-        const float *pitch
-        lf_dense conv1, conv2, dense1, dense2, cond_a, cond_b
-    int lf_period(const float *features)
-    void lf_condition(const lf_net *net, const float *features, int n, float *cond, float *scratch)
-    void lf_apply(const lf_dense *layer, const float *x, float *y)
 
 cdef extern from "cepstrum.h" nogil:
     void dr_cepstrum_init()
@@ -76,11 +85,9 @@ cdef extern from "cepstrum.h" nogil:
 
 cdef class Lpcnet:
     cdef ln_model *model                     # weights packed for the level in use; owned
-    cdef lf_net frame_net                    # points into `arrays`
     cdef ln_state state
-    cdef ln_run run
-    cdef dict arrays
+    cdef float[:, ::1] cond, scratch         # of the frame-rate network; grow with the longest call
+    cdef float[::1] cond_a, cond_b           # of one frame
     cdef readonly str level
-    cdef object scratch_a, scratch_b         # conditioning of one frame
 
-    cdef _frames(self, features, pcm, int mode)
+    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil

@@ -5,10 +5,11 @@ import os
 
 import numpy as np
 
-from dredge_kernels.lpcnet_weights import checked, frame_arrays
+from dredge_kernels.lpcnet_weights import checked
 
 HOP = 160
 CONTEXT = 2
+LANES = 16                     # padding of what the frame-rate network writes
 cdef float SHARPEN = 0.5          # how much voicing sharpens the distribution
 
 ln_init()
@@ -65,39 +66,44 @@ cdef void _net(dict a, ln_net *n):
     n.tree_bias, n.tree_gain = _f(a, "tree_bias"), _f(a, "tree_gain")
 
 
-cdef void _dense(dict a, str name, lf_dense *layer):
+cdef const uint16_t *_f16(dict a, str name):
+    cdef const uint16_t[::1] v = a[name].reshape(-1).view(np.uint16)
+    return &v[0]
+
+
+cdef void _layer(dict a, str name, lf_layer *layer):
     layer.inputs, layer.outputs = a[name].shape
-    layer.weight = _f(a, name)
+    layer.weight = _f16(a, name)
     layer.bias = _f(a, name + "_bias")
 
 
-cdef void _frame_net(dict a, lf_net *f):
+cdef void _frame_net(dict a, lf_source *f):
     f.features, f.embedding = 20, a["pitch"].shape[1]
-    f.pitch = _f(a, "pitch")
-    _dense(a, "conv1", &f.conv1)
-    _dense(a, "conv2", &f.conv2)
-    _dense(a, "dense1", &f.dense1)
-    _dense(a, "dense2", &f.dense2)
-    _dense(a, "cond_a", &f.cond_a)
-    _dense(a, "cond_b", &f.cond_b)
+    f.pitch = _f16(a, "pitch")
+    _layer(a, "conv1", &f.conv1)
+    _layer(a, "conv2", &f.conv2)
+    _layer(a, "dense1", &f.dense1)
+    _layer(a, "dense2", &f.dense2)
+    _layer(a, "cond_a", &f.cond_a)
+    _layer(a, "cond_b", &f.cond_b)
 
 
 cdef class Lpcnet:
     def __init__(self, arrays, level=None):
         cdef int i = _level_index(level)
         cdef ln_net net
+        cdef lf_source frame_net
         given = checked(arrays)
         _net(given, &net)
+        _frame_net(given, &frame_net)
         ln_free(self.model)
-        self.model = ln_pack(&net, LEVELS[i])
+        self.model = ln_pack(&net, &frame_net, LEVELS[i])
         if self.model == NULL:
             raise MemoryError("no memory for the vocoder's weights")
-        self.run = LEVELS[i].run
         self.level = LEVELS[i].name.decode()
-        self.arrays = frame_arrays(given)
-        _frame_net(self.arrays, &self.frame_net)
-        self.scratch_a = np.empty(3 * net.hidden_a, np.float32)
-        self.scratch_b = np.empty(3 * net.hidden_b, np.float32)
+        self.cond_a = np.empty(3 * net.hidden_a + LANES, np.float32)
+        self.cond_b = np.empty(3 * net.hidden_b + LANES, np.float32)
+        self._make_room(2)
         self.reset()
 
     def __dealloc__(self):
@@ -105,7 +111,7 @@ cdef class Lpcnet:
 
     @property
     def packed_bytes(self):
-        return self.model.bytes
+        return self.model.memory.bytes
 
     def reset(self, seed=1):
         ln_reset(&self.state, seed)
@@ -122,30 +128,40 @@ cdef class Lpcnet:
         self._frames(rows, pcm, LN_GENERATE)
         return pcm
 
-    cdef _frames(self, features, pcm, int mode):
+    def _make_room(self, frames):
+        self.cond = np.empty((frames, LF_MAX), np.float32)
+        self.scratch = np.empty((frames + 4, 2 * LF_MAX), np.float32)
+
+    def _frames(self, features, pcm, int mode):
         rows = _rows(features)
         cdef const float[:, ::1] f = rows
-        cdef int n = rows.shape[0] - 2 * CONTEXT, i
+        cdef int n = rows.shape[0] - 2 * CONTEXT
         cdef int16_t[::1] x = _pcm(pcm, n, mode == LN_GENERATE)
-        cdef float[:, ::1] cond = np.empty((n, self.frame_net.dense2.outputs), np.float32)
-        cdef float[::1] scratch = np.empty((n + 4) * 2 * LF_MAX, np.float32)
-        cdef float[::1] cond_a = self.scratch_a, cond_b = self.scratch_b
+        if n > self.cond.shape[0]:
+            self._make_room(n)
+        with nogil:
+            self._run(&f[0, 0], n, &x[0], mode)
+
+    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil:
+        cdef const ln_level *level = self.model.level
+        cdef const float *row
         cdef float lpc[16]
         cdef float voicing
         cdef ln_frame frame
-        frame.lpc, frame.cond_a, frame.cond_b = lpc, &cond_a[0], &cond_b[0]
-        with nogil:
+        cdef int i
+        frame.lpc, frame.cond_a, frame.cond_b = lpc, &self.cond_a[0], &self.cond_b[0]
+        if mode != LN_SKIP:
+            lf_condition(&self.model.frame, level.dense, features, frames, &self.cond[0, 0], &self.scratch[0, 0])
+        for i in range(frames):
+            row = features + 20 * (i + 2)
+            dr_lpc_from_cepstrum(row, lpc)
             if mode != LN_SKIP:
-                lf_condition(&self.frame_net, &f[0, 0], n, &cond[0, 0], &scratch[0])
-            for i in range(n):
-                dr_lpc_from_cepstrum(&f[i + 2, 0], lpc)
-                if mode != LN_SKIP:
-                    lf_apply(&self.frame_net.cond_a, &cond[i, 0], &cond_a[0])
-                    lf_apply(&self.frame_net.cond_b, &cond[i, 0], &cond_b[0])
-                frame.period = lf_period(&f[i + 2, 0])
-                voicing = 1.5 * (f[i + 2, 19] + .5) - .5
-                frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
-                self.run(self.model, &self.state, &frame, &x[160 * i], mode)
+                level.dense(&self.model.frame.cond_a, &self.cond[i, 0], &self.cond_a[0])
+                level.dense(&self.model.frame.cond_b, &self.cond[i, 0], &self.cond_b[0])
+            frame.period = lf_period(row)
+            voicing = 1.5 * (row[19] + .5) - .5
+            frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
+            level.run(self.model, &self.state, &frame, pcm + 160 * i, mode)
 
 
 cdef _rows(features):

@@ -29,7 +29,7 @@ def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...])
         )
     if a.dtype == np.int8 and a.size and a.min() < -127:
         raise ValueError(f"vocoder weights: {name}: -128 is not allowed (kernels need [-127, 127])")
-    if a.dtype == np.float32 and not np.isfinite(a).all():
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
         raise ValueError(f"vocoder weights: {name}: values must be finite")
     return np.ascontiguousarray(a)
 
@@ -85,9 +85,9 @@ def _sizes(arrays: Arrays) -> tuple[int, int]:
 def checked(arrays: Arrays) -> dict[str, NDArray]:
     """Contiguous arrays of the exact dtypes and shapes the kernels read.
 
-    float16 arrays are widened to float32. Raises ValueError naming the array, what was expected and what came.
+    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array, what was expected and what came.
     """
-    given = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
+    given = dict(arrays)
     a, b = _sizes(given)
     _bounded("bias_a", given["bias_a"])
     _bounded("bias_b", given["bias_b"])
@@ -97,7 +97,7 @@ def checked(arrays: Arrays) -> dict[str, NDArray]:
     for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 6 * b, a), ("recur_b", 3 * b, b)):
         out |= _matrix(given, name, outputs, inputs)
     out |= _tree(given, b)
-    out["pitch"] = _need(given, "pitch", np.float32, (257, None))
+    out["pitch"] = _need(given, "pitch", np.float16, (257, None))
     return out | _frame_layers(given, out["pitch"].shape[1], 3 * a, 3 * b)
 
 
@@ -106,7 +106,7 @@ def _frame_layers(given: Arrays, embedding: int, outputs_a: int, outputs_b: int)
     inputs = 3 * (NB_FEATURES + embedding)
     for name in DENSE:
         outputs = {"cond_a": outputs_a, "cond_b": outputs_b}.get(name)
-        w = _need(given, name, np.float32, (inputs, outputs))
+        w = _need(given, name, np.float16, (inputs, outputs))
         out[name] = w
         out[f"{name}_bias"] = _need(given, f"{name}_bias", np.float32, (w.shape[1],))
         if name == "conv1":
@@ -119,7 +119,3 @@ def _frame_layers(given: Arrays, embedding: int, outputs_a: int, outputs_b: int)
         raise ValueError(f"vocoder weights: pitch: embedding of {embedding} is too wide")
     return out
 
-
-def frame_arrays(arrays: Arrays) -> dict[str, NDArray]:
-    """Those of the frame-rate network: its kernels read them where they are."""
-    return {name: arrays[name] for layer in DENSE for name in (layer, f"{layer}_bias")} | {"pitch": arrays["pitch"]}

@@ -110,17 +110,28 @@ static inline ln_net rn_net(uint64_t *s, const rn_size *z)
     return n;
 }
 
-static inline lf_dense rn_dense(uint64_t *s, int inputs, int outputs)
+/* binary16 up to `gain` < 1 in size, subnormal numbers among them */
+static inline uint16_t *rn_halves(uint64_t *s, size_t n, float gain)
+{
+    uint16_t *p = rn_room(n, sizeof *p);
+    int top = 14;
+    while (top > 1 && gain < 1.f / (float)(1 << (14 - top))) top--;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint16_t)(rn_int(s, 0, 1) << 15 | (rn_int(s, 0, 9) ? rn_int(s, top - 4, top) : 0) << 10 | rn_int(s, 0, 1023));
+    return p;
+}
+
+static inline lf_layer rn_dense(uint64_t *s, int inputs, int outputs)
 {
     const float gain = 4.f / (8.f + (float)inputs);
-    return (lf_dense){inputs, outputs, rn_reals(s, (size_t)inputs * (size_t)outputs, -gain, gain),
+    return (lf_layer){inputs, outputs, rn_halves(s, (size_t)inputs * (size_t)outputs, gain),
                       rn_reals(s, (size_t)outputs, -.3f, .3f)};
 }
 
-static inline lf_net rn_frame_net(uint64_t *s, const rn_size *z)
+static inline lf_source rn_frame_net(uint64_t *s, const rn_size *z)
 {
-    lf_net f = {.features = RN_FEATURES, .embedding = RN_EMBEDDING};
-    f.pitch = rn_reals(s, 257 * RN_EMBEDDING, -1.f, 1.f);
+    lf_source f = {.features = RN_FEATURES, .embedding = RN_EMBEDDING};
+    f.pitch = rn_halves(s, LF_PERIODS * RN_EMBEDDING, .5f);
     f.conv1 = rn_dense(s, 3 * (RN_FEATURES + RN_EMBEDDING), RN_COND);
     f.conv2 = rn_dense(s, 3 * RN_COND, RN_COND);
     f.dense1 = rn_dense(s, RN_COND, RN_COND);

@@ -42,11 +42,11 @@ def random_net(seed: int, a: int = 32, b: int = 8, density: float = 0.5) -> dict
         "tree": rng.integers(-127, 128, (2, LEVELS, b)).astype(np.int8),
         "tree_scale": np.full((2, LEVELS), 1e-4, F32),
         "tree_bias": real(2, LEVELS), "tree_gain": real(2, LEVELS, scale=1.0),
-        "pitch": real(257, e), "conv1": real(3 * (20 + e), c), "conv1_bias": real(c),
-        "conv2": real(3 * c, c), "conv2_bias": real(c), "dense1": real(c, c), "dense1_bias": real(c),
-        "dense2": real(c, c), "dense2_bias": real(c), "cond_a": real(c, 3 * a), "cond_a_bias": real(3 * a),
-        "cond_b": real(c, 3 * b), "cond_b_bias": real(3 * b),
+        "pitch": real(257, e).astype(np.float16),
     }
+    for name, inputs, outputs in (("conv1", 3 * (20 + e), c), ("conv2", 3 * c, c), ("dense1", c, c), ("dense2", c, c),
+                                  ("cond_a", c, 3 * a), ("cond_b", c, 3 * b)):
+        arrays |= {name: real(inputs, outputs).astype(np.float16), f"{name}_bias": real(outputs)}
     for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 6 * b, a), ("recur_b", 3 * b, b)):
         arrays |= random_matrix(rng, name, outputs, inputs, density)
     return arrays

@@ -184,16 +184,28 @@ def damaged(change) -> dict:
     (lambda a: a["tree_bias"].__setitem__((0, 3), -2000), "tree_bias: expected terms up to 1024"),
     (lambda a: a.update(bias_b=np.zeros(72, F32)), "up to 64"),
     (lambda a: a.update(conv1=a["conv1"][:-1]), "conv1: expected"),
+    (lambda a: a.update(dense2=a["dense2"].astype(F32)), "dense2: expected float16"),
+    (lambda a: a["pitch"].__setitem__((3, 3), np.inf), "pitch: values must be finite"),
 ])
 def test_damaged_weights_are_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         Lpcnet(damaged(change))
 
 
-def test_half_precision_is_widened():
+def test_arrays_are_checked_but_not_changed():
     arrays = random_net(1)
-    arrays["conv1"] = arrays["conv1"].astype(np.float16)
-    assert checked(arrays)["conv1"].dtype == F32
+    out = checked(arrays)
+    assert set(out) == set(arrays)
+    assert all(out[name].dtype == arrays[name].dtype and (out[name] == arrays[name]).all() for name in arrays)
+
+
+def test_weights_may_change_after_they_were_packed():
+    arrays, f = random_net(1), features(8)
+    net = Lpcnet(arrays)
+    for array in arrays.values():
+        array.fill(0)
+    np.testing.assert_array_equal(net.synthesise(f), Lpcnet(random_net(1)).synthesise(f))
+    assert net.packed_bytes > sum(a.nbytes for a in arrays.values()) * 0.8
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 20), F32), np.zeros((6, 19), F32), np.zeros(120, F32),
