@@ -26,11 +26,15 @@ ABI3_MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
     "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
-    "postfilter": {"sources": ["postfilter.c", "lpcnet_frame.c", "arena.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
+    "postfilter": {
+        "sources": ["postfilter.c", "lpcnet_frame.c", "arena.c", "cepstrum.c", "fft320.c"],
+        "libraries": ["m"],
+    },
     "lpcnet": {
         "sources": [
-            "lpcnet.c", "lpcnet_pack.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_vnni.c", "lpcnet_neon.c",
-            "lpcnet_dotprod.c", "cpu.c", "arena.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c",
+            "lpcnet.c", "lpcnet_pack.c", "lpcnet_matrix.c", "lpcnet_frame.c", "arena.c", "cpu.c", "cepstrum.c",
+            "fft320.c",
+            "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_vnni.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
         ],
         "libraries": ["m"],
     },

@@ -69,7 +69,7 @@ def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
     worst = float(np.max(np.abs(values) * largest, initial=0.0))
     if worst > LIMIT:
-        raise ValueError(f"vocoder weights: {name}: expected terms up to {LIMIT:g} in size, but {worst:.4g} is possible")
+        raise ValueError(f"vocoder weights: {name}: expected terms up to {LIMIT:g}, but {worst:.4g} is possible")
 
 
 def _sizes(arrays: Arrays) -> tuple[int, int]:
@@ -85,7 +85,8 @@ def _sizes(arrays: Arrays) -> tuple[int, int]:
 def checked(arrays: Arrays) -> dict[str, NDArray]:
     """Contiguous arrays of the exact dtypes and shapes the kernels read.
 
-    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array, what was expected and what came.
+    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array,
+    what was expected and what came.
     """
     given = dict(arrays)
     a, b = _sizes(given)

@@ -109,8 +109,8 @@ def test_nothing_undefined_happens(tmp_path):
     program = tmp_path / "sanitised"
     checks = "-fsanitize=address,undefined,float-cast-overflow"
     sources = [str(C_DIR / name) for name in setup_constant("EXTRA")["lpcnet"]["sources"]]
-    compile_c(NATIVE, ["-O0", "-DDREDGE_DEBUG", "-ffp-contract=off", checks, "-fno-sanitize-recover=all", str(HARNESS), *sources,
-                       "-lm", "-o", str(program)])
+    flags = ["-O0", "-DDREDGE_DEBUG", "-ffp-contract=off", checks, "-fno-sanitize-recover=all"]
+    compile_c(NATIVE, [*flags, str(HARNESS), *sources, "-lm", "-o", str(program)])
     result = run_levels(program, nets=4)
     assert result.status == 0, result.error
 
