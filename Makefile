@@ -5,11 +5,12 @@ SHELL := /bin/bash
 VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 ARM_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm wheel wheel-aarch64 lint clean distclean
+.PHONY: help setup build demo test test-arm wheel wheel-aarch64 lint clean distclean fuzz
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,10 @@ wheel-aarch64: ## a wheel for 64-bit Raspberry Pi OS in dist/, cross-compiled
 test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--short")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/test_arm.py $(ARM_ARGS)
+
+fuzz: ## 10 million hostile packets through kernels with sanitisers (FUZZ_ARGS="--count 1000 --seed 7")
+	@scripts/setup.sh dev
+	@scripts/fuzz.sh $(FUZZ_ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup.sh dev

@@ -22,6 +22,11 @@ DEBUG_MACROS = [("DREDGE_DEBUG", "1")] if os.environ.get("DREDGE_DEBUG") == "1" 
 ABI3 = os.environ.get("DREDGE_ABI3") == "1"
 ABI3_MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
 
+# Kernels that stop at the first over-read or undefined step, for scripts/fuzz.sh.
+SANITISERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+if os.environ.get("DREDGE_SANITIZE") == "1":
+    CFLAGS += SANITISERS
+
 # Extra C sources and libraries of single extensions; every other .pyx stands alone.
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
@@ -53,6 +58,7 @@ def extension(path: Path) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *ABI3_MACROS, *DEBUG_MACROS],
         py_limited_api=ABI3,
         extra_compile_args=CFLAGS,
+        extra_link_args=[flag for flag in CFLAGS if flag.startswith("-fsanitize")],
         libraries=extra.get("libraries", []),
     )
 

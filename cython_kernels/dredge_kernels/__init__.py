@@ -8,7 +8,8 @@ the module which needs it.
     laplace, quantiser        the symbols of DRED; floats <-> symbols, level by age
     tables, decoded           QuantTables; what a payload says (pure Python)
     payloadheader, payload    latents and state <-> DRED payload bytes (docs/bitstream.md)
-    framing, extensions       Opus packets taken apart; extensions in their padding
+    layout, framing           Opus packets taken apart: positions (C interface); Python objects
+    extensions                what is in their padding
     lbrr, opuserrors, opus    libopus: encoder, decoder with FEC and missing-frame calls
     features                  18 cepstra, pitch and correlation per 10 ms; LPC from cepstra
     lpcnet                    int8 LPCNet synthesis, with SIMD levels chosen at import

@@ -7,7 +7,11 @@ with extensions sounds exactly like the packet without.
 
 from collections import namedtuple
 
-from dredge_kernels.framing import MAX_FRAMES, build_packet, parse_packet
+from libc.stdint cimport uint8_t
+
+from dredge_kernels.layout cimport Layout, require
+
+from dredge_kernels.framing import build_packet, parse_packet
 
 Extension = namedtuple("Extension", ("id", "frame", "data"))
 
@@ -114,8 +118,12 @@ def check_extension(ident, data, frame, frames):
 
 def read_extensions(packet):
     """Extensions of an Opus packet; an empty list when it has none."""
-    parsed = parse_packet(packet)
-    return parse_extensions(parsed.padding, len(parsed.frames)) if parsed.padding else []
+    cdef bytes data = bytes(packet)
+    cdef Layout found
+    require(<const uint8_t *><const char *>data, len(data), &found)
+    if found.padding <= 0:
+        return []
+    return parse_extensions(data[found.padding_at:], found.count)
 
 
 def add_extension(packet, ext_id, data, frame=0):

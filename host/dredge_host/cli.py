@@ -29,6 +29,7 @@ VERBS = {
     "agent": Verb("cli_agent", "Live audio", "The device side: receive, recover, play or record."),
     "stream": Verb("cli_stream", "Live audio", "Send a file to an agent in real time."),
     "simulate": Verb("cli_simulate", "Measure", "The same pipeline offline and deterministic."),
+    "inspect": Verb("cli_inspect", "Measure", "What the packets of a capture carry, and why not DRED."),
     "bench": Verb("cli_bench", "Measure", "Time every stage against the 20 ms period."),
     "evaluate": Verb("cli_evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
     "models": Verb("cli_models", "Models", "List, verify and import the neural models."),

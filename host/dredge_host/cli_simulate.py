@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dredge_host import cli_options as shared
 from dredge_host.output import Progress, emit, note
+
+if TYPE_CHECKING:
+    from dredge_host.settings import Settings
+    from dredge_host.simulate import Simulation
 
 EPILOG = (
     """\b
@@ -17,6 +21,7 @@ Examples
   dredge simulate in.wav out.wav --loss gilbert:rate=20%,burst=5
   dredge simulate in.flac out.wav --loss harsh --conceal plc --json
   dredge simulate in.wav out.wav --loss trace:car.txt --lbrr --playout fixed:300
+  dredge simulate call.pcap out.wav --loss 10%                   (a captured stream, ours or libopus')
 
 """
     + shared.LOSS_HELP
@@ -33,18 +38,18 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
     """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (WAV).
 
     OUT is as long as IN and aligned with it. The same seed gives the same file.
+
+    IN may also be a captured stream (pcap, pcapng, rtpdump, opus_demo .bit): then its packets are played as they are,
+    and the options about the sender mean nothing.
     """
     settings = shared.settings_from(values)
-    from dredge_host.audio import check_target, read_audio, write_wav
+    from dredge_host.audio import check_target, write_wav
+    from dredge_host.capture import is_capture
     from dredge_host.loss import parse_loss
     from dredge_host.loss import save_trace as write_trace
-    from dredge_host.simulate import simulate
 
     check_target(target)
     loss = parse_loss(settings.loss, settings.seed)
-    audio = read_audio(source)
-    for text in audio.notes:
-        note(text)
     progress = Progress("simulating", 1)
 
     def step(done: int, total: int) -> None:
@@ -52,27 +57,52 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
         progress.step(done)
 
     try:
-        run = simulate(audio.pcm, settings, loss=loss, progress=step)
+        run = (_replayed if is_capture(source) else _simulated)(source, settings, loss=loss, progress=step)
     finally:
         progress.close()
     write_wav(target, run.pcm)
     if save_trace:
         write_trace(save_trace, run.trace)
-    run.result.update(input=str(source), output=str(target), notes=audio.notes)
+    run.result.update(input=str(source), output=str(target))
     emit(run.result, summary(run.result), as_json)
 
 
+def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:
+    from dredge_host.audio import read_audio
+    from dredge_host.simulate import simulate
+
+    audio = read_audio(source)
+    for text in audio.notes:
+        note(text)
+    run = simulate(audio.pcm, settings, **extra)
+    run.result["notes"] = audio.notes
+    return run
+
+
+def _replayed(source: Path, settings: Settings, **extra: Any) -> Simulation:
+    from dredge_host.capture import read_capture
+    from dredge_host.replay import replay
+
+    capture = read_capture(source)
+    for text in capture.notes:
+        note(text)
+    return replay(capture, settings, **extra)
+
+
 def summary(result: dict[str, Any]) -> list[str]:
-    """The result in five lines for people."""
-    rates = result["bitrate_bps"]
-    parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
+    """The result in a few lines for people."""
     filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)
-    loss, speed = result["loss"], result["cpu"]["times_real_time"]
+    loss = result["loss"]
     bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
-    return [
+    lines = [
         f"{result['output']}: {result['seconds']:.2f} s of speech in {result['packets']} packets",
         f"loss     {100 * loss['rate']:.1f} % in {bursts} (seed {result['seed']})",
         f"packets  {filled}",
-        f"bitrate  {result['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
-        f"speed    {speed:.1f} times real time ({result['simd_level']} kernels)",
     ]
+    if "bitrate_bps" in result:
+        parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in result["bitrate_bps"].items() if rate)
+        lines += [
+            f"bitrate  {result['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
+            f"speed    {result['cpu']['times_real_time']:.1f} times real time ({result['simd_level']} kernels)",
+        ]
+    return lines

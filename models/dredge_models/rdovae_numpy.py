@@ -122,5 +122,5 @@ class NumpyRdoVaeDecoder:
         w = self.weights
         coded = np.append(latent, np.float32(level / 8 - 1)).astype(np.float32)
         x = np.tanh(w["decoder.dense.weight"] @ coded + w["decoder.dense.bias"])
-        x = self._stages(x)
+        x = np.concatenate([self._stages(x), latent])
         return (w["decoder.out.weight"] @ x + w["decoder.out.bias"]).reshape(4, 20)

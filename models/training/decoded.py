@@ -48,7 +48,7 @@ def cut(rng: np.random.Generator, lane: int, first: int, last: int, shift: int) 
 
     `shift` (0 or 1) is the frame at which the lane's encoder steps begin, CONTEXT steps before `first`.
     """
-    step = CONTEXT - 1 + int(rng.integers(0, 2))
+    step = CONTEXT - 1 - int(rng.integers(0, 2))   # never begins after `first`
     chunks = []
     while (frame := first - 2 * CONTEXT + shift + 2 * step) < last:
         length = int(rng.integers(1, MOST + 1))
@@ -87,7 +87,8 @@ def decode_chunks(model: RdoVae, rng: np.random.Generator, latents: Tensor, stat
 
 
 @torch.no_grad()
-def decoded(model: RdoVae, features: np.ndarray, seed: int = 1, show: Callable[[float], None] | None = None) -> np.ndarray:
+def decoded(model: RdoVae, features: np.ndarray, seed: int = 1,
+            show: Callable[[float], None] | None = None) -> np.ndarray:
     """Every row of features float32 [n, 20] as some packet would bring it -> float32 [n, 20]."""
     rng = np.random.default_rng(seed)
     out = np.full_like(features, np.nan)

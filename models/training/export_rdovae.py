@@ -8,6 +8,7 @@ alone and come out byte for byte the same every time.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,29 @@ def fit_tables(model: RdoVae, features: np.ndarray, seed: int = 0) -> dict[str, 
     return tables
 
 
+@torch.no_grad()
+def pruned(model: RdoVae, tables: dict[str, np.ndarray]) -> RdoVae:
+    """The network without the latents and state values that no level codes; the same output for what is coded."""
+    latent = torch.from_numpy(np.flatnonzero(tables["latent_r"].any(0)))
+    state = torch.from_numpy(np.flatnonzero(tables["state_r"].any(0)))
+    small = RdoVae(replace(model.cfg, latent=len(latent), state=len(state)))
+    arrays = model.state_dict()
+    for head, kept in (("latent", latent), ("state", state)):
+        for part in ("weight", "bias"):
+            arrays[f"encoder.{head}.{part}"] = arrays[f"encoder.{head}.{part}"][kept]
+    level = torch.tensor([model.cfg.latent])
+    arrays["decoder.dense.weight"] = arrays["decoder.dense.weight"][:, torch.cat([latent, level])]
+    arrays["decoder.init_hidden.weight"] = arrays["decoder.init_hidden.weight"][:, state]
+    out = arrays["decoder.out.weight"]
+    inner = out.shape[1] - model.cfg.latent
+    arrays["decoder.out.weight"] = out[:, torch.cat([torch.arange(inner), inner + latent])]
+    columns = torch.cat([latent, model.cfg.latent + state])
+    for name in ("scale_logit", "dead_raw", "decay_logit"):
+        arrays[f"quantiser.{name}"] = arrays[f"quantiser.{name}"][:, columns]
+    small.load_state_dict(arrays)
+    return small.eval()
+
+
 def payload_bytes(model: RdoVae, features: np.ndarray, tables: dict[str, np.ndarray]) -> float:
     """Mean size of one second at the shipped setting with these tables, prefix included."""
     got = run(model, sequences(features), *SHIPPED)
@@ -116,8 +140,10 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = load_model(checkpoint)
+    model = pruned(model, fit_tables(model, train))
     np.savez(folder / MASTER, **master_arrays(model))
-    np.savez(folder / RESUME, **{k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
+    np.savez(folder / RESUME, config=np.array(json.dumps(model.cfg.as_dict())),
+             **{k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
     tables = fit_tables(model, train)
     np.savez(folder / TABLES, **tables)
     graphs = write_graphs(folder / MASTER, folder)
@@ -128,7 +154,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
         "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command,
         "seed": checkpoint.get("seed", 1), "steps": checkpoint["step"],
         "training_minutes": round(checkpoint["seconds"] / 60, 1),
-        "lambda_range": list(checkpoint["lam"]), "config": checkpoint["config"],
+        "lambda_range": list(checkpoint["lam"]), "config": model.cfg.as_dict(),
         "parameters": model.weights(),
         "losses": {"valid_distortion_q6_to_q15": figures["valid_distortion"],
                    "valid_distortion_q0": figures["dist_q0"],

@@ -33,7 +33,9 @@ def folded(weights: Weights) -> Weights:
     out["decoder.dense.weight"] = dense
     out["decoder.init_hidden.weight"] = out["decoder.init_hidden.weight"] / np.float32(LATENT_GAIN)
     spread = np.tile(scale, 4)
-    out["decoder.out.weight"] = out["decoder.out.weight"] / spread[:, None]
+    last = out["decoder.out.weight"] / spread[:, None]
+    last[:, -(dense.shape[1] - 1):] /= np.float32(LATENT_GAIN)
+    out["decoder.out.weight"] = last
     out["decoder.out.bias"] = out["decoder.out.bias"] / spread
     return out
 
@@ -97,7 +99,11 @@ def decoder_graph(weights: Weights, stages: int, int8: bool) -> Graph:
     memory = graph.input(sum(memory_sizes(weights, "decoder", dilations)), "memory")
     x = graph.tanh(_dense(graph, coded, weights, "decoder.dense"))
     x, memory_out = _stages(graph, x, weights, "decoder", dilations, memory)
-    graph.output(_dense(graph, x, weights, "decoder.out"), "features")
+    latents, _ = graph.split(coded, [graph.width(coded) - 1, 1])
+    matrix, width = weights["decoder.out.weight"], graph.width(x)
+    # Two products, so that each part has int8 scales that fit it.
+    direct = graph.dense(latents, matrix[:, width:])
+    graph.output(graph.add(graph.dense(x, matrix[:, :width], weights["decoder.out.bias"]), direct), "features")
     graph.output(memory_out, "memory_out")
     return graph
 

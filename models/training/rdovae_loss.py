@@ -126,9 +126,9 @@ def chunk_loss(model: RdoVae, frames: Tensor, chunks: Chunks, levels: Tensor, ha
     else uniform noise); lam [16].
     """
     pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
-    latents, states = model.encoder(pairs)
-    z = latents[chunks.steps, chunks.batch].flatten(1, 2)
-    s = states[chunks.steps[0], chunks.batch[0]].flatten(0, 1)
+    seen = model.encoder.trunk(pairs)
+    z = model.encoder.latents(seen[chunks.steps, chunks.batch].flatten(1, 2))
+    s = model.encoder.states(seen[chunks.steps[0], chunks.batch[0]].flatten(0, 1))
     width = z.shape[-1]
     table = model.quantiser
     scale, dead, decay = table.scale(), table.dead_zone(), table.decay()

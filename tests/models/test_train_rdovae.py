@@ -21,7 +21,7 @@ from models.training.rdovae_eval import readable_errors
 def arguments(data, out, *more):
     return train_rdovae.parser().parse_args(
         ["--data", str(data), "--out", str(out), "--batch", "4", "--valid-every", "4",
-         "--config", TINY, *more])
+         "--config", TINY, "--optimiser", "adam", *more])
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +50,28 @@ def test_a_run_leaves_checkpoint_and_log(run):
 def test_training_learns(data, tmp_path):
     """The error falls well below that of the untrained network."""
     first = train_rdovae.train(arguments(data, tmp_path / "a", "--steps", "1"))
-    last = train_rdovae.train(arguments(data, tmp_path / "b", "--steps", "40", "--lr", "0.02",
+    last = train_rdovae.train(arguments(data, tmp_path / "b", "--steps", "40", "--lr", "0.06",
                                             "--valid-every", "100"))
     assert last["valid_distortion"] < 0.8 * first["valid_distortion"]
 
 
-def test_a_stopped_run_goes_on_exactly(run, data, tmp_path, monkeypatch):
-    args = arguments(data, tmp_path, "--steps", "8")
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_stopped_run_goes_on_exactly(data, tmp_path, monkeypatch, optimiser):
+    args = arguments(data, tmp_path / "a", "--steps", "6", "--optimiser", optimiser)
+    train_rdovae.train(arguments(data, tmp_path / "b", "--steps", "6", "--optimiser", optimiser))
     with monkeypatch.context() as patch:
         stop_after(patch, train_rdovae.Trainer, 3)
         train_rdovae.train(args)
-    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    assert load_checkpoint(tmp_path / "a" / "checkpoint.pt")["step"] == 3
     train_rdovae.train(args)
-    assert same_state(load_checkpoint(tmp_path / "checkpoint.pt"),
-                      load_checkpoint(run[0] / "checkpoint.pt"))
+    assert same_state(load_checkpoint(tmp_path / "a" / "checkpoint.pt"),
+                      load_checkpoint(tmp_path / "b" / "checkpoint.pt"))
+
+
+def test_another_optimiser_is_refused(data, tmp_path):
+    train_rdovae.train(arguments(data, tmp_path, "--steps", "1"))
+    with pytest.raises(ValueError, match="made with another --optimiser"):
+        train_rdovae.train(arguments(data, tmp_path, "--steps", "2", "--optimiser", "muon"))
 
 
 def test_another_seed_is_another_run(run, data, tmp_path):
@@ -212,7 +220,8 @@ def test_predicted_bits_are_the_payload_s_bits(exported):
 
 def test_exported_weights_are_a_start(exported, data, tmp_path):
     """Another machine goes on from what the repository holds."""
-    folder, _, model = exported
+    folder, card, model = exported
+    assert card["config"] == model.cfg.as_dict(), "nothing was pruned: sizes fit"
     args = arguments(data, tmp_path, "--steps", str(train_rdovae.SOFT_STEPS + 2), "--lr", "0",
                      "--init", str(folder / "rdovae_training.npz"))
     train_rdovae.train(args)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]
 
+DTX_BYTES = 2  # an Opus packet this short codes no speech
 CONCEAL_MODES = ("dred", "plc", "opus")
 
 
@@ -27,6 +28,7 @@ class Carrier(Protocol):
 
     def samples(self, packet: bytes) -> int: ...
     def has_lbrr(self, packet: bytes) -> bool: ...
+    def rests(self, packet: bytes) -> bool: ...
     def dred(self, packet: bytes) -> bytes | None: ...
 
 
@@ -63,13 +65,15 @@ class OpusCarrier:
 
     def __init__(self) -> None:
         from dredge_kernels import extensions, opus
-        from dredge_models import dred
+        from dredge_models import dred, modelset
 
         self._read = extensions.read_extensions
+        self._strip = extensions.strip_padding
         self._samples = opus.packet_samples
         self._lbrr = opus.packet_has_lbrr
         self._id = dred.DRED_EXTENSION_ID
-        self._prefix = bytes([0x44, dred.DRED_VERSION])
+        self._mark = dred.MARK
+        self._versions = modelset.versions()
 
     def samples(self, packet: bytes) -> int:
         """Duration in samples at 16 kHz."""
@@ -79,11 +83,21 @@ class OpusCarrier:
         """True when the packet repeats the one before it."""
         return bool(self._lbrr(packet))
 
+    def rests(self, packet: bytes) -> bool:
+        """True when the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
+        return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
+
     def dred(self, packet: bytes) -> bytes | None:
-        """Our DRED payload with its two-byte prefix; None when there is none of our version."""
+        """DRED data with its two-byte prefix; None when there is none of a version we have a model for.
+
+        Senders put it on the first frame of a packet; elsewhere its offset would mean another time.
+        """
         for extension in self._read(packet):
-            if extension.id == self._id and bytes(extension.data[:2]) == self._prefix:
-                return bytes(extension.data)
+            data = extension.data
+            if extension.id != self._id or extension.frame or data[:1] != self._mark or len(data) < 2:
+                continue
+            if data[1] in self._versions:
+                return bytes(data)
         return None
 
 

@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whether an Opus packet carries LBRR, the low-bitrate copy of what came before it."""
 
-from __future__ import annotations
+from libc.stdint cimport uint8_t
 
-from .framing import parse_packet
+from dredge_kernels.layout cimport Layout, require
 
-_FIRST_HYBRID, _FIRST_CELT = 12, 16
+cdef enum:
+    FIRST_HYBRID = 12
+    FIRST_CELT = 16
+    STEREO = 4
 
 
-def silk_frames(config: int) -> int:
+cdef int silk_count(int config) noexcept nogil:
     """SILK frames (at most 20 ms each) in one Opus frame; 0 for CELT (RFC 6716 section 4.2.2)."""
-    if config >= _FIRST_CELT:
+    if config >= FIRST_CELT:
         return 0
-    if config >= _FIRST_HYBRID:
+    if config >= FIRST_HYBRID:
         return 1
-    return (1, 1, 2, 3)[config & 3]
+    return max(1, config & 3)
 
 
-def packet_has_lbrr(packet: bytes) -> bool:
+def silk_frames(config):
+    """SILK frames (at most 20 ms each) in one Opus frame of a configuration 0 to 31; 0 for CELT."""
+    return silk_count(config)
+
+
+def packet_has_lbrr(packet):
     """Whether the first frame of a packet carries LBRR (RFC 6716 sections 4.2.3 and 4.2.4).
 
     Each channel begins with a voice activity bit per SILK frame and then its LBRR bit. All of
@@ -26,12 +34,16 @@ def packet_has_lbrr(packet: bytes) -> bool:
     copy; "none" cannot be coded, so the one bit is the answer. False for CELT and for empty (DTX)
     frames. ValueError for a malformed packet.
     """
-    parsed = parse_packet(packet)
-    count = silk_frames(parsed.toc >> 3)
-    if count == 0 or not parsed.frames[0]:
+    cdef bytes data = bytes(packet)
+    cdef const uint8_t *at = <const uint8_t *><const char *>data
+    cdef Layout found
+    cdef int count, first, flags
+    require(at, len(data), &found)
+    count = silk_count(found.toc >> 3)
+    if count == 0 or found.size[0] == 0:
         return False
-    first = parsed.frames[0][0]
+    first = at[found.at[0]]
     flags = first >> (7 - count) & 1
-    if parsed.stereo:
+    if found.toc & STEREO:
         flags |= first >> (6 - 2 * count) & 1
     return bool(flags)

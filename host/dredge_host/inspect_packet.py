@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What one Opus packet says about itself and about the past: TOC, LBRR, DRED."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dredge_kernels.decoded import DecodedPayload
+from dredge_kernels.extensions import Extension, parse_extensions
+from dredge_kernels.framing import Packet, frame_samples_48k, parse_packet
+from dredge_kernels.lbrr import packet_has_lbrr
+from dredge_kernels.payload import decode_payload, parse_header
+from dredge_kernels.tables import LIBOPUS_1_5, LIBOPUS_1_6, VERSIONS, QuantTables
+from dredge_models import modelset
+from dredge_models.dred import DRED_EXTENSION_ID, LATENT_S, MARK
+from dredge_models.registry import DRED_VERSION, ModelError
+
+UNIT_MS = 2.5
+LATENT_MS = round(1000 * LATENT_S)
+WINDOW_MS = 5                        # libopus counts the offset to the end of the analysis window (docs/bitstream.md)
+_BANDS_SILK = ("NB", "MB", "WB")
+_BANDS_CELT = ("NB", "WB", "SWB", "FB")
+_LIBRARY = {LIBOPUS_1_5: "libopus 1.5", LIBOPUS_1_6: "libopus 1.6"}
+
+
+def toc_facts(packet: Packet) -> dict[str, Any]:
+    """Configuration, mode, bandwidth, frames and channels by the TOC byte (RFC 6716 section 3.1)."""
+    config = packet.toc >> 3
+    if config < 12:
+        mode, band = "SILK", _BANDS_SILK[config // 4]
+    elif config < 16:
+        mode, band = "hybrid", ("SWB", "FB")[(config - 12) // 2]
+    else:
+        mode, band = "CELT", _BANDS_CELT[(config - 16) // 4]
+    return {
+        "config": config,
+        "mode": mode,
+        "bandwidth": band,
+        "frames": len(packet.frames),
+        "frame_ms": frame_samples_48k(packet.toc) / 48,
+        "stereo": packet.stereo,
+        "code": packet.toc & 3,
+    }
+
+
+class Inspector:
+    """Looks at packets one by one; loads the tables of a DRED version when a packet first needs them."""
+
+    def __init__(self, symbols: bool = False) -> None:
+        """symbols: give the quantised integers of state and latents too."""
+        self._symbols = symbols
+        self._tables: dict[int, QuantTables | None] = {}
+        self.notes: list[str] = []
+
+    def packet(self, index: int, data: bytes) -> dict[str, Any]:
+        """One entry of the JSON document; `dred` is None where there is none, and `no_dred` says why."""
+        entry: dict[str, Any] = {"index": index, "bytes": len(data), "toc": None, "lbrr": None, "dred": None}
+        try:
+            packet = parse_packet(data)
+        except ValueError as error:
+            return {**entry, "no_dred": f"malformed packet: {error}"}
+        entry.update(toc=toc_facts(packet), lbrr=packet_has_lbrr(data))
+        try:
+            extension, reason = _find_dred(packet)
+        except ValueError as error:
+            return {**entry, "no_dred": f"malformed padding: {error}"}
+        if extension is None:
+            return {**entry, "no_dred": reason}
+        unit_offset = extension.frame * frame_samples_48k(packet.toc) // 120
+        return {**entry, "dred": self._dred(extension, unit_offset), "no_dred": None}
+
+    def _dred(self, extension: Extension, frame_offset: int) -> dict[str, Any]:
+        version = extension.data[1]
+        found: dict[str, Any] = dict.fromkeys(
+            ("version", "q0", "dq", "qmax", "offset", "latents", "span_ms", "begins_ms", "ends_ms",
+             "bytes", "bits_per_latent", "frame", "reason")
+        )  # fmt: skip
+        found.update(version=version, bytes=len(extension.data), frame=extension.frame)
+        if version not in VERSIONS:
+            return {**found, "reason": f"version {version} is unknown: nothing behind it can be read"}
+        payload = extension.data[2:]
+        try:
+            header = parse_header(payload, version)
+        except ValueError as error:
+            return {**found, "reason": f"damaged: {error}"}
+        found.update(q0=header.q0, dq=header.dq, qmax=header.qmax, offset=header.offset + frame_offset)
+        tables = self._find_tables(version)
+        if tables is None:
+            library = _LIBRARY.get(version, "its sender")
+            return {**found, "reason": f"no model for version {version} ({library}): see `dredge models import`"}
+        try:
+            decoded = decode_payload(payload, tables)
+        except ValueError as error:
+            return {**found, "reason": f"damaged: {error}"}
+        return {**found, **self._span(decoded, found["offset"], version)}
+
+    def _span(self, decoded: DecodedPayload, offset: int, version: int) -> dict[str, Any]:
+        """What the latents cover, in ms from the packet's first decoded sample."""
+        count = len(decoded.latents)
+        ends = UNIT_MS * offset - (0 if version == DRED_VERSION else WINDOW_MS)
+        bits = int(decoded.tells[-1] - decoded.tells[0])
+        facts: dict[str, Any] = {
+            "latents": count,
+            "span_ms": LATENT_MS * count,
+            "begins_ms": ends - LATENT_MS * count,
+            "ends_ms": ends,
+            "bits_per_latent": round(bits / count, 2) if count else None,
+        }
+        if self._symbols:
+            facts["state_symbols"] = decoded.state_symbols.tolist()
+            facts["latent_symbols"] = decoded.latent_symbols.tolist()
+        return facts
+
+    def _find_tables(self, version: int) -> QuantTables | None:
+        if version not in self._tables:
+            try:
+                model = modelset.find(version)
+                self._tables[version] = model.tables if model else None
+            except ModelError as error:
+                self._tables[version] = None
+                self.notes.append(str(error))
+        return self._tables[version]
+
+
+def _find_dred(packet: Packet) -> tuple[Extension | None, str]:
+    """The first DRED extension, or why there is none."""
+    if packet.padding is None:
+        return None, "no padding"
+    found = parse_extensions(packet.padding, len(packet.frames))
+    if not found:
+        return None, f"{len(packet.padding)} bytes of padding, no extension in it"
+    ours = [extension for extension in found if extension.id == DRED_EXTENSION_ID]
+    if not ours:
+        ids = ", ".join(str(number) for number in sorted({extension.id for extension in found}))
+        return None, f"extension {ids}, not {DRED_EXTENSION_ID}"
+    for extension in ours:
+        if extension.data[:1] == MARK and len(extension.data) > 1:
+            return extension, ""
+    return None, f"extension {DRED_EXTENSION_ID} does not begin with 'D' and a version"

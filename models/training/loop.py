@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The loop around every trainer: checkpoints, log, progress bar, stop on a signal, resume."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from models.training.progress import (
+    CHECKPOINT_SECONDS,
+    Bar,
+    Budget,
+    CsvLog,
+    load_checkpoint,
+    save_atomic,
+    stop_on_signal,
+)
+
+
+class Trainer(Protocol):
+    """What the loop needs to know of a trainer."""
+
+    budget: Budget
+
+    def step(self) -> dict[str, float]:
+        """One update (counts itself in the budget); figures whose means go into the log. `loss` is shown in the bar."""
+
+    def validate(self) -> dict[str, float]:
+        """More figures for the log, from held-out data."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything a checkpoint must hold, without step and seconds."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues exactly where `state` was taken."""
+
+
+@dataclass
+class Loop:
+    """Where a run keeps its files, and how often it looks at held-out data."""
+
+    title: str
+    out: Path
+    columns: list[str]                     #: of log.csv, after step and seconds
+    every: int = 250                       #: steps between two log rows
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint."""
+        return self.out / "checkpoint.pt"
+
+    def resume(self, trainer: Trainer) -> bool:
+        """Takes up the run's checkpoint if there is one; RuntimeError if it cannot be read."""
+        state = load_checkpoint(self.path)
+        if state is None:
+            return False
+        trainer.restore(state)
+        trainer.budget.step, trainer.budget.spent = state["step"], state["seconds"]
+        return True
+
+    def run(self, trainer: Trainer) -> dict[str, float]:
+        """Trains until the budget is used or a signal asks to stop, and saves either way; the last validation."""
+        budget, bar = trainer.budget, Bar(self.title)
+        log = CsvLog(self.out / "log.csv", ["step", "seconds", *self.columns])
+        figures: list[dict[str, float]] = []
+        result: dict[str, float] = {}
+        saved = budget.seconds()
+        with stop_on_signal() as stop:
+            while not budget.done() and not stop:
+                figures.append(trainer.step())
+                bar.show(budget.fraction(), f"step {budget.step} loss {figures[-1]['loss']:.3f}")
+                if budget.step % self.every == 0 or budget.done():
+                    result = trainer.validate()
+                    log.write(step=budget.step, seconds=round(budget.seconds()), **_means(figures), **result)
+                    figures = []
+                if budget.seconds() - saved > self.checkpoint_seconds:
+                    self._save(trainer)
+                    saved = budget.seconds()
+        self._save(trainer)
+        log.close()
+        bar.close()
+        return result
+
+    def _save(self, trainer: Trainer) -> None:
+        budget = trainer.budget
+        save_atomic(self.path, trainer.state() | {"step": budget.step, "seconds": budget.seconds()})
+
+
+def _means(figures: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """--device, --precision and --threads, the same for every trainer."""
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
+                        help="of the large products; auto: bfloat16 where the hardware has it")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
+def pick_device(name: str) -> torch.device:
+    """auto (the first CUDA GPU if there is one, else the CPU), cpu or cuda; RuntimeError when cuda is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("--device cuda: this PyTorch sees no CUDA GPU; use --device cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def pick_bfloat16(name: str, device: torch.device) -> bool:
+    """auto (where the hardware multiplies bfloat16), bfloat16 or float32 -> whether to train in bfloat16."""
+    if name != "auto":
+        return name == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Gives a trained RDO-VAE more latents: each starts as the largest part of the error that is left.
+
+Latents that fall to zero early in training never come back by themselves; started from the principal components of
+the error they carry something from the first step.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.training.rdovae_loss import draw_chunks, gather_targets
+from models.training.rdovae_net import FEATURES, INPUT_SCALE, LATENT_GAIN, RdoVae, shrink
+
+SPREAD = 1.0               # of the strongest new latent, in units of one quantiser step at scale 1
+RIDGE = 1e-3               # of the mean power of the regressors
+# Share of each feature in the loss, roughly: pitch and correlation count more than a cepstral coefficient.
+WEIGHT = torch.tensor([1.0] * 18 + [3.0, 3.5])
+
+
+@torch.no_grad()
+def left_over(model: RdoVae, frames: Tensor, length: int = 26) -> tuple[Tensor, Tensor]:
+    """What the encoder sees [n, width], and the weighted error [n, 80] of decoding without any rounding."""
+    chunks = draw_chunks(np.random.default_rng(0), len(frames) // 2, frames.shape[1], length)
+    seen = model.encoder.trunk(frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2))
+    chosen = seen[chunks.steps, chunks.batch].flatten(1, 2)
+    states = model.encoder.states(seen[chunks.steps[0], chunks.batch[0]].flatten(0, 1))
+    out = model.decoder(model.encoder.latents(chosen), torch.zeros(chosen.shape[:2], dtype=torch.long), states)
+    wanted, heard = gather_targets(frames, chunks)
+    error = (wanted - out) * WEIGHT * heard[..., None].sqrt()
+    return chosen.flatten(0, 1), error.reshape(-1, 4 * FEATURES)
+
+
+@torch.no_grad()
+def with_more_latents(model: RdoVae, latents: int, frames: Tensor) -> RdoVae:
+    """A network with `latents` latents that goes on where `model` is; frames float32 [2 N, B, 20] to measure on.
+
+    The last layer of the encoder gets rows that predict the principal components of the error, the last layer of
+    the decoder the columns that put them right.
+    """
+    old = model.cfg.latent
+    more = latents - old
+    seen, error = left_over(model, frames)
+    mean = seen.mean(0)
+    x = seen - mean
+    power = x.T @ x
+    solved = torch.linalg.solve(power + RIDGE * power.diagonal().mean() * torch.eye(len(power)), x.T @ error)
+    guess = x @ solved                                   # the part of the error that the encoder knows
+    values, axes = torch.linalg.eigh(guess.T @ guess / len(guess))
+    axes = axes.flip(-1)[:, :more]                       # [80, more], strongest first
+    spread = values.flip(-1)[:more].clamp(min=1e-9).sqrt()
+    gain = SPREAD / spread.max() / LATENT_GAIN
+    rows = (solved @ axes).T * gain                      # [more, width]
+
+    big = RdoVae(replace(model.cfg, latent=latents))
+    own, got = big.state_dict(), model.state_dict()
+    for name, value in got.items():
+        if own[name].shape == value.shape:
+            own[name] = value
+    own["encoder.latent.weight"] = torch.cat([got["encoder.latent.weight"], rows])
+    own["encoder.latent.bias"] = torch.cat([got["encoder.latent.bias"], -rows @ mean])
+    dense = got["decoder.dense.weight"]
+    weak = 0.1 * own["decoder.dense.weight"][:, old:latents]
+    own["decoder.dense.weight"] = torch.cat([dense[:, :old], weak, dense[:, -1:]], 1)
+    out = got["decoder.out.weight"]
+    units = (WEIGHT / INPUT_SCALE).repeat(4)[:, None]  # the decoder's last layer works in scaled features
+    own["decoder.out.weight"] = torch.cat([out, axes / units / gain], 1)
+    for name in ("scale_logit", "dead_raw", "decay_logit"):
+        table, fresh = got[f"quantiser.{name}"], own[f"quantiser.{name}"][:, old:latents]
+        own[f"quantiser.{name}"] = torch.cat([table[:, :old], fresh, table[:, old:]], 1)
+    big.load_state_dict(own)
+    fit_decay(big, frames)
+    return big.eval()
+
+
+@torch.no_grad()
+def fit_decay(model: RdoVae, frames: Tensor) -> None:
+    """Sets the decay of every dimension and level to what costs least for the values that it really takes.
+
+    The optimum of `laplace_bits` for a mean magnitude m is (sqrt(1 + m^2) - 1) / m.
+    """
+    both = torch.cat(model.encoder(frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)), -1)[10:].flatten(0, 1)
+    table = model.quantiser
+    for level, (scale, dead) in enumerate(zip(table.scale(), table.dead_zone(), strict=True)):
+        size = shrink(both * scale, dead).abs().mean(0).clamp(min=1e-3)
+        table.decay_logit[level] = torch.logit((torch.sqrt(1 + size**2) - 1) / size)
+
