@@ -14,6 +14,9 @@ C_DIR = "cython_kernels/c"
 # No contraction and no reassociation: the synthesised samples must be the same on every board.
 CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall"]
 
+# Contracts between the kernels' files are checked while they run (slower; for work on them).
+DEBUG_MACROS = [("DREDGE_DEBUG", "1")] if os.environ.get("DREDGE_DEBUG") == "1" else []
+
 # One wheel for every Python from 3.11 on (scripts/wheel.sh asks for it). In-place builds keep the interpreter's own
 # API, which 3.10 needs.
 ABI3 = os.environ.get("DREDGE_ABI3") == "1"
@@ -28,11 +31,15 @@ if os.environ.get("DREDGE_SANITIZE") == "1":
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
     "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
-    "postfilter": {"sources": ["postfilter.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
+    "postfilter": {
+        "sources": ["postfilter.c", "lpcnet_frame.c", "arena.c", "cepstrum.c", "fft320.c"],
+        "libraries": ["m"],
+    },
     "lpcnet": {
         "sources": [
-            "lpcnet.c", "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
-            "cpu.c", "lpcnet_frame.c", "cepstrum.c", "fft320.c",
+            "lpcnet.c", "lpcnet_pack.c", "lpcnet_matrix.c", "lpcnet_frame.c", "arena.c", "cpu.c", "cepstrum.c",
+            "fft320.c",
+            "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_vnni.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
         ],
         "libraries": ["m"],
     },
@@ -48,7 +55,7 @@ def extension(path: Path) -> Extension:
         sources=sources,
         include_dirs=[numpy.get_include(), C_DIR],
         depends=[str(p) for p in Path(C_DIR).glob("*.h")],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *ABI3_MACROS],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *ABI3_MACROS, *DEBUG_MACROS],
         py_limited_api=ABI3,
         extra_compile_args=CFLAGS,
         extra_link_args=[flag for flag in CFLAGS if flag.startswith("-fsanitize")],

@@ -3,7 +3,8 @@
 #ifndef DREDGE_CPU_H
 #define DREDGE_CPU_H
 
-int cpu_has_avx2(void);
+int cpu_has_avx2(void);           /* and F16C */
+int cpu_has_avx512_vnni(void);
 int cpu_has_neon(void);
 int cpu_has_dotprod(void);
 

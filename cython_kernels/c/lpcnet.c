@@ -54,7 +54,7 @@ void ln_reset(ln_state *state, uint64_t seed)
 
 extern const ln_level ln_level_scalar;
 #if defined(__x86_64__)
-extern const ln_level ln_level_avx2;
+extern const ln_level ln_level_avx2, ln_level_vnni;
 #endif
 #if defined(__aarch64__)
 extern const ln_level ln_level_neon, ln_level_dotprod;
@@ -66,6 +66,7 @@ int ln_levels(const ln_level **levels)
     levels[n++] = &ln_level_scalar;
 #if defined(__x86_64__)
     if (cpu_has_avx2()) levels[n++] = &ln_level_avx2;
+    if (cpu_has_avx512_vnni()) levels[n++] = &ln_level_vnni;
 #endif
 #if defined(__aarch64__)
     if (cpu_has_neon()) levels[n++] = &ln_level_neon;

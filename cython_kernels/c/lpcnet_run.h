@@ -1,93 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sample loop. Each level includes this file after defining
+/* The sample loop. Each level includes this file after its vectors (lpcnet_vec_*.h) and after defining
+ *   LN_OFFSET   0, or 128 where inputs of products are kept as bytes x + 128
+ *   LN_FULL    1 if ln_product takes full matrices as tiles of 32 outputs
+ *   LN_TILE     strips that it takes at a time otherwise
  *   static void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)   (exact integer sums)
- * and, if it defines LN_HAS_EMBED, ln_embed.
- * Float operations are element-wise, in a fixed order, without contraction: vectorised or not, the bits agree. */
-#include "lpcnet.h"
+ * Float operations are element-wise, in a fixed order, without contraction: the bits agree. */
+#include "lpcnet_dense.h"
+#include "lpcnet_layers.h"
 #include <string.h>
-
-/* Lambert's continued fraction for tanh, 4e-4 at worst after clamping. */
-static inline float ln_tanh(float x)
-{
-    float s = x * x;
-    float p = x * (135135.f + s * (17325.f + s * (378.f + s)));
-    float q = 135135.f + s * (62370.f + s * (3150.f + s * 28.f));
-    float y = p / q;
-    y = y < -1.f ? -1.f : y;
-    return y > 1.f ? 1.f : y;
-}
-static inline float ln_sigmoid(float x)
-{
-    x = x < -12.f ? -12.f : x;
-    x = x > 12.f ? 12.f : x;
-    return .5f + .5f * ln_tanh(.5f * x);
-}
-/* round half up, x in [-1, 1] */
-static inline int8_t ln_quantise(float x) { return (int8_t)((int32_t)(127.f * x + 128.5f) - 128); }
-
-static inline float ln_clamp8(float x)
-{
-    x = x < -8.f ? -8.f : x;
-    return x > 8.f ? 8.f : x;
-}
-
-/* Reset-after GRU (Cho et al. 2014 as in cuDNN). rz, rh: recurrent sums r, z, n; x_*: input sums. */
-static void ln_gru(int size, const int32_t *restrict sum, const float *restrict scale, const float *restrict x_r,
-                   const float *restrict x_z, const float *restrict x_n, const float *restrict bias,
-                   float *restrict h, int8_t *restrict q)
-{
-    float r[LN_MAX_A], z[LN_MAX_A];
-    for (int j = 0; j < size; j++) r[j] = ln_sigmoid(x_r[j] + (float)sum[j] * scale[j]);
-    for (int j = 0; j < size; j++) z[j] = ln_sigmoid(x_z[j] + (float)sum[size + j] * scale[size + j]);
-    for (int j = 0; j < size; j++) {
-        float v = (float)sum[2 * size + j] * scale[2 * size + j] + bias[j];
-        float n = ln_tanh(ln_clamp8(x_n[j] + r[j] * v));
-        h[j] = n + z[j] * (h[j] - n);
-    }
-    for (int j = 0; j < size; j++) q[j] = ln_quantise(h[j]);
-}
-
-#ifndef LN_HAS_EMBED   /* a level may bring its own, with the same order of additions per element */
-static void ln_embed(int n, const float *restrict cond, const int8_t *restrict table, const float *restrict scale,
-                     const uint8_t *code, float *restrict x)
-{
-    const int8_t *restrict row[LN_SLOTS];
-    for (int k = 0; k < LN_SLOTS; k++) row[k] = table + ((size_t)k * LN_LEVELS + code[k]) * n;
-    for (int j = 0; j < n; j++) {
-        float sum = cond[j];
-        sum += (float)row[0][j] * scale[j];
-        sum += (float)row[1][j] * scale[n + j];
-        sum += (float)row[2][j] * scale[2 * n + j];
-        sum += (float)row[3][j] * scale[3 * n + j];
-        sum += (float)row[4][j] * scale[4 * n + j];
-        sum += (float)row[5][j] * scale[5 * n + j];
-        x[j] = sum;
-    }
-}
-#endif
-
-static void ln_network(const ln_net *net, ln_state *s, const ln_frame *f, const uint8_t *code)
-{
-    float x[3 * LN_MAX_A];
-    int32_t sum[3 * LN_MAX_A], sum_b[3 * LN_MAX_B];
-    const int a = net->hidden_a, b = net->hidden_b;
-    ln_embed(3 * a, f->cond_a, net->table, net->table_scale, code, x);
-    ln_product(&net->recur_a, s->qa, sum);
-    ln_gru(a, sum, net->recur_a.scale, x + a, x + 2 * a, x, net->bias_a, s->a, s->qa);
-    ln_product(&net->input_b, s->qa, sum);
-    ln_product(&net->recur_b, s->qb, sum_b);
-    for (int j = 0; j < 3 * b; j++) x[j] = f->cond_b[j] + (float)sum[j] * net->input_b.scale[j];
-    ln_gru(b, sum_b, net->recur_b.scale, x, x + b, x + 2 * b, net->bias_b, s->b, s->qb);
-}
-
-static inline float ln_branch(const ln_net *net, const int8_t *q, int half, int node)
-{
-    const int i = half * LN_LEVELS + node, b = net->hidden_b;
-    const int8_t *w = net->tree + (size_t)i * b;
-    int32_t sum = 0;
-    for (int k = 0; k < b; k++) sum += w[k] * q[k];
-    return net->tree_gain[i] * ln_tanh(ln_clamp8((float)sum * net->tree_scale[i] + net->tree_bias[i]));
-}
 
 /* splitmix64: one draw of eight bytes decides the eight bits */
 static inline uint64_t ln_draw(uint64_t *state)
@@ -98,15 +18,36 @@ static inline uint64_t ln_draw(uint64_t *state)
     return x ^ (x >> 31);
 }
 
-static uint8_t ln_sample(const ln_net *net, ln_state *s, float sharpness)
+/* Thresholds of both subtrees, as their lanes need them. */
+static inline void ln_dice(uint64_t *state, float threshold[2][LN_LANES])
 {
-    uint64_t dice = ln_draw(&s->random);
-    int node = 1;
-    for (int l = 0; l < 8; l++, dice >>= 8) {
-        float logit = sharpness * (ln_branch(net, s->qb, 0, node) + ln_branch(net, s->qb, 1, node));
-        node = 2 * node + (logit > ln_threshold[dice & 255]);
+    uint64_t dice = ln_draw(state);
+    for (int t = 0; t < 2; t++)
+        for (int depth = 0; depth < 4; depth++, dice >>= 8)
+            for (int i = 1 << depth; i < 2 << depth; i++) threshold[t][i] = ln_threshold[dice & 255];
+}
+
+/* Four decisions at once: all that can become necessary are computed, then the path is followed. 16 ... 31. */
+static inline unsigned ln_decide(const ln_subtree *t, ln_work *w, float sharpness, const float *threshold)
+{
+    vf branch[2];
+    ln_product(&t->product, w->qb, w->sum_tree);
+    for (int i = 0; i < 2; i++) {
+        const vf x = vf_add(vf_mul(vf_ints(w->sum_tree + i * LN_LANES), vf_load(t->scale[i])), vf_load(t->bias[i]));
+        branch[i] = vf_mul(vf_load(t->gain[i]), vf_shorts(vh_tanh(vh_round(x))));
     }
-    return (uint8_t)node;
+    const vf logit = vf_mul(vf_all(sharpness), vf_add(branch[0], branch[1]));
+    const unsigned ones = vf_above(logit, vf_load(threshold));
+    unsigned node = 1;
+    for (int i = 0; i < 4; i++) node = 2 * node + (ones >> node & 1);
+    return node;
+}
+
+static inline uint8_t ln_sample(const ln_model *m, ln_work *w, float sharpness, int half)
+{
+    const unsigned high = ln_decide(&m->tree[0], w, sharpness, w->threshold[half][0]);
+    const unsigned low = ln_decide(&m->tree[high - 15], w, sharpness, w->threshold[half][1]);
+    return (uint8_t)(16 * (high - 16) + (low - 16));
 }
 
 static inline float ln_saturate(float x)
@@ -115,35 +56,82 @@ static inline float ln_saturate(float x)
     return x > 32767.f ? 32767.f : x;
 }
 
-static inline int16_t ln_round(float x) { return (int16_t)((int32_t)(x + 32768.5f) - 32768); }
+static inline int16_t ln_int16(float x) { return (int16_t)((int32_t)(x + 32768.5f) - 32768); }
 
-static void ln_run_frame(const ln_net *net, ln_state *s, const ln_frame *f, int16_t *pcm, int mode)
+/* newest: the sample before the one to predict. It comes last, so that the rest need not wait for it. */
+static inline float ln_predict(const ln_work *w, const float *newest, float first)
 {
-    float m[LN_ORDER];
-    memcpy(m, s->memory, sizeof m);
+    return -(vf_total(vf_mul(vf_load(newest - LN_LANES), vf_load(w->lpc))) + first * *newest);
+}
+
+static void ln_start(const ln_model *m, ln_work *w, const ln_state *s, const ln_frame *f)
+{
+    static const int order_a[3] = {1, 2, 0}, order_b[3] = {0, 1, 2};
+    ln_condition(&m->a, m->hidden_a, order_a, f->cond_a, w->cond_a);
+    ln_condition(&m->b, m->hidden_b, order_b, f->cond_b, w->cond_b);
+    for (int j = 0; j < m->a.units; j += LN_LANES) ln_quantise(w->qa + j, vf_load(s->a + j));
+    for (int j = 0; j < m->b.units; j += LN_LANES) ln_quantise(w->qb + j, vf_load(s->b + j));
+    for (int i = 1; i < LN_LANES; i++) w->lpc[i] = f->lpc[LN_ORDER - i];
+    w->lpc[0] = w->signal[0] = 0;
+    memcpy(w->signal + 1, s->memory, sizeof s->memory);
+    memset(w->threshold, 0, sizeof w->threshold);
+}
+
+/* The network up to the distribution of sample t, whose prediction is known. */
+static inline void ln_network(const ln_model *m, ln_work *w, ln_state *s, const ln_frame *f, int t, float prediction)
+{
+    const uint8_t *e = s->excitation + LN_HISTORY + t;
+    const uint8_t code[LN_SLOTS_B] = {ln_to_ulaw(w->signal[LN_ORDER + t]), ln_to_ulaw(prediction), e[-1]};
+    if (t % 2 == 0) ln_pair(m, w, s, code, e, f->period);
+    ln_single(m, w, s, t % 2, code);
+}
+
+/* Draws sample t; returns it in the pre-emphasised domain. */
+static inline float ln_speak(const ln_model *m, ln_work *w, ln_state *s, const ln_frame *f, int t, float prediction,
+                             int16_t *pcm)
+{
+    const uint8_t e = ln_sample(m, w, f->sharpness, t % 2);
+    const float x = ln_saturate(prediction + ln_expand[e]);
+    s->excitation[LN_HISTORY + t] = e;
+    s->emphasis = ln_saturate(x + .85f * s->emphasis);
+    *pcm = ln_int16(s->emphasis);
+    return x;
+}
+
+static inline float ln_follow(ln_state *s, int t, float prediction, int16_t pcm)
+{
+    const float x = (float)pcm - .85f * s->emphasis;
+    s->excitation[LN_HISTORY + t] = ln_to_ulaw(x - prediction);
+    s->emphasis = (float)pcm;
+    return x;
+}
+
+static void ln_run_frame(const ln_model *m, ln_state *s, const ln_frame *f, int16_t *pcm, int mode)
+{
+    ln_work w;
+    LN_ASSERT(f->period >= 32 && f->period <= 256);
+    ln_start(m, &w, s, f);
     for (int t = 0; t < LN_HOP; t++) {
-        uint8_t *e = s->excitation + LN_HISTORY + t;
-        float prediction = 0;
-        for (int k = 0; k < LN_ORDER; k++) prediction -= f->lpc[k] * m[k];
-        if (mode != LN_SKIP) {
-            const uint8_t code[LN_SLOTS] = {ln_to_ulaw(m[0]), ln_to_ulaw(prediction), e[-1],
-                                            e[-f->period - 1], e[-f->period], e[-f->period + 1]};
-            ln_network(net, s, f, code);
-        }
-        float x;
-        if (mode == LN_GENERATE) {
-            *e = ln_sample(net, s, f->sharpness);
-            x = ln_saturate(prediction + ln_expand[*e]);
-            s->emphasis = ln_saturate(x + .85f * s->emphasis);
-            pcm[t] = ln_round(s->emphasis);
-        } else {
-            x = (float)pcm[t] - .85f * s->emphasis;
-            *e = ln_to_ulaw(x - prediction);
-            s->emphasis = (float)pcm[t];
-        }
-        memmove(m + 1, m, (LN_ORDER - 1) * sizeof(float));
-        m[0] = x;
+        float *x = w.signal + 1 + LN_ORDER + t;
+        const float prediction = ln_predict(&w, x - 1, f->lpc[0]);
+        if (mode == LN_GENERATE) ln_dice(&s->random, w.threshold[t % 2]);
+        if (mode != LN_SKIP) ln_network(m, &w, s, f, t, prediction);
+        *x = mode == LN_GENERATE ? ln_speak(m, &w, s, f, t, prediction, pcm + t) : ln_follow(s, t, prediction, pcm[t]);
     }
-    memcpy(s->memory, m, sizeof m);
+    memcpy(s->memory, w.signal + 1 + LN_HOP, sizeof s->memory);
     memmove(s->excitation, s->excitation + LN_HOP, LN_HISTORY);
 }
+
+static void ln_product_test(const ln_matrix *m, const int8_t *x, int inputs, int32_t *y)
+{
+    _Alignas(64) int8_t q[LN_MAX_A];
+    for (int i = 0; i < inputs; i++) q[i] = (int8_t)(LN_OFFSET ? x[i] ^ -128 : x[i]);
+    ln_product(m, q, y);
+}
+
+static void ln_tanh_test(const int16_t *x, int16_t *y)
+{
+    vh_save(y, vh_tanh(vh_fetch(x)));
+}
+
+#define LN_LEVEL(name) {name, LN_OFFSET, LN_FULL, LN_TILE, ln_run_frame, ln_dense, ln_product_test, ln_tanh_test}

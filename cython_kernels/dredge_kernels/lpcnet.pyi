@@ -14,17 +14,24 @@ def simd_level() -> str:
     """The level in use: DREDGE_SIMD if set (ValueError when it is not available), else the fastest."""
 
 class Lpcnet:
-    """One vocoder voice: weights, recurrent state and random source.
+    """One vocoder voice: weights packed for one SIMD level, recurrent state and random source.
 
     All methods take features float32 [n + 4, 20]: two frames of context before and after the n frames of 10 ms
-    that are produced or followed. Source: LPCNet (arXiv 1810.11846) with hierarchical sampling (2202.11169).
+    that are produced or followed. Source: LPCNet (arXiv 1810.11846) with hierarchical sampling (2202.11169) and two
+    samples per step of its large layer (2008.04574).
     """
 
-    arrays: dict[str, NDArray]
     level: str
 
     def __init__(self, arrays: Mapping[str, NDArray], level: str | None = None) -> None:
-        """arrays: see lpcnet_weights.checked. Raises ValueError on wrong arrays or an unavailable level."""
+        """arrays: see lpcnet_weights.checked; they are copied.
+
+        Raises ValueError on wrong arrays or an unavailable level.
+        """
+
+    @property
+    def packed_bytes(self) -> int:
+        """Memory of the packed weights."""
 
     def reset(self, seed: int = 1) -> None:
         """Zero state, silent history, random source from the seed."""
@@ -42,6 +49,9 @@ def sparse_product(
     arrays: Mapping[str, NDArray], name: str, x: NDArray[np.int8], level: str | None = None
 ) -> NDArray[np.int32]:
     """Integer sums of one block-sparse matrix (for tests: every level must agree)."""
+
+def tanh16(x: NDArray[np.int16], level: str | None = None) -> NDArray[np.int16]:
+    """The activation in integers, 4.5 / 32768 per step -> 32768 tanh (for tests); whole groups of 16 values."""
 
 def to_ulaw(x: float) -> int:
     """8-bit mu-law code of a sample at int16 scale."""

@@ -7,68 +7,9 @@ import numpy as np
 
 from dredge_kernels.lpcnet_weights import checked
 
-from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint16_t, uint64_t
-
-cdef extern from "lpcnet.h" nogil:
-    int LN_HOP, LN_GENERATE, LN_FORCE, LN_SKIP
-    ctypedef struct ln_matrix:
-        int outputs, inputs
-        const int8_t *blocks
-        const uint8_t *column
-        const uint16_t *count
-        const float *scale
-    ctypedef struct ln_net:
-        int hidden_a, hidden_b
-        const int8_t *table
-        const float *table_scale
-        ln_matrix recur_a
-        const float *bias_a
-        ln_matrix input_b
-        ln_matrix recur_b
-        const float *bias_b
-        const int8_t *tree
-        const float *tree_scale
-        const float *tree_bias
-        const float *tree_gain
-    ctypedef struct ln_state:
-        pass
-    ctypedef struct ln_frame:
-        const float *cond_a
-        const float *cond_b
-        const float *lpc
-        int period
-        float sharpness
-    ctypedef void (*ln_run)(const ln_net *, ln_state *, const ln_frame *, int16_t *, int)
-    ctypedef struct ln_level:
-        const char *name
-        ln_run run
-        void (*product)(const ln_matrix *, const int8_t *, int32_t *)
-    int ln_levels(const ln_level **levels)
-    void ln_init()
-    void ln_reset(ln_state *state, uint64_t seed)
-    uint8_t ln_to_ulaw(float x)
-    float ln_from_ulaw(uint8_t u)
-
-cdef extern from "lpcnet_frame.h" nogil:
-    int LF_MAX
-    ctypedef struct lf_dense:
-        int inputs, outputs
-        const float *weight
-        const float *bias
-    ctypedef struct lf_net:
-        int features, embedding
-        const float *pitch
-        lf_dense conv1, conv2, dense1, dense2, cond_a, cond_b
-    int lf_period(const float *features)
-    void lf_condition(const lf_net *net, const float *features, int n, float *cond, float *scratch)
-    void lf_apply(const lf_dense *layer, const float *x, float *y)
-
-cdef extern from "cepstrum.h" nogil:
-    void dr_cepstrum_init()
-    void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc)
-
 HOP = 160
 CONTEXT = 2
+LANES = 16                     # padding of what the frame-rate network writes
 cdef float SHARPEN = 0.5          # how much voicing sharpens the distribution
 
 ln_init()
@@ -103,7 +44,7 @@ cdef const int8_t *_i8(dict a, str name):
     return &v[0] if v.shape[0] else NULL
 
 
-cdef void _matrix(dict a, str name, int outputs, int inputs, ln_matrix *m):
+cdef void _matrix(dict a, str name, int outputs, int inputs, ln_blocks *m):
     cdef const uint8_t[::1] column = a[name + "_column"]
     cdef const uint16_t[::1] count = a[name + "_count"]
     m.outputs, m.inputs = outputs, inputs
@@ -113,51 +54,64 @@ cdef void _matrix(dict a, str name, int outputs, int inputs, ln_matrix *m):
     m.scale = _f(a, name + "_scale")
 
 
-cdef void _dense(dict a, str name, lf_dense *layer):
+cdef void _net(dict a, ln_net *n):
+    n.hidden_a, n.hidden_b = len(a["bias_a"]), len(a["bias_b"])
+    n.table, n.table_scale = _i8(a, "table"), _f(a, "table_scale")
+    n.table_b, n.table_b_scale = _i8(a, "table_b"), _f(a, "table_b_scale")
+    n.bias_a, n.bias_b = _f(a, "bias_a"), _f(a, "bias_b")
+    _matrix(a, "recur_a", 3 * n.hidden_a, n.hidden_a, &n.recur_a)
+    _matrix(a, "input_b", 6 * n.hidden_b, n.hidden_a, &n.input_b)
+    _matrix(a, "recur_b", 3 * n.hidden_b, n.hidden_b, &n.recur_b)
+    n.tree, n.tree_scale = _i8(a, "tree"), _f(a, "tree_scale")
+    n.tree_bias, n.tree_gain = _f(a, "tree_bias"), _f(a, "tree_gain")
+
+
+cdef const uint16_t *_f16(dict a, str name):
+    cdef const uint16_t[::1] v = a[name].reshape(-1).view(np.uint16)
+    return &v[0]
+
+
+cdef void _layer(dict a, str name, lf_layer *layer):
     layer.inputs, layer.outputs = a[name].shape
-    layer.weight = _f(a, name)
+    layer.weight = _f16(a, name)
     layer.bias = _f(a, name + "_bias")
 
 
-cdef class Lpcnet:
-    cdef ln_net net
-    cdef lf_net frame_net
-    cdef ln_state state
-    cdef ln_run run
-    cdef readonly dict arrays
-    cdef readonly str level
-    cdef object scratch_a, scratch_b
+cdef void _frame_net(dict a, lf_source *f):
+    f.features, f.embedding = 20, a["pitch"].shape[1]
+    f.pitch = _f16(a, "pitch")
+    _layer(a, "conv1", &f.conv1)
+    _layer(a, "conv2", &f.conv2)
+    _layer(a, "dense1", &f.dense1)
+    _layer(a, "dense2", &f.dense2)
+    _layer(a, "cond_a", &f.cond_a)
+    _layer(a, "cond_b", &f.cond_b)
 
+
+cdef class Lpcnet:
     def __init__(self, arrays, level=None):
         cdef int i = _level_index(level)
-        self.arrays = checked(arrays)
-        self.run = LEVELS[i].run
+        cdef ln_net net
+        cdef lf_source frame_net
+        given = checked(arrays)
+        _net(given, &net)
+        _frame_net(given, &frame_net)
+        ln_free(self.model)
+        self.model = ln_pack(&net, &frame_net, LEVELS[i])
+        if self.model == NULL:
+            raise MemoryError("no memory for the vocoder's weights")
         self.level = LEVELS[i].name.decode()
-        self._bind()
+        self.cond_a = np.empty(3 * net.hidden_a + LANES, np.float32)
+        self.cond_b = np.empty(3 * net.hidden_b + LANES, np.float32)
+        self._make_room(2)
         self.reset()
 
-    cdef _bind(self):
-        a = self.arrays
-        cdef ln_net *n = &self.net
-        n.hidden_a, n.hidden_b = len(a["bias_a"]), len(a["bias_b"])
-        n.table, n.table_scale = _i8(a, "table"), _f(a, "table_scale")
-        n.bias_a, n.bias_b = _f(a, "bias_a"), _f(a, "bias_b")
-        _matrix(a, "recur_a", 3 * n.hidden_a, n.hidden_a, &n.recur_a)
-        _matrix(a, "input_b", 3 * n.hidden_b, n.hidden_a, &n.input_b)
-        _matrix(a, "recur_b", 3 * n.hidden_b, n.hidden_b, &n.recur_b)
-        n.tree, n.tree_scale = _i8(a, "tree"), _f(a, "tree_scale")
-        n.tree_bias, n.tree_gain = _f(a, "tree_bias"), _f(a, "tree_gain")
-        cdef lf_net *f = &self.frame_net
-        f.features, f.embedding = 20, a["pitch"].shape[1]
-        f.pitch = _f(a, "pitch")
-        _dense(a, "conv1", &f.conv1)
-        _dense(a, "conv2", &f.conv2)
-        _dense(a, "dense1", &f.dense1)
-        _dense(a, "dense2", &f.dense2)
-        _dense(a, "cond_a", &f.cond_a)
-        _dense(a, "cond_b", &f.cond_b)
-        self.scratch_a = np.empty(3 * n.hidden_a, np.float32)
-        self.scratch_b = np.empty(3 * n.hidden_b, np.float32)
+    def __dealloc__(self):
+        ln_free(self.model)
+
+    @property
+    def packed_bytes(self):
+        return self.model.memory.bytes
 
     def reset(self, seed=1):
         ln_reset(&self.state, seed)
@@ -174,30 +128,40 @@ cdef class Lpcnet:
         self._frames(rows, pcm, LN_GENERATE)
         return pcm
 
-    cdef _frames(self, features, pcm, int mode):
+    def _make_room(self, frames):
+        self.cond = np.empty((frames, LF_MAX), np.float32)
+        self.scratch = np.empty((frames + 4, 2 * LF_MAX), np.float32)
+
+    def _frames(self, features, pcm, int mode):
         rows = _rows(features)
         cdef const float[:, ::1] f = rows
-        cdef int n = rows.shape[0] - 2 * CONTEXT, i
+        cdef int n = rows.shape[0] - 2 * CONTEXT
         cdef int16_t[::1] x = _pcm(pcm, n, mode == LN_GENERATE)
-        cdef float[:, ::1] cond = np.empty((n, self.frame_net.dense2.outputs), np.float32)
-        cdef float[::1] scratch = np.empty((n + 4) * 2 * LF_MAX, np.float32)
-        cdef float[::1] cond_a = self.scratch_a, cond_b = self.scratch_b
+        if n > self.cond.shape[0]:
+            self._make_room(n)
+        with nogil:
+            self._run(&f[0, 0], n, &x[0], mode)
+
+    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil:
+        cdef const ln_level *level = self.model.level
+        cdef const float *row
         cdef float lpc[16]
         cdef float voicing
         cdef ln_frame frame
-        frame.lpc, frame.cond_a, frame.cond_b = lpc, &cond_a[0], &cond_b[0]
-        with nogil:
+        cdef int i
+        frame.lpc, frame.cond_a, frame.cond_b = lpc, &self.cond_a[0], &self.cond_b[0]
+        if mode != LN_SKIP:
+            lf_condition(&self.model.frame, level.dense, features, frames, &self.cond[0, 0], &self.scratch[0, 0])
+        for i in range(frames):
+            row = features + 20 * (i + 2)
+            dr_lpc_from_cepstrum(row, lpc)
             if mode != LN_SKIP:
-                lf_condition(&self.frame_net, &f[0, 0], n, &cond[0, 0], &scratch[0])
-            for i in range(n):
-                dr_lpc_from_cepstrum(&f[i + 2, 0], lpc)
-                if mode != LN_SKIP:
-                    lf_apply(&self.frame_net.cond_a, &cond[i, 0], &cond_a[0])
-                    lf_apply(&self.frame_net.cond_b, &cond[i, 0], &cond_b[0])
-                frame.period = lf_period(&f[i + 2, 0])
-                voicing = 1.5 * (f[i + 2, 19] + .5) - .5
-                frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
-                self.run(&self.net, &self.state, &frame, &x[160 * i], mode)
+                level.dense(&self.model.frame.cond_a, &self.cond[i, 0], &self.cond_a[0])
+                level.dense(&self.model.frame.cond_b, &self.cond[i, 0], &self.cond_b[0])
+            frame.period = lf_period(row)
+            voicing = 1.5 * (row[19] + .5) - .5
+            frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
+            level.run(self.model, &self.state, &frame, pcm + 160 * i, mode)
 
 
 cdef _rows(features):
@@ -217,16 +181,36 @@ cdef _pcm(pcm, int frames, bint write):
 
 
 def sparse_product(arrays, name, x, level=None):
-    cdef ln_matrix m
+    cdef ln_blocks blocks
     cdef int i = _level_index(level)
-    count = arrays[f"{name}_count"]
     v = np.ascontiguousarray(x, np.int8)
     cdef const int8_t[::1] xv = v
-    out = np.empty(8 * len(count), np.int32)
+    cdef ln_model *model = ln_empty(LEVELS[i])
+    out = _aligned(8 * len(arrays[f"{name}_count"]), np.int32)
     cdef int32_t[::1] y = out
-    _matrix(arrays, name, 8 * len(count), len(v), &m)
-    LEVELS[i].product(&m, &xv[0], &y[0])
+    _matrix(arrays, name, len(out), len(v), &blocks)
+    cdef ln_matrix m = ln_pack_blocks(model, &blocks)
+    LEVELS[i].product(&m, &xv[0], len(v), &y[0])
+    ln_free(model)
     return out
+
+
+def tanh16(x, level=None):
+    cdef int i = _level_index(level), k
+    v = np.ascontiguousarray(x, np.int16)
+    out = np.empty_like(v)
+    cdef const int16_t[::1] xv = v
+    cdef int16_t[::1] y = out
+    for k in range(0, xv.shape[0] - 15, 16):
+        LEVELS[i].tanh(&xv[k], &y[k])
+    return out[: len(v) // 16 * 16]
+
+
+cdef _aligned(int n, dtype):
+    """n numbers at a multiple of 64 bytes."""
+    raw = np.zeros(n * np.dtype(dtype).itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n * np.dtype(dtype).itemsize].view(dtype)
 
 
 def to_ulaw(float x):

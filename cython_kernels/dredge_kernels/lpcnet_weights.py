@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-SLOTS = 6
-LEVELS = 256
+SLOTS_A, LEVELS_A = 8, 128  # two mu-law codes share a row
+SLOTS_B, LEVELS = 3, 256
 NB_FEATURES = 20
 MAX_A, MAX_B, MAX_COND = 512, 64, 256
 DENSE = ("conv1", "conv2", "dense1", "dense2", "cond_a", "cond_b")
-MATRICES = ("recur_a", "input_b", "recur_b")
+LIMIT = 1024.0  # of each term of a pre-activation: far beyond saturation, small enough for exact conversions
 
 Arrays = Mapping[str, NDArray]
 
@@ -29,7 +29,7 @@ def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...])
         )
     if a.dtype == np.int8 and a.size and a.min() < -127:
         raise ValueError(f"vocoder weights: {name}: -128 is not allowed (kernels need [-127, 127])")
-    if a.dtype == np.float32 and not np.isfinite(a).all():
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
         raise ValueError(f"vocoder weights: {name}: values must be finite")
     return np.ascontiguousarray(a)
 
@@ -43,14 +43,40 @@ def _matrix(arrays: Arrays, name: str, outputs: int, inputs: int) -> dict[str, N
         raise ValueError(f"vocoder weights: {name}_count: sums to {count.sum()}, but there are {len(blocks)} blocks")
     if len(column) and int(column.max()) * 4 + 4 > inputs:
         raise ValueError(f"vocoder weights: {name}_column: block beyond the {inputs} inputs")
+    strips = np.abs(blocks.astype(np.int64)).sum(axis=2)
+    rows = np.zeros((outputs // 8, 8))
+    np.add.at(rows, np.repeat(np.arange(outputs // 8), count), strips)
+    _bounded(f"{name}_scale", scale, 127.0 * rows.ravel())
     return {f"{name}_blocks": blocks, f"{name}_column": column, f"{name}_count": count, f"{name}_scale": scale}
+
+
+def _table(arrays: Arrays, name: str, slots: int, levels: int, outputs: int) -> dict[str, NDArray]:
+    table = _need(arrays, name, np.int8, (slots, levels, outputs))
+    scale = _need(arrays, f"{name}_scale", np.float32, (outputs,))
+    _bounded(f"{name}_scale", scale, np.full(outputs, 127.0 * slots))
+    return {name: table, f"{name}_scale": scale}
+
+
+def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
+    out = {"tree": _need(arrays, "tree", np.int8, (2, LEVELS, b))}
+    for name in ("tree_scale", "tree_bias", "tree_gain"):
+        out[name] = _need(arrays, name, np.float32, (2, LEVELS))
+    _bounded("tree_scale", out["tree_scale"], np.full((2, LEVELS), 127.0 * 127.0 * b))
+    _bounded("tree_bias", out["tree_bias"])
+    return out
+
+
+def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
+    worst = float(np.max(np.abs(values) * largest, initial=0.0))
+    if worst > LIMIT:
+        raise ValueError(f"vocoder weights: {name}: expected terms up to {LIMIT:g}, but {worst:.4g} is possible")
 
 
 def _sizes(arrays: Arrays) -> tuple[int, int]:
     a = _need(arrays, "bias_a", np.float32, (None,)).shape[0]
     b = _need(arrays, "bias_b", np.float32, (None,)).shape[0]
-    if not (0 < a <= MAX_A and a % 8 == 0):
-        raise ValueError(f"vocoder weights: bias_a: expected a multiple of 8 up to {MAX_A} units, got {a}")
+    if not (0 < a <= MAX_A and a % 32 == 0):
+        raise ValueError(f"vocoder weights: bias_a: expected a multiple of 32 up to {MAX_A} units, got {a}")
     if not (0 < b <= MAX_B and b % 8 == 0):
         raise ValueError(f"vocoder weights: bias_b: expected a multiple of 8 up to {MAX_B} units, got {b}")
     return a, b
@@ -59,19 +85,20 @@ def _sizes(arrays: Arrays) -> tuple[int, int]:
 def checked(arrays: Arrays) -> dict[str, NDArray]:
     """Contiguous arrays of the exact dtypes and shapes the kernels read.
 
-    float16 arrays are widened to float32. Raises ValueError naming the array, what was expected and what came.
+    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array,
+    what was expected and what came.
     """
-    given = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
+    given = dict(arrays)
     a, b = _sizes(given)
+    _bounded("bias_a", given["bias_a"])
+    _bounded("bias_b", given["bias_b"])
     out = {"bias_a": given["bias_a"], "bias_b": given["bias_b"]}
-    out["table"] = _need(given, "table", np.int8, (SLOTS, LEVELS, 3 * a))
-    out["table_scale"] = _need(given, "table_scale", np.float32, (SLOTS, 3 * a))
-    for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 3 * b, a), ("recur_b", 3 * b, b)):
+    out |= _table(given, "table", SLOTS_A, LEVELS_A, 3 * a)
+    out |= _table(given, "table_b", SLOTS_B, LEVELS, 3 * b)
+    for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 6 * b, a), ("recur_b", 3 * b, b)):
         out |= _matrix(given, name, outputs, inputs)
-    out["tree"] = _need(given, "tree", np.int8, (2, LEVELS, b))
-    for name in ("tree_scale", "tree_bias", "tree_gain"):
-        out[name] = _need(given, name, np.float32, (2, LEVELS))
-    out["pitch"] = _need(given, "pitch", np.float32, (257, None))
+    out |= _tree(given, b)
+    out["pitch"] = _need(given, "pitch", np.float16, (257, None))
     return out | _frame_layers(given, out["pitch"].shape[1], 3 * a, 3 * b)
 
 
@@ -80,7 +107,7 @@ def _frame_layers(given: Arrays, embedding: int, outputs_a: int, outputs_b: int)
     inputs = 3 * (NB_FEATURES + embedding)
     for name in DENSE:
         outputs = {"cond_a": outputs_a, "cond_b": outputs_b}.get(name)
-        w = _need(given, name, np.float32, (inputs, outputs))
+        w = _need(given, name, np.float16, (inputs, outputs))
         out[name] = w
         out[f"{name}_bias"] = _need(given, f"{name}_bias", np.float32, (w.shape[1],))
         if name == "conv1":
@@ -92,3 +119,4 @@ def _frame_layers(given: Arrays, embedding: int, outputs_a: int, outputs_b: int)
     if NB_FEATURES + embedding > MAX_COND:
         raise ValueError(f"vocoder weights: pitch: embedding of {embedding} is too wide")
     return out
+

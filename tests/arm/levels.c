@@ -6,6 +6,7 @@
  * The hashes do not depend on the processor. Exit status: 0, or 1 after naming the first difference. */
 #include "random_net.h"
 #include "cepstrum.h"
+#include "lpcnet_pack.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -14,17 +15,19 @@
 #define GUARD 8             /* sums behind the last one, which nobody may touch */
 #define ROUNDS 12           /* random inputs per matrix */
 
-static const rn_size sizes[] = {{8, 8, 100, 6}, {16, 8, 50, 6}, {40, 24, 50, 4}, {104, 16, 30, 4}, {512, 64, 4, 2}};
+static const rn_size sizes[] = {{32, 8, 100, 6}, {64, 8, 50, 6}, {96, 24, 50, 4}, {160, 16, 30, 4}, {512, 64, 4, 2}};
 #define NB_SIZES ((int)(sizeof sizes / sizeof *sizes))
 static const int modes[MAX_FRAMES] = {LN_FORCE, LN_GENERATE, LN_SKIP, LN_FORCE, LN_GENERATE, LN_GENERATE};
 
-typedef struct {
-    float cond_a[3 * LN_MAX_A], cond_b[3 * LN_MAX_B], lpc[LN_ORDER], sharpness;
-    int period;
-    int16_t pcm[LN_HOP];    /* followed where the mode is not LN_GENERATE */
-} input;
+typedef struct { float lpc[LN_ORDER], sharpness; int period; int16_t pcm[LN_HOP]; } still;   /* of one frame */
 
-typedef struct { int16_t pcm[MAX_FRAMES][LN_HOP]; ln_state state[MAX_FRAMES]; } output;
+typedef struct { float features[MAX_FRAMES + 2 * LF_CONTEXT][RN_FEATURES]; still frame[MAX_FRAMES]; } input;
+
+typedef struct {
+    float cond_a[MAX_FRAMES][3 * LN_MAX_A], cond_b[MAX_FRAMES][3 * LN_MAX_B];
+    int16_t pcm[MAX_FRAMES][LN_HOP];
+    ln_state state[MAX_FRAMES];
+} output;
 
 typedef struct { uint64_t products, samples; uint8_t drawn[LN_LEVELS]; } tally;
 
@@ -51,23 +54,26 @@ static void compare(const char *level, const char *what, const void *got, const 
 
 /* --- sparse products ------------------------------------------------------------------------------ */
 
-static void multiply(const char *what, const ln_matrix *m, const int8_t *x)
+static void multiply(const char *what, const ln_blocks *b, const int8_t *x)
 {
-    static int32_t want[3 * LN_MAX_A + GUARD], got[3 * LN_MAX_A + GUARD];
-    const size_t n = (size_t)m->outputs * sizeof *got;
+    _Alignas(64) static int32_t want[6 * LN_MAX_A + GUARD], got[6 * LN_MAX_A + GUARD];
+    const size_t n = (size_t)b->outputs * sizeof *got;
     for (int l = 0; l < nb_levels; l++) {
+        ln_model *room = ln_empty(levels[l]);
+        const ln_matrix m = ln_pack_blocks(room, b);
         int32_t *y = l ? got : want;
         memset(y, 0x5A, sizeof got);
-        levels[l]->product(m, x, y);
+        levels[l]->product(&m, x, b->inputs, y);
         hash(&tallies[l].products, y, n);
         compare(levels[l]->name, what, y, want, n + GUARD * sizeof *y);
         for (int i = 0; i < GUARD; i++)
-            if (y[m->outputs + i] != 0x5A5A5A5A && differences++ == 0)
+            if (y[b->outputs + i] != 0x5A5A5A5A && differences++ == 0)
                 fprintf(stderr, "%s: %s writes behind its end\n", levels[l]->name, what);
+        ln_free(room);
     }
 }
 
-static void check_products(uint64_t *seed, const char *what, const ln_matrix *m)
+static void check_products(uint64_t *seed, const char *what, const ln_blocks *m)
 {
     int8_t room[LN_MAX_A + 1];
     for (int i = 0; i < ROUNDS; i++) {
@@ -78,23 +84,41 @@ static void check_products(uint64_t *seed, const char *what, const ln_matrix *m)
     }
 }
 
-/* The largest sum there is, known beforehand: 512 * 127 * 127, of both signs; blocks at an odd address. */
+/* The largest sum there is, known beforehand: 512 * 127 * 127, of both signs. */
 static void check_extremes(void)
 {
-    static int8_t blocks[LN_MAX_A / 4 * 32 + 1], x[LN_MAX_A];
+    static int8_t blocks[LN_MAX_A / 4 * 32], x[LN_MAX_A];
     static uint8_t column[LN_MAX_A / 4];
     const uint16_t count = LN_MAX_A / 4;
+    ln_model *room = ln_empty(levels[0]);
     for (int i = 0; i < count; i++) column[i] = (uint8_t)i;
     for (int sign = -1; sign <= 1; sign += 2) {
         memset(blocks, 127, sizeof blocks);
         memset(x, 127 * sign, sizeof x);
-        const ln_matrix m = {8, LN_MAX_A, blocks + 1, column, &count, NULL};
-        multiply("extreme product", &m, x);
+        const ln_blocks b = {8, LN_MAX_A, blocks, column, &count, NULL};
+        multiply("extreme product", &b, x);
         int32_t y[8];
-        levels[0]->product(&m, x, y);
+        const ln_matrix m = ln_pack_blocks(room, &b);
+        levels[0]->product(&m, x, LN_MAX_A, y);
         for (int i = 0; i < 8; i++)
             if (y[i] != sign * LN_MAX_A * 127 * 127 && differences++ == 0)
                 fprintf(stderr, "scalar: extreme product is %d\n", (int)y[i]);
+    }
+    ln_free(room);
+}
+
+/* --- activations ---------------------------------------------------------------------------------- */
+
+static void check_tanh(void)
+{
+    for (int first = -32768; first < 32768; first += 16) {
+        int16_t x[16], want[16], got[16];
+        for (int i = 0; i < 16; i++) x[i] = (int16_t)(first + i);
+        levels[0]->tanh(x, want);
+        for (int l = 1; l < nb_levels; l++) {
+            levels[l]->tanh(x, got);
+            compare(levels[l]->name, "tanh", got, want, sizeof got);
+        }
     }
 }
 
@@ -102,35 +126,43 @@ static void check_extremes(void)
 
 static void make_inputs(uint64_t *seed, const rn_size *z, input *in)
 {
-    static float features[MAX_FRAMES + 2 * LF_CONTEXT][RN_FEATURES], cond[MAX_FRAMES][LF_MAX];
-    static float scratch[(MAX_FRAMES + 4) * 2 * LF_MAX];
-    const lf_net net = rn_frame_net(seed, z);
-    for (int i = 0; i < z->frames + 2 * LF_CONTEXT; i++) rn_features(seed, features[i]);
-    lf_condition(&net, features[0], z->frames, cond[0], scratch);
-    memset(in, 0, MAX_FRAMES * sizeof *in);
-    for (int i = 0; i < z->frames; i++, in++) {
-        const float *f = features[i + LF_CONTEXT];
-        lf_apply(&net.cond_a, cond[0] + (size_t)i * RN_COND, in->cond_a);
-        lf_apply(&net.cond_b, cond[0] + (size_t)i * RN_COND, in->cond_b);
-        dr_lpc_from_cepstrum(f, in->lpc);
-        if (i % 3 == 2) for (int k = 0; k < LN_ORDER; k++) in->lpc[k] = rn_real(seed, -1.5f, 1.5f);   /* unstable */
-        in->period = i < 2 ? 32 + 224 * i : lf_period(f);
-        in->sharpness = rn_real(seed, 1.f, 3.f);
-        for (int t = 0; t < LN_HOP; t++) in->pcm[t] = (int16_t)(rn_int(seed, -32768, 32767) >> (i + t / 32));
-        if (i == 0) { in->pcm[5] = -32768; in->pcm[6] = 32767; }
-        hash(&frame_hash, in, sizeof *in);
+    memset(in, 0, sizeof *in);
+    for (int i = 0; i < z->frames + 2 * LF_CONTEXT; i++) rn_features(seed, in->features[i]);
+    for (int i = 0; i < z->frames; i++) {
+        const float *f = in->features[i + LF_CONTEXT];
+        still *y = &in->frame[i];
+        dr_lpc_from_cepstrum(f, y->lpc);
+        if (i % 3 == 2) for (int k = 0; k < LN_ORDER; k++) y->lpc[k] = rn_real(seed, -1.5f, 1.5f);   /* unstable */
+        y->period = i < 2 ? 32 + 224 * i : lf_period(f);
+        y->sharpness = rn_real(seed, 1.f, 3.f);
+        for (int t = 0; t < LN_HOP; t++) y->pcm[t] = (int16_t)(rn_int(seed, -32768, 32767) >> (i + t / 32));
+        if (i == 0) { y->pcm[5] = -32768; y->pcm[6] = 32767; }
+    }
+    hash(&frame_hash, in, sizeof *in);
+}
+
+/* What the frame-rate network makes of the features. */
+static void condition(const ln_model *model, const rn_size *z, const input *in, int l, output *out)
+{
+    static float cond[MAX_FRAMES][LF_MAX], scratch[(MAX_FRAMES + 4) * 2 * LF_MAX];
+    lf_condition(&model->frame, levels[l]->dense, in->features[0], z->frames, cond[0], scratch);
+    for (int i = 0; i < z->frames; i++) {
+        levels[l]->dense(&model->frame.cond_a, cond[i], out->cond_a[i]);
+        levels[l]->dense(&model->frame.cond_b, cond[i], out->cond_b[i]);
     }
 }
 
-static void run_frames(const ln_net *net, const rn_size *z, const input *in, uint64_t seed, int l, output *out)
+static void run_frames(const ln_model *model, const rn_size *z, const input *in, uint64_t seed, int l, output *out)
 {
     static ln_state state;
     memset(out, 0, sizeof *out);
+    condition(model, z, in, l, out);
     ln_reset(&state, seed);
     for (int i = 0; i < z->frames; i++) {
-        const ln_frame frame = {in[i].cond_a, in[i].cond_b, in[i].lpc, in[i].period, in[i].sharpness};
-        if (modes[i] != LN_GENERATE) memcpy(out->pcm[i], in[i].pcm, sizeof in[i].pcm);
-        levels[l]->run(net, &state, &frame, out->pcm[i], modes[i]);
+        const still *f = &in->frame[i];
+        const ln_frame frame = {out->cond_a[i], out->cond_b[i], f->lpc, f->period, f->sharpness};
+        if (modes[i] != LN_GENERATE) memcpy(out->pcm[i], f->pcm, sizeof f->pcm);
+        levels[l]->run(model, &state, &frame, out->pcm[i], modes[i]);
         out->state[i] = state;
         for (int t = 0; modes[i] == LN_GENERATE && t < LN_HOP; t++)
             tallies[l].drawn[state.excitation[LN_HISTORY - LN_HOP + t]] = 1;
@@ -140,16 +172,21 @@ static void run_frames(const ln_net *net, const rn_size *z, const input *in, uin
 
 static void check_net(uint64_t *seed, const rn_size *z)
 {
-    static input in[MAX_FRAMES];
+    static input in;
     static output want, got;
     const ln_net net = rn_net(seed, z);
+    const lf_source frame_net = rn_frame_net(seed, z);
     check_products(seed, "recur_a", &net.recur_a);
     check_products(seed, "input_b", &net.input_b);
     check_products(seed, "recur_b", &net.recur_b);
-    make_inputs(seed, z, in);
+    make_inputs(seed, z, &in);
     for (int l = 0; l < nb_levels; l++) {
         output *out = l ? &got : &want;
-        run_frames(&net, z, in, 1 + (uint64_t)z->hidden_a, l, out);
+        ln_model *model = ln_pack(&net, &frame_net, levels[l]);
+        if (!model) abort();
+        run_frames(model, z, &in, 1 + (uint64_t)z->hidden_a, l, out);
+        ln_free(model);
+        compare(levels[l]->name, "conditioning", out->cond_a, want.cond_a, sizeof want.cond_a + sizeof want.cond_b);
         compare(levels[l]->name, "pcm", out->pcm, want.pcm, sizeof want.pcm);
         compare(levels[l]->name, "state", out->state, want.state, sizeof want.state);
     }
@@ -165,6 +202,7 @@ int main(int argc, char **argv)
     dr_cepstrum_init();
     nb_levels = ln_levels(levels);
     check_extremes();
+    check_tanh();
     for (int i = 0; i < NB_SIZES && i < nets; i++) check_net(&seed, &sizes[i]);
     printf("frame %016llx\n", (unsigned long long)frame_hash);
     for (int l = 0; l < nb_levels; l++) {

@@ -74,7 +74,7 @@ static inline int8_t *rn_int8s(uint64_t *s, size_t n)
 }
 
 /* Strip 0 is empty and strip 1 is full where there are three or more, the others are random. */
-static inline ln_matrix rn_matrix(uint64_t *s, int outputs, int inputs, int percent)
+static inline ln_blocks rn_matrix(uint64_t *s, int outputs, int inputs, int percent)
 {
     const int strips = outputs / 8, columns = inputs / 4;
     uint16_t *count = rn_room((size_t)strips, sizeof *count);
@@ -86,7 +86,7 @@ static inline ln_matrix rn_matrix(uint64_t *s, int outputs, int inputs, int perc
             if (rn_int(s, 1, 100) <= keep) { column[n++] = (uint8_t)c; count[i]++; }
     }
     const float typical = 1.f / (127.f * 40.f * (1.f + (float)(inputs * percent) / 800.f));
-    return (ln_matrix){outputs, inputs, rn_int8s(s, 32 * (size_t)n), column, count,
+    return (ln_blocks){outputs, inputs, rn_int8s(s, 32 * (size_t)n), column, count,
                        rn_reals(s, (size_t)outputs, .2f * typical, typical)};
 }
 
@@ -94,10 +94,12 @@ static inline ln_net rn_net(uint64_t *s, const rn_size *z)
 {
     const size_t a = (size_t)z->hidden_a, b = (size_t)z->hidden_b;
     ln_net n = {.hidden_a = z->hidden_a, .hidden_b = z->hidden_b};
-    n.table = rn_int8s(s, LN_SLOTS * LN_LEVELS * 3 * a);
-    n.table_scale = rn_reals(s, LN_SLOTS * 3 * a, .001f, .01f);
+    n.table = rn_int8s(s, LN_SLOTS_A * LN_LEVELS_A * 3 * a);
+    n.table_scale = rn_reals(s, 3 * a, .001f, .01f);
+    n.table_b = rn_int8s(s, LN_SLOTS_B * LN_LEVELS * 3 * b);
+    n.table_b_scale = rn_reals(s, 3 * b, .001f, .01f);
     n.recur_a = rn_matrix(s, 3 * z->hidden_a, z->hidden_a, z->percent);
-    n.input_b = rn_matrix(s, 3 * z->hidden_b, z->hidden_a, z->percent);
+    n.input_b = rn_matrix(s, 6 * z->hidden_b, z->hidden_a, z->percent);
     n.recur_b = rn_matrix(s, 3 * z->hidden_b, z->hidden_b, 100);
     n.bias_a = rn_reals(s, a, -.5f, .5f);
     n.bias_b = rn_reals(s, b, -.5f, .5f);
@@ -108,17 +110,28 @@ static inline ln_net rn_net(uint64_t *s, const rn_size *z)
     return n;
 }
 
-static inline lf_dense rn_dense(uint64_t *s, int inputs, int outputs)
+/* binary16 up to `gain` < 1 in size, subnormal numbers among them */
+static inline uint16_t *rn_halves(uint64_t *s, size_t n, float gain)
+{
+    uint16_t *p = rn_room(n, sizeof *p);
+    int top = 14;
+    while (top > 1 && gain < 1.f / (float)(1 << (14 - top))) top--;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint16_t)(rn_int(s, 0, 1) << 15 | (rn_int(s, 0, 9) ? rn_int(s, top - 4, top) : 0) << 10 | rn_int(s, 0, 1023));
+    return p;
+}
+
+static inline lf_layer rn_dense(uint64_t *s, int inputs, int outputs)
 {
     const float gain = 4.f / (8.f + (float)inputs);
-    return (lf_dense){inputs, outputs, rn_reals(s, (size_t)inputs * (size_t)outputs, -gain, gain),
+    return (lf_layer){inputs, outputs, rn_halves(s, (size_t)inputs * (size_t)outputs, gain),
                       rn_reals(s, (size_t)outputs, -.3f, .3f)};
 }
 
-static inline lf_net rn_frame_net(uint64_t *s, const rn_size *z)
+static inline lf_source rn_frame_net(uint64_t *s, const rn_size *z)
 {
-    lf_net f = {.features = RN_FEATURES, .embedding = RN_EMBEDDING};
-    f.pitch = rn_reals(s, 257 * RN_EMBEDDING, -1.f, 1.f);
+    lf_source f = {.features = RN_FEATURES, .embedding = RN_EMBEDDING};
+    f.pitch = rn_halves(s, LF_PERIODS * RN_EMBEDDING, .5f);
     f.conv1 = rn_dense(s, 3 * (RN_FEATURES + RN_EMBEDDING), RN_COND);
     f.conv2 = rn_dense(s, 3 * RN_COND, RN_COND);
     f.dense1 = rn_dense(s, RN_COND, RN_COND);

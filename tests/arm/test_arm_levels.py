@@ -82,8 +82,8 @@ def test_dispatch_is_what_keeps_dotprod_from_old_processors(arm):
 @pytest.mark.parametrize(
     ("source", "old", "new", "cpu"),
     [
-        ("lpcnet_neon.c", "s3 = vpadalq_s16(s3,", "s2 = vpadalq_s16(s2,", "cortex-a53"),
-        ("lpcnet_dotprod.c", "vld1q_s8(w + 16)", "vld1q_s8(w)", "cortex-a76"),
+        ("lpcnet_neon.c", "vpaddq_s32(sum[2], sum[3])", "vpaddq_s32(sum[2], sum[2])", "cortex-a53"),
+        ("lpcnet_dotprod.c", "vld1q_s8(w + 48)", "vld1q_s8(w + 32)", "cortex-a76"),
     ],
 )
 def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
@@ -109,8 +109,8 @@ def test_nothing_undefined_happens(tmp_path):
     program = tmp_path / "sanitised"
     checks = "-fsanitize=address,undefined,float-cast-overflow"
     sources = [str(C_DIR / name) for name in setup_constant("EXTRA")["lpcnet"]["sources"]]
-    compile_c(NATIVE, ["-O0", "-ffp-contract=off", checks, "-fno-sanitize-recover=all", str(HARNESS), *sources,
-                       "-lm", "-o", str(program)])
+    flags = ["-O0", "-DDREDGE_DEBUG", "-ffp-contract=off", checks, "-fno-sanitize-recover=all"]
+    compile_c(NATIVE, [*flags, str(HARNESS), *sources, "-lm", "-o", str(program)])
     result = run_levels(program, nets=4)
     assert result.status == 0, result.error
 

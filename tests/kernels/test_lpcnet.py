@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lpcnet_cases import F32, Reference, dense, random_matrix, random_net
+from lpcnet_cases import F32, Reference, dense, predict, random_matrix, random_net
 
 from dredge_kernels import lpcnet
 from dredge_kernels.features import lpc_from_cepstrum
@@ -44,21 +44,20 @@ def reference_synthesis(arrays: dict, f: np.ndarray, seed: int) -> np.ndarray:
     excitation, memory, out, last, state = [128] * 512, np.zeros(16, F32), [], F32(0), seed
     for t in range((len(f) - 4) * 160):
         i = t // 160 + 2
-        prediction = F32(0)
-        for k in range(16):
-            prediction = prediction - lpc[i, k] * memory[k]
+        prediction = predict(lpc[i], memory)
         period = min(256, max(32, int(256 / 2 ** (float(f[i, 18]) + 1.5) + 0.5)))
-        code = [to_ulaw(memory[0]), to_ulaw(prediction), excitation[-1],
-                excitation[-period - 1], excitation[-period], excitation[-period + 1]]
-        net.step(*cond[t // 160], code)
+        code = [to_ulaw(memory[-1]), to_ulaw(prediction), excitation[-1]]
+        if t % 2 == 0:
+            net.pair(*cond[t // 160], [*code, excitation[-2], *(excitation[k - period] for k in (-1, 0, 1, 2))])
+        net.single(t % 2, code)
         state, dice = splitmix(state)
         voicing = F32(1.5 * (f[i, 19] + 0.5) - 0.5)
         e = net.sample(F32(1 + F32(0.5) * max(F32(0), voicing)), dice, threshold)
         excitation.append(e)
         x = np.clip(prediction + F32(from_ulaw(e)), F32(-32767), F32(32767))
         last = np.clip(x + F32(0.85) * last, F32(-32767), F32(32767))
-        out.append(math.floor(last + 0.5))
-        memory = np.concatenate([[x], memory[:-1]]).astype(F32)
+        out.append(int(last + F32(32768.5)) - 32768)
+        memory = np.concatenate([memory[1:], [x]]).astype(F32)
     return np.array(out, np.int16)
 
 
@@ -90,24 +89,30 @@ def test_samples_follow_the_written_definition(seed):
     net.reset(seed)
     got, expected = net.synthesise(f), reference_synthesis(arrays, f, seed)
     # The conditioning is summed in another order here, so a rare decision may fall the other way; until then: equal.
-    same = np.flatnonzero(got != expected)
-    assert len(same) == 0 or same[0] > 100
+    differ = np.flatnonzero(got != expected)
+    assert len(differ) == 0 or differ[0] > 150
     assert len(np.unique(got)) > 50
 
 
+def run(arrays: dict, level: str, f: np.ndarray, pcm: np.ndarray, seed: int = 1) -> np.ndarray:
+    """Along pcm without and with the network, then on by itself."""
+    net = Lpcnet(arrays, level)
+    net.reset(seed)
+    net.skip(f[:6], pcm)
+    net.force(f[:6], pcm)
+    return net.synthesise(f)
+
+
 @pytest.mark.parametrize("level", simd_levels())
-@pytest.mark.parametrize(("a", "b"), [(8, 8), (24, 16), (64, 32), (200, 40), (512, 64)])
-def test_every_level_gives_the_same_samples(level, a, b):
-    arrays, f = random_net(a, a, b, 0.4), features(7, b)
-    pcm = np.random.default_rng(3).integers(-3000, 3000, 320).astype(np.int16)
-    out = []
-    for name in ("scalar", level):
-        net = Lpcnet(arrays, name)
-        net.skip(f[:6], pcm)
-        net.force(f[:6], pcm)
-        out.append(net.synthesise(f))
-    np.testing.assert_array_equal(out[0], out[1])
-    assert out[0].std() > 0
+@settings(max_examples=25, deadline=None)
+@given(a=st.integers(1, 16), b=st.integers(1, 8), density=st.floats(0, 1), seed=st.integers(0, 2**31))
+def test_every_level_gives_the_same_samples(level, a, b, density, seed):
+    """Random weights of random legal shapes, random speech, random features."""
+    arrays, f = random_net(seed, 32 * a, 8 * b, density), features(7, seed)
+    pcm = np.random.default_rng(seed).integers(-3000, 3000, 320).astype(np.int16)
+    out = run(arrays, level, f, pcm, seed)
+    np.testing.assert_array_equal(out, run(arrays, "scalar", f, pcm, seed))
+    assert out.std() > 0
 
 
 def test_speech_goes_on_from_the_forced_samples():
@@ -171,19 +176,36 @@ def damaged(change) -> dict:
     (lambda a: a["recur_a_column"].__setitem__(0, 200), "block beyond"),
     (lambda a: a["recur_a_count"].__setitem__(0, 99), "sums to"),
     (lambda a: a["bias_b"].__setitem__(0, np.nan), "must be finite"),
-    (lambda a: a.update(bias_a=a["bias_a"][:-1]), "multiple of 8"),
+    (lambda a: a.update(bias_a=a["bias_a"][:-1]), "multiple of 32"),
+    (lambda a: a.update(bias_b=a["bias_b"][:-1]), "multiple of 8"),
+    (lambda a: a.update(table_b=a["table_b"][:, :128]), "table_b: expected int8"),
+    (lambda a: a["recur_b_scale"].fill(10.0), "recur_b_scale: expected terms up to 1024"),
+    (lambda a: a["table_scale"].__setitem__(3, 1e6), "table_scale: expected terms up to 1024"),
+    (lambda a: a["tree_bias"].__setitem__((0, 3), -2000), "tree_bias: expected terms up to 1024"),
     (lambda a: a.update(bias_b=np.zeros(72, F32)), "up to 64"),
     (lambda a: a.update(conv1=a["conv1"][:-1]), "conv1: expected"),
+    (lambda a: a.update(dense2=a["dense2"].astype(F32)), "dense2: expected float16"),
+    (lambda a: a["pitch"].__setitem__((3, 3), np.inf), "pitch: values must be finite"),
 ])
 def test_damaged_weights_are_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         Lpcnet(damaged(change))
 
 
-def test_half_precision_is_widened():
+def test_arrays_are_checked_but_not_changed():
     arrays = random_net(1)
-    arrays["conv1"] = arrays["conv1"].astype(np.float16)
-    assert checked(arrays)["conv1"].dtype == F32
+    out = checked(arrays)
+    assert set(out) == set(arrays)
+    assert all(out[name].dtype == arrays[name].dtype and (out[name] == arrays[name]).all() for name in arrays)
+
+
+def test_weights_may_change_after_they_were_packed():
+    arrays, f = random_net(1), features(8)
+    net = Lpcnet(arrays)
+    for array in arrays.values():
+        array.fill(0)
+    np.testing.assert_array_equal(net.synthesise(f), Lpcnet(random_net(1)).synthesise(f))
+    assert net.packed_bytes > sum(a.nbytes for a in arrays.values()) * 0.8
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 20), F32), np.zeros((6, 19), F32), np.zeros(120, F32),
