@@ -15,7 +15,7 @@ from models.training import manifest
 from models.training.cards import SPEECH_DATA, rounded, write_card
 from models.training.plc_net import PlcConfig, PlcNet
 from models.training.progress import load_checkpoint
-from models.training.rdovae_net import INPUT_SCALE
+from models.training.rdovae_net import FEATURES, INPUT_SCALE
 from models.training.train_plc import evaluate
 from models.training.train_rdovae import load_features
 
@@ -35,14 +35,14 @@ def master_arrays(model: PlcNet) -> dict[str, np.ndarray]:
     """float16 weights with the feature scale multiplied in."""
     arrays = {k: v.detach().numpy().copy() for k, v in model.state_dict().items()}
     scale = INPUT_SCALE.numpy()
-    arrays["dense.weight"][:, :-1] *= scale
+    arrays["dense.weight"][:, :-3] *= np.tile(scale, 3)
     arrays["out.weight"] /= scale[:, None]
     arrays["out.bias"] /= scale
     return {k: v.astype(np.float16) for k, v in arrays.items()}
 
 
 def build_graph(master: Path, int8: bool = True) -> Graph:
-    """frame [1, 21] (features, lost flag), memory -> next [1, 20], memory_out."""
+    """frame [1, 63] (plc_net.inputs), memory -> next [1, 20], memory_out."""
     with np.load(master) as file:
         w = {k: file[k].astype(np.float32) for k in file.files}
     size = w["gru1.weight_hh"].shape[1]
@@ -50,7 +50,7 @@ def build_graph(master: Path, int8: bool = True) -> Graph:
     frame = graph.input(w["dense.weight"].shape[1], "frame")
     memory = graph.input(2 * size, "memory")
     first, second = graph.split(memory, [size, size])
-    features, _ = graph.split(frame, [graph.width(frame) - 1, 1])
+    features, towards, _ = graph.split(frame, [FEATURES, FEATURES, graph.width(frame) - 2 * FEATURES])
     x = graph.tanh(graph.dense(frame, w["dense.weight"], w["dense.bias"]))
     cells = [{f"{k.split('.')[1]}_l0": v for k, v in w.items() if k.startswith(name)}
              for name in ("gru1.", "gru2.")]
@@ -58,7 +58,7 @@ def build_graph(master: Path, int8: bool = True) -> Graph:
     second = graph.gru(first, second, cells[1])
     both = graph.concat([first, second])
     change = graph.dense(both, w["out.weight"], w["out.bias"])
-    graph.output(graph.add(features, change), "next")
+    graph.output(graph.add(graph.add(features, towards), change), "next")
     graph.output(both, "memory_out")
     return graph
 
@@ -70,7 +70,6 @@ def export(checkpoint: dict, valid: np.ndarray, folder: Path, command: str) -> d
     np.savez(folder / MASTER, **master_arrays(model))
     build_graph(folder / MASTER).save(folder / GRAPH)
     figures = rounded(evaluate(model, valid))
-    share = figures["valid_loss"] / figures["hold_loss"]
     card = {
         "id": MODEL_ID,
         "title": "Concealment predictor: the next 10 ms of features from those before",
@@ -79,9 +78,11 @@ def export(checkpoint: dict, valid: np.ndarray, folder: Path, command: str) -> d
         "training_minutes": round(checkpoint["seconds"] / 60, 1),
         "config": checkpoint["config"],
         "parameters": sum(p.numel() for p in model.parameters()),
-        "losses": {"valid": figures["valid_loss"]},
+        "losses": {"valid": figures["valid_loss"], "valid_with_the_row_after_the_gap": figures["bridge_loss"]},
         "quality": {"valid_loss_of_holding_the_last_frame": figures["hold_loss"],
-                    "share_of_it_left": round(share, 3)},
+                    "share_of_it_left": round(figures["valid_loss"] / figures["hold_loss"], 3),
+                    "valid_loss_of_a_straight_line_to_the_row_after_the_gap": figures["straight_loss"],
+                    "share_of_holding_left_with_that_row": round(figures["bridge_loss"] / figures["hold_loss"], 3)},
         "files": {MASTER: "master", GRAPH: "tflite"},
     }
     write_card(folder, card)

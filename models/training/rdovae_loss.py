@@ -19,7 +19,7 @@ from models.training.rdovae_net import FEATURES, LEVELS, RdoVae, shrink
 LEVEL_STEPS = (0, 2, 3, 4, 6, 8, 12, 16)
 BANDS = 18
 STATE_SHARE = 1 / 20      # of the state's bits, per latent: a packet holds one and ~25 latents
-LAMBDA_MIN, LAMBDA_MAX = 1e-4, 0.0125
+LAMBDA_MIN, LAMBDA_MAX = 1.3e-4, 0.016
 
 
 def lambdas(low: float = LAMBDA_MIN, high: float = LAMBDA_MAX) -> Tensor:
@@ -46,7 +46,7 @@ def level_weight(c0: Tensor) -> Tensor:
     c0 is sqrt(18) times the mean band level in bels; 10 dB below the top costs a quarter.
     """
     top = torch.quantile(c0, 0.95, dim=0, keepdim=True)
-    return (1 + 0.25 * (c0 - top) / math.sqrt(BANDS)).clamp(0.3, 1.0)
+    return (1 + 0.25 * (c0 - top) / math.sqrt(BANDS)).clamp(0.4, 1.0)
 
 
 def distortion(target: Tensor, output: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def distortion(target: Tensor, output: Tensor) -> Tensor:
     voiced = torch.relu(target[..., 19] + 0.5) ** 2
     pitch = (output[..., 18] - target[..., 18]).abs() * voiced
     corr = (output[..., 19] - target[..., 19]) ** 2
-    return 0.12 * level + 1.2 * loudness + 1.6 * pitch + 0.25 * corr
+    return 0.25 * level + 1.2 * loudness + pitch + 0.15 * corr
 
 
 def laplace_bits(z: Tensor, decay: Tensor) -> Tensor:

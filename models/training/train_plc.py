@@ -13,124 +13,118 @@ import numpy as np
 import torch
 
 from models.training.augment import augment
-from models.training.plc_net import PlcConfig, PlcNet, plc_loss
-from models.training.progress import (
-    CHECKPOINT_SECONDS,
-    Average,
-    Bar,
-    Budget,
-    CsvLog,
-    load_checkpoint,
-    save_atomic,
-    stop_on_signal,
-)
+from models.training.loop import Loop, add_machine_options, pick_device
+from models.training.optimiser import Optimiser
+from models.training.plc_net import Ahead, PlcConfig, PlcNet, plc_loss
+from models.training.progress import Average, Budget
 from models.training.train_rdovae import load_features
 
-LOG = ["step", "seconds", "rate", "loss", "valid_loss", "hold_loss"]
+COLUMNS = ["rate", "loss", "valid_loss", "bridge_loss", "hold_loss", "straight_loss"]
 FRAMES = 120
+KNOWN = 0.6            # share of the bursts whose end is known
 
 
 def draw_losses(rng: np.random.Generator, frames: int, batch: int) -> np.ndarray:
-    """Bursts of 20 ms packets: float32 [frames, batch], 1 = lost; the first 100 ms arrive."""
+    """Bursts of 20 ms packets: float32 [frames, batch], 1 = lost; the first 100 ms arrive.
+
+    A third are single packets, the others geometric up to 600 ms, as in traces of real calls: many short bursts, and
+    a tail.
+    """
     lost = np.zeros((frames, batch), np.float32)
     for b in range(batch):
         t = 10 + 2 * int(rng.integers(0, 10))
         while t < frames:
-            burst = 2 * (1 + min(14, int(rng.geometric(0.3))))
+            burst = 2 * (1 if rng.random() < 0.33 else 1 + min(29, int(rng.geometric(0.2))))
             lost[t : t + burst, b] = 1
             t += burst + 2 * (1 + int(rng.geometric(0.08)))
     return lost
 
 
+def look_ahead(rng: np.random.Generator, frames: np.ndarray, lost: np.ndarray, share: float = KNOWN) -> Ahead:
+    """For a random `share` of the bursts the first or second row after them (what a real decoder's rows are like)."""
+    count, batch = lost.shape
+    anchor, distance = np.zeros_like(frames), np.zeros_like(lost)
+    for b in range(batch):
+        edges = np.flatnonzero(np.diff(lost[:, b], prepend=0, append=0))
+        for first, end in zip(edges[::2], edges[1::2], strict=True):
+            at = end + int(rng.integers(0, 2))
+            if at < count and rng.random() < share:
+                steps = np.arange(first - 1, end - 1)          # row t leads to row t + 1, which is lost
+                anchor[steps, b], distance[steps, b] = frames[at, b], at - steps
+    return Ahead(torch.from_numpy(anchor), torch.from_numpy(distance))
+
+
 class Trainer:
     """Everything a checkpoint holds."""
 
-    def __init__(self, data: np.ndarray, batch: int, seed: int, lr: float,
-                 config: PlcConfig) -> None:
-        torch.manual_seed(seed)
-        self.data, self.batch, self.lr, self.seed = data, batch, lr, seed
-        self.model = PlcNet(config)
+    def __init__(self, args: argparse.Namespace, data: np.ndarray, valid: np.ndarray) -> None:
+        torch.manual_seed(args.seed)
+        self.data, self.valid, self.batch, self.lr, self.seed = data, valid, args.batch, args.lr, args.seed
+        self.device = pick_device(args.device)
+        self.budget = Budget(args.steps, args.minutes)
+        self.model = PlcNet(PlcConfig(args.dense, args.gru)).to(self.device)
         self.average = Average(self.model)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr, foreach=True)
-        self.rng = np.random.default_rng(seed)
+        self.optimiser = Optimiser(self.model, args.lr, args.optimiser)
+        self.rng = np.random.default_rng(args.seed)
 
-    def step(self, budget: Budget) -> float:
-        """One update; returns the loss."""
+    def step(self) -> dict[str, float]:
+        """One update."""
         starts = self.rng.integers(0, len(self.data) - FRAMES, self.batch)
         frames = np.stack([self.data[s : s + FRAMES] for s in starts], 1)
         augment(self.rng, frames)
-        lost = torch.from_numpy(draw_losses(self.rng, FRAMES, self.batch))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.lr * budget.rate()
-        self.optimiser.zero_grad(set_to_none=True)
-        target = torch.from_numpy(frames)
-        loss = plc_loss(target[1:], self.model(target, lost)[1:], lost[1:])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
+        losses = draw_losses(self.rng, FRAMES, self.batch)
+        known = look_ahead(self.rng, frames, losses)
+        target, lost = torch.from_numpy(frames).to(self.device), torch.from_numpy(losses).to(self.device)
+        ahead = Ahead(known.anchor.to(self.device), known.distance.to(self.device))
+        loss = plc_loss(target[1:], self.model(target, lost, ahead)[1:], lost[1:])
+        rate = self.budget.rate()
+        self.optimiser.update(loss, rate)
         self.average.update(self.model)
-        budget.step += 1
-        return loss.item()
+        self.budget.step += 1
+        return {"rate": self.lr * rate, "loss": loss.item()}
 
-    def state(self, budget: Budget) -> dict:
+    def validate(self) -> dict[str, float]:
+        """Losses of the averaged weights on held-out features."""
+        model = PlcNet(self.model.cfg)
+        model.load_state_dict(self.average.values)
+        return evaluate(model, self.valid)
+
+    def state(self) -> dict:
         """The checkpoint."""
         return {"kind": "plc", "config": self.model.cfg.as_dict(), "seed": self.seed,
                 "model": self.model.state_dict(), "average": self.average.state(),
-                "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state,
-                "step": budget.step, "seconds": budget.seconds()}
+                "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state}
 
-    def restore(self, state: dict, budget: Budget) -> None:
+    def restore(self, state: dict) -> None:
         """Continues exactly where `state` was saved."""
         self.model.load_state_dict(state["model"])
         self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rng.bit_generator.state = state["rng"]
-        budget.step, budget.spent = state["step"], state["seconds"]
 
 
 @torch.no_grad()
 def evaluate(model: PlcNet, features: np.ndarray, batch: int = 128) -> dict[str, float]:
-    """Held-out loss of the network, and of holding the last received frame for comparison."""
+    """Held-out losses: the network without and with the row after each gap, holding, and a straight line between."""
     starts = np.linspace(0, len(features) - FRAMES, batch).astype(int)
-    frames = torch.from_numpy(np.stack([features[s : s + FRAMES] for s in starts], 1))
-    lost = torch.from_numpy(draw_losses(np.random.default_rng(0), FRAMES, batch))
-    held = frames.clone()
-    for t in range(1, FRAMES):
-        held[t] = torch.where(lost[t - 1][:, None] > 0, held[t - 1], frames[t - 1])
-    return {"valid_loss": float(plc_loss(frames[1:], model(frames, lost)[1:], lost[1:])),
-            "hold_loss": float(plc_loss(frames[1:], held[1:], lost[1:]))}
+    rows = np.stack([features[s : s + FRAMES] for s in starts], 1)
+    losses = draw_losses(np.random.default_rng(0), FRAMES, batch)
+    ahead = look_ahead(np.random.default_rng(0), rows, losses, 1.0)
+    frames, lost = torch.from_numpy(rows), torch.from_numpy(losses)
+    bare = PlcNet(PlcConfig(1, 1))           # its last layer is zero: it holds, and goes straight to an anchor
+    return {name: float(plc_loss(frames[1:], net(frames, lost, known)[1:], lost[1:]))
+            for name, net, known in (("valid_loss", model, None), ("bridge_loss", model, ahead),
+                                     ("hold_loss", bare, None), ("straight_loss", bare, ahead))}
 
 
 def train(args: argparse.Namespace) -> dict:
     """Runs until the budget is used or a signal asks to stop; returns the last validation."""
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
-    trainer = Trainer(load_features(args.data / "train.npz"), args.batch, args.seed, args.lr,
-                      PlcConfig(args.dense, args.gru))
-    budget = Budget(args.steps, args.minutes)
-    path = args.out / "checkpoint.pt"
-    if (state := load_checkpoint(path)) is not None:
-        trainer.restore(state, budget)
-    log, bar, sums, saved = CsvLog(args.out / "log.csv", LOG), Bar("plc"), [], budget.seconds()
-    result: dict = {}
-    with stop_on_signal() as stop:
-        while not budget.done() and not stop:
-            sums.append(trainer.step(budget))
-            bar.show(budget.fraction(), f"step {budget.step} loss {sums[-1]:.3f}")
-            if budget.step % args.valid_every == 0 or budget.done():
-                model = PlcNet(trainer.model.cfg)
-                model.load_state_dict(trainer.average.values)
-                result = evaluate(model, valid)
-                log.write(step=budget.step, seconds=round(budget.seconds()),
-                          rate=args.lr * budget.rate(), loss=float(np.mean(sums)), **result)
-                sums = []
-            if budget.seconds() - saved > CHECKPOINT_SECONDS:
-                save_atomic(path, trainer.state(budget))
-                saved = budget.seconds()
-    save_atomic(path, trainer.state(budget))
-    log.close()
-    bar.close()
-    return result
+    trainer = Trainer(args, load_features(args.data / "train.npz"), valid)
+    loop = Loop("plc", args.out, COLUMNS, args.valid_every)
+    loop.resume(trainer)
+    return loop.run(trainer)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -144,7 +138,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch", type=int, default=128, help="sequences of 1.2 s per step")
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--threads", type=int, default=1)
+    add_machine_options(p)
+    p.add_argument("--optimiser", choices=["adam", "muon"], default="adam", help="muon: orthogonal steps for matrices")
     p.add_argument("--valid-every", type=int, default=100)
     p.add_argument("--dense", type=int, default=PlcConfig.dense)
     p.add_argument("--gru", type=int, default=PlcConfig.gru)

@@ -118,3 +118,44 @@ def test_a_refused_frame_changes_nothing(predictor, speech):
         predictor.update(np.full(20, np.inf, np.float32))
     after = predictor.predict()
     np.testing.assert_array_equal(after, hear(predictor, speech[:60]).predict())
+
+
+def bridge(predictor, rows, first, count, anchor):
+    """The rows of a gap of `count` frames whose end is known."""
+    hear(predictor, rows[max(0, first - 40) : first])
+    return np.array([predictor.predict(anchor, count - i) for i in range(count)])
+
+
+@pytest.mark.parametrize("count", [4, 8, 12])
+def test_knowing_the_row_after_the_gap_helps(predictor, speech, count):
+    bridged, alone = [], []
+    for t in range(60, len(speech) - 16, 13):
+        wanted = speech[t : t + count]
+        bridged.append(band_error(bridge(predictor, speech, t, count, speech[t + count]), wanted))
+        hear(predictor, speech[t - 40 : t])
+        alone.append(band_error(np.array([predictor.predict() for _ in range(count)]), wanted))
+    assert np.mean(bridged) < 0.9 * np.mean(alone)
+
+
+def test_a_bridge_ends_near_its_anchor(predictor, speech):
+    loud = [t for t in range(60, len(speech) - 10) if speech[[t - 1, t + 6], 0].min() > 5]
+    jumps = [abs(bridge(predictor, speech, t, 6, speech[t + 6])[-1, 0] - speech[t + 6, 0]) for t in loud[::7]]
+    apart = [abs(speech[t - 1, 0] - speech[t + 6, 0]) for t in loud[::7]]
+    assert np.mean(jumps) < 0.6 * np.mean(apart)
+
+
+def test_a_long_bridge_sinks_in_the_middle_and_rises_again(predictor, speech):
+    t = next(t for t in range(60, len(speech) - 60) if speech[t - 5 : t, 0].min() > 5)
+    rows = bridge(predictor, speech, t, 50, speech[t - 1])
+    assert rows[20:30, 0].max() < rows[0, 0] - 4 and rows[20:30, 19].max() < -0.3
+    assert rows[-1, 0] > rows[25, 0] + 4
+
+
+@pytest.mark.parametrize(("anchor", "ahead", "text"), [
+    (np.zeros(19, np.float32), 3, "anchor: expected 20 finite values"),
+    (np.full(20, np.nan, np.float32), 3, "anchor: expected 20 finite values"),
+    (np.zeros(20, np.float32), 0, "ahead: expected at least 1 frame to the anchor, got 0")])
+def test_bad_anchors_are_refused(predictor, anchor, ahead, text):
+    predictor.reset()
+    with pytest.raises(ValueError, match=text):
+        predictor.predict(anchor, ahead)

@@ -9,7 +9,7 @@ from training_cases import same_state, stop_after, synthetic_features, torch, wr
 
 from dredge_models.tflite import TfliteModel
 from models.training import train_plc
-from models.training.plc_net import PlcConfig, PlcNet, plc_loss
+from models.training.plc_net import Ahead, PlcConfig, PlcNet, inputs, plc_loss
 from models.training.progress import load_checkpoint
 
 
@@ -69,7 +69,24 @@ def test_bursts_are_whole_packets_after_a_quiet_start():
     for column in lost.T:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], column, [0]])))
         lengths += list(edges[1::2] - edges[::2])
-    assert max(lengths) == 30 and min(lengths) == 2
+    assert 40 < max(lengths) <= 60 and min(lengths) == 2
+    assert 0.25 < np.mean(np.array(lengths) == 2) < 0.6, "single packets are the most frequent"
+
+
+def test_look_ahead_gives_a_row_after_the_gap_to_every_step_into_it():
+    rows = np.stack([synthetic_features(200, 7), synthetic_features(200, 8)], 1)
+    lost = np.zeros((200, 2), np.float32)
+    lost[20:26, 0] = lost[100:110, 1] = lost[196:200, 1] = 1
+    ahead = train_plc.look_ahead(np.random.default_rng(0), rows, lost, 1.0)
+    known = (ahead.distance > 0).numpy()
+    assert np.flatnonzero(known[:, 0]).tolist() == list(range(19, 25))
+    assert np.flatnonzero(known[:, 1]).tolist() == list(range(99, 109)), "no row after a gap that does not end"
+    for t, b in np.argwhere(known):
+        at = int(t + ahead.distance[t, b])
+        assert lost[at, b] == 0 and at in (26, 27, 110, 111)
+        np.testing.assert_array_equal(ahead.anchor[t, b], rows[at, b])
+    none = train_plc.look_ahead(np.random.default_rng(0), rows, lost, 0.0)
+    assert none.distance.abs().max() == 0
 
 
 def untrained():
@@ -86,6 +103,16 @@ def test_an_untrained_network_holds_the_last_frame():
     guesses = PlcNet(PlcConfig(12, 10))(rows, lost)
     torch.testing.assert_close(guesses[10:21], rows[9].expand(11, 1, 20))
     torch.testing.assert_close(guesses[21], rows[20])
+
+
+def test_an_untrained_network_goes_straight_to_the_anchor():
+    rows = torch.from_numpy(synthetic_features(30, 1))[:, None]
+    lost, distance = torch.zeros(30, 1), torch.zeros(30, 1)
+    lost[10:20] = 1
+    distance[9:19, 0] = torch.arange(11, 1, -1.0)
+    guesses = PlcNet(PlcConfig(12, 10))(rows, lost, Ahead(rows[20].expand(30, 1, 20), distance))
+    share = (torch.arange(1, 11) / 11)[:, None, None]
+    torch.testing.assert_close(guesses[10:20], rows[9] + share * (rows[20] - rows[9]), atol=1e-5, rtol=1e-5)
 
 
 def test_predictions_use_neither_the_future_nor_what_was_lost():
@@ -131,12 +158,15 @@ def test_tflite_matches_torch(exported, run, tmp_path, int8, tolerance):
     net = export_plc.load_model(load_checkpoint(run[0] / "checkpoint.pt"))
     memory = np.zeros(graph.inputs["memory"], np.float32)
     h1 = h2 = torch.zeros(1, 10)
-    for i, row in enumerate(synthetic_features(60, 5)):
-        lost = float(i % 7 > 4)
-        out = graph(frame=np.append(row, np.float32(lost))[None], memory=memory)
+    rows = synthetic_features(60, 5)
+    for i, row in enumerate(rows):
+        age, distance = torch.tensor([float(i % 7)]), torch.tensor([float(max(0, i % 5 - 1))])
+        known = (torch.from_numpy(rows[-1 - i])[None], distance)
+        given = inputs(torch.from_numpy(row)[None], age, known)
+        out = graph(frame=given.numpy(), memory=memory)
         memory = out["memory_out"]
         with torch.no_grad():
-            wanted, h1, h2 = net.step(torch.from_numpy(row)[None], torch.tensor([[lost]]), h1, h2)
+            wanted, h1, h2 = net.step(given, h1, h2)
         np.testing.assert_allclose(out["next"], wanted.numpy(), atol=tolerance)
 
 
@@ -150,6 +180,6 @@ def test_export_is_byte_for_byte_the_same(exported, run, tmp_path):
 
 def test_card_compares_with_holding(exported):
     _, card, _ = exported
-    assert card["losses"]["valid"] > 0
+    assert card["losses"]["valid"] > 0 and card["losses"]["valid_with_the_row_after_the_gap"] > 0
     assert card["quality"]["valid_loss_of_holding_the_last_frame"] > 0
     assert set(card["files"]) == {"plc.npz", "plc_step.tflite"}
