@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What was played lately: samples, and the feature row of every 10 ms frame."""
 
+import math
+
 import numpy as np
 
 from dredge_device.pi.parts import Extractor, Pcm, Rows
 
 FRAME = 160
 DELAY = 80  # the extractor hears the output this late; its frame i is then output frame i - 1
-KEEP_SAMPLES = 640
+KEEP_SAMPLES = 1280
+CONTEXT_SAMPLES = 640
 KEEP_ROWS = 8
 _WARM_UP = 8 * FRAME
+_FORGET = 0.01  # c0 per frame: the background estimate follows a louder one in seconds
 
 
 class History:
-    """Feeds the receiver's own extractor and keeps the last 40 ms of output and 8 feature rows.
+    """Feeds the receiver's own extractor and keeps the last 80 ms of output and 8 feature rows.
 
     Frames are counted from 0 in the order of output. Rows of synthesised frames are the ones the
     vocoder was given (``append(pcm, rows)``); the extractor's rows stand for all others.
@@ -30,6 +34,12 @@ class History:
         self._extracted = -1  # output frame that the extractor's next row describes
         self._known = 0  # frames that have a row
         self._played = 0  # frames played
+        self.background = math.inf  # c0 of the quietest frame lately
+
+    @property
+    def samples(self) -> Pcm:
+        """The last output, int16[1280]."""
+        return self._pcm
 
     def append(self, pcm: Pcm, rows: Rows | None = None) -> list[Rows]:
         """Play int16[320]; rows float32[2, 20] if it was synthesised. Returns newly known rows.
@@ -61,7 +71,7 @@ class History:
         """
         missing = self._played - self._known
         rows = self._rows + self._rows[-1:] * missing
-        return self._pcm, np.stack(rows[-KEEP_ROWS:])
+        return self._pcm[-CONTEXT_SAMPLES:], np.stack(rows[-KEEP_ROWS:])
 
     def _hear(self, pcm: Pcm) -> list[Rows]:
         self._pending = np.concatenate((self._pending, pcm))
@@ -84,4 +94,5 @@ class History:
         copy = np.array(row, np.float32)
         self._rows = [*self._rows, copy][-KEEP_ROWS:]
         self._known = frame + 1
+        self.background = min(self.background + _FORGET, float(copy[0]))
         return copy

@@ -7,6 +7,7 @@ import numpy as np
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi import seam
+from dredge_device.pi.ends import Ends
 from dredge_device.pi.history import DELAY, FRAME, History
 from dredge_device.pi.meter import Meter
 from dredge_device.pi.parts import Parts, Pcm, Rows
@@ -39,6 +40,8 @@ class Ladder:
         if parts.vocoder and self._history:
             self._voice = Voice(parts.vocoder, self._history)
         self.recovery = Recovery(buffer, parts.carrier, parts.dred) if parts.dred else None
+        self._ends = Ends(parts, buffer, use_lbrr)
+        self._tail: Pcm | None = None  # vocoder under the first real samples
         self._predicted = 0  # predicted packets in a row
         self._muted = False  # the last output faded to zero, so the next one must rise from it
         self._spoken = False  # something was played since the decoder started
@@ -53,6 +56,8 @@ class Ladder:
             self.recovery.clear()
         if self._voice:
             self._voice.drop()
+        self._ends.close()
+        self._tail = None
         self._spoken = False
         self.resting = False
 
@@ -79,7 +84,8 @@ class Ladder:
         else:
             if not self._voice.active:
                 self._complete(self._hidden())
-            pcm = self._predicted_speech("").pcm
+            self._ends.close()  # time without a number: the end of this gap cannot be told from here
+            pcm = self._predicted_speech(None, "").pcm
         self._last = int(pcm[-1])
         return pcm
 
@@ -99,7 +105,8 @@ class Ladder:
         resting = self.resting and packet is None and self._buffer.next_after(number) is None
         if packet != b"" and not resting:
             return None
-        return Choice(self._real(self._hidden(), number), "dtx")
+        self._approach(number, b"")
+        return Choice(self._real(self._hidden()), "dtx")
 
     def _received(self, number: int) -> Choice | None:
         packet = self._buffer.get(number)
@@ -107,30 +114,33 @@ class Ladder:
             return None
         try:
             self.resting = self._parts.carrier.rests(packet)
+            self._approach(number, packet)
             with self._meter.stage("opus"):
                 pcm = self._parts.decoder.decode(packet)
         except (ValueError, RuntimeError):
             self.damaged += 1
             return None
-        return Choice(self._real(pcm, number), "opus")
+        return Choice(self._real(pcm), "opus")
 
     def _repeated(self, number: int) -> Choice | None:
         following = self._buffer.get(number + 1) if self._use_lbrr else None
         try:
             if not following or not self._parts.carrier.has_lbrr(following):
                 return None
+            self._approach(number, following)
             with self._meter.stage("opus"):
                 pcm = self._parts.decoder.decode_fec(following, SAMPLES)
         except (ValueError, RuntimeError):
             return None
-        return Choice(self._real(pcm, number), "lbrr")
+        return Choice(self._real(pcm), "lbrr")
 
-    def _real(self, pcm: Pcm, number: int) -> Pcm:
+    def _real(self, pcm: Pcm) -> Pcm:
         """Decoded speech: joined to what came before, heard by the extractor."""
         self._predicted = 0
-        if self._voice and self._voice.active:
+        if self._tail is not None:
             pcm = pcm.copy()
-            pcm[:FRAME] = seam.cross_fade(self._tail(number), pcm[:FRAME])
+            pcm[:FRAME] = seam.cross_fade(self._tail, pcm[:FRAME])
+            self._tail = None
         elif self._muted:
             pcm = seam.fade_in(pcm)
         self._muted = False
@@ -140,26 +150,36 @@ class Ladder:
             self._learn(rows)
         return pcm
 
-    def _tail(self, number: int) -> Pcm:
-        """10 ms of vocoder under the first real samples after a gap."""
-        assert self._voice is not None
+    def _approach(self, number: int, packet: bytes) -> None:
+        """Real speech comes next: 10 ms of vocoder to fade from, and a decoder that knows what was said."""
+        if self._voice is None or self._history is None or not self._voice.active:
+            return
+        rows = self._rows_after(number)
+        with self._meter.stage("vocoder"):
+            self._tail = self._voice.tail(rows)
+        with self._meter.stage("opus"):
+            self._ends.rehearse(self._history.samples, self._tail, packet)
+
+    def _rows_after(self, number: int) -> Rows:
+        """Rows float32[4, 20] of the first packet after a gap."""
         rows = None
         if self.recovery:
             with self._meter.stage("dred"):
                 holder = number if self._buffer.get(number) else number + 1
                 rows = self.recovery.rows(holder, number) if self._buffer.get(holder) else None
         if rows is None:
-            rows = self._predict(1)
-        with self._meter.stage("vocoder"):
-            return self._voice.tail(rows)
+            rows = self._ends.after(number)
+        return self._predict(1) if rows is None else rows
 
     def _missing(self, number: int) -> Choice:
         """Nothing decodable. The decoder hears of it whatever the listener hears."""
         hidden = self._hidden()
         if self._voice is None or self._history is None:
             return Choice(self._unmute(hidden), "conceal")
+        self._tail = None
         if not self._voice.active:
             self._complete(hidden)
+            self._ends.open(number, self._history)
         return self._synthetic(number)
 
     def _hidden(self) -> Pcm:
@@ -183,13 +203,13 @@ class Ladder:
             self._predicted = 0
             self._learn(list(rows[:2]))
             return Choice(self._speak(rows), "dred")
-        return self._predicted_speech(reason)
+        return self._predicted_speech(number, reason)
 
-    def _predicted_speech(self, reason: str) -> Choice:
+    def _predicted_speech(self, number: int | None, reason: str) -> Choice:
         self._predicted += 1
         if self._predicted > MUTE_AFTER:
             return Choice(self._mute(), "plc", reason)
-        pcm = self._speak(self._predict(2))
+        pcm = self._speak(self._guessed(number))
         if self._predicted == MUTE_AFTER:
             pcm = seam.fade_out(pcm)
         return Choice(pcm, "plc", reason)
@@ -199,6 +219,15 @@ class Ladder:
             return None, "concealment without DRED"
         with self._meter.stage("dred"):
             return self.recovery.find(number)
+
+    def _guessed(self, number: int | None) -> Rows:
+        """Rows float32[4, 20]: towards what follows if that is known, else predicted."""
+        with self._meter.stage("features"):
+            rows = None if number is None else self._ends.bridge(number)
+        if rows is None:
+            return self._predict(2)
+        self._learn(list(rows[:2]))
+        return rows
 
     def _speak(self, rows: Rows) -> Pcm:
         assert self._voice is not None and self._history is not None

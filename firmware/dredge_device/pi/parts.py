@@ -23,6 +23,15 @@ class Decoder(Protocol):
     def reset(self) -> None: ...
 
 
+class Encoder(Protocol):
+    """An Opus encoder at 16 kHz mono, 20 ms packets."""
+
+    @property
+    def lookahead(self) -> int: ...
+    def encode(self, pcm: Pcm) -> bytes: ...
+    def reset(self) -> None: ...
+
+
 class Carrier(Protocol):
     """Reads what an Opus packet carries; errors are ValueError or RuntimeError."""
 
@@ -58,6 +67,12 @@ class Extractor(Protocol):
     """The streaming feature extractor (``dredge_kernels.features.FeatureExtractor``)."""
 
     def process(self, pcm: Pcm) -> Rows: ...
+
+
+class Listener(Extractor, Protocol):
+    """An extractor that can be used for one piece of speech after the other."""
+
+    def reset(self) -> None: ...
 
 
 class OpusCarrier:
@@ -111,6 +126,9 @@ class Parts:
     vocoder: Speech | None = None
     plc: Predictor | None = None
     extractor: Extractor | None = None
+    spare: Decoder | None = None  # with listener: hears what follows a gap
+    listener: Listener | None = None
+    rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
 
 
 def real_parts(conceal: str) -> Parts:
@@ -120,7 +138,7 @@ def real_parts(conceal: str) -> Parts:
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
-    from dredge_kernels.opus import OpusDecoder
+    from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
     parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
     if conceal == "opus":
@@ -129,7 +147,9 @@ def real_parts(conceal: str) -> Parts:
     from dredge_models.plc import PlcPredictor
     from dredge_models.vocoder import Vocoder
 
-    parts.extractor = FeatureExtractor()
+    parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
+    parts.spare = OpusDecoder()
+    parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
     parts.plc = PlcPredictor()
     parts.vocoder = Vocoder()
     if conceal == "dred":
