@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,18 +21,24 @@ STOP_S = 5.0
 
 
 class AgentProcess:
-    """`python -m dredge_device` on a free port of the loopback interface, for one session.
+    """`python -m dredge_device` for one session, by default on a free port of the loopback interface.
 
     A context manager: `url` is where it listens; at the end the process is gone, whatever
     happened. Raises UnreachableError, with what the agent said, if it does not start.
     """
 
-    def __init__(self, out: str | Path = "null", playout_ms: int = 1000) -> None:
+    def __init__(
+        self,
+        out: str | Path = "null",
+        playout_ms: int = 1000,
+        listen: str = "udp://127.0.0.1:0",
+        options: Sequence[str] = ("--once",),
+    ) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [
-                *[sys.executable, "-m", "dredge_device", "--once"],
-                *["--listen", "udp://127.0.0.1:0"],
+                *[sys.executable, "-m", "dredge_device", *options],
+                *["--listen", listen],
                 *["--out", str(out), "--playout", f"fixed:{playout_ms}"],
             ],
             stdin=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dredge_host.errors import UsageError
 from dredge_host.loss import GRAMMAR
 from dredge_host.settings import CONCEAL, Settings, parse_playout
 
@@ -34,11 +35,17 @@ _LINK: list[Decorator] = [
     click.option("--seed", default=1, show_default=True, help="Seed of the loss model."),
     click.option("--save-trace", type=FILE_OUT, help="Write the losses as 0/1 lines."),
 ]
+_NETWORK: list[Decorator] = [
+    click.option("--delay", default="", help="Delay of every packet, e.g. 40ms."),
+    click.option("--jitter", default="", help="Delay on top that differs, e.g. 20ms or pareto:10ms."),
+    click.option("--reorder", default="", help="Packets that others overtake, e.g. 5%,by=5."),
+    click.option("--duplicate", default="", help="Packets that come twice, e.g. 1%."),
+]
 _CODEC: list[Decorator] = [
     click.option(
         "--redundancy",
-        type=float,
-        help="Seconds of history in every packet.  [default: 1.0; 0 unless --conceal dred]",
+        help="Seconds of history in every packet; stream: auto follows the losses.  "
+        "[default: 1.0; 0 unless --conceal dred]",
     ),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
     click.option("--lbrr", is_flag=True, help="Add a low-rate copy of the packet before."),
@@ -70,11 +77,20 @@ def codec_options(function: F) -> F:
     return _apply(_CODEC, function)
 
 
+def network_options(function: F) -> F:
+    """--delay, --jitter, --reorder, --duplicate."""
+    return _apply(_NETWORK, function)
+
+
 def settings_from(values: dict[str, Any]) -> Settings:
     """Settings from the options above."""
     redundancy = values["redundancy"]
     if redundancy is None:
         redundancy = 1.0 if values["conceal"] == "dred" else 0.0
+    elif redundancy == "auto" and "jitter" in values:
+        redundancy = 1.0  # to begin with
+    else:
+        redundancy = _seconds(redundancy)
     adaptive, milliseconds = parse_playout(values["playout"])
     return Settings(
         bitrate=values["bitrate"],
@@ -88,6 +104,13 @@ def settings_from(values: dict[str, Any]) -> Settings:
         dtx=values["dtx"],
         loss_pct=values["expect_loss"],
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"redundancy is '{text}', expected seconds, e.g. 0.5; dredge stream takes auto") from None
 
 
 def _apply(options: list[Decorator], function: F) -> F:

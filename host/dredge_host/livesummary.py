@@ -57,6 +57,8 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
             "redundancy_s": settings.redundancy_s,
             "playout_ms": settings.playout_ms,
             "sender_late_ms": percentiles(outcome.late_ms),
+            "accounting": accounting(outcome),
+            "line": outcome.line,
             "missed_deadlines_pct": missed_deadlines_pct(report),
         },
         "frames": {
@@ -69,6 +71,30 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
         "models": outcome.device.get("models"),
         "environment": {"host": Machine().facts(), "device": outcome.device},
         "device_report": {k: v for k, v in report.items() if k != "timeline"},
+    }
+
+
+def accounting(outcome: StreamOutcome) -> dict[str, Any]:
+    """Where every packet went: made = lost by the model + sent; sent (copies included) = arrived +
+    missing on the way. complete: the device's books agree with ours to the packet.
+    """
+    report = outcome.report or {}
+    packets = report.get("packets") or {}
+    dropped, made = sum(outcome.trace), sum(outcome.trace) + outcome.sent + outcome.refused
+    copies = outcome.network.get("duplicated", 0)
+    arrived, expected = packets.get("arrived"), packets.get("sent")
+    sources = report.get("sources") or {}
+    return {
+        "made": made - copies,
+        "dropped_by_model": dropped,
+        "sent": outcome.sent,
+        "copies": copies,
+        "refused": outcome.refused,
+        "arrived": arrived,
+        "missing_at_device": packets.get("missing"),
+        "device_restarts": outcome.restarts,
+        "periods": sum(sources.values()) - sources.get("silence", 0),
+        "complete": expected == made - copies and arrived == outcome.sent - copies,
     }
 
 

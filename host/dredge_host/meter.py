@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Any, TextIO
 
 SHOWN = (("opus", "normal"), ("lbrr", "LBRR"), ("dred", "DRED"), ("plc", "PLC"))
-STYLES = {"normal": "white", "LBRR": "green", "DRED": "blue", "PLC": "yellow", "classic": "red"}
+RARE = (("conceal", "classic"), ("dtx", "pause"), ("skipped", "given up"))
+STYLES = {"normal": "white", "LBRR": "green", "DRED": "blue", "PLC": "yellow"}
+STYLES.update({"classic": "red", "pause": "dim", "given up": "red"})
 BAR = 30
 
 
@@ -45,8 +47,9 @@ class Meter:
     def update(self, state: Mapping[str, Any]) -> None:
         """Takes the newest figures; keys that are absent keep their last value.
 
-        t_s, loss_pct, by_source (packets so far, by source), delay_ms, cpu_us (the packet just
-        played), bitrate_bps (total now).
+        t_s, loss_pct, by_source (packets so far, by source), delay_ms, cpu_us (the slowest packet of
+        the last report), cpu_p99_us, bitrate_bps (total now), split_bps (the same by part),
+        redundancy_s.
         """
         self._state.update(state)
         self.worst_us = max(self.worst_us, float(state.get("cpu_us") or 0.0))
@@ -93,8 +96,16 @@ class Meter:
         parts.append(f"delay {self._value('delay_ms', '.0f')} ms")
         parts.append(f"CPU {self._cpu_text()}")
         if self._state.get("bitrate_bps"):
-            parts.append(f"{self._state['bitrate_bps'] / 1000:.1f} kb/s")
+            parts.append(self._rate_text())
         return "  ".join(parts)
+
+    def _rate_text(self) -> str:
+        """Total, and what it is made of where that is known."""
+        text = f"{self._state['bitrate_bps'] / 1000:.1f} kb/s"
+        split = {name: rate for name, rate in (self._state.get("split_bps") or {}).items() if rate}
+        if split:
+            text += " (" + ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in split.items()) + ")"
+        return text
 
     def _print_line(self) -> None:
         if self.json_lines:
@@ -116,8 +127,7 @@ class Meter:
     def _counts(self) -> dict[str, int]:
         given = dict(self._state.get("by_source") or {})
         counts = {name: int(given.get(key, 0)) for key, name in SHOWN}
-        if given.get("conceal"):
-            counts["classic"] = int(given["conceal"])
+        counts.update({name: int(given[key]) for key, name in RARE if given.get(key)})
         return counts
 
     # --- panel ---
@@ -160,7 +170,9 @@ class Meter:
         style = style if self.worst_us <= self.period_us else "red"
         grid.add_row("CPU", f"[{style}]{_bar(load)}[/] {self._cpu_text()}")
         if self._state.get("bitrate_bps"):
-            grid.add_row("sent", f"{self._state['bitrate_bps'] / 1000:.1f} kb/s")
+            grid.add_row("sent", self._rate_text())
+        if self._state.get("redundancy_s") is not None:
+            grid.add_row("history", f"{self._state['redundancy_s']:.2f} s in every packet")
         return Panel(grid, title="dredge", title_align="left", expand=False)
 
 

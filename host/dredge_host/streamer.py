@@ -108,6 +108,8 @@ class _Run:
         self._knocked = self._clock()
         self._boot = session.boot
         self._considered = 0
+        self._refusals = session.refused  # refused datagrams that were looked into
+        self._media_refused = 0
         self.control: Control | None = None
 
     def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
@@ -121,7 +123,7 @@ class _Run:
             self._flush()
         finally:
             self._session.tolerant = False
-            self._outcome.refused = self._session.refused
+            self._outcome.refused = self._media_refused
             self._outcome.network = self._network.counters()
 
     def _one(self, packet: Packet) -> None:
@@ -158,6 +160,8 @@ class _Run:
                 self._outcome.sent += 1
                 if self._tap:
                     self._tap(datagram)
+            else:
+                self._media_refused += 1
 
     def _flush(self) -> None:
         """What the network still holds is on its way when the stream ends."""
@@ -171,10 +175,10 @@ class _Run:
             self._boot = session.boot
             self._outcome.restarts += 1
             session.knock()
-        unheard = now - session.heard_s > UNHEARD_S or session.refused > self._outcome.refused
+        unheard = now - session.heard_s > UNHEARD_S or session.refused > self._refusals
         if unheard and now - self._knocked > KNOCK_S:
             self._knocked = now
-            self._outcome.refused = session.refused
+            self._refusals = session.refused
             session.knock()
 
     def _state(self) -> dict[str, Any]:
