@@ -18,10 +18,12 @@ DTX_BYTES = 2
 PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
-# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more:
-# then the segmental SNR of the decoded speech is again that of the same rate without LBRR
-# (measured at 16, 24 and 32 kb/s with 20 % expected loss, libopus 1.3.1: within 0.04 dB).
+# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more (16 kb/s at 24).
 LBRR_RATE_FACTOR = 1.7
+
+# The more loss libopus expects, the finer it makes the copy, and at 20 % the copy costs the speech itself: on 12 clips
+# of burst losses (docs/results.md) DRED + LBRR scored 3.75, 3.80 and 3.83 PLCMOS when told 20, 10 and 5 %, at one rate.
+LBRR_LOSS_PCT = 5
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,8 @@ def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
 def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechEncoder:
     from dredge_kernels.opus import OpusEncoder
 
-    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=loss_pct, dtx=dtx)
+    expected = min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct
+    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=expected, dtx=dtx)
 
 
 def _dred(lookahead: int) -> HistoryEncoder:

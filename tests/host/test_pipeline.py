@@ -90,6 +90,20 @@ def test_redundancy_and_lbrr_leave_the_speech_rate_alone(speech: np.ndarray) -> 
     assert share > 0.5
 
 
+def test_lbrr_leaves_the_speech_as_good_as_without_it(speech: np.ndarray) -> None:
+    """The copy is paid for by bits of its own, however much loss is expected; libopus would take them from the speech."""
+
+    def error(expected: int, lbrr: bool) -> float:
+        with OpusDecoder() as decoder:
+            sent = payloads(speech, redundancy_s=0, lbrr=lbrr, loss_pct=expected)
+            heard = np.concatenate([decoder.decode(packet) for packet in sent]).astype(float)
+        said = speech[: len(heard) - 104].astype(float)
+        return float(np.sum((heard[104 : 104 + len(said)] - said) ** 2) / np.sum(said**2))
+
+    assert payloads(speech[:16000], lbrr=True, loss_pct=40) == payloads(speech[:16000], lbrr=True, loss_pct=5)
+    assert error(20, True) < 1.05 * error(20, False)
+
+
 def test_mute_repeats_nothing_said_before(speech: np.ndarray) -> None:
     sender = Sender()
     pieces = list(packets(speech))
