@@ -91,7 +91,7 @@ def test_redundancy_and_lbrr_leave_the_speech_rate_alone(speech: np.ndarray) -> 
 
 
 def test_lbrr_leaves_the_speech_as_good_as_without_it(speech: np.ndarray) -> None:
-    """The copy is paid for by bits of its own, however much loss is expected; libopus would take them from the speech."""
+    """The copy is paid for by bits of its own, however much loss is expected."""
 
     def error(expected: int, lbrr: bool) -> float:
         with OpusDecoder() as decoder:
