@@ -84,12 +84,16 @@ class Budget:
         self.stages = stages
         self.period_us = period_us
         self.total = Histogram()
+        self.wall = Histogram()
         self.late = 0  # frames whose CPU time was longer than the period
         self._histograms = [Histogram() for _ in stages]
 
-    # times: CPU microseconds per stage, in the order of stages; whole: of the frame.
-    def frame(self, whole, times):
+    # times: CPU microseconds per stage, in the order of stages; whole: of the frame; wall: what the
+    # frame took by the monotonic clock.
+    def frame(self, whole, times, wall=None):
         self.total.add(whole)
+        if wall is not None:
+            self.wall.add(wall)
         if whole > self.period_us:
             self.late += 1
         for index in range(len(self._histograms)):
@@ -101,6 +105,7 @@ class Budget:
         out["period_us"] = self.period_us
         out["late_frames"] = self.late
         out["p99_pct"] = round(100 * out["p99_us"] / self.period_us, 2)
+        out["wall"] = self.wall.summary()
         out["histogram"] = self.total.bins()
         out["stages"] = {
             name: self._histograms[i].summary() for i, name in enumerate(self.stages)

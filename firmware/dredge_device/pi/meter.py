@@ -10,10 +10,12 @@ STAGES = ("opus", "dred", "plc", "vocoder", "features")
 
 
 class Meter:
-    """Adds up the stages of a frame; ``clock`` returns nanoseconds of CPU time."""
+    """Adds up the stages of a frame; ``clock`` returns nanoseconds of CPU time, ``wall`` of real time."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Callable[[], int], wall: Callable[[], int] | None = None) -> None:
         self._clock = clock
+        self._wall = wall if wall is not None else clock
+        self._wall_started = 0
         self._times = [0] * len(STAGES)
         self._started = 0
         self.budget = Budget(STAGES)
@@ -22,6 +24,7 @@ class Meter:
         """A frame begins."""
         for index in range(len(self._times)):
             self._times[index] = 0
+        self._wall_started = self._wall()
         self._started = self._clock()
 
     @contextmanager
@@ -36,5 +39,6 @@ class Meter:
     def stop(self) -> int:
         """The frame is done: enters it and returns its microseconds."""
         whole = (self._clock() - self._started) // 1000
-        self.budget.frame(whole, [time // 1000 for time in self._times])
+        wall = (self._wall() - self._wall_started) // 1000
+        self.budget.frame(whole, [time // 1000 for time in self._times], wall)
         return whole

@@ -23,6 +23,10 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
         self._due = clock()
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from here; the deadlines stay where they are."""
         self.late = Histogram()  # microseconds between deadline and waking up
         self.missed = 0  # periods whose work was not done when the next one was due
         self.stalls = 0

@@ -17,7 +17,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi import realtime, sealing
 from dredge_device.pi.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
 from dredge_device.pi.guard import Guard, KeyGuard, OpenGuard
-from dredge_device.pi.identity import describe
+from dredge_device.pi.identity import describe, machine
 from dredge_device.pi.output import CapabilityError, Output, open_output
 from dredge_device.pi.pacer import Pacer
 from dredge_device.pi.playthread import ThreadedOutput
@@ -155,7 +155,9 @@ class Process:
         }  # fmt: skip
 
         def end_session() -> dict[str, Any]:
-            return {**output.close(), "pacing": self._pacer.report(), "link": self._link_report()}
+            pacing = self._pacer.report()
+            self._pacer.restart()
+            return {"machine": machine(), **output.close(), "pacing": pacing, "link": self._link_report()}
 
         try:
             return Station(Agent(_make_receiver, defaults, self._info, on_end=end_session), output)

@@ -86,7 +86,7 @@ class Receiver:
         self._buffer = JitterBuffer(playout_ms)
         self._playout = playout.Playout(self._buffer, adaptive)
         self._intake = Intake(self._buffer, parts.carrier)
-        self._meter = Meter(cpu_clock)
+        self._meter = Meter(cpu_clock, time.monotonic_ns if clock is None else None)
         self._ladder = Ladder(parts, self._buffer, use_lbrr, self._meter)
         self._stretch = Stretcher()
         self._tally = Tally()
