@@ -1,142 +1,132 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How long every stage takes, back to back and paced like a real stream."""
+"""How long everything takes: the stages, the frames of a live stream, the end of a gap, many streams."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from dredge_host.audio import Pcm
+from dredge_host.benchclock import Disturbance, back_to_back, paced
+from dredge_host.benchcompare import SCHEMA
+from dredge_host.benchlive import PERIODS_PER_S, STREAMS, burst, datagrams, live, streams
+from dredge_host.benchsender import LENGTHS_S, ratio, redundancy_cost
 from dredge_host.benchstages import Stage, stages
-from dredge_host.timing import percentiles
+from dredge_host.errors import UsageError
 
-SCHEMA = "dredge.bench/1"
-PERIOD_S = 0.02
+SECTIONS = ("stages", "live", "burst", "redundancy", "streams")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: calls per stage in each mode, packets for the redundancy ratio."""
+    """How much to measure: calls per stage in each mode, paced frames of a live stream, gaps, packets
+    per redundancy length, periods per number of streams, most streams."""
 
     throughput: int = 1000
     paced: int = 200
-    ratio: int = 500
+    live: int = 1000
+    bursts: int = 20
+    redundancy: int = 300
+    periods: int = 100
+    streams: int = STREAMS[-1]
 
 
-QUICK = Effort(throughput=50, paced=8, ratio=100)
+QUICK = Effort(throughput=50, paced=8, live=50, bursts=2, redundancy=50, periods=10, streams=2)
+
+Progress = Callable[[int, int], None]
 
 
-def bench(pcm: Pcm, effort: Effort | None = None, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """Measure CPU time (of the calling thread) of every stage on int16[n >= 3 s] of speech.
+def bench(
+    pcm: Pcm, effort: Effort | None = None, progress: Progress | None = None, only: Collection[str] = SECTIONS
+) -> dict[str, Any]:
+    """Measure on int16[n >= 3 s] of speech; times are microseconds of CPU of the calling thread.
 
-    throughput: calls back to back, caches warm; paced: one call per 20 ms, as in a real stream,
-    where caches are cold and the clock may have dropped. Results are microseconds per call.
+    throughput: calls back to back, caches warm; paced: one call per 20 ms, after a walk through more
+    memory than the caches hold: what a live call sees. only: sections to run; UsageError for others.
     """
-    effort = effort or Effort()
-    chosen = stages(pcm)
-    rows = []
-    for index, stage in enumerate(chosen):
-        rows.append(measure(stage, effort))
-        if progress:
-            progress(index + 1, len(chosen) + 1)
-    ratio = redundancy_ratio(pcm, effort.ratio)
-    if progress:
-        progress(len(chosen) + 1, len(chosen) + 1)
-    return {"schema": SCHEMA, "stages": rows, "encoder_cpu": ratio, **_context()}
+    effort, disturb = effort or Effort(), _disturbance()
+    chosen = _chosen(only)
+    steps = _Steps(progress)
+    work: dict[str, Callable[[], dict[str, Any]]] = {
+        "stages": lambda: {"stages": [measure(stage, effort, disturb) for stage in steps.over(stages(pcm))]},
+        "live": lambda: {"live": live(datagrams(pcm, PERIODS_PER_S + effort.live), disturb)},
+        "burst": lambda: {"burst": bursts(pcm, effort.bursts, disturb)},
+        "redundancy": lambda: redundancy(pcm, effort, steps),
+        "streams": lambda: {"streams": several(pcm, effort)},
+    }
+    result: dict[str, Any] = {"schema": SCHEMA, **_context(), "disturbance_bytes": disturb.size_bytes}
+    steps.total = len(chosen)
+    for name in chosen:
+        result |= work[name]()
+        steps.one()
+    return result
 
 
-def measure(stage: Stage, effort: Effort) -> dict[str, Any]:
+def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) -> dict[str, Any]:
     """One stage in both modes, after a warm-up."""
-    for _ in range(min(10, effort.throughput)):
-        stage.call()
-    back_to_back = [timed(stage.call) for _ in range(effort.throughput)]
-    spaced = paced(stage.call, effort.paced)
-    fast = percentiles(back_to_back)
+    back_to_back(stage.call, min(10, effort.throughput), stage.prepare)
+    fast = back_to_back(stage.call, effort.throughput, stage.prepare).as_dict()["cpu_us"]
+    slow = paced(stage.call, effort.paced, stage.prepare, disturb).as_dict()
     return {
         "stage": stage.name,
         "side": stage.side,
         "covers_ms": stage.covers_ms,
         "throughput_us": fast,
-        "paced_us": percentiles(spaced),
+        "paced_us": slow["cpu_us"],
+        "paced_wall_us": slow["wall_us"],
         "times_real_time": round(1000 * stage.covers_ms / max(fast["p50"], 1e-3), 1),
     }
 
 
-def timed(call: Callable[[], object]) -> float:
-    """CPU microseconds of one call in this thread."""
-    start = time.thread_time_ns()
-    call()
-    return (time.thread_time_ns() - start) / 1000
+def bursts(pcm: Pcm, repeats: int, disturb: Disturbance) -> dict[str, Any]:
+    """The end of a 1 s gap, with warm and with cold caches."""
+    return {"warm": burst(pcm, repeats), "cold": burst(pcm, repeats, disturb=disturb)}
 
 
-def paced(call: Callable[[], object], count: int) -> list[float]:
-    """CPU microseconds of calls that start 20 ms apart (absolute deadlines)."""
-    times = []
-    due = time.monotonic()
-    for _ in range(count):
-        due += PERIOD_S
-        ahead = due - time.monotonic()
-        if ahead > 0:
-            time.sleep(ahead)
-        else:
-            due = time.monotonic()
-        times.append(timed(call))
-    return times
+def redundancy(pcm: Pcm, effort: Effort, steps: _Steps | None = None) -> dict[str, Any]:
+    """Cost against the length of the history: of the sender, and of a gap as long as it."""
+    rows = redundancy_cost(pcm, effort.redundancy)
+    lengths = zip(rows, LENGTHS_S, strict=True)
+    for row, seconds in steps.over(list(lengths)) if steps else lengths:
+        row["gap"] = burst(pcm, max(2, effort.bursts // 4), seconds)
+    return {"redundancy": rows, "encoder_cpu": {"ratio": ratio(rows)}}
 
 
-def redundancy_ratio(pcm: Pcm, count: int, make: Callable[[float], Any] | None = None) -> dict[str, Any]:
-    """CPU of the whole sender with 1 s of redundancy against 100 ms, packet by packet in turn.
-
-    Taking turns in one loop lets both see the same disturbances; medians ignore the rest.
-    """
-    from dredge_host.audio import packets
-    from dredge_host.sender import Sender
-
-    make = make or (lambda seconds: Sender(redundancy_s=seconds))
-    long, short = make(1.0), make(0.1)
-    pieces = list(packets(pcm))
-    times: tuple[list[float], list[float]] = ([], [])
-    warm = min(60, count)  # one second of history first, so that 1 s is really sent
-    for index in range(warm + count):
-        piece = pieces[index % len(pieces)]
-        pair = [(0, long), (1, short)]
-        for which, sender in pair if index % 2 else reversed(pair):
-            spent = timed(lambda sender=sender, piece=piece: sender.push(piece))  # type: ignore[misc]
-            if index >= warm:
-                times[which].append(spent)
-    one_second, tenth = percentiles(times[0]), percentiles(times[1])
-    return {
-        "redundancy_1s_us": one_second,
-        "redundancy_100ms_us": tenth,
-        "ratio": round(one_second["p50"] / max(tenth["p50"], 1e-3), 4),
-    }
+def several(pcm: Pcm, effort: Effort) -> list[dict[str, Any]]:
+    """Cost against the number of streams."""
+    return streams(datagrams(pcm, PERIODS_PER_S + effort.periods), effort.periods, effort.streams)
 
 
-def lines(result: dict[str, Any]) -> list[str]:
-    """A table for people."""
-    from dredge_host.output import table
+class _Steps:
+    """Counts steps of unequal length; sections add their own to the total."""
 
-    rows = [_row(stage) for stage in result["stages"]]
-    head = ["stage", "covers", "p50 µs", "p99 µs", "paced p50", "paced p99", "x real time"]
-    ratio = result["encoder_cpu"]["ratio"]
-    machine = result["machine"]
-    return [
-        *table(rows, head),
-        f"sender CPU with 1 s of redundancy: {ratio:.3f} times that with 100 ms",
-        f"{machine['board'] or machine['cpu']}, {result['simd_level']} kernels",
-    ]
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done, self.total = progress, 0, 0
+
+    def one(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, max(self.total, self._done))
+
+    def over(self, items: list[Any]) -> Any:
+        self.total += len(items)
+        for item in items:
+            yield item
+            self.one()
 
 
-def _row(stage: dict[str, Any]) -> Sequence[str]:
-    fast, slow = stage["throughput_us"], stage["paced_us"]
-    return [
-        stage["stage"],
-        f"{stage['covers_ms']:g} ms",
-        *(f"{value:.1f}" for value in (fast["p50"], fast["p99"], slow["p50"], slow["p99"])),
-        f"{stage['times_real_time']:.1f}",
-    ]
+def _chosen(only: Collection[str]) -> list[str]:
+    unknown = [name for name in only if name not in SECTIONS]
+    if unknown or not only:
+        raise UsageError(f"sections: expected some of {', '.join(SECTIONS)}, got {', '.join(unknown) or 'none'}")
+    return [name for name in SECTIONS if name in only]
+
+
+def _disturbance() -> Disturbance:
+    from dredge_host.machine import Machine
+
+    return Disturbance(Machine().cache_bytes(2))
 
 
 def _context() -> dict[str, Any]:

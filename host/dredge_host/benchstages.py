@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,13 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Stage:
-    """One measurable call; covers_ms: how much audio it is the work for."""
+    """One measurable call; covers_ms: how much audio it is the work for; prepare: not measured."""
 
     name: str
     side: str
     covers_ms: float
     call: Callable[[], object]
+    prepare: Callable[[], object] | None = None
 
 
 def stages(pcm: Pcm) -> list[Stage]:
@@ -62,26 +64,35 @@ def _analysis(pieces: list[Pcm]) -> list[Stage]:
 
 
 def _payload(pieces: list[Pcm]) -> list[Stage]:
-    from dredge_models.dred import DredDecoder, DredEncoder
+    from dredge_kernels.extensions import add_extension, read_extensions
+    from dredge_kernels.opus import OpusEncoder
+    from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder
 
-    encoder, decoder = DredEncoder(), DredDecoder()
+    encoder, decoder, coder = DredEncoder(), DredDecoder(), OpusEncoder()
     for piece in pieces[:100]:
         encoder.push(piece)
+        plain = coder.encode(piece)
     data = encoder.payload(1.0)
-    first, whole = 4, decoder.parse(data).span_frames
+    packet = add_extension(plain, DRED_EXTENSION_ID, data)
+    fresh: list[Any] = [decoder.parse(data)]
+    whole = fresh[0].span_frames
+
+    def parse() -> None:
+        """A parsed packet keeps what it decoded, so every call needs a new one."""
+        fresh[0] = decoder.parse(data)
+
+    def decode(frames: int) -> Callable[[], object]:
+        return lambda: decoder.features(fresh[0], frames)
+
     return [
         Stage("payload encode 100 ms", "sender", 20, lambda: encoder.payload(0.1)),
         Stage("payload encode 1 s", "sender", 20, lambda: encoder.payload(1.0)),
+        Stage("extension write", "sender", 20, lambda: add_extension(plain, DRED_EXTENSION_ID, data)),
+        Stage("extension read", "receiver", 20, lambda: read_extensions(packet)),
         Stage("payload decode 1 s", "receiver", 1000, lambda: decoder.parse(data)),
-        Stage("rdovae decode 40 ms", "receiver", 40, lambda: _decode(decoder, data, first)),
-        Stage("rdovae decode 1 s", "receiver", 1000, lambda: _decode(decoder, data, whole)),
+        Stage("rdovae decode 40 ms", "receiver", 40, decode(4), parse),
+        Stage("rdovae decode 1 s", "receiver", 1000, decode(whole), parse),
     ]
-
-
-def _decode(decoder: object, data: bytes, frames: int) -> object:
-    """Parse and decode: a parsed packet keeps what it decoded, so every call needs a fresh one."""
-    packet = decoder.parse(data)  # type: ignore[attr-defined]
-    return decoder.features(packet, frames)  # type: ignore[attr-defined]
 
 
 def _synthesis(pcm: Pcm) -> list[Stage]:

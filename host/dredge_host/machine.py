@@ -89,6 +89,15 @@ class Machine:
             return None
         return [words for bit, words in THROTTLE_BITS.items() if flags >> bit & 1]
 
+    def cache_bytes(self, level: int) -> int | None:
+        """Size of the first core's data cache of this level; None where the system does not tell."""
+        for index in range(8):
+            folder = f"sys/devices/system/cpu/cpu0/cache/index{index}"
+            size = self._read(f"{folder}/size") or ""
+            if self._read(f"{folder}/level") == str(level) and self._read(f"{folder}/type") != "Instruction":
+                return int(size[:-1]) * 1024 if size.endswith("K") and size[:-1].isdigit() else None
+        return None
+
     def facts(self) -> dict[str, Any]:
         """Everything, for JSON; unknown things are None."""
         return {
@@ -99,6 +108,7 @@ class Machine:
             "os": self.os_name,
             "kernel": platform.release(),
             "python": platform.python_version(),
+            "l2_bytes": self.cache_bytes(2),
             "governor": self.governor,
             "clock_mhz": self.clock_mhz,
             "temperature_c": self.temperature_c,

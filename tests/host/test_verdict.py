@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from dredge_host import agentprocess
 from dredge_host.agentprocess import AgentProcess
-from dredge_host.bench import QUICK, Effort, measure, paced, redundancy_ratio
-from dredge_host.benchstages import Stage
 from dredge_host.demo import place
 from dredge_host.errors import UnreachableError
 from dredge_host.livesummary import by_source, missed_deadlines_pct
@@ -153,45 +151,3 @@ def test_agent_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(agentprocess, "STOP_S", 0.3)
     with pytest.raises(UnreachableError, match="did not start"):
         AgentProcess()
-
-
-# --- bench machinery ---
-
-
-def test_measure_reports_both_modes() -> None:
-    calls = []
-    stage = Stage("x", "sender", 20, lambda: calls.append(sum(range(2000))))
-    row = measure(stage, Effort(throughput=20, paced=3, ratio=0))
-    assert len(calls) == 10 + 20 + 3
-    assert 0 < row["throughput_us"]["p50"] <= row["throughput_us"]["max"]
-    assert set(row["paced_us"]) == {"min", "p50", "p95", "p99", "max"}
-    assert row["times_real_time"] == pytest.approx(20000 / row["throughput_us"]["p50"], rel=0.01)
-
-
-def test_paced_calls_every_time() -> None:
-    calls: list[int] = []
-    assert len(paced(lambda: calls.append(1), 4)) == len(calls) == 4
-
-
-def test_ratio_takes_turns_on_the_same_speech() -> None:
-    class Work:
-        def __init__(self, seconds: float) -> None:
-            self.seconds = seconds
-            self.heard: list[int] = []
-
-        def push(self, pcm: np.ndarray) -> None:
-            self.heard.append(int(pcm[0]))
-            sum(range(int(20000 * self.seconds)))
-
-    made: list[Work] = []
-
-    def make(seconds: float) -> Work:
-        made.append(Work(seconds))
-        return made[-1]
-
-    pcm = np.repeat(np.arange(10, dtype=np.int16), 320)
-    result = redundancy_ratio(pcm, 20, make)
-    assert [work.seconds for work in made] == [1.0, 0.1]
-    assert made[0].heard == made[1].heard
-    assert result["ratio"] > 1.5
-    assert QUICK.ratio > 0
