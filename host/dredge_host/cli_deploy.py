@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -61,23 +62,29 @@ def dry_run(plan: deploy.Plan) -> list[str]:
     lines = [f"# copy {plan.wheel} to {place}"]
     for step in deploy.steps(plan, place, "SHA-256-of-the-wheel"):
         lines += ["", f"# {step.title}", step.script]
-    return [*lines, "", "# doctor and check", f"{plan.program} doctor", *_check_words(plan)]
+    return [*lines, "", "# doctor and check", f"{plan.program} doctor", shlex.join(_check_words(plan))]
 
 
 def _check_words(plan: deploy.Plan) -> list[str]:
-    url = plan.agent.listen.replace("0.0.0.0", "127.0.0.1")
-    return [f"{plan.program} check --to {url} --json"] if plan.live and url.startswith("udp://") else []
+    """`dredge check` on the device: of the running agent, or of one of its own where none runs or it has no socket."""
+    words = [plan.program, "check", "--json"]
+    if plan.live and plan.agent.listen.startswith("udp://"):
+        words += ["--to", plan.agent.listen.replace("0.0.0.0", "127.0.0.1")]
+    if plan.agent.key_file and plan.live:
+        words += ["--key-file", plan.agent.key_file]
+    return words
 
 
-def verdicts(remote: Remote, plan: deploy.Plan) -> dict[str, Any]:
+def verdicts(remote: Remote, plan: deploy.Plan, rights: str) -> dict[str, Any]:
     """What doctor and check say on the device: their JSON documents, {"error": ...} where one gave none."""
     found = {}
-    for name, command in (("doctor", f"{plan.program} doctor --json"), ("check", "".join(_check_words(plan)))):
-        if command:
-            try:
-                found[name] = json.loads(remote.run(f"{command} || true"))
-            except (ValueError, RemoteError) as error:
-                found[name] = {"pass": False, "error": str(error)}
+    for name, words in (("doctor", [plan.program, "doctor", "--json"]), ("check", _check_words(plan))):
+        # Only root may read the key.
+        step = deploy.Step(name, f"{shlex.join(words)} || true", as_root=name == "check")
+        try:
+            found[name] = json.loads(remote.run(deploy.privileged(step, rights)))
+        except (ValueError, RemoteError) as error:
+            found[name] = {"pass": False, "error": str(error)}
     return found
 
 
@@ -87,6 +94,8 @@ def _report(found: dict[str, Any]) -> list[str]:
         lines.append(f"{name}: {'pass' if document.get('pass') else 'FAIL'}")
         if "error" in document:
             lines.append(f"  {document['error']}")
+        for reason in document.get("reasons", []):
+            lines.append(f"  {reason}")
         for finding in document.get("findings", []):
             if finding["state"] in ("warn", "fail"):
                 lines.append(f"  {finding['state']} {finding['name']}: {finding['value']} -> {finding['advice']}")
@@ -163,7 +172,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
         deploy.require(plan, there)
         _tell(f"{target}: {there.get('board') or there['machine']}, Python {there['python']}", "found")
         deploy.carry_out(remote, plan, there["root"], _tell)
-        found = verdicts(remote, plan)
+        found = verdicts(remote, plan, there["root"])
     passed = all(document.get("pass") for document in found.values())
     emit({"schema": SCHEMA, "pass": passed, "device": there, **found}, _report(found), as_json)
     if not passed:

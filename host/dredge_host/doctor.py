@@ -6,31 +6,22 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import platform
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from dredge_host import __version__
+from dredge_host import __version__, doctor_devices
+from dredge_host.finding import FAIL, INFO, OK, WARN, Finding
 from dredge_host.machine import Machine
 
 SCHEMA = "dredge.doctor/1"
-OK, WARN, FAIL, INFO = "ok", "warn", "fail", "info"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: state is ok, info, warn (works, but) or fail; advice says what to do."""
-
-    name: str
-    state: str
-    value: str
-    advice: str = ""
 
 
 def examine(machine: Machine | None = None) -> list[Finding]:
     """Look at everything; never raises: what cannot be found out becomes a finding."""
     machine = machine or Machine()
-    found = [*_software(), *_board(machine)]
+    found = [*_software(), *_board(machine), *doctor_devices.examine(machine.root)]
     for name, check in _PARTS:
         found.append(_guard(name, check))
     return found
@@ -75,7 +66,7 @@ def _board(machine: Machine) -> list[Finding]:
     board = facts["board"] or "not a Raspberry Pi (no device tree)"
     found = [
         Finding("system", INFO, f"{facts['os']}, kernel {facts['kernel']}"),
-        Finding("board", INFO, board),
+        Finding("board", INFO, board + (f", {facts['soc']}" if facts["soc"] else "")),
         Finding("cpu", INFO, f"{facts['cpu']}, {facts['cores']} cores"),
     ]
     if facts["bits"] != 64:
@@ -117,9 +108,18 @@ def _power(facts: dict[str, Any]) -> Finding:
 
 
 def _libopus() -> Finding:
+    """Its version, and what that means: DRED is never its business here, the low-rate copies are."""
     from dredge_kernels.opus import opus_version
 
-    return Finding("libopus", OK, opus_version())
+    version = opus_version()
+    digits = re.search(r"(\d+)\.(\d+)", version)
+    if digits is None:
+        return Finding("libopus", OK, f"{version} (version not understood)")
+    number = (int(digits[1]), int(digits[2]))
+    if number < (1, 3):
+        return Finding("libopus", WARN, version, "1.3 or newer is tested; upgrade libopus0")
+    own = "may have a DRED of its own, which is not used" if number >= (1, 5) else "no DRED of its own, none is needed"
+    return Finding("libopus", OK, f"{version}: LBRR and classic concealment; {own}")
 
 
 def _tflite() -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ THROTTLE_BITS = {
     18: "throttled since boot",
     19: "soft temperature limit reached since boot",
 }
+
+
+# Part numbers of ARM's cores in /proc/cpuinfo (ARM, main ID register).
+CORES = {0xD03: "Cortex-A53", 0xD04: "Cortex-A35", 0xD08: "Cortex-A72", 0xD0B: "Cortex-A76"}
+_FREQUENCY = "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
+_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
 
 class Machine:
@@ -49,14 +56,39 @@ class Machine:
         return self._read("proc/device-tree/model")
 
     @property
+    def soc(self) -> str | None:
+        """The chip, as the device tree calls it: bcm2710, bcm2711, bcm2712."""
+        names = (self._read("proc/device-tree/compatible") or "").split("\0")
+        return names[-1].rpartition(",")[2] or None
+
+    def _cpuinfo(self, key: str) -> str | None:
+        for line in (self._read("proc/cpuinfo") or "").splitlines():
+            name, colon, value = line.partition(":")
+            if colon and name.strip() == key and value.strip():
+                return value.strip()
+        return None
+
+    @property
     def cpu(self) -> str:
-        info = self._read("proc/cpuinfo") or ""
-        for key in ("model name", "Model", "Hardware"):
-            for line in info.splitlines():
-                name, colon, value = line.partition(":")
-                if colon and name.strip() == key and value.strip():
-                    return value.strip()
+        """The processor's name; on ARM it is known by its part number only."""
+        try:
+            core = CORES.get(int(self._cpuinfo("CPU part") or "0", 16))
+        except ValueError:
+            core = None
+        for found in (self._cpuinfo("model name"), core, self._cpuinfo("Model"), self._cpuinfo("Hardware")):
+            if found:
+                return found
         return platform.processor() or platform.machine()
+
+    def vcgencmd(self, *words: str) -> str | None:
+        """What the Raspberry Pi firmware's own command says behind its equals sign; None where it is missing."""
+        program = self.root / "usr/bin/vcgencmd"
+        try:
+            done = subprocess.run([str(program), *words], capture_output=True, text=True, timeout=5, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        _, equals, value = done.stdout.strip().partition("=")
+        return value if equals and done.returncode == 0 else None
 
     @property
     def os_name(self) -> str:
@@ -71,8 +103,11 @@ class Machine:
 
     @property
     def clock_mhz(self) -> float | None:
-        kilohertz = self._number("sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
-        return None if kilohertz is None else kilohertz / 1000
+        kilohertz = self._number(_FREQUENCY)
+        if kilohertz is not None:
+            return kilohertz / 1000
+        hertz = self.vcgencmd("measure_clock", "arm")
+        return int(hertz) / 1e6 if hertz and hertz.isdigit() else None
 
     @property
     def temperature_c(self) -> float | None:
@@ -82,7 +117,7 @@ class Machine:
     @property
     def throttling(self) -> list[str] | None:
         """What the Raspberry Pi firmware reports; None where there is no such firmware."""
-        text = self._read("sys/devices/platform/soc/soc:firmware/get_throttled")
+        text = self._read(_THROTTLED) or self.vcgencmd("get_throttled")
         try:
             flags = int(text or "", 16)
         except ValueError:
@@ -102,6 +137,7 @@ class Machine:
         """Everything, for JSON; unknown things are None."""
         return {
             "board": self.board,
+            "soc": self.soc,
             "cpu": self.cpu,
             "cores": os.cpu_count(),
             "architecture": platform.machine(),

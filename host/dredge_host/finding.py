@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One line of `dredge doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OK, WARN, FAIL, INFO = "ok", "warn", "fail", "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: state is ok, info, warn (works, but) or fail; advice says what to do."""
+
+    name: str
+    state: str
+    value: str
+    advice: str = ""
