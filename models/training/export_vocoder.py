@@ -98,7 +98,7 @@ def last_losses(log: Path) -> dict[str, float]:
     """Losses in nats per sample and millions of samples seen, from the last line of the log."""
     with log.open(newline="", encoding="utf-8") as file:
         row = list(csv.DictReader(file))[-1]
-    return rounded({name: float(row[name]) for name in ("train_nats", "valid_nats", "million_samples")})
+    return rounded({name: float(row[name]) for name in ("loss", "valid_nats", "million_samples")})
 
 
 def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float]) -> dict:
@@ -108,7 +108,7 @@ def card(name: str, state: dict, losses: dict[str, float], density: float, quali
     return {
         "id": f"lpcnet-{name}", "title": f"LPCNet vocoder, {args['hidden']} + {args['hidden_b']} units, int8",
         "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command, "seed": args["seed"],
-        "steps": state["step"], "seconds": round(state["spent"]), "losses": losses,
+        "steps": state["step"], "seconds": round(state["seconds"]), "losses": losses,
         "recurrent_density": round(density, 3), "quality": quality,
         "files": {f"vocoder_{name}.npz": "kernel weights", f"vocoder_{name}_master.npz": "master weights (float16)"},
     }
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     density = len(arrays["recur_a_blocks"]) * 32 / weights["wh"].size
     quality = {k: float(v) for k, v in (pair.split("=", 1) for pair in args.quality)}
     write_card(args.out, card(args.name, state, last_losses(args.run / "log.csv"), density, quality))
-    print(f"vocoder_{args.name}: step {state['step']}, {state['spent']:.0f} s, recurrent density {density:.3f}")
+    print(f"vocoder_{args.name}: step {state['step']}, {state['seconds']:.0f} s, recurrent density {density:.3f}")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,19 @@ to go on; the learning rate follows a cosine over the whole budget.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.training.progress import Average, Bar, Budget, CsvLog, load_checkpoint, save_atomic, stop_on_signal
+from models.training.loop import Loop, pick_device
+from models.training.progress import Average, Budget
 from models.training.vocoder_data import Corpus, Streams
-from models.training.vocoder_net import VocoderNet
+from models.training.vocoder_net import HOP, VocoderNet
 
-LOG = ["step", "seconds", "million_samples", "train_nats", "valid_nats", "rate", "density"]
+COLUMNS = ["loss", "million_samples", "valid_nats", "rate", "density"]  # loss: nats per sample in training
 SPARSE_FROM, SPARSE_UNTIL = 0.15, 0.45  # shares of the budget between which the density falls
 
 DECAY = 0.999  # of the moving average of the weights, per step
@@ -60,29 +61,20 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.args = args
         self.budget = Budget(steps=args.steps, minutes=None if args.steps else args.minutes, hold=0.2)
-        self.device = torch.device(args.device)
+        self.device = pick_device(args.device)
+        batch = args.batch or (32 if self.device.type == "cpu" else 512)
         self.net = VocoderNet(args.hidden, args.hidden_b).to(self.device)
         self.average = Average(self.net, decay=DECAY)
         self.optimiser = torch.optim.Adam(self.net.parameters(), args.rate, betas=(0.9, 0.99), eps=1e-8, foreach=True)
         corpus = Corpus(args.data / "train.npz", args.data / "train_decoded.npz")
-        self.streams = Streams(corpus, args.batch, args.frames, args.seed, args.noise, decoded=args.decoded,
+        self.streams = Streams(corpus, batch, args.frames, args.seed, args.noise, decoded=args.decoded,
                                gain=tuple(args.gain))
         self.valid_batch = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0).next().to(self.device)
-        self.ha = torch.zeros(args.batch, args.hidden, device=self.device)
-        self.hb = torch.zeros(args.batch, args.hidden_b, device=self.device)
+        self.ha = torch.zeros(batch, args.hidden, device=self.device)
+        self.hb = torch.zeros(batch, args.hidden_b, device=self.device)
         self.mask: Tensor | None = None
-        state = load_checkpoint(self.path)
-        if state is not None:
-            self.restore(state)
-        elif args.init is not None:
-            self.start_from(args.init)
 
-    @property
-    def path(self) -> Path:
-        """Where the checkpoint is."""
-        return self.args.out / "checkpoint.pt"
-
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was saved; the data streams start at new places."""
         self.net.load_state_dict(state["net"])
         average = {k: v.to(self.device) for k, v in state["average"]["values"].items()}
@@ -90,7 +82,6 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.mask = None if state["mask"] is None else state["mask"].to(self.device)
         self.streams.rng.bit_generator.state = state["rng"]
-        self.budget.step, self.budget.spent = state["step"], state["spent"]
 
     def start_from(self, master: Path) -> None:
         """Takes exported float16 weights, of a larger GRU A if need be; what is sparse already stays so."""
@@ -103,12 +94,11 @@ class Trainer:
         if same and float((wh == 0).float().mean()) > 0.01:
             self.mask = (wh != 0).float()
 
-    def state(self) -> dict:
-        """The checkpoint."""
+    def state(self) -> dict[str, Any]:
+        """What the loop puts into the checkpoint."""
         return {
             "net": self.net.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
-            "mask": self.mask, "rng": self.streams.rng.bit_generator.state, "step": self.budget.step,
-            "spent": self.budget.seconds(), "args": vars(self.args),
+            "mask": self.mask, "rng": self.streams.rng.bit_generator.state, "args": vars(self.args),
         }
 
     def sparsify(self) -> None:
@@ -124,8 +114,8 @@ class Trainer:
         with torch.no_grad():
             self.net.wh.mul_(self.mask)
 
-    def train_step(self) -> float:
-        """One update; returns the loss in nats per sample."""
+    def step(self) -> dict[str, float]:
+        """One update."""
         batch = self.streams.next().to(self.device)
         keep = (~batch.fresh).float()[:, None]
         for group in self.optimiser.param_groups:
@@ -139,9 +129,9 @@ class Trainer:
         self.sparsify()
         self.average.update(self.net)
         self.budget.step += 1
-        return float(loss.detach())
+        return {"loss": float(loss.detach())}
 
-    def validate(self) -> float:
+    def validate(self) -> dict[str, float]:
         """Nats per sample of the averaged weights on validation speech, without noise."""
         b = self.valid_batch
         zero_a, zero_b = (torch.zeros(32, n, device=self.device) for n in (self.net.hidden, self.net.hidden_b))
@@ -150,36 +140,20 @@ class Trainer:
         with torch.no_grad():
             loss, _, _ = self.net(b.idx_a, b.idx_b, b.target, b.features, zero_a, zero_b)
         self.net.load_state_dict(present)
-        return float(loss)
-
-    def row(self, losses: list[float]) -> dict[str, float]:
-        """One line of the log."""
-        samples = self.budget.step * self.args.batch * self.args.frames * 160
         return {
-            "step": self.budget.step, "seconds": round(self.budget.seconds()), "million_samples": samples / 1e6,
-            "train_nats": sum(losses) / len(losses), "valid_nats": self.validate(),
-            "rate": self.args.rate * self.budget.rate(),
+            "million_samples": self.budget.step * self.ha.shape[0] * self.args.frames * HOP / 1e6,
+            "valid_nats": float(loss), "rate": self.args.rate * self.budget.rate(),
             "density": float(self.mask.mean()) if self.mask is not None else 1.0,
         }
 
 
-def run(trainer: Trainer) -> None:
+def run(args: argparse.Namespace) -> Trainer:
     """Trains until the budget is spent or a signal asks to stop; saves either way."""
-    log, bar, losses = CsvLog(trainer.args.out / "log.csv", LOG), Bar("vocoder"), []
-    last = time.monotonic()
-    with stop_on_signal() as stop:
-        while not stop and not trainer.budget.done():
-            losses.append(trainer.train_step())
-            bar.show(trainer.budget.fraction(), f"step {trainer.budget.step} loss {losses[-1]:.3f}")
-            if time.monotonic() - last > trainer.args.log_seconds:
-                log.write(**trainer.row(losses))
-                save_atomic(trainer.path, trainer.state())
-                losses, last = [], time.monotonic()
-        if losses:
-            log.write(**trainer.row(losses))
-            save_atomic(trainer.path, trainer.state())
-    bar.close()
-    log.close()
+    trainer, loop = Trainer(args), Loop("vocoder", args.out, COLUMNS, args.log_steps)
+    if not loop.resume(trainer) and args.init is not None:
+        trainer.start_from(args.init)
+    loop.run(trainer)
+    return trainer
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -196,23 +170,21 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     p.add_argument("--frames", type=int, default=8, help="frames of 10 ms per chunk")
     p.add_argument("--rate", type=float, default=1.5e-3)
     p.add_argument("--noise", type=float, default=3.0)
-    p.add_argument("--decoded", type=float, default=0.5,
+    p.add_argument("--decoded", type=float, default=0.0,
                    help="share of streams that see features as the RDO-VAE decodes them (models.training.decoded)")
     p.add_argument("--gain", type=float, nargs=2, default=(-14.0, 6.0), help="range of the level in dB")
-    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--density", type=float, nargs=3, default=(0.25, 0.25, 0.5), help="of the gates r z n")
-    p.add_argument("--log-seconds", type=float, default=120.0, help="between checkpoints")
+    p.add_argument("--log-steps", type=int, default=500, help="steps between two rows of the log")
     p.add_argument("--seed", type=int, default=1)
-    args = p.parse_args(argv)
-    args.batch = args.batch or (32 if args.device == "cpu" else 512)
-    return args
+    return p.parse_args(argv)
 
 
 def main() -> None:
     """Command line."""
     args = parse()
     torch.set_num_threads(1)
-    run(Trainer(args))
+    run(args)
 
 
 if __name__ == "__main__":
