@@ -187,7 +187,7 @@ class KeyGuard:
 
     def _allowed(self, now_us: int) -> bool:
         if self._refilled_us is not None:
-            self._tokens = min(_BURST, self._tokens + (now_us - self._refilled_us) * _RATE / 1e6)
+            self._tokens = min(_BURST, self._tokens + max(0, now_us - self._refilled_us) * _RATE / 1e6)
         self._refilled_us = now_us
         if self._tokens < 1:
             return False
