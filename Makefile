@@ -10,7 +10,7 @@ ARM_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm wheel wheel-aarch64 lint clean distclean fuzz
+.PHONY: help setup build demo test test-arm wheel wheel-aarch64 micropython lint clean distclean fuzz
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--s
 fuzz: ## 10 million hostile packets through kernels with sanitisers (FUZZ_ARGS="--count 1000 --seed 7")
 	@scripts/setup.sh dev
 	@scripts/fuzz.sh $(FUZZ_ARGS)
+
+micropython: ## the board programs: fetch MicroPython, test with it, print the size of each .mpy file
+	@scripts/setup.sh dev
+	@$(VENV)/bin/python scripts/mpy.py
 
 lint: ## ruff and mypy
 	@scripts/setup.sh dev

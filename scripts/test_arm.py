@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOLS = {"qemu-aarch64": "qemu-user", "dpkg-deb": "dpkg", "apt-get": "apt"}
 
 
+class BuildError(RuntimeError):
+    """The wheel was not built."""
+
+
 class Steps:
     """Says what begins, and what each step took."""
 
@@ -46,10 +50,10 @@ class Steps:
 
 
 def build_wheel() -> Path:
-    """The path of the wheel that scripts/wheel.sh made; DebianError when it could not."""
+    """The path of the wheel that scripts/wheel.sh made. Raises BuildError."""
     done = subprocess.run([str(ROOT / "scripts/wheel.sh"), "aarch64"], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise DebianError("the wheel was not built, see above")
+        raise BuildError("the wheel was not built, see above")
     return Path(done.stdout.strip().splitlines()[-1])
 
 
@@ -74,7 +78,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when all tests passed, 1 when one failed or something could not be made."""
+    """0: all tests passed; 1: one failed, or no wheel; 3: the userland could not be fetched."""
     given = options(arguments)
     missing = [package for program, package in TOOLS.items() if shutil.which(program) is None]
     if missing:
@@ -86,9 +90,9 @@ def main(arguments: list[str]) -> int:
         for suite in given.suite or (["bookworm"] if given.short else list(PYTHONS)):
             folder = cache() / "userland" / suite
             lands[suite] = steps.run(f"userland {suite}", assemble, suite, wheel, folder)
-    except (DebianError, OSError) as error:
+    except (BuildError, DebianError, OSError) as error:
         print(f"test_arm.py: {error}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, BuildError) else 3
     status = steps.run("tests", run_tests, lands, given.short)
     steps.show()
     for suite, folder in lands.items():
