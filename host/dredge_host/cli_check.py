@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ EPILOG = """\b
 Examples
   dredge check                                               this machine, an agent of its own
   dredge check --to udp://raspberrypi:5004 --budget 50%      a device, for the exit code
+  dredge check --capacity
   dredge check --to serial:///dev/ttyUSB0?baud=921600 --junit check.xml --json
 """
 
@@ -37,6 +39,7 @@ def _budget(ctx: click.Context, param: click.Parameter, text: str) -> float:
 @click.option("--budget", default="50%", show_default=True, callback=_budget, help="CPU time per packet at p99.")
 @click.option("--seconds", type=click.FloatRange(2, 3600), default=10.0, show_default=True, help="Per loss pattern.")
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive[:<longest ms>]")
+@click.option("--capacity", is_flag=True, help="Instead: how many streams one core of this machine decodes.")
 @click.option("--realtime", is_flag=True, help="Without --to: real-time scheduling for the agent.")
 @shared.key_option
 @click.option("--junit", "junit_path", type=shared.FILE_OUT, help="Write the verdict as JUnit XML.")
@@ -46,6 +49,7 @@ def command(
     budget: float,
     seconds: float,
     playout: str,
+    capacity: bool,
     realtime: bool,
     key_file: str | None,
     junit_path: Path | None,
@@ -70,6 +74,8 @@ def command(
     settings = Settings(playout_ms=milliseconds, adaptive=adaptive)
     with bundled_clip() as path:
         pcm = read_audio(path).pcm
+    if capacity:
+        return _capacity(pcm, settings, seconds, as_json)
     with ExitStack() as stack:
         opener = _opener(stack, url, key_file, realtime)
         meter = stack.enter_context(Meter(0))
@@ -79,6 +85,17 @@ def command(
             temporary.write_bytes(junit(result))
     emit(result, lines(result), as_json)
     return OK if result["pass"] else CHECK_FAILED
+
+
+def _capacity(pcm: Any, settings: Any, seconds: float, as_json: bool) -> int:
+    from dredge_host.capacity import capacity
+    from dredge_host.machine import Machine, simd_level
+
+    found = capacity(pcm, replace(settings, loss="gilbert:rate=20%,burst=5"), seconds, say=_say)
+    result = {"schema": "dredge.capacity/1", **found, "simd_level": simd_level(), "machine": Machine().facts()}
+    text = f"{found['streams']} streams at 20 % burst loss on one core ({result['simd_level']} kernels)"
+    emit(result, [text], as_json)
+    return OK
 
 
 def _say(text: str) -> None:
