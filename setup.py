@@ -30,6 +30,7 @@ if os.environ.get("DREDGE_SANITIZE") == "1":
 # Extra C sources and libraries of single extensions; every other .pyx stands alone.
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
+    "fargan": {"sources": ["fargan.c"], "libraries": ["m"]},
     "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
     "postfilter": {
         "sources": ["postfilter.c", "lpcnet_frame.c", "arena.c", "cepstrum.c", "fft320.c"],

@@ -11,12 +11,14 @@ import click
 
 from dredge_host.cli_options import json_option
 from dredge_host.errors import CheckFailed, InputError
-from dredge_host.output import Progress, emit, table
+from dredge_host.output import Progress, emit, note, table
 
 IMPORT_EPILOG = """\b
 The three files of libopus 1.5 (DRED version 10), in any order
   rdovae_enc.bin, rdovae_dec.bin   weight blobs, as libopus' own tools write them
   dred_rdovae_stats_data.c         the quantiser tables, from the dnn/ folder of a release
+and, on its own or with them
+  fargan.bin                       its vocoder, for --vocoder fargan
 
 \b
 Example
@@ -34,15 +36,18 @@ def command() -> None:
 def list_models(as_json: bool) -> None:
     """Name, size and SHA-256 of every model file; imported ones too."""
     from dredge_models import modelset
-    from dredge_models.registry import manifest, read_manifest
+    from dredge_models.registry import ModelError, manifest, read_manifest
 
     content = manifest()
     files: list[dict[str, Any]] = content["files"]
     own: dict[str, Any] = {}
-    for model in modelset.imported():
-        assert model.folder is not None
-        about = read_manifest(model.folder)
-        own[model.id] = {**about["models"].get(model.id, {}), "folder": str(model.folder), "files": about["files"]}
+    for folder in modelset.folders():
+        try:
+            about = read_manifest(folder)
+        except ModelError as error:
+            note(str(error))
+            continue
+        own[folder.name] = {**about["models"].get(folder.name, {}), "folder": str(folder), "files": about["files"]}
     rows = [_row(f) for f in files] + [_row(f) for model in own.values() for f in model["files"]]
     result = {"schema": "dredge.models/1", "models": content["models"], "files": files, "imported": own}
     lines = table(rows, ["file", "model", "DRED version", "bytes", "sha256"])
@@ -64,7 +69,7 @@ def verify(as_json: bool) -> None:
 
     problems = [str(problem) for problem in [*find_problems(), *modelset.problems()]]
     count = len(manifest()["files"])
-    imported = len(modelset.imported())
+    imported = len(modelset.folders())
     result = {"schema": "dredge.models.verify/1", "files": count, "imported": imported, "problems": problems}
     extra = f", and so are {imported} imported model(s)" if imported else ""
     emit(result, problems or [f"all {count} model files are as pinned{extra}"], as_json)
@@ -81,7 +86,9 @@ def import_models(files: tuple[Path, ...], as_json: bool) -> None:
     The result lies in your data folder and is used for every stream of its DRED version. The weights are yours:
     nothing of them is part of this package.
     """
-    from dredge_models.importer import import_rdovae, read_sources
+    from dredge_models.importer import import_fargan, import_rdovae, read_sources
+    from dredge_models.libopus_fargan import has_fargan
+    from dredge_models.libopus_rdovae import has_decoder, has_encoder
 
     for path in files:
         if not path.is_file():
@@ -92,13 +99,22 @@ def import_models(files: tuple[Path, ...], as_json: bool) -> None:
         progress.total = total
         progress.step(done)
 
+    lines, done = [], []
     try:
-        model = import_rdovae(read_sources(list(files)), step=step)
+        sources = read_sources(list(files))
+        names = list(sources.records)
+        vocoder = has_fargan(names)
+        if has_encoder(names) or has_decoder(names) or sources.tables or not vocoder:
+            model = import_rdovae(sources, step=step)
+            done.append({"model": model.id, "version": model.version, "folder": str(model.folder)})
+            lines.append(f"{model.id}, in {model.folder}: decodes DRED version {model.version} from now on")
+        if vocoder:
+            folder = import_fargan(sources, step=step)
+            done.append({"model": folder.name, "version": None, "folder": str(folder)})
+            lines.append(f"{folder.name}, in {folder}: a vocoder for --vocoder fargan")
     finally:
         progress.close()
-    result = {"schema": "dredge.models.import/1", "model": model.id, "version": model.version,
-              "folder": str(model.folder)}  # fmt: skip
-    emit(result, [f"{model.id}, in {model.folder}: decodes DRED version {model.version} from now on"], as_json)
+    emit({"schema": "dredge.models.import/1", **done[0], "imported": done}, lines, as_json)
 
 
 @command.command()

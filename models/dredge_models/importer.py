@@ -12,24 +12,34 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dredge_kernels.tables import QuantTables
-from dredge_models import libopus_rdovae, libopus_tables, registry
+from dredge_models import libopus_fargan, libopus_rdovae, libopus_tables, modelset, registry
 from dredge_models.blob import BlobError, Record, is_blob, read_blob, read_file
 from dredge_models.bloblayers import Layers
-from dredge_models.modelset import DECODER, ENCODER, START, TABLES, ModelSet, user_folder
+from dredge_models.modelset import (
+    DECODER,
+    ENCODER,
+    FARGAN,
+    FARGAN_ID,
+    START,
+    TABLES,
+    ModelSet,
+)
 from dredge_models.registry import ModelError
 
 MODEL_ID = f"libopus-rdovae-{libopus_rdovae.VERSION}"
 TITLE = "RDO-VAE of libopus 1.5, imported"
 Step = Callable[[int, int], None]
+Job = tuple[str, str, Callable[[], bytes]]      #: file name, kind, content
 
 
 @dataclass
@@ -75,26 +85,42 @@ def import_rdovae(sources: Sources, root: Path | None = None, step: Step | None 
     """
     encoder, decoder, tables = _parts(sources)
     graphs = _graphs()
-    folder = (root or user_folder()) / MODEL_ID
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{MODEL_ID}.", dir=folder.parent))
-    jobs: list[tuple[str, str, Callable[[], bytes]]] = [
+    about = {"id": MODEL_ID, "title": TITLE, "version": libopus_rdovae.VERSION}
+    folder = _store(root, about, sources, step, [
         (ENCODER, "tflite", lambda: graphs.encoder_graph(encoder).to_bytes()),
         (DECODER, "tflite", lambda: graphs.decoder_graph(decoder).to_bytes()),
         (START, "tflite", lambda: graphs.start_graph(decoder).to_bytes()),
-        (TABLES, "tables", lambda: _npz(tables)),
-    ]
+        (TABLES, "tables", lambda: _npz(tables.to_arrays())),
+    ])  # fmt: skip
+    return ModelSet(MODEL_ID, libopus_rdovae.VERSION, folder)
+
+
+def import_fargan(sources: Sources, root: Path | None = None, step: Step | None = None) -> Path:
+    """Writes the vocoder FARGAN as a model folder, complete or not at all; returns the folder.
+
+    Raises BlobError when a layer is missing or of another size, OSError when the folder cannot be written.
+    """
+    arrays = libopus_fargan.read_arrays(Layers(sources.records, sources.names))
+    about = {"id": FARGAN_ID, "title": "Vocoder FARGAN of libopus 1.5, imported"}
+    return _store(root, about, sources, step, [(FARGAN, "vocoder", lambda: _npz(arrays))])
+
+
+def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, jobs: list[Job]) -> Path:
+    """Makes every file in a hidden folder, then puts that in its place."""
+    folder = (root or modelset.user_folder()) / about["id"]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{about['id']}.", dir=folder.parent))
     try:
         entries = []
         for done, (name, kind, make) in enumerate(jobs):
-            entries.append(_write(work / name, kind, make()))
+            entries.append(_write(work / name, kind, make(), about))
             if step:
                 step(done + 1, len(jobs))
-        _write_manifest(work, entries, sources)
+        _write_manifest(work, entries, sources, about)
         _replace(folder, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return ModelSet(MODEL_ID, libopus_rdovae.VERSION, folder)
+    return folder
 
 
 def _parts(sources: Sources) -> tuple[libopus_rdovae.Encoder, libopus_rdovae.Decoder, QuantTables]:
@@ -127,21 +153,22 @@ def _graphs() -> ModuleType:
         raise ModelError(f"importing needs a package that is missing ({error}): pip install dredge[import]") from None
 
 
-def _npz(tables: QuantTables) -> bytes:
+def _npz(arrays: Mapping[str, NDArray]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **tables.to_arrays())
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def _write(path: Path, kind: str, content: bytes) -> dict:
+def _write(path: Path, kind: str, content: bytes, about: dict) -> dict:
     path.write_bytes(content)
-    return {"file": path.name, "model": MODEL_ID, "kind": kind, "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(), "version": libopus_rdovae.VERSION}  # fmt: skip
+    entry = {"file": path.name, "model": about["id"], "kind": kind, "bytes": len(content),
+             "sha256": hashlib.sha256(content).hexdigest()}  # fmt: skip
+    return entry | {k: about[k] for k in ("version",) if k in about}
 
 
-def _write_manifest(folder: Path, entries: list[dict], sources: Sources) -> None:
-    model = {"title": TITLE, "version": libopus_rdovae.VERSION, "sources": sources.sums}
-    content = {"format": registry.FORMAT, "models": {MODEL_ID: model}, "files": entries}
+def _write_manifest(folder: Path, entries: list[dict], sources: Sources, about: dict) -> None:
+    model = {k: v for k, v in about.items() if k != "id"} | {"sources": sources.sums}
+    content = {"format": registry.FORMAT, "models": {about["id"]: model}, "files": entries}
     (folder / "manifest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ from dredge_models.registry import DRED_VERSION, ModelError
 
 ENCODER, DECODER, START = "rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite"
 TABLES = "rdovae_tables.npz"
+FARGAN, FARGAN_ID = "fargan.npz", "libopus-fargan"
 _ADVICE = "import it again: dredge models import"
 
 
@@ -84,6 +85,14 @@ def find(version: int) -> ModelSet | None:
 def versions() -> frozenset[int]:
     """DRED versions that can be decoded here."""
     return frozenset({DRED_VERSION, *(model.version for model in imported())})
+
+
+def fargan_path() -> Path:
+    """The imported FARGAN vocoder after checking its sum; ModelError when there is none, or it is damaged."""
+    folder = user_folder() / FARGAN_ID
+    if not folder.is_dir():
+        raise ModelError("no FARGAN vocoder here: bring libopus' own with `dredge models import fargan.bin`")
+    return _checked(folder, FARGAN)
 
 
 def folders() -> list[Path]:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from blob_cases import made_up_encoder, write_model
+from blob_cases import made_up_encoder, made_up_fargan, write_model
 from click.testing import CliRunner, Result
 
 from dredge_host import cli
@@ -100,3 +100,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, files: 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     result = models("import", *files)
     assert result.exit_code == 2 and result.output.count("\n") == 1
+
+
+def test_the_vocoder_comes_alone_or_with_the_rest(home: Path, files: list[str], tmp_path: Path) -> None:
+    fargan = tmp_path / "fargan.bin"
+    fargan.write_bytes(made_up_fargan().blob())
+    alone = parsed("import", str(fargan))
+    assert alone["model"] == "libopus-fargan" and alone["version"] is None and len(alone["imported"]) == 1
+    assert list(parsed("list")["imported"]) == ["libopus-fargan"]
+    both = parsed("import", *files, str(fargan))
+    assert [m["model"] for m in both["imported"]] == ["libopus-rdovae-10", "libopus-fargan"]
+    assert parsed("verify")["imported"] == 2
+    assert "libopus-fargan" in models("list").output
+    incomplete = models("import", str(fargan), files[0])
+    assert incomplete.exit_code == 2 and "the decoder (rdovae_dec)" in incomplete.output

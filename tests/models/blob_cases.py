@@ -189,3 +189,25 @@ def run_decoder(net: Decoder, state: np.ndarray, latents: np.ndarray) -> np.ndar
             x, states[i] = _stage(stage, x, states[i], lines[i])
         out.append(_y(net.out, x).reshape(4, 20))
     return np.concatenate(out)
+
+
+def made_up_fargan(seed: int = 4) -> BlobWriter:
+    """A FARGAN of the right shape."""
+    writer = BlobWriter(seed)
+    for name, inputs, outputs in (
+        ("cond_net_pembed", 224, 12), ("cond_net_fdense1", 32, 64), ("sig_net_cond_gain_dense", 80, 1),
+        ("sig_net_gain_dense_out", 192, 4),
+    ):  # fmt: skip
+        writer.floats(name, inputs, outputs)
+    for name, inputs, outputs in (
+        ("cond_net_fconv1", 192, 128), ("cond_net_fdense2", 128, 320), ("sig_net_fwc0_conv", 328, 192),
+        ("sig_net_fwc0_glu_gate", 192, 192), ("sig_net_skip_dense", 688, 128), ("sig_net_skip_glu_gate", 128, 128),
+        ("sig_net_sig_dense_out", 128, 40),
+    ):  # fmt: skip
+        writer.dense(name, inputs, outputs)
+    for k, inputs, units in ((1, 272, 160), (2, 240, 128), (3, 208, 128)):
+        writer.dense(f"sig_net_gru{k}_glu_gate", units, units)
+        for part, width in (("input", inputs), ("recurrent", units)):
+            writer.dense(f"sig_net_gru{k}_{part}", width, 3 * units)
+            del writer.records[f"sig_net_gru{k}_{part}_bias"]
+    return writer

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The imported FARGAN vocoder, with the interface of vocoder.Vocoder."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_kernels.fargan import PRIMING_ROWS, PRIMING_SAMPLES, Fargan
+from dredge_models.modelset import FARGAN_ID, fargan_path
+from dredge_models.registry import ModelError
+
+AHEAD = 1                    # rows that the network wants beyond the frame it makes
+CONTEXT = 2                  # rows on both sides that `synthesise` is given
+
+Features = NDArray[np.float32]
+Pcm = NDArray[np.int16]
+
+
+def fargan_arrays() -> dict[str, NDArray]:
+    """The arrays of the imported model; ModelError when there is none, or it is damaged."""
+    path = fargan_path()
+    try:
+        with np.load(path) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path.name}: not usable as a vocoder ({error})") from None
+
+
+class FarganVocoder:
+    """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 2405.21069).
+
+    Rows are aligned as for LPCNet (docs/architecture.md): a row describes the middle of its frame. The network makes a
+    frame from the row after it, its pitch from the row itself.
+    """
+
+    model_id = FARGAN_ID
+    level = "int8"
+
+    def __init__(self) -> None:
+        """Loads the user's model; ModelError when there is none, or it is damaged."""
+        try:
+            self._net = Fargan(fargan_arrays())
+        except ValueError as error:
+            raise ModelError(f"{FARGAN_ID}: {error}; import it again: dredge models import") from None
+
+    def reset(self) -> None:
+        """Silence before the first frame."""
+        self._net.reset()
+
+    def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
+        """Takes up real speech, so that the next frame continues it.
+
+        pcm: int16 [n >= 320], the output so far; features: float32 [m >= 1, 20], its track, last row = last 10 ms of
+        pcm; ahead: float32 [>= 1, 20], the frames to come if known (else the last row is held). ValueError for others.
+        """
+        if pcm.dtype != np.int16 or pcm.ndim != 1 or len(pcm) < PRIMING_SAMPLES:
+            raise ValueError(f"pcm: expected int16 of at least {PRIMING_SAMPLES} samples, "
+                             f"got {pcm.dtype} of shape {pcm.shape}")  # fmt: skip
+        rows = np.asarray(features, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != 20 or not len(rows):
+            raise ValueError(f"features: expected shape (m, 20) with m >= 1, got {rows.shape}")
+        known = PRIMING_ROWS - AHEAD
+        past = np.concatenate([np.repeat(rows[:1], known, 0), rows])[-known:]
+        self._net.begin(pcm[-PRIMING_SAMPLES:], np.concatenate([past, rows[-1:] if ahead is None else ahead[:AHEAD]]))
+
+    def synthesise(self, features: Features) -> Pcm:
+        """float32 [2 + k + 2, 20] (two rows of context on both sides) -> int16 [160 k].
+
+        The rows go on where those of the last call ended. ValueError for another shape or values that are not finite.
+        """
+        rows = np.asarray(features, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != 20 or len(rows) <= 2 * CONTEXT:
+            raise ValueError(f"features: expected shape (k + 4, 20) with k >= 1, got {rows.shape}")
+        return self._net.synthesise(rows[CONTEXT + AHEAD : len(rows) - CONTEXT + AHEAD])
