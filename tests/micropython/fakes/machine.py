@@ -16,3 +16,7 @@ def UART(number, baud, **_options):
     attributes[6][_VTIME] = 0
     termios.tcsetattr(file.fileno(), termios.TCSANOW, attributes)
     return file
+
+
+def reset():
+    raise SystemExit

