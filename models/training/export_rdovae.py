@@ -28,7 +28,8 @@ from models.training.rdovae_eval import (
     sequences,
     symbols,
 )
-from models.training.rdovae_graph import decoder_graph, encoder_graph, folded, start_graph
+from models.training.rdovae_graph import folded, write_graphs
+from models.training.rdovae_int8 import int8_cost
 from models.training.rdovae_net import LEVELS, RdoVae, RdoVaeConfig
 from models.training.train_rdovae import load_features
 
@@ -53,23 +54,6 @@ def master_arrays(model: RdoVae) -> dict[str, np.ndarray]:
     arrays = {k: v.astype(np.float16) for k, v in folded(named).items()}
     arrays["config"] = np.array(json.dumps(model.cfg.as_dict()))
     return arrays
-
-
-def write_graphs(master: Path, folder: Path, int8: bool = True, suffix: str = "") -> list[str]:
-    """The three graphs from a master file; returns their names."""
-    with np.load(master) as file:
-        config = json.loads(str(file["config"]))
-        weights = {k: file[k].astype(np.float32) for k in file.files if k != "config"}
-    graphs = {
-        "encoder": encoder_graph(weights, list(config["enc_dilations"]), int8),
-        "decoder": decoder_graph(weights, config["dec_stages"], int8),
-        "start": start_graph(weights, config["dec_stages"], int8),
-    }
-    names = []
-    for name, graph in graphs.items():
-        names.append(f"rdovae_{name}{suffix}.tflite")
-        graph.save(folder / names[-1])
-    return names
 
 
 @torch.no_grad()
@@ -161,6 +145,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
                    "valid_distortion_q15": figures["dist_q15"]},
         "quality": {"payload_bytes_1s_q0_6_dq_5": round(payload_bytes(model, test, tables), 1),
                     "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)},
+                    "int8_distortion_against_float": int8_cost(folder, test),
                     "test_errors_q0_6_dq_5": {part: rounded(values, 3) for part, values
                                               in quality(model, test).items()}},
         "files": {MASTER: "master", RESUME: "training start", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},

@@ -8,6 +8,9 @@
 `memory` is one flat tensor: the GRU states of all stages, then the delay lines of the convolutions.
 """
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from dredge_models.tflite_writer import Graph
@@ -118,3 +121,20 @@ def start_graph(weights: Weights, stages: int, int8: bool) -> Graph:
     empty = graph.constant(np.zeros((1, sum(sizes[stages:])), np.float32))
     graph.output(graph.concat([states, empty]), "memory")
     return graph
+
+
+def write_graphs(master: Path, folder: Path, int8: bool = True, suffix: str = "") -> list[str]:
+    """The three graphs from a master file; returns their names."""
+    with np.load(master) as file:
+        config = json.loads(str(file["config"]))
+        weights = {k: file[k].astype(np.float32) for k in file.files if k != "config"}
+    graphs = {
+        "encoder": encoder_graph(weights, list(config["enc_dilations"]), int8),
+        "decoder": decoder_graph(weights, config["dec_stages"], int8),
+        "start": start_graph(weights, config["dec_stages"], int8),
+    }
+    names = []
+    for name, graph in graphs.items():
+        names.append(f"rdovae_{name}{suffix}.tflite")
+        graph.save(folder / names[-1])
+    return names

@@ -80,12 +80,12 @@ def test_gru_is_that_of_torch(tmp_path):
 
 def test_int8_weights_are_what_is_computed_with(tmp_path):
     """Float maths: the result is that of the rounded weights, not of rounded activations."""
-    x, w = row(64), row(40 * 64).reshape(40, 64)
+    x, w = row(64), row(80 * 64).reshape(80, 64)
     assert w.size > SMALL
     out = run(tmp_path, lambda g, x: {"y": g.dense(x, w)}, int8=True, x=x)
     values, scales = quantise_rows(w)
     np.testing.assert_allclose(out["y"], x @ (values * scales[:, None]).T, rtol=1e-4, atol=1e-4)
-    assert (tmp_path / "g.tflite").stat().st_size < 5000
+    assert (tmp_path / "g.tflite").stat().st_size < 8000
 
 
 def test_small_weights_stay_float(tmp_path):
