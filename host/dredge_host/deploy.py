@@ -95,11 +95,12 @@ def _environment(plan: Plan) -> Step:
 def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
     python = shlex.quote(f"{plan.folder}/venv/bin/python")
     mark = shlex.quote(f"{plan.folder}/wheel.sha256")
-    extras = ["sounddevice"] * (plan.agent.out == "play") + ["pylibsrtp"] * bool(plan.agent.key_file)
-    wanted = f"{wheel_sum} {' '.join(extras)}".strip()
+    extras = ["play"] * (plan.agent.out == "play") + ["secure"] * bool(plan.agent.key_file)
+    wanted = f"{wheel_sum} {','.join(extras)}"
     pip = f"{python} -m pip install -q --disable-pip-version-check --no-input"
+    with_extras = f"{uploaded}[{','.join(extras)}]" if extras else uploaded
     action = (
-        f"{pip} {shlex.quote(uploaded)} {' '.join(extras)}\n"
+        f"{pip} {shlex.quote(with_extras)}\n"
         # The version number may be the one that is there: only the content counts.
         f"{pip} --force-reinstall --no-deps {shlex.quote(uploaded)}\n"
         f"printf '%s' {shlex.quote(wanted)} >{mark}"
