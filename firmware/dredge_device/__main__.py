@@ -4,7 +4,7 @@
 import argparse
 import sys
 
-from dredge_device.pi.parts import CONCEAL_MODES
+from dredge_device.pi.parts import CONCEAL_MODES, VOCODERS
 from dredge_device.pi.process import Options, run
 from dredge_device.playout import parse_playout
 
@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", default=Options.out, metavar="null|play|FILE.wav")
     parser.add_argument("--playout", default=("fixed", 1000), type=_playout, metavar="fixed:MS|adaptive")
     parser.add_argument("--conceal", default="dred", choices=CONCEAL_MODES)
+    parser.add_argument("--vocoder", default="lpcnet", choices=VOCODERS)
     parser.add_argument("--no-lbrr", action="store_true", help="do not use LBRR")
     parser.add_argument("--once", action="store_true", help="leave after the first session")
     parser.add_argument(
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             adaptive=given.playout[0] == "adaptive",
             conceal=given.conceal,
             lbrr=not given.no_lbrr,
+            vocoder=given.vocoder,
         )
     )
 

@@ -21,7 +21,7 @@ REPORTING = const(3)  # the final report is on its way
 REPORT_US = const(1000000)
 _SILENT_US = const(10000000)  # a host not heard for this long is gone
 _DRAIN_MARGIN_US = const(2000000)
-_OPTIONS = ("playout_ms", "adaptive", "conceal", "lbrr")
+_OPTIONS = ("playout_ms", "adaptive", "conceal", "lbrr", "vocoder")
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
 
 
@@ -148,9 +148,7 @@ class Agent:
 
     def _answer(self, message, document):
         return control.build(
-            control.with_document(
-                message.kind, message.number, document, control.REPLY, self._ssrc
-            )
+            control.with_document(message.kind, message.number, document, control.REPLY, self._ssrc)
         )
 
     def _configure(self, message):

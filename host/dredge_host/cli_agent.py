@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from dredge_host import cli_options as shared
-from dredge_host.settings import CONCEAL, parse_playout
+from dredge_host.settings import CONCEAL, VOCODERS, parse_playout
 
 EPILOG = """\b
 Examples
@@ -35,6 +35,7 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
     show_default=True,
     help="The best thing to do about a lost packet.",
 )
+@click.option("--vocoder", type=click.Choice(VOCODERS), default="lpcnet", show_default=True, help=shared.VOCODER_HELP)
 @click.option("--no-lbrr", is_flag=True, help="Do not use low-rate copies.")
 @click.option("--once", is_flag=True, help="Leave after the first session.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
@@ -48,6 +49,7 @@ def command(
     out: str,
     playout: str,
     conceal: str,
+    vocoder: str,
     no_lbrr: bool,
     once: bool,
     allow_remote: bool,
@@ -81,5 +83,6 @@ def command(
             adaptive=adaptive,
             conceal=conceal,
             lbrr=not no_lbrr,
+            vocoder=vocoder,
         )
     )

@@ -11,7 +11,7 @@ import click
 
 from dredge_host.errors import UsageError
 from dredge_host.loss import GRAMMAR
-from dredge_host.settings import CONCEAL, Settings, parse_playout
+from dredge_host.settings import CONCEAL, DRED_VERSIONS, VOCODERS, Settings, parse_playout
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -29,6 +29,8 @@ key_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+VOCODER_HELP = "Who speaks what was lost: ours, or FARGAN if you have imported it (dredge models import)."
 
 _LINK: list[Decorator] = [
     click.option("--loss", default="none", show_default=True, help="Loss model, see below."),
@@ -57,6 +59,16 @@ _CODEC: list[Decorator] = [
         show_default=True,
         help="The best thing the receiver may do about a lost packet.",
     ),
+    click.option(
+        "--vocoder", type=click.Choice(VOCODERS), default="lpcnet", show_default=True, help=VOCODER_HELP
+    ),
+    click.option(
+        "--dred-version",
+        type=click.Choice([str(version) for version in DRED_VERSIONS]),
+        default=str(DRED_VERSIONS[0]),
+        show_default=True,
+        help="Whose model makes the history: 209 is ours, 10 that of libopus 1.5 (see `dredge models import`).",
+    ),
     click.option("--dtx", is_flag=True, help="Send nothing while nobody speaks."),
     click.option(
         "--playout",
@@ -73,7 +85,8 @@ def link_options(function: F) -> F:
 
 
 def codec_options(function: F) -> F:
-    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --dtx, --playout."""
+    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dtx,
+    --playout."""
     return _apply(_CODEC, function)
 
 
@@ -102,6 +115,8 @@ def settings_from(values: dict[str, Any]) -> Settings:
         playout_ms=milliseconds,
         adaptive=adaptive,
         dtx=values["dtx"],
+        vocoder=values["vocoder"],
+        dred_version=int(values["dred_version"]),
         loss_pct=values["expect_loss"],
     )
 

@@ -24,7 +24,7 @@ class LoopDevice:
         conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
-        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True}
+        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True, "vocoder": "lpcnet"}
         self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
@@ -74,7 +74,8 @@ class LoopDevice:
 def _real_receiver(options: dict[str, Any]) -> Any:
     from dredge_device.pi.receiver import Receiver
 
-    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"], adaptive=options["adaptive"])
+    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"], adaptive=options["adaptive"],
+                    vocoder=options["vocoder"])  # fmt: skip
 
 
 def _identity() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dredge_host.errors import UsageError
 from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
+from dredge_models.registry import DRED_VERSION, ModelError
 
 PACKET = 320
 DTX_BYTES = 2
@@ -78,7 +79,8 @@ class Sender:
     sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
     three may change between packets. dtx: in a pause one short packet says so (and repeats the
     history, or a loss before the pause could not be filled), then nothing is sent until Opus
-    renews the background noise or somebody speaks (RFC 7587 section 3.1.3).
+    renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version: whose
+    model makes the history; ModelError when it is not imported.
 
     Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and
     padding length included. `lbrr` cannot be read from a packet, so it is estimated against a twin
@@ -96,6 +98,7 @@ class Sender:
         dq: int = DQ,
         *,
         dtx: bool = False,
+        dred_version: int = DRED_VERSION,
         ssrc: int = 0x44524447,
         first_sequence: int = 0,
         encoder: SpeechEncoder | None = None,
@@ -114,7 +117,7 @@ class Sender:
         self._twin = (twin or _opus(bitrate, False, loss_pct)) if lbrr else None
         self._history = history
         if redundancy_s > 0 and history is None:
-            self._history = _dred(self._encoder.lookahead)
+            self._history = _dred(self._encoder.lookahead, dred_version)
 
     @property
     def lookahead(self) -> int:
@@ -239,8 +242,12 @@ def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechE
     return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=expected, dtx=dtx)
 
 
-def _dred(lookahead: int) -> HistoryEncoder:
+def _dred(lookahead: int, version: int) -> HistoryEncoder:
+    from dredge_models import modelset
     from dredge_models.dred import DredEncoder
 
-    encoder: HistoryEncoder = DredEncoder(lookahead)
+    model = modelset.find(version)
+    if model is None:
+        raise ModelError(f"no model for DRED version {version} here: bring libopus' own with `dredge models import`")
+    encoder: HistoryEncoder = DredEncoder(lookahead, model)
     return encoder

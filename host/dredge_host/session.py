@@ -69,6 +69,7 @@ class Session:
             "adaptive": settings.adaptive,
             "conceal": settings.conceal,
             "lbrr": settings.lbrr,
+            "vocoder": settings.vocoder,
             "ssrc": ssrc,
             "first_sequence": first_sequence,
             "first_timestamp": 0,

@@ -10,6 +10,8 @@ from dredge_device import playout
 from dredge_host.errors import UsageError
 
 CONCEAL = ("dred", "plc", "opus")
+VOCODERS = ("lpcnet", "fargan")
+DRED_VERSIONS = (0xD1, 10)
 PACKET_SECONDS = 0.02
 MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet itself
 MAX_PLAYOUT_MS = 5000
@@ -24,7 +26,9 @@ class Settings:
     loss model; conceal: the best source that the receiver may use for a lost packet
     (dred > plc > opus); playout_ms: constant playout delay, or the longest one if adaptive; dtx:
     nothing is sent while nobody speaks; loss_pct: the loss that the Opus
-    encoder is told to expect (it steers LBRR). Raises UsageError for a value outside its limits.
+    encoder is told to expect (it steers LBRR); vocoder: lpcnet, or fargan if imported; dred_version:
+    whose model makes the redundancy, ours (209) or an imported one (10: libopus 1.5). Raises
+    UsageError for a value outside its limits.
     """
 
     bitrate: int = 24000
@@ -37,6 +41,8 @@ class Settings:
     loss_pct: int = 20
     adaptive: bool = False
     dtx: bool = False
+    vocoder: str = "lpcnet"
+    dred_version: int = 0xD1
 
     def __post_init__(self) -> None:
         _between("bitrate", self.bitrate, 6000, 256000, "b/s")
@@ -45,6 +51,11 @@ class Settings:
         _between("expected loss", self.loss_pct, 0, 100, "%")
         if self.conceal not in CONCEAL:
             raise UsageError(f"conceal is '{self.conceal}', expected one of {', '.join(CONCEAL)}")
+        if self.vocoder not in VOCODERS:
+            raise UsageError(f"vocoder is '{self.vocoder}', expected one of {', '.join(VOCODERS)}")
+        if self.dred_version not in DRED_VERSIONS:
+            known = ", ".join(map(str, DRED_VERSIONS))
+            raise UsageError(f"DRED version is {self.dred_version}, expected one of {known}")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -167,7 +167,8 @@ class _Run:
 
 def make_sender(settings: Settings) -> Sender:
     """The real sender for these settings."""
-    return Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx)
+    return Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
+                  dred_version=settings.dred_version)  # fmt: skip
 
 
 def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
@@ -181,6 +182,7 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
         clock=clock,
         cpu_clock=time.thread_time_ns,
         adaptive=settings.adaptive,
+        vocoder=settings.vocoder,
     )
     return receiver
 

@@ -70,8 +70,9 @@ def stream(
     files are complete too, and KeyboardInterrupt goes on.
     """
     sender = sender or Sender(
-        settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx
-    )
+        settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
+        dred_version=settings.dred_version,
+    )  # fmt: skip
     outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
     if is_serial(session.link.url):
         outcome.line = check_line(session, settings)

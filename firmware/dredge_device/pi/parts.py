@@ -12,6 +12,7 @@ Rows = NDArray[np.float32]
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
 CONCEAL_MODES = ("dred", "plc", "opus")
+VOCODERS = ("lpcnet", "fargan")  # ours, and one that the user has imported
 
 
 class Decoder(Protocol):
@@ -131,13 +132,15 @@ class Parts:
     rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
 
 
-def real_parts(conceal: str) -> Parts:
+def real_parts(conceal: str, vocoder: str = "lpcnet") -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
-    Raises ValueError for an unknown mode and the registry's ModelError for missing weights.
+    Raises ValueError for an unknown mode or vocoder and the registry's ModelError for missing weights.
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
+    if vocoder not in VOCODERS:
+        raise ValueError(f"vocoder is '{vocoder}', expected one of {', '.join(VOCODERS)}")
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
     parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
@@ -145,15 +148,24 @@ def real_parts(conceal: str) -> Parts:
         return parts
     from dredge_kernels.features import FeatureExtractor
     from dredge_models.plc import PlcPredictor
-    from dredge_models.vocoder import Vocoder
 
     parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
     parts.spare = OpusDecoder()
     parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
     parts.plc = PlcPredictor()
-    parts.vocoder = Vocoder()
+    parts.vocoder = _vocoder(vocoder)
     if conceal == "dred":
         from dredge_models.dred import DredDecoder
 
         parts.dred = DredDecoder()
     return parts
+
+
+def _vocoder(name: str) -> Speech:
+    if name == "fargan":
+        from dredge_models.fargan import FarganVocoder
+
+        return FarganVocoder()
+    from dredge_models.vocoder import Vocoder
+
+    return Vocoder()

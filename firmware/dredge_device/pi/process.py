@@ -50,6 +50,7 @@ class Options:
     adaptive: bool = False
     conceal: str = "dred"
     lbrr: bool = True
+    vocoder: str = "lpcnet"
 
 
 def _make_receiver(options: dict[str, Any]) -> Receiver:
@@ -59,7 +60,7 @@ def _make_receiver(options: dict[str, Any]) -> Receiver:
         raise ValueError("playout_ms must be an integer and conceal a string")
     if not isinstance(lbrr, bool) or not isinstance(adaptive, bool):
         raise ValueError("lbrr and adaptive must be true or false")
-    return Receiver(playout, conceal, lbrr, adaptive=adaptive)
+    return Receiver(playout, conceal, lbrr, adaptive=adaptive, vocoder=str(options["vocoder"]))
 
 
 def make_guard(options: Options) -> Guard:
@@ -151,7 +152,7 @@ class Process:
         output = output_for(options.out, index)
         defaults = {
             "playout_ms": options.playout_ms, "adaptive": options.adaptive,
-            "conceal": options.conceal, "lbrr": options.lbrr,
+            "conceal": options.conceal, "lbrr": options.lbrr, "vocoder": options.vocoder,
         }  # fmt: skip
 
         def end_session() -> dict[str, Any]:

@@ -61,7 +61,9 @@ class Receiver:
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
     Not thread-safe: the caller holds a lock around push and pull.
 
-    Raises ValueError for an unknown concealment mode or an impossible delay.
+    ``vocoder``: lpcnet, or fargan when the user has imported one.
+
+    Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
 
     def __init__(
@@ -73,12 +75,13 @@ class Receiver:
         cpu_clock: Callable[[], int] | None = None,
         parts: Parts | None = None,
         adaptive: bool = False,
+        vocoder: str = "lpcnet",
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
         if cpu_clock is None:
             cpu_clock = time.thread_time_ns if clock is None else _no_time
-        parts = parts if parts is not None else real_parts(conceal)
+        parts = parts if parts is not None else real_parts(conceal, vocoder)
         self.conceal = conceal
         self.playout_ms = playout_ms
         self.adaptive = adaptive
