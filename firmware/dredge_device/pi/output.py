@@ -121,7 +121,13 @@ class PlayOutput:
     def close(self) -> dict[str, Any]:
         """End of a session; the card stays open."""
         done, self._underflows = self._underflows, 0
-        return {"kind": "play", "underflows": done}
+        report: dict[str, Any] = {"kind": "play", "underflows": done}
+        if done:
+            report["advice"] = (
+                "the sound card ran dry: give the agent --realtime, or a core of its own (--core), "
+                "and check with `dredge check` that the board keeps up"
+            )
+        return report
 
     def discard(self) -> None:
         """Lets go of the card."""
