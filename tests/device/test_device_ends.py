@@ -128,6 +128,17 @@ def test_speech_goes_on_at_full_level_as_long_as_it_is_held():
     np.testing.assert_allclose(rows[:HOLD, 0], 6.0, atol=1e-5)
 
 
+def test_first_frames_that_are_far_too_loud_are_not_believed():
+    """A cold decoder can be wrong by 10 dB in its first packet; the frame after it tells."""
+    wrong = row(9.0)
+    wrong[1] = 4.0
+    rows = Gap(10, np.tile(row(5.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
+    assert rows.shape == (4, 20) and rows[0, 0] < 6.0 and rows[0, 1] == 4.0
+    np.testing.assert_array_equal(rows[2], rows[3])
+    louder_before = Gap(10, np.tile(row(13.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
+    assert louder_before[0, 0] == 9.0
+
+
 def test_the_end_is_the_same_from_every_packet_of_the_gap():
     gap = Gap(10, np.tile(row(2.0), (8, 1)), -10.0)
     following = Following(14, np.stack([row(5.0)] * 3))

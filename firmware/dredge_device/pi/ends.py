@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Both ends of a gap: what was played before it, what has already arrived of the time after it."""
 
-import numpy as np
-
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.gap import Gap
 from dredge_device.pi.history import History
@@ -40,9 +38,9 @@ class Ends:
     def after(self, number: int) -> Rows | None:
         """Rows float32[4, 20] of the first packet after the gap, if the scout has heard it."""
         following = self._scout.found if self._scout else None
-        if following is None or following.number != number:
+        if self._gap is None or following is None or following.number != number:
             return None
-        return np.concatenate((following.rows, following.rows[-1:]))
+        return self._gap.after(following)
 
     def rehearse(self, played: Pcm, tail: Pcm, packet: bytes) -> None:
         """The gap has been filled; the decoder hears with what, before it gets this packet."""

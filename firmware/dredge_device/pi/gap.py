@@ -9,6 +9,9 @@ from dredge_device.pi.scout import Following
 HOLD = 12  # frames (120 ms) for which speech goes on at full level
 STEP, STEEPEST = 0.15, 8  # then c0 falls faster and faster, up to 1.2 (2.8 dB) per frame
 VOICING = 0.88  # kept per frame in the fall, so that it ends in noise and not in a tone
+BEL = np.sqrt(18.0)  # of c0: ten times the power in every band
+_BANDS = np.cos(np.pi / 18 * np.outer(np.arange(18), np.arange(18) + 0.5)) * np.sqrt(2 / 18)
+_BANDS[0] *= np.sqrt(0.5)
 
 
 class Gap:
@@ -22,15 +25,27 @@ class Gap:
 
     def bridge(self, number: int, following: Following) -> Rows:
         """Rows float32[4, 20] from this packet on that nobody describes: from one side to the other."""
-        start, end = 2 * self._first, 2 * following.number
-        rows = [self._between(at - start, end - at, following) for at in range(2 * number, 2 * number + 4)]
+        start, end, after = 2 * self._first, 2 * following.number, self.after(following)
+        rows = [self._between(at - start, end - at, after) for at in range(2 * number, 2 * number + 4)]
         return np.stack(rows)
 
-    def _between(self, since: int, until: int, following: Following) -> Rows:
+    def after(self, following: Following) -> Rows:
+        """Rows float32[4, 20] of the first frames after the gap.
+
+        A cold decoder's first 20 ms can be 10 dB too loud. They are not believed beyond the level of the speech
+        before the gap or that of the third frame, whichever is higher.
+        """
+        rows = np.concatenate((following.rows, following.rows[-1:]))
+        limit = max(_level(self._before[-1]), _level(rows[2]))
+        for row in rows[:2]:
+            row[0] -= BEL * max(0.0, _level(row) - limit)
+        return rows
+
+    def _between(self, since: int, until: int, after: Rows) -> Rows:
         if until <= 0:
-            return following.rows[min(-until, len(following.rows) - 1)]
+            return after[-until]
         left = self._faded(self._before[-1], since)
-        right = self._faded(following.rows[0], until - 1)
+        right = self._faded(after[0], until - 1)
         share = (since + 1) / (since + until + 1)
         row = (1 - share) * left + share * right
         if min(left[19], right[19]) < 0:  # a pitch half way to one that means nothing
@@ -47,3 +62,8 @@ class Gap:
         out[0] = max(out[0] - fall, min(self._background, row[0]))
         out[19] = -0.5 + (out[19] + 0.5) * VOICING**late
         return out
+
+
+def _level(row: Rows) -> float:
+    """Logarithm of the frame's power."""
+    return float(np.log10(np.sum(10.0 ** (row[:18] @ _BANDS))))
