@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,8 @@ EPILOG = """\b
 Examples
   dredge evaluate speech/test --clips 30 --out results.json
   dredge evaluate speech/test --clips 4 --no-words --condition plc --condition dred
+  dredge evaluate speech/test --copy-synthesis
+  dredge evaluate speech/test --robustness --pictures out/
 
 PLCMOS needs the package speechmos, the words need pocketsphinx: pip install 'dredge[metrics]'.
 FOLDER defaults to $DREDGE_SPEECH/test.
@@ -36,6 +39,9 @@ FOLDER defaults to $DREDGE_SPEECH/test.
 )
 @click.option("--words/--no-words", default=True, help="Also count word errors (slow).")
 @click.option("--plcmos/--no-plcmos", "quality", default=True, help="Also score with PLCMOS.")
+@click.option("--copy-synthesis", "mode", flag_value="copy", help="No losses: every vocoder from exact features.")
+@click.option("--robustness", "mode", flag_value="robust", help="Difficult inputs: is anything too loud?")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Spectrograms of --robustness.")
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON here.")
 @json_option
@@ -48,6 +54,8 @@ def command(
     conditions: tuple[str, ...],
     words: bool,
     quality: bool,
+    mode: str | None,
+    pictures: Path | None,
     jobs: int,
     out: Path | None,
     as_json: bool,
@@ -56,28 +64,66 @@ def command(
 
     Every condition of a clip meets the same losses. The words are compared with what the same
     recogniser hears in the original, since there are no transcripts.
+
+    --copy-synthesis measures the vocoders alone: PLCMOS, pitch, band levels and loudness of speech made from the
+    exact features of each clip. --robustness lets difficult inputs through burst loss and exits with 1 when a
+    recovered packet is louder or quieter than the speech around it by more than 6 dB.
     """
     from dredge_host.audio import atomic, check_target
-    from dredge_host.evaluate import DEFAULT_CONDITIONS, run
-    from dredge_host.evaluate_table import HEAD, table_rows
 
+    if pictures and mode != "robust":
+        raise UsageError("--pictures needs --robustness")
     if out:
         check_target(out)
-    result = run(
-        _folder(folder),
-        clips=clips,
-        conditions=conditions or DEFAULT_CONDITIONS,
-        seconds=seconds,
-        seed=seed,
-        bitrate=bitrate,
-        words=words,
-        quality=quality,
-        jobs=jobs,
-    )
+    source = _folder(folder)
+    if mode == "copy":
+        result, lines = _copy_synthesis(source, clips, seconds, quality)
+    elif mode == "robust":
+        result, lines = _robustness(source, seconds, pictures)
+    else:
+        options = {"clips": clips, "seconds": seconds, "seed": seed, "bitrate": bitrate, "words": words}
+        result, lines = _losses(source, conditions, quality=quality, jobs=jobs, **options)
     if out:
         with atomic(out) as temporary:
             temporary.write_text(to_json(result) + "\n", encoding="utf-8")
-    emit(result, table(table_rows(result["summary"]), HEAD), as_json)
+    emit(result, lines, as_json)
+    if not result.get("passed", True):
+        raise SystemExit(1)
+
+
+def _losses(source: Path, conditions: tuple[str, ...], **options: Any) -> tuple[dict[str, Any], list[str]]:
+    from dredge_host import evaluate_strata
+    from dredge_host.evaluate import DEFAULT_CONDITIONS, run
+    from dredge_host.evaluate_table import HEAD, table_rows
+
+    chosen = conditions or DEFAULT_CONDITIONS
+    result = run(source, conditions=chosen, **options)
+    lines = table(table_rows(result["summary"]), HEAD)
+    strata = evaluate_strata.table_rows(result["strata"])
+    if strata:
+        lines += ["", *table(strata, evaluate_strata.head(chosen))]
+    return result, lines
+
+
+def _copy_synthesis(source: Path, clips: int, seconds: float, quality: bool) -> tuple[dict[str, Any], list[str]]:
+    from dredge_host import evaluate_copy
+    from dredge_host.evaluate import choose_clips, tell
+    from dredge_host.evaluate_metrics import Plcmos
+
+    chosen = evaluate_copy.read_clips(choose_clips(source, clips), seconds)
+    result = evaluate_copy.run(chosen, score=Plcmos() if quality else None, progress=tell)
+    return result, table(evaluate_copy.table_rows(result["summary"]), evaluate_copy.HEAD)
+
+
+def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[dict[str, Any], list[str]]:
+    from dredge_host import evaluate_robust
+    from dredge_host.evaluate import tell
+    from dredge_host.evaluate_inputs import cases
+
+    if pictures:
+        pictures.mkdir(parents=True, exist_ok=True)
+    result = evaluate_robust.run(cases(source, seconds), pictures=pictures, progress=tell)
+    return result, table(evaluate_robust.table_rows(result["rows"]), evaluate_robust.HEAD)
 
 
 def _folder(given: Path | None) -> Path:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dredge_host import evaluate_checks as checks
 from dredge_host.errors import InputError, UsageError
 from dredge_host.evaluate_metrics import Plcmos, Recogniser, word_errors
+from dredge_host.evaluate_strata import by_stratum
 from dredge_host.evaluate_table import summarise
 from dredge_host.evaluate_traces import trace_for_clip
 from dredge_host.settings import Settings
@@ -106,9 +107,10 @@ def run(
     for done, clip in enumerate(_work(tasks, plan, judges, jobs), 1):
         records += clip
         if progress:
-            _tell(done, len(tasks), time.monotonic() - started)
+            tell(done, len(tasks), time.monotonic() - started)
     noise = _noise(judges, files[0], seconds)
     summary = summarise(records, plan.conditions, seed)
+    strata = by_stratum(records, plan.conditions, seed)
     for record in records:  # one clip's recovered speech is too little; the summary pooled them
         record.pop("lag_recovered_scores", None)
     return {
@@ -117,6 +119,7 @@ def run(
         "plcmos_noise_sd": noise,
         "word_reference": "the same recogniser on the original recording",
         "summary": summary,
+        "strata": strata,
         "records": records,
         "seconds_taken": round(time.monotonic() - started, 1),
     }
@@ -254,6 +257,7 @@ def _noise(judges: Judges, first: Path, seconds: float) -> float | None:
     return round(judges.plcmos.noise(_read(first, seconds)), 4)
 
 
-def _tell(done: int, total: int, elapsed: float) -> None:
+def tell(done: int, total: int, elapsed: float) -> None:
+    """Clips done and the time that is left, on standard error."""
     left = elapsed / done * (total - done)
     print(f"evaluate: {done} of {total} clips, about {left / 60:.1f} min left", file=sys.stderr)

@@ -45,11 +45,11 @@ def _row(name: str, all_records: Mapping[str, Records], seed: int) -> dict[str, 
     }
     row |= _lags(records)
     if all("plcmos" in r for r in records):
-        row["plcmos"] = _as_dict(mean_interval(_column(records, "plcmos"), draws))
+        row["plcmos"] = as_dict(mean_interval(_column(records, "plcmos"), draws))
         row |= _share(name, all_records, draws)
     spoken = [r for r in records if "word_errors" in r]
     if spoken:
-        row["wer"] = _as_dict(
+        row["wer"] = as_dict(
             ratio_interval(
                 _column(spoken, "word_errors"),
                 _column(spoken, "words"),
@@ -79,7 +79,7 @@ def _share(name: str, all_records: Mapping[str, Records], draws: NDArray[np.int6
     if not worst or not best or name in ("opus", "clean"):
         return {}
     own, low, high = (_column(part, "plcmos") for part in (all_records[name], worst, best))
-    return {"gap_won_back": _as_dict(share_interval(own, low, high, draws))}
+    return {"gap_won_back": as_dict(share_interval(own, low, high, draws))}
 
 
 def _column(records: Records, key: str) -> list[float]:
@@ -90,7 +90,8 @@ def _mean(records: Records, key: str) -> float:
     return round(float(np.mean(_column(records, key))), 2)
 
 
-def _as_dict(value: Interval) -> dict[str, float]:
+def as_dict(value: Interval) -> dict[str, float]:
+    """An interval as JSON values."""
     return {k: round(v, 4) for k, v in value._asdict().items()}
 
 
@@ -99,9 +100,9 @@ def table_rows(summary: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [
         [
             row["condition"],
-            _cell(row.get("plcmos"), 1.0, ".2f", ""),
-            _cell(row.get("gap_won_back"), 100.0, ".0f", " %"),
-            _cell(row.get("wer"), 100.0, ".1f", " %"),
+            cell(row.get("plcmos"), 1.0, ".2f", ""),
+            cell(row.get("gap_won_back"), 100.0, ".0f", " %"),
+            cell(row.get("wer"), 100.0, ".1f", " %"),
             f"{row['bitrate_total_bps'] / 1000:.1f}",
             f"{row['bitrate_bps'].get('dred', 0.0) / 1000:.1f}",
             f"{row['loss_pct']:.1f} %",
@@ -111,7 +112,8 @@ def table_rows(summary: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     ]
 
 
-def _cell(value: Mapping[str, float] | None, scale: float, form: str, unit: str) -> str:
+def cell(value: Mapping[str, float] | None, scale: float, form: str, unit: str) -> str:
+    """Mean and half the interval's width, scaled, as text; a dash for nothing."""
     if value is None or not np.isfinite(value["mean"]):
         return "–"
     half = (value["high"] - value["low"]) / 2.0

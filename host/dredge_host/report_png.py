@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,26 @@ def spectrogram_png(pcm: NDArray[np.int16], peak: float | None = None) -> bytes:
     """
     power = power_columns(pcm)
     peak = max(power.max() if peak is None else peak, 1e-6)
+    return encode_png(_image(power, peak), palette())
+
+
+def stacked_png(signals: Sequence[NDArray[np.int16]]) -> bytes:
+    """One PNG with the spectrograms of several int16[n] one below the other, on the scale of the first."""
+    powers = [power_columns(pcm) for pcm in signals]
+    peak = max(float(powers[0].max()), 1e-6)
+    width = max(len(power) for power in powers)
+    rows = []
+    for power in powers:
+        image = np.zeros((ROWS, width), np.uint8)
+        image[:, : len(power)] = _image(power, peak)
+        rows += [image, np.full((2, width), len(palette()) - 1, np.uint8)]
+    return encode_png(np.repeat(np.concatenate(rows[:-1]), 2, axis=1), palette())
+
+
+def _image(power: NDArray[np.float64], peak: float) -> NDArray[np.uint8]:
+    """Colour indices uint8[ROWS, columns], high frequencies on top."""
     decibels = 10.0 * np.log10(np.maximum(power[:, : 2 * ROWS], 1e-16) / peak)
     rows = decibels.reshape(len(power), ROWS, 2).max(axis=2)
     level = np.clip(1.0 - rows / FLOOR_DB, 0.0, 1.0)
-    image = (level.T[::-1] * 63.0).round().astype(np.uint8) * 4  # 64 steps: a third of the bytes
-    return encode_png(np.ascontiguousarray(image), palette())
+    image: NDArray[np.uint8] = (level.T[::-1] * 63.0).round().astype(np.uint8) * 4  # 64 steps: a third of the bytes
+    return np.ascontiguousarray(image)

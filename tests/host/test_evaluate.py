@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dredge_host import evaluate
+from dredge_host import evaluate, evaluate_strata
 from dredge_host.errors import InputError, UsageError
 from dredge_host.evaluate import (
     CONDITIONS,
@@ -18,6 +18,7 @@ from dredge_host.evaluate import (
     choose_clips,
     evaluate_clip,
 )
+from dredge_host.evaluate_strata import by_stratum
 from dredge_host.evaluate_table import HEAD, markdown, summarise, table_rows
 from dredge_host.evaluate_traces import STRATA, draw_trace, trace_for_clip
 from dredge_host.lossstats import measure_loss
@@ -89,6 +90,7 @@ def test_a_whole_run(folder, monkeypatch, capsys):
     rows = {row["condition"]: row for row in result["summary"]}
     assert list(rows) == list(DEFAULT_CONDITIONS)
     assert len(result["records"]) == 4 * len(DEFAULT_CONDITIONS)
+    assert {name: rows[0]["clips"] for name, rows in result["strata"].items()} == {"short": 2, "medium": 1, "long": 1}
     score = {name: row["plcmos"]["mean"] for name, row in rows.items()}
     assert score["clean"] == pytest.approx(5.0, abs=0.01)
     assert score["opus"] < score["plc"] < score["dred"] < score["dred_lbrr"] < score["clean"]
@@ -196,6 +198,28 @@ def test_the_table():
     assert rows[0][2] == "–"
     lines = markdown(summary).splitlines()
     assert len(lines) == 5 and all(line.count("|") == len(HEAD) + 1 for line in lines)
+
+
+def test_strata_have_their_own_clips_and_shares():
+    records = [
+        record(name, clip, score + (stratum == "long"), 0) | {"stratum": stratum}
+        for clip, stratum in enumerate(("short", "short", "long", "long"))
+        for name, score in (("clean", 4.0), ("opus", 2.0), ("dred", 3.0 + 0.5 * (stratum == "long")))
+    ]
+    conditions = ["clean", "opus", "dred"]
+    strata = by_stratum(records, conditions)
+    assert list(strata) == ["short", "long"]
+    assert strata["short"][2]["gap_won_back"]["mean"] == pytest.approx(0.5)
+    assert strata["long"][2]["gap_won_back"]["mean"] == pytest.approx(0.75)
+    lines = evaluate_strata.table_rows(strata)
+    assert lines[0] == ["0 to 120 ms", "2", "PLCMOS", "4.00 ± 0.00", "2.00 ± 0.00", "3.00 ± 0.00"]
+    assert lines[3] == ["", "", "won back", "–", "–", "75 ± 0 %"]
+    assert all(len(line) == len(evaluate_strata.head(conditions)) for line in lines)
+
+
+def test_strata_without_scores_have_no_table():
+    bare = [{k: v for k, v in record("opus", 0, 2.0).items() if k != "plcmos"} | {"stratum": "medium"}]
+    assert evaluate_strata.table_rows(by_stratum(bare, ["opus"])) == []
 
 
 def test_every_condition_is_possible():

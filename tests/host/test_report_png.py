@@ -17,6 +17,7 @@ from dredge_host.report_png import (
     palette,
     power_columns,
     spectrogram_png,
+    stacked_png,
 )
 
 
@@ -110,3 +111,15 @@ def test_long_signals_keep_their_energy_in_fewer_columns():
     assert power.mean() == pytest.approx(
         power_columns(noise[:160000].astype(np.int16)).mean(), rel=0.05
     )
+
+
+def test_stacked_pictures_share_one_scale_and_one_width():
+    at = np.arange(3200)
+    tone = (8000 * np.sin(2 * np.pi * 2000 * at / 16000)).astype(np.int16)
+    pixels, table = decode(stacked_png([tone, tone // 10, tone[:1600]]))
+    assert pixels.shape == (3 * ROWS + 2 * 2, 2 * 10)
+    loud, quiet, short = (pixels[k * (ROWS + 2) : k * (ROWS + 2) + ROWS] for k in range(3))
+    assert (pixels[ROWS : ROWS + 2] == len(table) - 1).all(), "a bright line between"
+    np.testing.assert_array_equal(pixels[:, ::2], pixels[:, 1::2])
+    assert int(loud.max()) - int(quiet.max()) == pytest.approx(20 / 75 * 252, abs=8)
+    assert not short[:, 12:].any()
