@@ -17,12 +17,13 @@
 #define CLONES
 #endif
 
-CLONES static void products(const int8_t *restrict w, const int8_t *restrict x, int32_t *restrict sums, int in, int out)
+CLONES static void products(const int8_t *restrict w, const int16_t *restrict x, int32_t *restrict sums, int in,
+                            int out)
 {
     for (int i = 0; i < out; i++, w += in) {
         int32_t sum = 0;
         for (int k = 0; k < in; k++)
-            sum += (int16_t)w[k] * (int16_t)x[k];
+            sum += (int16_t)w[k] * x[k];
         sums[i] = sum;
     }
 }
@@ -52,10 +53,10 @@ static void tanh_all(float *x, int n)
 /* y = W x + b with activations rounded to 1/127; x within -1 ... 1. */
 static void linear(const fg_layer *l, const float *x, float *y)
 {
-    int8_t q[FG_WIDEST];
+    int16_t q[FG_WIDEST];       /* within -127 ... 127; wider than int8 so that no product has to widen it again */
     int32_t sums[FG_JOINED];
     for (int k = 0; k < l->in; k++)
-        q[k] = (int8_t)floorf(127.f * clip1(x[k]) + .5f);
+        q[k] = (int16_t)floorf(127.f * clip1(x[k]) + .5f);
     products(l->weight, q, sums, l->in, l->out);
     for (int i = 0; i < l->out; i++)
         y[i] = (float)sums[i] * l->scale[i] + l->bias[i];
