@@ -269,7 +269,9 @@ class Agent:
             self._outgoing.append(Once(self._receiver_report(document)))
 
     def _receiver_report(self, document):
-        expected, lost = document["packets"]["expected"], document["packets"]["lost"]
+        packets, stream = document["packets"], document["stream"]
+        expected = packets.get("sent", packets["expected"])
+        lost = packets.get("missing", packets["lost"])
         fresh, missing = expected - self._rr[0], lost - self._rr[1]
         self._rr = (expected, lost)
         return rtcp.build_receiver_report(
@@ -277,7 +279,7 @@ class Agent:
             self.receiver.ssrc,
             256 * missing // fresh if fresh > 0 and missing > 0 else 0,
             lost,
-            document["stream"]["highest"] or 0,
+            stream.get("sequence", stream["highest"]) or 0,
             int(document["delay_ms"]["jitter"] * 48),
         )
 

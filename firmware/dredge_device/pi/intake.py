@@ -37,6 +37,11 @@ class Intake:
         """Who is heard, once somebody is."""
         return self._tracker.ssrc
 
+    @property
+    def sequence(self) -> int | None:
+        """Running sequence number of the newest packet."""
+        return self._last[0] if self._last else None
+
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender says that its stream begins with this packet."""
         self._announced = (ssrc, sequence & 0xFFFF, timestamp)

@@ -205,7 +205,7 @@ class Receiver:
         """Everything counted so far, as plain JSON values with units in the names."""
         tally = self._tally.report()
         return {
-            "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest},
+            "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest, "sequence": self._intake.sequence},
             "playout_ms": self.playout_ms,
             "adaptive": self.adaptive,
             "conceal": self.conceal,
