@@ -116,7 +116,24 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
     return [
         Stage("vocoder prime", "receiver", 20, lambda: primer.begin(real, known)),
         Stage("vocoder", "receiver", 20, lambda: vocoder.synthesise(next(windows))),
+        *_fargan(real, known, windows),
         Stage("plc predict", "receiver", 20, predict),
+    ]
+
+
+def _fargan(real: Pcm, known: Any, windows: Any) -> list[Stage]:
+    """The same work for an imported FARGAN; nothing where there is none."""
+    from dredge_models.fargan import FarganVocoder
+    from dredge_models.registry import ModelError
+
+    try:
+        vocoder, primer = FarganVocoder(), FarganVocoder()
+    except ModelError:
+        return []
+    vocoder.begin(real, known)
+    return [
+        Stage("fargan prime", "receiver", 20, lambda: primer.begin(real, known)),
+        Stage("fargan", "receiver", 20, lambda: vocoder.synthesise(next(windows))),
     ]
 
 

@@ -117,3 +117,16 @@ def test_the_command_knows_both(imported: Path, tmp_path: Path) -> None:
 def test_impossible_settings(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=str(value)):
         Settings(**{name: value})
+
+
+def test_bench_times_an_imported_vocoder_beside_ours(imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from speech_packets import speech
+
+    from dredge_host.benchstages import stages
+
+    with_it = [stage for stage in stages(speech()) if stage.name.startswith("fargan")]
+    assert [stage.name for stage in with_it] == ["fargan prime", "fargan"]
+    for stage in with_it:
+        stage.call()
+    monkeypatch.setattr(modelset, "user_folder", lambda: imported / "nowhere")
+    assert not [stage for stage in stages(speech()) if stage.name.startswith("fargan")]
