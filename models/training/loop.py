@@ -95,11 +95,12 @@ def _means(figures: list[dict[str, float]]) -> dict[str, float]:
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision and --threads, the same for every trainer."""
+    """--device, --precision, --threads and --smoke, the same for every trainer."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
                         help="of the large products; auto: bfloat16 where the hardware has it")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--smoke", action="store_true", help="eight steps of a tiny network: does it all work?")
 
 
 def pick_device(name: str) -> torch.device:

@@ -121,6 +121,8 @@ def train(args: argparse.Namespace) -> dict:
     """Runs until the budget is used or a signal asks to stop; returns the last validation."""
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
+    if args.smoke:
+        args.steps, args.minutes, args.batch, args.dense, args.gru = 8, None, 4, 12, 10
     trainer = Trainer(args, load_features(args.data / "train.npz"), valid)
     loop = Loop("plc", args.out, COLUMNS, args.valid_every)
     loop.resume(trainer)

@@ -34,6 +34,8 @@ from models.training.rdovae_net import RdoVae, RdoVaeConfig
 # (encoder steps, latents per chunk): mostly whole packets, some short ones; 20 ms per step.
 SHAPES = ((106, 26), (106, 26), (106, 25), (106, 13), (90, 7), (212, 26))
 SOFT_STEPS = 1000  # over which the rate term grows to its weight
+TINY = RdoVaeConfig(latent=6, state=8, enc_dense=16, enc_gru=16, enc_conv=8, enc_dilations=(1, 2), dec_dense=16,
+                    dec_gru=16, dec_conv=8, dec_stages=2, hidden=12)
 COLUMNS = ["rate", "loss", "distortion", "latent_bits", "state_bits", "valid_distortion", "payload_bytes",
            "bits_q0", "bits_q6", "bits_q15", "dist_q0", "dist_q15"]
 
@@ -141,6 +143,8 @@ def train(args: argparse.Namespace) -> dict:
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
     config = RdoVaeConfig(**json.loads(args.config)) if args.config else RdoVaeConfig()
+    if args.smoke:
+        args.steps, args.minutes, args.batch, config = 8, None, 4, TINY
     trainer = Trainer(args, load_features(args.data / "train.npz"), valid, config)
     loop = Loop("rdovae", args.out, COLUMNS, args.valid_every)
     if not loop.resume(trainer) and args.init is not None:

@@ -38,6 +38,13 @@ def test_a_run_leaves_checkpoint_and_log(run):
     assert float(rows[-1]["valid_loss"]) == pytest.approx(result["valid_loss"], rel=1e-4)
 
 
+def test_smoke_run(data, tmp_path):
+    args = train_plc.parser().parse_args(["--data", str(data), "--out", str(tmp_path), "--smoke"])
+    assert train_plc.train(args)["valid_loss"] > 0
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state["step"] == 8 and state["config"]["gru"] == 10
+
+
 def test_training_learns(tmp_path):
     """Features that swing: after some steps the network follows them, holding cannot."""
     t = np.arange(1500)[:, None]

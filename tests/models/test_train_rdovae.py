@@ -47,6 +47,47 @@ def test_a_run_leaves_checkpoint_and_log(run):
     assert result["payload_bytes"] > 0
 
 
+def test_smoke_run(data, tmp_path):
+    """Sizes that the compiled loop takes: the whole path of a real run, in small."""
+    args = train_rdovae.parser().parse_args(["--data", str(data), "--out", str(tmp_path), "--smoke"])
+    assert train_rdovae.train(args)["payload_bytes"] > 0
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state["step"] == 8 and state["config"]["latent"] == 6
+
+
+def test_more_latents_can_be_added_to_exported_weights(exported, data, tmp_path):
+    folder, _, model = exported
+    config = json.dumps(model.cfg.as_dict() | {"latent": 9})
+    args = arguments(data, tmp_path, "--steps", str(train_rdovae.SOFT_STEPS + 1), "--config", config,
+                     "--init", str(folder / "rdovae_training.npz"))
+    train_rdovae.train(args)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["model"]["encoder.latent.weight"].shape[0] == 9
+
+
+def test_latents_that_no_level_codes_are_pruned(exported):
+    """The pruned network gives the same for what is coded."""
+    from models.training import export_rdovae
+
+    folder, _, model = exported
+    with np.load(folder / "rdovae_tables.npz") as file:
+        tables = {name: file[name].copy() for name in file.files}
+    tables["latent_r"][:, 2] = 0
+    tables["state_r"][:, [0, 5]] = 0
+    small = export_rdovae.pruned(model, tables)
+    assert small.cfg.latent == model.cfg.latent - 1 and small.cfg.state == model.cfg.state - 2
+    kept, kept_state = [0, 1, 3, 4, 5], [i for i in range(model.cfg.state) if i not in (0, 5)]
+    frames = torch.from_numpy(synthetic_features(80, 9).reshape(40, 1, 40))
+    with torch.no_grad():
+        z, s = model.encoder(frames)
+        z_small, s_small = small.encoder(frames)
+        torch.testing.assert_close(z_small, z[..., kept])
+        torch.testing.assert_close(s_small, s[..., kept_state])
+        z[..., 2], s[..., [0, 5]] = 0, 0
+        levels = torch.full((5, 1), 4)
+        torch.testing.assert_close(small.decoder(z_small[:5], levels, s_small[4]), model.decoder(z[:5], levels, s[4]))
+    torch.testing.assert_close(small.quantiser.scale_logit[:, 5:], model.quantiser.scale_logit[:, 6:][:, kept_state])
+
+
 def test_training_learns(data, tmp_path):
     """The error falls well below that of the untrained network."""
     first = train_rdovae.train(arguments(data, tmp_path / "a", "--steps", "1"))
