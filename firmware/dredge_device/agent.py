@@ -19,7 +19,8 @@ DRAINING = const(2)  # it said bye; what is buffered is still played
 REPORTING = const(3)  # the final report is on its way
 
 REPORT_US = const(1000000)
-_SILENT_US = const(10000000)  # a host not heard for this long is gone
+_SILENT_US = const(60000000)  # a host not heard for this long is gone
+_YIELD_US = const(10000000)  # and after this long another one may take over
 _DRAIN_MARGIN_US = const(2000000)
 _OPTIONS = ("playout_ms", "adaptive", "conceal", "lbrr", "vocoder")
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
@@ -109,6 +110,8 @@ class Agent:
         if peer != self.peer:
             self.counters.add("foreign")
             if message.kind == control.HELLO:
+                if self.state == ACTIVE and now_us - self._heard_us > _YIELD_US:
+                    self._finish()
                 return self._answer(message, {"ok": False, "error": "another host is using me"})
             return None
         self._heard_us = now_us

@@ -204,6 +204,9 @@ class Session:
         self.newest, self.boot = document, document.get("boot")
         if final:
             self._final_number = number
+            if self.tolerant:  # the device gave the session up while nothing of ours arrived
+                self.boot = ("session over", number)
+                return
             self.report = document
         self._update(state)
 

@@ -198,12 +198,30 @@ def test_final_report_is_repeated_until_heard():
     assert table.device.over() and table.reports[-1]["final"]
 
 
-def test_silent_host_ends_the_session_after_ten_seconds():
+def test_silent_host_ends_the_session_after_a_minute():
     table = Table()
     table.media(0)
-    for _ in range(520):
+    for _ in range(2990):
+        table.period()
+    assert table.device.state == agent.ACTIVE
+    for _ in range(30):
         table.period()
     assert table.device.state == agent.REPORTING and table.reports[-1]["final"]
+
+
+def test_another_host_may_take_over_after_ten_silent_seconds():
+    table = Table()
+    table.media(0)
+    for _ in range(490):
+        table.period()
+    table.say(control.HELLO, 1, peer=OTHER)
+    assert table.device.state == agent.ACTIVE
+    for _ in range(20):
+        table.period()
+    (answer,) = table.say(control.HELLO, 1, peer=OTHER)
+    assert answer.document()["ok"] is False and table.device.state == agent.REPORTING
+    table.period()
+    assert table.reports[-1]["final"] and table.device.over()
 
 
 def test_next_session_starts_clean():

@@ -200,6 +200,51 @@ def test_final_report_is_acknowledged_every_time_but_taken_once() -> None:
     assert outgoing.delivered()
 
 
+def test_a_final_report_in_the_middle_of_a_stream_means_that_the_device_gave_up() -> None:
+    clock = Clock()
+    link = Silent(clock)
+    session = Session(link, clock)
+    session.boot, session.tolerant = "a1", True
+    datagrams = chunks.Outgoing(1, {"schema": REPORT_SCHEMA, "boot": "a1"}, True).due(0)
+    link.inbox = list(datagrams)
+    session.listen(clock.now + 0.1)
+    assert session.report is None and session.boot != "a1"  # so the streamer greets it again
+    assert len(link.sent) == len(datagrams)  # acknowledged all the same
+
+
+def test_a_refused_datagram_ends_a_greeting_but_not_a_stream() -> None:
+    class Refusing(Silent):
+        def send(self, datagram: bytes) -> None:
+            raise UnreachableError("nobody listens")
+
+    clock = Clock()
+    session = Session(Refusing(clock), clock)
+    with pytest.raises(UnreachableError):
+        session.transmit(b"x")
+    session.tolerant = True
+    assert session.transmit(b"x") is False and session.refused == 1
+
+
+def test_requests_over_udp_are_as_long_as_any_answer() -> None:
+    clock = Clock()
+    link = Silent(clock)
+    link.url = "udp://device:5004"
+    with pytest.raises(UnreachableError):
+        Session(link, clock).greet()
+    assert {len(datagram) >= 1100 for datagram in link.sent} == {True}
+
+
+def test_probes_come_back_as_they_were() -> None:
+    clock = Clock()
+
+    def echo(datagram: bytes) -> list[bytes]:
+        (message,) = control.parse(datagram)
+        return [control.build(control.Message(message.kind, message.number, message.body, control.REPLY))]
+
+    assert Session(Silent(clock, echo), clock).probe(b"abc") is not None
+    assert Session(Silent(clock), clock).probe(b"abc") is None
+
+
 def test_progress_takes_the_newest_figures() -> None:
     report = {
         "sources": {"opus": 5},
