@@ -33,6 +33,15 @@ The Wi-Fi password of --board is read from DREDGE_WIFI_PASSWORD, or asked for.
 """
 
 
+# A verdict of "no" comes as a document as well; without one, what was said on standard error is the reason.
+_SAID = """\
+said=$({command} 2>/tmp/dredge-said.$$) || true
+if [ -z "$said" ]; then cat /tmp/dredge-said.$$ >&2; rm -f /tmp/dredge-said.$$; exit 1; fi
+rm -f /tmp/dredge-said.$$
+printf '%s\\n' "$said"
+"""
+
+
 def repository() -> Path | None:
     """The clone this program runs from, if it does."""
     root = Path(__file__).resolve().parents[2]
@@ -80,7 +89,7 @@ def verdicts(remote: Remote, plan: deploy.Plan, rights: str) -> dict[str, Any]:
     found = {}
     for name, words in (("doctor", [plan.program, "doctor", "--json"]), ("check", _check_words(plan))):
         # Only root may read the key.
-        step = deploy.Step(name, f"{shlex.join(words)} || true", as_root=name == "check")
+        step = deploy.Step(name, _SAID.format(command=shlex.join(words)), as_root=name == "check")
         try:
             found[name] = json.loads(remote.run(deploy.privileged(step, rights)))
         except (ValueError, RemoteError) as error:

@@ -36,10 +36,14 @@ def remote(server):
         yield connection
 
 
-def small_wheel(folder: Path, text: str = "1") -> Path:
+def small_wheel(folder: Path, text: str = "1", check: str = "pass") -> Path:
     """A wheel with a `dredge` command that answers like ours, and needs nothing: installs in seconds."""
     path = folder / f"dredge-0.1.0-py3-none-manylinux_2_31_{platform.machine()}.whl"
-    code = f'import json, sys\ndef main():\n    print(json.dumps({{"pass": True, "findings": [], "text": "{text}"}}))\n'
+    code = (
+        f"import json, sys\ndef main():\n"
+        f"    if sys.argv[1] == 'check' and '{check}' != 'pass':\n        sys.exit('{check}')\n"
+        f"    print(json.dumps({{'pass': True, 'findings': [], 'text': '{text}'}}))\n"
+    )
     info = "dredge-0.1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr("dredge_stub.py", code)
@@ -136,6 +140,14 @@ def test_a_failing_step_ends_it_with_its_words(server, tmp_path):
     assert result.exit_code == 1
     assert "dredge: pi:" in result.stderr and "wheel" in result.stderr.lower()
     assert not (tmp_path / "root/opt/dredge/wheel.sha256").exists()
+
+
+def test_what_a_check_without_a_document_said_is_shown(server, tmp_path):
+    wheel = small_wheel(tmp_path, check="no models here")
+    result = dredge(server, "--wheel", str(wheel), "--root", str(tmp_path / "root"))
+    assert result.exit_code == 1
+    assert "doctor: pass" in result.stdout and "check: FAIL" in result.stdout
+    assert "no models here" in result.stdout
 
 
 REAL = os.environ.get("DREDGE_WHEEL", "")
