@@ -124,6 +124,9 @@ class Playout:
     def observe(self, now_us, queued_us):
         if self._buffer.next is None or self.debt_us:
             return
+        if self._concealed:  # the gap is still open: its delay is wanted
+            self._window = []
+            return
         self._window.append(self._behind(now_us, queued_us))
         if len(self._window) < (_QUICK_WINDOW if self.adaptive else _WINDOW):
             return

@@ -109,6 +109,7 @@ def test_blackout_longer_than_the_history_gives_up_what_nobody_describes():
     live.run(2200, lost=range(100, 1600))
     report = live.receiver.report()
     assert report["delay_ms"]["max"] <= 1100  # never waits longer than it may
+    assert report["playout"]["holds"] <= 52  # and only once
     assert report["sources"]["dred"] >= 45
     back = live.sources(range(1600, 1610))
     assert set(back) == {"opus"}
