@@ -173,4 +173,5 @@ class Average:
 
     def restore(self, state: dict[str, Any]) -> None:
         """From the checkpoint."""
-        self.values, self._count = state["values"], state["count"]
+        self.values = {k: v.to(self.values[k].device) for k, v in state["values"].items()}
+        self._count = state["count"]

@@ -156,7 +156,7 @@ def _requantise(y: Tensor, hard: Tensor, noise: torch.Generator) -> Tensor:
 
 def gather_targets(frames: Tensor, chunks: Chunks) -> tuple[Tensor, Tensor]:
     """The four frames of every decoded latent, [K, B*C, 4, 20], and their weights [K, B*C, 4]."""
-    index = 2 * chunks.steps[..., None] - 2 + torch.arange(4)
+    index = 2 * chunks.steps[..., None] - 2 + torch.arange(4, device=chunks.steps.device)
     batch = chunks.batch[..., None]
     weight = level_weight(frames[..., 0])
     wanted = frames[index, batch].flatten(1, 2)

@@ -70,8 +70,9 @@ class Gru(nn.Module):
         """x [T, B, inputs], h0 [B, size] (default zero) -> [T, B, size]."""
         cell = self.cell
         if x.device.type != "cpu" or not torch.is_grad_enabled() or cell.hidden_size % LANES or kernel() is None:
-            start = None if h0 is None else h0[None].contiguous()
-            return cell(x, start)[0]
+            start = None if h0 is None else h0[None].float().contiguous()
+            with torch.autocast(x.device.type, enabled=False):
+                return cell(x.float(), start)[0].to(x.dtype)
         start = x.new_zeros(x.shape[1], cell.hidden_size, dtype=torch.float32) if h0 is None else h0.float()
         given = functional.linear(x, cell.weight_ih_l0, cell.bias_ih_l0)
         return FastGru.apply(given, cell.weight_hh_l0, cell.bias_hh_l0, start)

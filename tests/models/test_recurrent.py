@@ -44,6 +44,18 @@ def test_kernel_is_what_trains_and_torch_what_evaluates(kernel, monkeypatch):
     assert used == [1]
 
 
+def test_without_a_compiler_torch_trains(monkeypatch):
+    """The same values in reduced precision, and a gradient."""
+    monkeypatch.setattr(recurrent, "kernel", lambda: None)
+    layer, x, start = Gru(20, 32), torch.randn(9, 3, 20), torch.randn(3, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = layer(x.bfloat16(), start)
+    assert got.dtype == torch.bfloat16
+    assert (got.float() - layer.cell(x, start[None])[0]).abs().max() < 0.03
+    got.float().sum().backward()
+    assert layer.cell.weight_hh_l0.grad.abs().max() > 0
+
+
 def test_sizes_that_do_not_suit_the_kernel_still_work():
     layer, x = Gru(4, 10), torch.randn(3, 2, 4)
     torch.testing.assert_close(layer(x), layer.cell(x)[0])
