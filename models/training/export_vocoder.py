@@ -101,15 +101,18 @@ def last_losses(log: Path) -> dict[str, float]:
     return rounded({name: float(row[name]) for name in ("loss", "valid_nats", "million_samples")})
 
 
-def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float]) -> dict:
+def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float], note: str
+         ) -> dict:
     """What a reader must know about the model."""
     args = state["args"]
     command = f"python -m models.training.train_vocoder --minutes {args['minutes']:g} --hidden {args['hidden']}"
+    if args["init"] is not None:
+        command += f" --init {args['init']} --rate {args['rate']:g}"
     return {
         "id": f"lpcnet-{name}", "title": f"LPCNet vocoder, {args['hidden']} + {args['hidden_b']} units, int8",
         "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command, "seed": args["seed"],
         "steps": state["step"], "seconds": round(state["seconds"]), "losses": losses,
-        "recurrent_density": round(density, 3), "quality": quality,
+        "recurrent_density": round(density, 3), "quality": quality, **({"note": note} if note else {}),
         "files": {f"vocoder_{name}.npz": "kernel weights", f"vocoder_{name}_master.npz": "master weights (float16)"},
     }
 
@@ -121,6 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--out", type=Path, default=Path("models/dredge_models/weights"))
     p.add_argument("--name", default="standard")
     p.add_argument("--quality", nargs="*", default=[], metavar="KEY=VALUE", help="measured figures for the card")
+    p.add_argument("--note", default="", help="what the command alone does not say")
     args = p.parse_args(argv)
     state = torch.load(args.run / "checkpoint.pt", weights_only=False, map_location="cpu")
     weights = averaged(state)
@@ -131,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     save(args.out / f"vocoder_{args.name}_master.npz", master)
     density = len(arrays["recur_a_blocks"]) * 32 / weights["wh"].size
     quality = {k: float(v) for k, v in (pair.split("=", 1) for pair in args.quality)}
-    write_card(args.out, card(args.name, state, last_losses(args.run / "log.csv"), density, quality))
+    write_card(args.out, card(args.name, state, last_losses(args.run / "log.csv"), density, quality, args.note))
     print(f"vocoder_{args.name}: step {state['step']}, {state['seconds']:.0f} s, recurrent density {density:.3f}")
 
 
