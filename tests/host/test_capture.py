@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ogg_opus import ogg_opus
 
 from dredge_device import rtp
-from dredge_host import capture_bit, capture_ogg, capture_pcap, capture_rtpdump
+from dredge_host import capture_bit, capture_ogg, capture_pcap, capture_rtpdump, recorder
 from dredge_host.capture import MAX_BYTES, Capture, is_capture, read_capture
 from dredge_host.errors import InputError
 
@@ -217,3 +217,16 @@ def test_pcapng_and_pcap_agree_on_time(tmp_path: Path) -> None:
     one, two = read(tmp_path, pcap(frames)), read(tmp_path, pcapng(frames))
     assert one.packets == two.packets
     assert (one.format, two.format) == ("pcap", "pcapng")
+
+
+def test_our_own_captures(tmp_path: Path) -> None:
+    """What `dredge stream --capture` writes, control messages between."""
+    sent = datagrams(PACKETS)
+    with recorder.Capture(tmp_path / "own.pcap", ("127.0.0.1", 5004)) as file:
+        for datagram in sent:
+            file.sent(datagram)
+            file.received(b"\x80\xcc\0\1" + bytes(4))
+    capture = read_capture(tmp_path / "own.pcap")
+    assert [p.data for p in capture.packets] == PACKETS and capture.ssrc == SSRC
+    assert capture.notes == ["left out: 10 datagrams (RTCP)"]
+    assert is_capture(tmp_path / "own.pcap")
