@@ -269,7 +269,7 @@ class Agent:
         self._reports += 1
         self._outgoing = [chunks.Outgoing(self._reports, document, False, self._ssrc)]
         if self.receiver.ssrc is not None:
-            self._outgoing.append(Once(self._receiver_report(document)))
+            self._outgoing.append(chunks.Once(self._receiver_report(document)))
 
     def _receiver_report(self, document):
         packets, stream = document["packets"], document["stream"]
@@ -285,20 +285,3 @@ class Agent:
             stream.get("sequence", stream["highest"]) or 0,
             int(document["delay_ms"]["jitter"] * 48),
         )
-
-
-# A datagram that is sent once.
-class Once:
-    def __init__(self, datagram):
-        self._datagram = datagram
-
-    def due(self, now_us):
-        out = [] if self._datagram is None else [self._datagram]
-        self._datagram = None
-        return out
-
-    def acknowledge(self, report, index):
-        pass
-
-    def done(self):
-        return self._datagram is None

@@ -105,3 +105,20 @@ def acknowledgement(message, ssrc=0):
         control.ACK, message.number, report, index, count, b"", control.REPLY, ssrc
     )
     return control.build(reply)
+
+
+# A datagram that is sent once; where an Outgoing may stand.
+class Once:
+    def __init__(self, datagram):
+        self._datagram = datagram
+
+    def due(self, now_us):
+        out = [] if self._datagram is None else [self._datagram]
+        self._datagram = None
+        return out
+
+    def acknowledge(self, report, index):
+        pass
+
+    def done(self):
+        return self._datagram is None

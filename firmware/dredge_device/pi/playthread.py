@@ -43,8 +43,8 @@ class ThreadedOutput:
         return report if self._patient else {**report, "dropped": dropped}
 
     def discard(self) -> None:
-        """Ends the thread and lets go of the output."""
-        self._ask(self._output.discard)
+        """Ends the thread and lets go of the output; what failed before has been told already."""
+        self._queue.put(self._output.discard)
         self._queue.put(_stop)
         self._thread.join()
 

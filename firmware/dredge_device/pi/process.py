@@ -50,7 +50,7 @@ class Options:
     adaptive: bool = False
     conceal: str = "dred"
     lbrr: bool = True
-    vocoder: str = "lpcnet"
+    vocoder: str = "standard"
 
 
 def _make_receiver(options: dict[str, Any]) -> Receiver:
@@ -250,7 +250,10 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         process.close()
         return _complain(error, EXIT_USAGE)
     (ready or _announce)(process.address)
-    process.run()
+    try:
+        process.run()
+    except OSError as error:  # a full disk, a sound card that was unplugged
+        return _complain(error, EXIT_UNREACHABLE)
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
 
 
