@@ -88,7 +88,7 @@ def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, fl
     wanted, out [..., 20]; weight [...] from level_weight. Band levels in dB RMS, pitch in semitones
     (mean absolute, voiced frames) and the correlation feature (mean absolute).
     """
-    heard = weight > 0.35
+    heard = weight > 0.45
     bands = ((out - wanted)[..., :18] ** 2).mean(-1)[heard].mean().sqrt() * 10
     voiced = heard & (wanted[..., 19] > 0.2)
     pitch = (out - wanted)[..., 18].abs()[voiced].mean() * 12
