@@ -10,6 +10,7 @@ import pytest
 from blob_cases import write_model
 
 from dredge_device import rtp
+from dredge_device.pi import identity
 from dredge_device.pi.parts import OpusCarrier
 from dredge_device.pi.receiver import Receiver
 
@@ -98,6 +99,12 @@ def test_the_carrier_takes_known_versions_on_the_first_frame_only(imported):
     assert carrier.dred(add_extension(plain, DRED_EXTENSION_ID, b"D")) is None
     both = add_extension(add_extension(plain, DRED_EXTENSION_ID, b"D\x63x"), DRED_EXTENSION_ID, b"D\x0ay")
     assert carrier.dred(both) == b"D\x0ay"
+
+
+def test_the_device_tells_which_versions_it_decodes(made_up, monkeypatch):
+    assert identity.describe()["dred_versions"] == [0xD1]
+    monkeypatch.setattr(modelset, "user_folder", lambda: made_up.folder.parent)
+    assert identity.describe()["dred_versions"] == [10, 0xD1]
 
 
 @needs_vectors

@@ -72,7 +72,7 @@ def describe() -> dict[str, Any]:
     """Protocol version, capabilities, model ids, SIMD level, libopus version, board."""
     from dredge_kernels.lpcnet import simd_level
     from dredge_kernels.opus import opus_version
-    from dredge_models import registry
+    from dredge_models import modelset, registry
 
     return {
         "ok": True,
@@ -80,6 +80,7 @@ def describe() -> dict[str, Any]:
         "role": "device",
         "capabilities": list(CAPABILITIES),
         "models": registry.model_ids(),
+        "dred_versions": sorted(modelset.versions()),
         "simd": simd_level(),
         "opus": opus_version(),
         "board": board(),
