@@ -8,6 +8,8 @@
 #   framing    datagrams on a serial line: COBS, sequence number, CRC-32
 #   chunks     a report larger than a datagram, cut, acknowledged, put together again
 #   jitter     the buffer: one decision per packet period, a missing packet is an event
+#   delay      how late packets are against the best of them
+#   playout    when to play what: fixed or adaptive
 #   budget     CPU time per frame in fixed-size histograms
 #   telemetry  counters, loss bursts, interarrival jitter
 #   timeline   source, delay and CPU time of every frame, small enough to send

@@ -7,7 +7,12 @@
 - ``history``: what was played lately, as samples and as feature rows
 - ``seam``: joining two pieces of speech without a click
 - ``parts``: the decoder, models and packet readers the receiver is made of
+- ``intake``: datagrams to numbered packets; ``tally``: what was played
+- ``stretch``: speech shorter or longer by whole pitch periods
 - ``meter``: CPU time per stage
 - ``output``: WAV file, sound card, nothing
-- ``process``: the device process: one socket, two threads
+- ``serialurl``, ``serialline``, ``endpoint``: where datagrams come from
+- ``sealing``, ``guard``: who may talk to the device
+- ``switchboard``, ``playthread``, ``realtime``: many streams, outputs in threads, punctuality
+- ``process``: the device process
 """
