@@ -93,7 +93,8 @@ def test_kernel_and_model_tests_pass_there(place, tmp_path):
     _, environment = emulated.command(emulated.lands()[place[0]], place[1])
     path = os.pathsep.join([environment["PYTHONPATH"], str(emulated.INSIDE)])
     said = emulated.run(
-        *place, "-m", "pytest", "-p", "no_programs", "-p", "no:cacheprovider", "-q", "-o", "timeout=1500",
+        *place, "-m", "pytest", "-p", "no_programs", "-p", "no:cacheprovider", "-o", "addopts=-q",
+        "-o", "timeout=1500",
         *[f"tests/{name}" for name in emulated.TEST_FILES], cwd=tmp_path, more={"PYTHONPATH": path},
     )  # fmt: skip
     passed = int(said.split(" passed")[0].split()[-1])
