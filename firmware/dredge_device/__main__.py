@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", default=Options.out, metavar="null|play|FILE.wav")
     parser.add_argument("--playout", default=("fixed", 1000), type=_playout, metavar="fixed:MS|adaptive")
     parser.add_argument("--conceal", default="dred", choices=CONCEAL_MODES)
-    parser.add_argument("--vocoder", default="lpcnet", choices=VOCODERS)
+    parser.add_argument("--vocoder", default="standard", choices=VOCODERS)
     parser.add_argument("--no-lbrr", action="store_true", help="do not use LBRR")
     parser.add_argument("--once", action="store_true", help="leave after the first session")
     parser.add_argument(

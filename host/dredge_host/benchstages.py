@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -98,13 +99,11 @@ def _payload(pieces: list[Pcm]) -> list[Stage]:
 def _synthesis(pcm: Pcm) -> list[Stage]:
     from dredge_kernels.features import FeatureExtractor
     from dredge_models.plc import PlcPredictor
-    from dredge_models.vocoder import Vocoder
 
     start, rows = _voiced(pcm)
     features = FeatureExtractor().process(pcm[: len(pcm) // 160 * 160])
-    vocoder, primer, predictor = Vocoder(), Vocoder(), PlcPredictor()
+    predictor = PlcPredictor()
     real, known = pcm[start - 640 : start], features[rows - 6 : rows]
-    vocoder.begin(real, known)
     windows = cycle(list(_windows(features)))
     feature = cycle(list(features))
 
@@ -113,27 +112,31 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
         predictor.update(next(feature))
         return predictor.predict(), predictor.predict()
 
-    return [
-        Stage("vocoder prime", "receiver", 20, lambda: primer.begin(real, known)),
-        Stage("vocoder", "receiver", 20, lambda: vocoder.synthesise(next(windows))),
-        *_fargan(real, known, windows),
-        Stage("plc predict", "receiver", 20, predict),
-    ]
+    stages = []
+    for name, make in _vocoders().items():
+        stages += _speaking(name, make(), make(), real, known, windows)
+    return [*stages, Stage("plc predict", "receiver", 20, predict)]
 
 
-def _fargan(real: Pcm, known: Any, windows: Any) -> list[Stage]:
-    """The same work for an imported FARGAN; nothing where there is none."""
+def _vocoders() -> dict[str, Callable[[], Any]]:
+    """The default vocoder, the small one, and an imported FARGAN if there is one."""
     from dredge_models.fargan import FarganVocoder
     from dredge_models.registry import ModelError
+    from dredge_models.vocoder import Vocoder
 
-    try:
-        vocoder, primer = FarganVocoder(), FarganVocoder()
-    except ModelError:
-        return []
+    found: dict[str, Callable[[], Any]] = {"vocoder": Vocoder, "small": lambda: Vocoder("small")}
+    with suppress(ModelError):
+        FarganVocoder()
+        found["fargan"] = FarganVocoder
+    return found
+
+
+def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:
+    """Taking up real speech, and 20 ms of going on with it."""
     vocoder.begin(real, known)
     return [
-        Stage("fargan prime", "receiver", 20, lambda: primer.begin(real, known)),
-        Stage("fargan", "receiver", 20, lambda: vocoder.synthesise(next(windows))),
+        Stage(f"{name} prime", "receiver", 20, lambda: primer.begin(real, known)),
+        Stage(name, "receiver", 20, lambda: vocoder.synthesise(next(windows))),
     ]
 
 

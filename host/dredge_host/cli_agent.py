@@ -35,7 +35,7 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
     show_default=True,
     help="The best thing to do about a lost packet.",
 )
-@click.option("--vocoder", type=click.Choice(VOCODERS), default="lpcnet", show_default=True, help=shared.VOCODER_HELP)
+@click.option("--vocoder", type=click.Choice(VOCODERS), default="standard", show_default=True, help=shared.VOCODER_HELP)
 @click.option("--no-lbrr", is_flag=True, help="Do not use low-rate copies.")
 @click.option("--once", is_flag=True, help="Leave after the first session.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")

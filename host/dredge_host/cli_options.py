@@ -30,7 +30,10 @@ key_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
-VOCODER_HELP = "Who speaks what was lost: ours, or FARGAN if you have imported it (dredge models import)."
+VOCODER_HELP = (
+    "Who speaks what was lost: ours (small is for the slowest boards), or FARGAN if you have imported it "
+    "(dredge models import)."
+)
 
 _LINK: list[Decorator] = [
     click.option("--loss", default="none", show_default=True, help="Loss model, see below."),
@@ -60,7 +63,7 @@ _CODEC: list[Decorator] = [
         help="The best thing the receiver may do about a lost packet.",
     ),
     click.option(
-        "--vocoder", type=click.Choice(VOCODERS), default="lpcnet", show_default=True, help=VOCODER_HELP
+        "--vocoder", type=click.Choice(VOCODERS), default="standard", show_default=True, help=VOCODER_HELP
     ),
     click.option(
         "--dred-version",

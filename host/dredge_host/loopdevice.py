@@ -24,7 +24,7 @@ class LoopDevice:
         conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
-        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True, "vocoder": "lpcnet"}
+        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True, "vocoder": "standard"}
         self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)

@@ -10,7 +10,7 @@ from dredge_device import playout
 from dredge_host.errors import UsageError
 
 CONCEAL = ("dred", "plc", "opus")
-VOCODERS = ("lpcnet", "fargan")
+VOCODERS = ("standard", "small", "fargan")
 DRED_VERSIONS = (0xD1, 10)
 PACKET_SECONDS = 0.02
 MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet itself
@@ -26,7 +26,7 @@ class Settings:
     loss model; conceal: the best source that the receiver may use for a lost packet
     (dred > plc > opus); playout_ms: constant playout delay, or the longest one if adaptive; dtx:
     nothing is sent while nobody speaks; loss_pct: the loss that the Opus
-    encoder is told to expect (it steers LBRR); vocoder: lpcnet, or fargan if imported; dred_version:
+    encoder is told to expect (it steers LBRR); vocoder: standard, small, or fargan if imported; dred_version:
     whose model makes the redundancy, ours (209) or an imported one (10: libopus 1.5). Raises
     UsageError for a value outside its limits.
     """
@@ -41,7 +41,7 @@ class Settings:
     loss_pct: int = 20
     adaptive: bool = False
     dtx: bool = False
-    vocoder: str = "lpcnet"
+    vocoder: str = "standard"
     dred_version: int = 0xD1
 
     def __post_init__(self) -> None:

@@ -114,7 +114,8 @@ def test_stages_need_speech_and_each_of_them_runs(speech):
     assert [stage.name for stage in made] == [
         "opus encode", "opus decode", "opus conceal", "features", "rdovae encode",
         "payload encode 100 ms", "payload encode 1 s", "extension write", "extension read", "payload decode 1 s",
-        "rdovae decode 40 ms", "rdovae decode 1 s", "vocoder prime", "vocoder", "plc predict",
+        "rdovae decode 40 ms", "rdovae decode 1 s", "vocoder prime", "vocoder", "small prime", "small",
+        "plc predict",
     ]  # fmt: skip
     assert {stage.side for stage in made} == {"sender", "receiver", "both"}
     for stage in made:
@@ -184,7 +185,7 @@ def test_every_section_gives_its_figures(monkeypatch, speech):
     monkeypatch.setattr(bench, "bursts", lambda pcm, repeats, disturb: {"warm": {}, "cold": {}})
     steps = []
     result = bench.bench(speech, NOTHING, lambda done, total: steps.append(done <= total))
-    assert len(result["stages"]) == 15 and all(stage["throughput_us"]["p50"] > 0 for stage in result["stages"])
+    assert len(result["stages"]) == 17 and all(stage["throughput_us"]["p50"] > 0 for stage in result["stages"])
     assert [row["gap"]["recovered_pct"] for row in result["redundancy"]] == [100.0, 100.0]
     assert result["encoder_cpu"]["ratio"] > 0
     assert [row["streams"] for row in result["streams"]] == [1]

@@ -64,7 +64,7 @@ def test_the_sender_makes_the_version_that_was_asked_for(imported: Path) -> None
 def test_all_combinations_recover_a_gap(imported: Path) -> None:
     heard = {}
     for version in (0xD1, 10):
-        for vocoder in ("lpcnet", "fargan"):
+        for vocoder in ("standard", "small", "fargan"):
             settings = Settings(playout_ms=400, vocoder=vocoder, dred_version=version)
             result = simulate(pcm(), settings, loss=parse_loss("burst:ms=120,every=700ms", 1))
             assert result.result["frames"]["dred"] >= 6, (version, vocoder, result.result["frames"])

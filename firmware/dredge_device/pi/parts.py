@@ -12,7 +12,7 @@ Rows = NDArray[np.float32]
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
 CONCEAL_MODES = ("dred", "plc", "opus")
-VOCODERS = ("lpcnet", "fargan")  # ours, and one that the user has imported
+VOCODERS = ("standard", "small", "fargan")  # ours, and one that the user has imported
 
 
 class Decoder(Protocol):
@@ -132,7 +132,7 @@ class Parts:
     rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
 
 
-def real_parts(conceal: str, vocoder: str = "lpcnet") -> Parts:
+def real_parts(conceal: str, vocoder: str = "standard") -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
     Raises ValueError for an unknown mode or vocoder and the registry's ModelError for missing weights.
@@ -168,4 +168,4 @@ def _vocoder(name: str) -> Speech:
         return FarganVocoder()
     from dredge_models.vocoder import Vocoder
 
-    return Vocoder()
+    return Vocoder(name)

@@ -75,7 +75,7 @@ class Receiver:
         cpu_clock: Callable[[], int] | None = None,
         parts: Parts | None = None,
         adaptive: bool = False,
-        vocoder: str = "lpcnet",
+        vocoder: str = "standard",
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
