@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     for suite, folder in lands.items():
         print(f"{megabytes(folder):7.0f} MB userland {suite}")
     print(f"{wheel.stat().st_size / 1e6:7.1f} MB {wheel.name}")
-    return status
+    return 1 if status else 0
 
 
 if __name__ == "__main__":
