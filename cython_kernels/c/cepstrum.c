@@ -18,7 +18,7 @@ static const float compensation[DR_BANDS] = {
 
 static float window_half[HALF];
 static float dct[DR_BANDS][DR_BANDS];          /* [band][coefficient] */
-static float cosine[DR_WINDOW];                /* cos(2 pi k / 320) */
+static float cosine[HALF][DR_ORDER + 1];       /* [bin k][lag i]: cos(2 pi i k / 320) */
 static float lag_window[DR_ORDER + 1];
 static int ready;
 
@@ -30,7 +30,8 @@ void dr_cepstrum_init(void)
         window_half[i] = (float)sin(.5 * PI * s * s);
     }
     dr_fft_init();
-    for (int i = 0; i < DR_WINDOW; i++) cosine[i] = (float)cos(2 * PI * i / DR_WINDOW);
+    for (int k = 0; k < HALF; k++)
+        for (int i = 0; i <= DR_ORDER; i++) cosine[k][i] = (float)cos(2 * PI * (i * k % DR_WINDOW) / DR_WINDOW);
     for (int i = 0; i < DR_BANDS; i++)
         for (int j = 0; j < DR_BANDS; j++)
             dct[i][j] = (float)(sqrt(2. / DR_BANDS) * cos((i + .5) * j * PI / DR_BANDS) * (j ? 1. : sqrt(.5)));
@@ -118,11 +119,11 @@ static void autocorrelation(const float *cepstrum, float *ac)
     dr_band_levels(cepstrum, band);
     for (int b = 0; b < DR_BANDS; b++) band[b] = dm_exp10(band[b]) * compensation[b];
     dr_interpolate(band, power);
-    for (int i = 0; i <= DR_ORDER; i++) {
-        float sum = 0;                          /* bin 160 (Nyquist) is taken as zero */
-        for (int k = 1; k < HALF; k++) sum += power[k] * cosine[(i * k) % DR_WINDOW];
-        ac[i] = power[0] + 2.f * sum;
-    }
+    /* All lags at once, each summed over the bins in order; bin 160 (Nyquist) is taken as zero. */
+    float sum[DR_ORDER + 1] = {0};
+    for (int k = 1; k < HALF; k++)
+        for (int i = 0; i <= DR_ORDER; i++) sum[i] += power[k] * cosine[k][i];
+    for (int i = 0; i <= DR_ORDER; i++) ac[i] = power[0] + 2.f * sum[i];
     ac[0] += ac[0] * 1e-4f + 26.f / 38.f;
     for (int i = 1; i <= DR_ORDER; i++) ac[i] *= lag_window[i];
 }
