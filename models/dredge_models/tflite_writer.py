@@ -18,7 +18,7 @@ from dredge_models.bloblayers import Int8Rows, Matrix
 Op = schema.BuiltinOperator
 Type = schema.TensorType
 Options = schema.BuiltinOptions
-SMALL = 4096                   # weights with fewer values stay float32: input layers lose most by rounding, and gain least
+SMALL = 4096                   # weights with fewer values stay float32: input layers lose most by rounding
 
 
 class Graph:
