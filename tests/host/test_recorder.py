@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dredge_device import control, rtp
-from dredge_host.recorder import Capture, TappedLink, checksum, ipv4_udp, sdp
 from dredge_host.errors import InputError
 from dredge_host.links import loop_pair
+from dredge_host.recorder import Capture, TappedLink, checksum, ipv4_udp, sdp
 from dredge_host.sender import Sender
 
 FAR = ("127.0.0.1", 5004)
