@@ -74,6 +74,12 @@ def test_all_combinations_recover_a_gap(imported: Path) -> None:
     assert all(not np.array_equal(a, b) for i, a in enumerate(signals) for b in signals[:i])
 
 
+def test_lpcnet_is_another_name_for_the_standard_vocoder() -> None:
+    heard = [simulate(pcm(), Settings(playout_ms=400, vocoder=name), loss=parse_loss("burst:ms=120,every=700ms", 1))
+             for name in ("lpcnet", "standard")]  # fmt: skip
+    np.testing.assert_array_equal(heard[0].pcm, heard[1].pcm)
+
+
 def test_a_device_takes_the_vocoder_from_its_host(imported: Path) -> None:
     asked = []
 

@@ -12,7 +12,7 @@ Rows = NDArray[np.float32]
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
 CONCEAL_MODES = ("dred", "plc", "opus")
-VOCODERS = ("standard", "small", "fargan")  # ours, and one that the user has imported
+VOCODERS = ("standard", "small", "lpcnet", "fargan")  # lpcnet: our standard one; fargan: imported by the user
 
 
 class Decoder(Protocol):
@@ -168,4 +168,4 @@ def _vocoder(name: str) -> Speech:
         return FarganVocoder()
     from dredge_models.vocoder import Vocoder
 
-    return Vocoder(name)
+    return Vocoder("standard" if name == "lpcnet" else name)
