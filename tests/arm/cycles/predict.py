@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What share of a Raspberry Pi's core the vocoder will take: ``python tests/arm/cycles/predict.py [--small]``.
+"""What share of a Raspberry Pi's core the vocoder will take: ``python tests/arm/cycles/predict.py [--model small]``.
 
 Two bounds per board. Low: cycles of the processor model, every access a hit in the first cache. High: besides,
 every access that misses the simulated first cache waits for the second one in full, and one that misses that too
@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tests/arm"), str(ROOT / "tests/arm/cycles"), str(ROOT / "tests/kernels")]
+sys.path[:0] = [str(ROOT / "tests/arm"), str(ROOT / "tests/arm/cycles")]
 
 import counted  # noqa: E402
 from counted import Caches, Profile  # noqa: E402
-from lpcnet_cases import random_matrix, random_net  # noqa: E402
 
 FRAMES = 20
 MEMORY_CYCLES = 150  # of a miss in both caches
@@ -61,24 +60,6 @@ def shipped(model: str) -> dict[str, np.ndarray]:
     from dredge_models.vocoder import vocoder_arrays
 
     return checked(vocoder_arrays(model))
-
-
-def small_like(arrays: dict[str, np.ndarray], a: int = 128, b: int = 32) -> dict[str, np.ndarray]:
-    """Random weights of the size of `small`, as dense as the given ones; the frame-rate network keeps its size."""
-    made, rng = random_net(1, a, b), np.random.default_rng(2)
-    for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 6 * b, a), ("recur_b", 3 * b, b)):
-        density = len(arrays[f"{name}_blocks"]) * 32 / _size(arrays, name)
-        made |= random_matrix(rng, name, outputs, inputs, density)
-    for name in ("pitch", *(layer + part for layer in counted.LAYERS for part in ("", "_bias"))):
-        made[name] = arrays[name]
-    made["cond_a"], made["cond_a_bias"] = arrays["cond_a"][:, : 3 * a], arrays["cond_a_bias"][: 3 * a]
-    made["cond_b"], made["cond_b_bias"] = arrays["cond_b"][:, : 3 * b], arrays["cond_b_bias"][: 3 * b]
-    return made
-
-
-def _size(arrays: dict[str, np.ndarray], name: str) -> int:
-    inputs = len(arrays["bias_b"]) if name == "recur_b" else len(arrays["bias_a"])
-    return 8 * len(arrays[f"{name}_count"]) * inputs
 
 
 def speech_features(frames: int) -> np.ndarray:
@@ -143,12 +124,10 @@ def lines(result: dict[str, dict[str, float]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="standard", help="a shipped vocoder")
-    parser.add_argument("--small", action="store_true", help="random weights of 128/32 units instead, as dense")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    arrays = shipped(options.model)
     with tempfile.TemporaryDirectory() as folder:
-        result = predict(small_like(arrays) if options.small else arrays, Path(folder))
+        result = predict(shipped(options.model), Path(folder))
     print(json.dumps(result, indent=2) if options.json else "\n".join(lines(result)))
 
 
