@@ -103,8 +103,8 @@ def _report(found: dict[str, Any]) -> list[str]:
         lines.append(f"{name}: {'pass' if document.get('pass') else 'FAIL'}")
         if "error" in document:
             lines.append(f"  {document['error']}")
-        for reason in document.get("reasons", []):
-            lines.append(f"  {reason}")
+        for pattern in document.get("patterns", []):
+            lines += [f"  {pattern['name']}: {reason}" for reason in pattern["reasons"]]
         for finding in document.get("findings", []):
             if finding["state"] in ("warn", "fail"):
                 lines.append(f"  {finding['state']} {finding['name']}: {finding['value']} -> {finding['advice']}")

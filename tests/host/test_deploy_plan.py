@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dredge_host import cli, deploy
+from dredge_host import cli, cli_deploy, deploy
 from dredge_host.deployunit import NAME, Agent, unit
 from dredge_host.errors import CapabilityError, UsageError
 
@@ -117,3 +117,8 @@ def test_systemd_understands_the_unit_and_finds_it_shut(agent, tmp_path):
         ["systemd-analyze", "security", "--offline=yes", "--threshold=30", str(path)], capture_output=True, text=True
     )
     assert score.returncode == 0, score.stdout[-600:] + score.stderr
+
+
+def test_reasons_of_a_failed_check_are_shown():
+    document = {"pass": False, "patterns": [{"name": "harsh", "reasons": ["3 packets took too long"]}]}
+    assert cli_deploy._report({"check": document}) == ["check: FAIL", "  harsh: 3 packets took too long"]
