@@ -7,7 +7,7 @@
 
 apt works on a private state below the cache folder (DREDGE_CACHE, else ~/.cache/dredge): signatures are checked
 against this system's Debian keyring, downloads are kept. FOLDER appears under its name only when it is complete.
-DREDGE_DEBIAN_MIRROR names another mirror than deb.debian.org.
+The mirror is the one that this system's apt uses; DREDGE_DEBIAN_MIRROR=URL names another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 from urllib.parse import unquote
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRROR = "http://deb.debian.org/debian"
 LISTS_LAST_S = 24 * 3600  # package lists older than this are fetched again
 MERGED = ("bin", "sbin", "lib")  # since Debian 12 these are links into /usr
 
@@ -47,6 +46,18 @@ def run(command: list[str], **extra: Any) -> str:
     return str(done.stdout)
 
 
+def mirror() -> str:
+    """Address of the Debian archive: DREDGE_DEBIAN_MIRROR, or the one this system's apt uses."""
+    named = os.environ.get("DREDGE_DEBIAN_MIRROR")
+    if named:
+        return named
+    used = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).split()
+    archives = [uri.rstrip("/") for uri in used if uri.rstrip("/").endswith("/debian")]
+    if not archives:
+        raise DebianError("this system's apt uses no Debian archive; set DREDGE_DEBIAN_MIRROR to the address of one")
+    return archives[0]
+
+
 class Apt:
     """apt for one suite and architecture, with nothing installed, in its own folder."""
 
@@ -57,8 +68,7 @@ class Apt:
         for name in ("lists/partial", "archives/partial"):
             (self.state / name).mkdir(parents=True, exist_ok=True)
         (self.state / "status").write_text("")
-        mirror = os.environ.get("DREDGE_DEBIAN_MIRROR", MIRROR)
-        (self.state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
+        (self.state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
         self.conf = self.state / "apt.conf"
         self.conf.write_text(self._settings(arch))
 

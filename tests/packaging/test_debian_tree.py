@@ -46,6 +46,7 @@ def archive(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(pool)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("DREDGE_DEBIAN_MIRROR", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("DREDGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "KEYRING", pool / "Packages")  # any file: trusted=yes needs no signature
     start = debian.Apt.__init__
@@ -102,3 +103,15 @@ def test_a_missing_keyring_is_said(tmp_path, monkeypatch):
 def test_wrong_arguments_show_the_usage(capsys):
     assert debian.main(["tree", "bookworm"]) == 2
     assert "SUITE ARCH FOLDER PACKAGE" in capsys.readouterr().err
+
+
+def test_the_mirror_is_the_one_of_this_system_unless_named(monkeypatch):
+    monkeypatch.delenv("DREDGE_DEBIAN_MIRROR", raising=False)
+    uses = "http://mirror.example.org/debian-security/\nhttp://mirror.example.org/debian/\n"
+    monkeypatch.setattr(debian, "run", lambda command: uses)
+    assert debian.mirror() == "http://mirror.example.org/debian"
+    monkeypatch.setattr(debian, "run", lambda command: "http://mirror.example.org/ubuntu/\n")
+    with pytest.raises(debian.DebianError, match="set DREDGE_DEBIAN_MIRROR"):
+        debian.mirror()
+    monkeypatch.setenv("DREDGE_DEBIAN_MIRROR", "http://other.example.org/debian")
+    assert debian.mirror() == "http://other.example.org/debian"
