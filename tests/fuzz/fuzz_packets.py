@@ -205,14 +205,16 @@ def mutated(rng: Dice, data: bytes) -> bytes:
 def run(fuzzer: Fuzzer, count: int, seconds: float = float("inf")) -> None:
     """Up to `count` packets or `seconds`. Broken on an impossible answer; a hang ends the process."""
     begin, shown = time.monotonic(), 0.0
-    while fuzzer.counts["packets"] < count and time.monotonic() - begin < seconds:
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
-        for _ in range(min(CHUNK, count - fuzzer.counts["packets"])):
-            fuzzer.step()
-        if sys.stderr.isatty() and time.monotonic() - shown > 1:
-            shown = time.monotonic()
-            print(f"\r{fuzzer.counts['packets']} packets", end="", file=sys.stderr)
-    faulthandler.cancel_dump_traceback_later()
+    try:
+        while fuzzer.counts["packets"] < count and time.monotonic() - begin < seconds:
+            faulthandler.dump_traceback_later(HANG_S, exit=True)
+            for _ in range(min(CHUNK, count - fuzzer.counts["packets"])):
+                fuzzer.step()
+            if sys.stderr.isatty() and time.monotonic() - shown > 1:
+                shown = time.monotonic()
+                print(f"\r{fuzzer.counts['packets']} packets", end="", file=sys.stderr)
+    finally:
+        faulthandler.cancel_dump_traceback_later()  # a watch left behind would end the process that called us
 
 
 def main() -> int:

@@ -76,6 +76,16 @@ def test_the_command_prints_its_seed_and_counts() -> None:
     assert fresh[0].splitlines()[0] != fresh[1].splitlines()[0]
 
 
+def test_no_watch_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = []
+    monkeypatch.setattr(fuzz_packets, "read_extensions", lambda packet: [])
+    monkeypatch.setattr(fuzz_packets.faulthandler, "cancel_dump_traceback_later", lambda: cancelled.append(True))
+    monkeypatch.setattr(fuzz_packets.faulthandler, "dump_traceback_later", lambda *_, **__: None)
+    with pytest.raises(Broken):
+        fuzz_packets.run(Fuzzer(1), 50)
+    assert cancelled
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not has_sanitisers(), reason="gcc with libasan and the source tree are needed")

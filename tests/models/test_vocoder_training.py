@@ -246,3 +246,21 @@ def kernel_value(code):
     from dredge_kernels.lpcnet import from_ulaw
 
     return from_ulaw(code)
+
+
+def test_float_and_integer_vocoders_speak_alike(data, tmp_path):
+    """Same level and envelope from the master weights and from the kernels, before anything is learnt by heart."""
+    from models.training.progress import Bar
+    from models.training.vocoder_float import FloatVocoder, both
+
+    net = trained(data, tmp_path / "run", 40).net.requires_grad_(False)
+    arrays = export_vocoder.exported({k: v.numpy() for k, v in net.state_dict().items()})
+    with np.load(data / "train.npz") as z:
+        clips = [z["pcm"][16000 * i : 16000 * i + 8000] for i in range(2)]
+    heard = both(net, arrays, clips)
+    levels = {name: np.sqrt(np.mean(np.square(np.concatenate(x), dtype=np.float64))) for name, x in heard.items()}
+    assert 0.5 < levels["float"] / levels["int8"] < 2
+    rows = np.zeros((2, 5, 20), np.float32)
+    twice = [FloatVocoder(net, rows, seed=3).synthesise(Bar("float")) for _ in range(2)]
+    np.testing.assert_array_equal(*twice)
+    assert twice[0].shape == (2, 160) and np.any(twice[0])
