@@ -133,6 +133,16 @@ def test_strangers_are_looked_at_only_so_often():
     assert len(guard.receive(opening, EVIL, 2_000_000)[1]) == 1  # the bucket has filled up again
 
 
+def test_one_flood_does_not_shut_out_another_stranger():
+    guard = KeyGuard(KEY)
+    opening = (MAGIC + bytes([OPEN]) + bytes(NONCE)).ljust(OPEN_BYTES, b"\0")
+    for n in range(5000):
+        guard.receive(b"noise", EVIL, 1000 * n)
+        guard.receive(opening, EVIL, 1000 * n)
+    assert guard.counters.get("limited") > 4900
+    assert Client(guard, now_us=5_000_000).say(HELLO, 5_000_000)[1] == HELLO
+
+
 def test_members_are_not_slowed_down_by_a_flood():
     guard = KeyGuard(KEY)
     client = Client(guard)

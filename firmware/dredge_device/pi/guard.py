@@ -16,7 +16,8 @@ from dredge_device.telemetry import Counters
 
 _EPOCH_US = 16_000_000  # a cookie is good in its own epoch and the next
 _IDLE_US = 30_000_000
-_RATE, _BURST = 50, 100  # datagrams of strangers looked at per second
+_RATE, _BURST = 10, 20  # openings looked at per second, of one stranger
+_RATE_ALL, _BURST_ALL = 50, 100  # … and of all together: what the cookies may cost
 _HEAD = len(MAGIC) + 1 + NONCE + 4  # magic, kind, nonce, epoch
 _KNOWN_PEERS = 64
 
@@ -84,7 +85,8 @@ class KeyGuard:
         self._secret = os.urandom(32)
         self._members: OrderedDict[Any, Member] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
-        self._tokens = float(_BURST)
+        self._strangers: OrderedDict[Any, tuple[float, int]] = OrderedDict()  # allowance left, when last heard
+        self._tokens = float(_BURST_ALL)
         self._refilled_us: int | None = None
         self.counters = Counters(
             ("opened", "cookies", "forged", "replayed", "unauthenticated", "limited", "withheld", "full")
@@ -94,11 +96,11 @@ class KeyGuard:
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
         """The agent's datagram when it is genuine and new."""
         member = self._members.get(peer)
-        if member is None and not self._allowed(now_us):
+        if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
+            return self._media(datagram, member, now_us), []
+        if member is None and not self._allowed(peer, now_us):
             self.counters.add("limited")
             return None, []
-        if not datagram.startswith(MAGIC):
-            return self._media(datagram, member, now_us), []
         kind = datagram[len(MAGIC) : len(MAGIC) + 1]
         if kind == bytes([OPEN]) and len(datagram) >= OPEN_BYTES:
             return None, [self._cookie(datagram, peer, now_us)]
@@ -185,11 +187,23 @@ class KeyGuard:
         """The nonce stays refused for as long as its cookie could be good."""
         self._over[self._members.pop(peer).nonce] = now_us + 3 * _EPOCH_US
 
-    def _allowed(self, now_us: int) -> bool:
-        if self._refilled_us is not None:
-            self._tokens = min(_BURST, self._tokens + max(0, now_us - self._refilled_us) * _RATE / 1e6)
+    def _allowed(self, peer: Any, now_us: int) -> bool:
+        """Every stranger has an allowance of its own, so that a flood does not shut out others; the least
+        recently heard is forgotten, and all of them together have one as well."""
+        tokens, seen_us = self._strangers.pop(peer, (float(_BURST), now_us))
+        tokens = _refilled(tokens, now_us - seen_us, _RATE, _BURST)
+        allowed = tokens >= 1
+        self._strangers[peer] = (tokens - allowed, now_us)
+        if len(self._strangers) > _KNOWN_PEERS:
+            self._strangers.popitem(last=False)
+        since = 0 if self._refilled_us is None else now_us - self._refilled_us
         self._refilled_us = now_us
-        if self._tokens < 1:
+        self._tokens = _refilled(self._tokens, since, _RATE_ALL, _BURST_ALL)
+        if not allowed or self._tokens < 1:
             return False
         self._tokens -= 1
         return True
+
+
+def _refilled(tokens: float, elapsed_us: int, rate: int, burst: int) -> float:
+    return min(float(burst), tokens + max(0, elapsed_us) * rate / 1e6)
