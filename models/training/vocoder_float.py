@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dredge_kernels.features import FeatureExtractor, lpc_from_cepstrum
-from dredge_kernels.lpcnet import CONTEXT, Lpcnet, from_ulaw
+from dredge_kernels.lpcnet import CONTEXT, Lpcnet, from_ulaw, to_ulaw
 from dredge_kernels.postfilter import Postfilter
 from models.training.data import load
 from models.training.manifest import FOLDER
@@ -25,14 +25,9 @@ from models.training.vocoder_net import HOP, VocoderNet, period
 
 SHARPEN, TRIM = 0.5, 0.02  # as in the kernel
 EXPAND = np.array([from_ulaw(u) for u in range(256)])
+codes = np.vectorize(to_ulaw, otypes=[np.int64])  # mu-law codes of samples at int16 scale
 
 Array = NDArray[np.float32]
-
-
-def codes(x: NDArray) -> NDArray[np.int64]:
-    """mu-law codes of samples at int16 scale."""
-    u = 16 * np.log2(1 + 255 / 32768 * np.abs(x))
-    return np.clip(np.rint(np.where(x < 0, 128 - u, 128 + u)), 0, 255).astype(np.int64)
 
 
 def sigmoid(x: Array) -> Array:
