@@ -80,8 +80,11 @@ setup(
         "dredge_device": "firmware/dredge_device",
         "dredge_device.pi": "firmware/dredge_device/pi",
         "dredge_host": "host/dredge_host",
+        "dredge_host.evaluation": "host/dredge_host/evaluation",
+        "dredge_host.report": "host/dredge_host/report",
     },
-    packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host"],
+    packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host",
+              "dredge_host.evaluation", "dredge_host.report"],
     include_package_data=False,  # else the generated C files, three times the wheel, would travel along
     package_data={
         "dredge_kernels": ["*.pyi", "*.pxd", "py.typed"],

@@ -92,38 +92,38 @@ def command(
 
 
 def _losses(source: Path, conditions: tuple[str, ...], **options: Any) -> tuple[dict[str, Any], list[str]]:
-    from dredge_host import evaluate_strata
-    from dredge_host.evaluate import DEFAULT_CONDITIONS, run
-    from dredge_host.evaluate_table import HEAD, table_rows
+    from dredge_host.evaluation import strata as strata_table
+    from dredge_host.evaluation.grid import DEFAULT_CONDITIONS, run
+    from dredge_host.evaluation.table import HEAD, table_rows
 
     chosen = conditions or DEFAULT_CONDITIONS
     result = run(source, conditions=chosen, **options)
     lines = table(table_rows(result["summary"]), HEAD)
-    strata = evaluate_strata.table_rows(result["strata"])
+    strata = strata_table.table_rows(result["strata"])
     if strata:
-        lines += ["", *table(strata, evaluate_strata.head(chosen))]
+        lines += ["", *table(strata, strata_table.head(chosen))]
     return result, lines
 
 
 def _copy_synthesis(source: Path, clips: int, seconds: float, quality: bool) -> tuple[dict[str, Any], list[str]]:
-    from dredge_host import evaluate_copy
-    from dredge_host.evaluate import choose_clips, tell
-    from dredge_host.evaluate_metrics import Plcmos
+    from dredge_host.evaluation import copysynthesis
+    from dredge_host.evaluation.grid import choose_clips, tell
+    from dredge_host.evaluation.metrics import Plcmos
 
-    chosen = evaluate_copy.read_clips(choose_clips(source, clips), seconds)
-    result = evaluate_copy.run(chosen, score=Plcmos() if quality else None, progress=tell)
-    return result, table(evaluate_copy.table_rows(result["summary"]), evaluate_copy.HEAD)
+    chosen = copysynthesis.read_clips(choose_clips(source, clips), seconds)
+    result = copysynthesis.run(chosen, score=Plcmos() if quality else None, progress=tell)
+    return result, table(copysynthesis.table_rows(result["summary"]), copysynthesis.HEAD)
 
 
 def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[dict[str, Any], list[str]]:
-    from dredge_host import evaluate_robust
-    from dredge_host.evaluate import tell
-    from dredge_host.evaluate_inputs import cases
+    from dredge_host.evaluation import robust
+    from dredge_host.evaluation.grid import tell
+    from dredge_host.evaluation.inputs import cases
 
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
-    result = evaluate_robust.run(cases(source, seconds), pictures=pictures, progress=tell)
-    return result, table(evaluate_robust.table_rows(result["rows"]), evaluate_robust.HEAD)
+    result = robust.run(cases(source, seconds), pictures=pictures, progress=tell)
+    return result, table(robust.table_rows(result["rows"]), robust.HEAD)
 
 
 def _folder(given: Path | None) -> Path:

@@ -138,11 +138,19 @@ def load_start(path: Path) -> RdoVae:
     return model.eval()
 
 
+def wanted_config(args: argparse.Namespace) -> RdoVaeConfig:
+    """Layer sizes from --config, else those of --init (an exported network has lost its unused latents), else the
+    defaults."""
+    if args.config:
+        return RdoVaeConfig(**json.loads(args.config))
+    return load_start(args.init).cfg if args.init else RdoVaeConfig()
+
+
 def train(args: argparse.Namespace) -> dict:
     """Runs until the budget is used or a signal asks to stop; returns the last validation."""
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
-    config = RdoVaeConfig(**json.loads(args.config)) if args.config else RdoVaeConfig()
+    config = wanted_config(args)
     if args.smoke:
         args.steps, args.minutes, args.batch, config = 8, None, 4, TINY
     trainer = Trainer(args, load_features(args.data / "train.npz"), valid, config)

@@ -9,7 +9,7 @@ import soundfile
 from click.testing import CliRunner
 
 from dredge_host.cli_evaluate import command
-from dredge_host.evaluate_robust import Verdict
+from dredge_host.evaluation.robust import Verdict
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0][16000:48000]
 
@@ -41,7 +41,7 @@ def verdict(over):
 
 @pytest.mark.parametrize(("over", "code", "word"), [(0, 0, "PASS"), (3, 1, "FAIL")])
 def test_robustness_is_a_check_with_an_exit_code(folder, tmp_path, monkeypatch, over, code, word):
-    monkeypatch.setattr("dredge_host.evaluate_robust.run_case", verdict(over))
+    monkeypatch.setattr("dredge_host.evaluation.robust.run_case", verdict(over))
     done = run(folder, "--robustness", "--pictures", tmp_path / "pictures")
     assert done.exit_code == code and word in done.output
     drawn = {p.stem for p in (tmp_path / "pictures").iterdir()}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from dredge_host import evaluate, evaluate_strata
 from dredge_host.errors import InputError, UsageError
-from dredge_host.evaluate import (
+from dredge_host.evaluation import grid
+from dredge_host.evaluation import strata as strata_table
+from dredge_host.evaluation.grid import (
     CONDITIONS,
     DEFAULT_CONDITIONS,
     Judges,
@@ -18,9 +19,9 @@ from dredge_host.evaluate import (
     choose_clips,
     evaluate_clip,
 )
-from dredge_host.evaluate_strata import by_stratum
-from dredge_host.evaluate_table import HEAD, markdown, summarise, table_rows
-from dredge_host.evaluate_traces import STRATA, draw_trace, trace_for_clip
+from dredge_host.evaluation.strata import by_stratum
+from dredge_host.evaluation.table import HEAD, markdown, summarise, table_rows
+from dredge_host.evaluation.traces import STRATA, draw_trace, trace_for_clip
 from dredge_host.lossstats import measure_loss
 from dredge_host.simulate import Simulation
 
@@ -84,8 +85,8 @@ def known_judges(plan):
 
 
 def test_a_whole_run(folder, monkeypatch, capsys):
-    monkeypatch.setattr(evaluate, "load_judges", known_judges)
-    result = evaluate.run(folder)
+    monkeypatch.setattr(grid, "load_judges", known_judges)
+    result = grid.run(folder)
     json.dumps(result, allow_nan=False)
     rows = {row["condition"]: row for row in result["summary"]}
     assert list(rows) == list(DEFAULT_CONDITIONS)
@@ -117,7 +118,7 @@ def test_conditions_of_a_clip_meet_the_same_losses():
 
 
 def test_a_run_without_judges_still_measures_rates_and_seams(folder):
-    result = evaluate.run(folder, words=False, quality=False, conditions=["dred"], progress=False)
+    result = grid.run(folder, words=False, quality=False, conditions=["dred"], progress=False)
     (row,) = result["summary"]
     assert "plcmos" not in row and "wer" not in row
     assert row["seams"] > 0 and result["plcmos_noise_sd"] is None
@@ -125,11 +126,11 @@ def test_a_run_without_judges_still_measures_rates_and_seams(folder):
 
 
 def test_only_english_clips_are_recognised(folder, monkeypatch):
-    monkeypatch.setattr(evaluate, "load_judges", known_judges)
+    monkeypatch.setattr(grid, "load_judges", known_judges)
     (folder.parent / "MANIFEST.csv").write_text(
         "file,language\ntest/ann_1.flac,en (L1 zh)\ntest/bob_1.flac,nl-BE\n", encoding="utf-8"
     )
-    result = evaluate.run(folder, conditions=["clean"], progress=False)
+    result = grid.run(folder, conditions=["clean"], progress=False)
     assert [r["clip"] for r in result["records"] if "words" in r] == ["ann_1.flac"]
 
 
@@ -141,12 +142,12 @@ def test_clips_go_round_the_speakers(folder):
 
 def test_unusable_arguments(folder, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        evaluate.run(tmp_path / "absent")
+        grid.run(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no speech files"):
-        evaluate.run(tmp_path / "empty")
+        grid.run(tmp_path / "empty")
     with pytest.raises(UsageError, match="condition 'magic' is unknown; expected clean, opus"):
-        evaluate.run(folder, conditions=["magic"])
+        grid.run(folder, conditions=["magic"])
 
 
 @pytest.mark.parametrize("stratum", STRATA, ids=lambda s: s.name)
@@ -211,15 +212,15 @@ def test_strata_have_their_own_clips_and_shares():
     assert list(strata) == ["short", "long"]
     assert strata["short"][2]["gap_won_back"]["mean"] == pytest.approx(0.5)
     assert strata["long"][2]["gap_won_back"]["mean"] == pytest.approx(0.75)
-    lines = evaluate_strata.table_rows(strata)
+    lines = strata_table.table_rows(strata)
     assert lines[0] == ["0 to 120 ms", "2", "PLCMOS", "4.00 ± 0.00", "2.00 ± 0.00", "3.00 ± 0.00"]
     assert lines[3] == ["", "", "won back", "–", "–", "75 ± 0 %"]
-    assert all(len(line) == len(evaluate_strata.head(conditions)) for line in lines)
+    assert all(len(line) == len(strata_table.head(conditions)) for line in lines)
 
 
 def test_strata_without_scores_have_no_table():
     bare = [{k: v for k, v in record("opus", 0, 2.0).items() if k != "plcmos"} | {"stratum": "medium"}]
-    assert evaluate_strata.table_rows(by_stratum(bare, ["opus"])) == []
+    assert strata_table.table_rows(by_stratum(bare, ["opus"])) == []
 
 
 def test_every_condition_is_possible():

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.evaluate_checks import PACKET, QUIET, Seam, click_summary, lag_ms, lag_scores, peak_ms, seams
+from dredge_host.evaluation.checks import PACKET, QUIET, Seam, click_summary, lag_ms, lag_scores, peak_ms, seams
 
 CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 SPEECH = soundfile.read(CLIP, dtype="int16")[0]

@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from dredge_host import evaluate_copy
 from dredge_host.errors import UsageError
-from dredge_host.evaluate_copy import HEAD, active, band_levels, compare, loudness_db, run, table_rows, track, vocoders
+from dredge_host.evaluation import copysynthesis
+from dredge_host.evaluation.copysynthesis import (
+    HEAD,
+    active,
+    band_levels,
+    compare,
+    loudness_db,
+    run,
+    table_rows,
+    track,
+    vocoders,
+)
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0][16000:64000]
 
@@ -68,7 +78,7 @@ def test_the_shipped_vocoder_follows_pitch_and_spectrum():
 
 
 def test_without_a_judge_the_rest_is_still_measured(monkeypatch):
-    monkeypatch.setattr(evaluate_copy, "resynthesise", lambda rows, model: np.tile(tone(200), 3)[: 160 * len(rows)])
+    monkeypatch.setattr(copysynthesis, "resynthesise", lambda rows, model: np.tile(tone(200), 3)[: 160 * len(rows)])
     _original, vocoder = run([("clip", SPEECH)], ["standard"])["summary"]
     assert "plcmos" not in vocoder and vocoder["band_distance_db"] > 8.0
     assert table_rows([vocoder])[0][1] == "–"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_host.errors import CapabilityError, exit_code
-from dredge_host.evaluate_metrics import Plcmos, Recogniser, word_errors
+from dredge_host.evaluation.metrics import Plcmos, Recogniser, word_errors
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0]
 words = st.lists(st.sampled_from("abc"), max_size=8)

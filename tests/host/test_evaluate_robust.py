@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from dredge_host import evaluate_inputs as inputs
-from dredge_host.evaluate_robust import AROUND, HEAD, LIMIT_DB, compare, run, run_case, table_rows
+from dredge_host.evaluation import inputs
+from dredge_host.evaluation.robust import AROUND, HEAD, LIMIT_DB, compare, run, run_case, table_rows
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0][:64000]
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from dredge_host.evaluate_stats import (
+from dredge_host.evaluation.stats import (
     mean_interval,
     ratio_interval,
     resamples,

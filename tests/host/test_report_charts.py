@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dredge_host.report_charts import (
+from dredge_host.report.charts import (
     MAX_POINTS,
     SOURCES,
     Row,

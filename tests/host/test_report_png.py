@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.report_png import (
+from dredge_host.report.png import (
     MAX_COLUMNS,
     PACKET,
     ROWS,

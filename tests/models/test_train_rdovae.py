@@ -270,3 +270,13 @@ def test_exported_weights_are_a_start(exported, data, tmp_path):
     assert state["step"] == train_rdovae.SOFT_STEPS + 2
     for name, value in model.state_dict().items():
         torch.testing.assert_close(state["model"][name], value, atol=2e-3, rtol=2e-3)
+
+
+def test_sizes_come_from_the_start(exported, data, tmp_path):
+    """What the repository holds was pruned: going on from it needs no --config."""
+    folder, card, model = exported
+    args = arguments(data, tmp_path, "--steps", "1", "--init", str(folder / "rdovae_training.npz"))
+    args.config = None
+    assert train_rdovae.wanted_config(args) == model.cfg
+    args.init = None
+    assert train_rdovae.wanted_config(args) == train_rdovae.RdoVaeConfig()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dredge_host.evaluate_table import Records, cell, summarise
-from dredge_host.evaluate_traces import STRATA
+from dredge_host.evaluation.table import Records, cell, summarise
+from dredge_host.evaluation.traces import STRATA
 
 Rows = list[dict[str, Any]]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.audio import atomic
-from dredge_host.report_png import stacked_png
+from dredge_host.report.png import stacked_png
 from dredge_host.settings import Settings
 
 Pcm = NDArray[np.int16]

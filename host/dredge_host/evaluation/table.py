@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_host.evaluate_checks import peak_ms
-from dredge_host.evaluate_stats import (
+from dredge_host.evaluation.checks import peak_ms
+from dredge_host.evaluation.stats import (
     Interval,
     mean_interval,
     ratio_interval,

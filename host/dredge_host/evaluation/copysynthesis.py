@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.errors import UsageError
-from dredge_host.evaluate_stats import mean_interval, resamples
-from dredge_host.evaluate_table import as_dict, cell
+from dredge_host.evaluation.stats import mean_interval, resamples
+from dredge_host.evaluation.table import as_dict, cell
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]

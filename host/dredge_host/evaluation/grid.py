@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_host import evaluate_checks as checks
 from dredge_host.errors import InputError, UsageError
-from dredge_host.evaluate_metrics import Plcmos, Recogniser, word_errors
-from dredge_host.evaluate_strata import by_stratum
-from dredge_host.evaluate_table import summarise
-from dredge_host.evaluate_traces import trace_for_clip
+from dredge_host.evaluation import checks
+from dredge_host.evaluation.metrics import Plcmos, Recogniser, word_errors
+from dredge_host.evaluation.strata import by_stratum
+from dredge_host.evaluation.table import summarise
+from dredge_host.evaluation.traces import trace_for_clip
 from dredge_host.settings import Settings
 
 RATE = 16000

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dredge_host.report_charts import SOURCE_TEXT, SOURCES, histogram, split_bar
+from dredge_host.report.charts import SOURCE_TEXT, SOURCES, histogram, split_bar
 
 
 def text(value: Any) -> str:

@@ -21,10 +21,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from dredge_host import report_sections as sections
 from dredge_host.audio import atomic
-from dredge_host.report_charts import SOURCES, Row, gap_strip, line_chart, source_strip
-from dredge_host.report_png import PACKET, power_columns, spectrogram_png
+from dredge_host.report import sections
+from dredge_host.report.charts import SOURCES, Row, gap_strip, line_chart, source_strip
+from dredge_host.report.png import PACKET, power_columns, spectrogram_png
 
 RATE = 16000
 POLICY = (
@@ -176,7 +176,7 @@ def _data_uri(pcm: NDArray[np.int16]) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+    return resources.files("dredge_host").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _mapping(result: Mapping[str, Any], key: str) -> Mapping[str, Any]:
