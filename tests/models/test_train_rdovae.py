@@ -274,7 +274,7 @@ def test_exported_weights_are_a_start(exported, data, tmp_path):
 
 def test_sizes_come_from_the_start(exported, data, tmp_path):
     """What the repository holds was pruned: going on from it needs no --config."""
-    folder, card, model = exported
+    folder, _, model = exported
     args = arguments(data, tmp_path, "--steps", "1", "--init", str(folder / "rdovae_training.npz"))
     args.config = None
     assert train_rdovae.wanted_config(args) == model.cfg
