@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from dredge_host.audio import atomic
-from dredge_host.report import sections
+from dredge_host.report import sections, shell
 from dredge_host.report.charts import SOURCES, Row, gap_strip, line_chart, source_strip
 from dredge_host.report.png import PACKET, power_columns, spectrogram_png
 
 RATE = 16000
-POLICY = (
-    "default-src 'none'; img-src data:; media-src data: blob:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'"
-)
 SIGNAL_TEXT = {
     "original": "Original",
     "clean": "Clean Opus, no loss",
@@ -70,21 +64,14 @@ def render(result: Mapping[str, Any], signals: Mapping[str, NDArray[np.int16]]) 
         sections.cpu(_mapping(result, "cpu"), [r.cpu_us for r in rows if r.cpu_us is not None]),
         sections.stream(_mapping(result, "stream")),
         sections.environment(_mapping(result, "environment"), result.get("models")),
-        sections.raw(_clean({k: v for k, v in result.items() if k != "timeline"})),
+        sections.raw(shell.plain({k: v for k, v in result.items() if k != "timeline"})),
     ]
     data = {
         "packets": packets,
         "rows": [[r.packet, SOURCES.index(r.source), r.delay_ms, r.cpu_us] for r in rows],
         "sources": SOURCES,
     }
-    return _PAGE.format(
-        policy=POLICY,
-        title=escape(sections.title(result)),
-        style=_asset("report.css"),
-        script=_asset("report.js"),
-        body="\n".join(part for part in parts if part),
-        data=_script_json(_clean(data)),
-    )
+    return shell.page(sections.title(result), parts, ["report.css"], ["report.js"], data)
 
 
 def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
@@ -175,10 +162,6 @@ def _data_uri(pcm: NDArray[np.int16]) -> str:
     return "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _asset(name: str) -> str:
-    return resources.files("dredge_host").joinpath("assets", name).read_text(encoding="utf-8")
-
-
 def _mapping(result: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = result.get(key)
     return value if isinstance(value, Mapping) else {}
@@ -187,43 +170,3 @@ def _mapping(result: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _number(value: Any) -> float | None:
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if good else None
-
-
-def _clean(value: Any) -> Any:
-    """The same document with NaN as null and NumPy scalars as numbers, as JSON wants it."""
-    if isinstance(value, Mapping):
-        return {str(key): _clean(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _script_json(value: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it can end the element."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
