@@ -71,6 +71,7 @@ cdef extern from "lpcnet_pack.h" nogil:
     ctypedef struct arena:
         size_t bytes
     ctypedef struct ln_model:
+        int hidden_a, hidden_b
         const ln_level *level
         lf_net frame
         arena memory
@@ -83,11 +84,18 @@ cdef extern from "cepstrum.h" nogil:
     void dr_cepstrum_init()
     void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc)
 
+cdef class Weights:
+    cdef ln_model *model                     # owned; nothing writes to it once it is packed
+    cdef readonly str level
+    cdef readonly size_t packed_bytes
+
 cdef class Lpcnet:
-    cdef ln_model *model                     # weights packed for the level in use; owned
+    cdef Weights weights                     # kept alive
+    cdef const ln_model *model               # theirs
     cdef ln_state state
     cdef float[:, ::1] cond, scratch         # of the frame-rate network; grow with the longest call
     cdef float[::1] cond_a, cond_b           # of one frame
     cdef readonly str level
+    cdef bint busy                           # a call is running without the interpreter's lock
 
     cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil

@@ -13,8 +13,23 @@ def simd_levels() -> list[str]:
 def simd_level() -> str:
     """The level in use: DREDGE_SIMD if set (ValueError when it is not available), else the fastest."""
 
+class Weights:
+    """A network's weights, packed for one SIMD level. Read-only from then on: any number of vocoders in any number of
+    threads may share them.
+    """
+
+    level: str
+    packed_bytes: int
+
+    def __init__(self, arrays: Mapping[str, NDArray], level: str | None = None) -> None:
+        """arrays: see lpcnet_weights.checked; they are copied. level: the fastest by default.
+
+        Raises ValueError on wrong arrays or an unavailable level, MemoryError, and RuntimeError if called again.
+        """
+
 class Lpcnet:
-    """One vocoder voice: weights packed for one SIMD level, recurrent state and random source.
+    """One vocoder voice: weights, recurrent state and random source. One thread at a time may use it: a call while
+    another thread is inside raises RuntimeError.
 
     All methods take features float32 [n + 4, 20]: two frames of context before and after the n frames of 10 ms
     that are produced or followed. Source: LPCNet (arXiv 1810.11846) with hierarchical sampling (2202.11169) and two
@@ -23,15 +38,15 @@ class Lpcnet:
 
     level: str
 
-    def __init__(self, arrays: Mapping[str, NDArray], level: str | None = None) -> None:
-        """arrays: see lpcnet_weights.checked; they are copied.
+    def __init__(self, source: Weights | Mapping[str, NDArray], level: str | None = None) -> None:
+        """source: weights to share, or arrays to pack for this voice alone.
 
-        Raises ValueError on wrong arrays or an unavailable level.
+        Raises ValueError on wrong arrays, an unavailable level, or one that the weights are not packed for.
         """
 
     @property
     def packed_bytes(self) -> int:
-        """Memory of the packed weights."""
+        """Memory of the packed weights, shared or not."""
 
     def reset(self, seed: int = 1) -> None:
         """Zero state, silent history, random source from the seed."""

@@ -7,6 +7,8 @@ import numpy as np
 
 from dredge_kernels.lpcnet_weights import checked
 
+from dredge_kernels.lpcnet_source cimport frame_net_of, matrix_of, net_of
+
 HOP = 160
 CONTEXT = 2
 LANES = 16                     # padding of what the frame-rate network writes
@@ -34,84 +36,46 @@ def simd_level():
     return LEVELS[_level_index(None)].name.decode()
 
 
-cdef const float *_f(dict a, str name):
-    cdef const float[::1] v = a[name].reshape(-1)
-    return &v[0]
-
-
-cdef const int8_t *_i8(dict a, str name):
-    cdef const int8_t[::1] v = a[name].reshape(-1)
-    return &v[0] if v.shape[0] else NULL
-
-
-cdef void _matrix(dict a, str name, int outputs, int inputs, ln_blocks *m):
-    cdef const uint8_t[::1] column = a[name + "_column"]
-    cdef const uint16_t[::1] count = a[name + "_count"]
-    m.outputs, m.inputs = outputs, inputs
-    m.blocks = _i8(a, name + "_blocks")
-    m.column = &column[0] if column.shape[0] else NULL
-    m.count = &count[0]
-    m.scale = _f(a, name + "_scale")
-
-
-cdef void _net(dict a, ln_net *n):
-    n.hidden_a, n.hidden_b = len(a["bias_a"]), len(a["bias_b"])
-    n.table, n.table_scale = _i8(a, "table"), _f(a, "table_scale")
-    n.table_b, n.table_b_scale = _i8(a, "table_b"), _f(a, "table_b_scale")
-    n.bias_a, n.bias_b = _f(a, "bias_a"), _f(a, "bias_b")
-    _matrix(a, "recur_a", 3 * n.hidden_a, n.hidden_a, &n.recur_a)
-    _matrix(a, "input_b", 6 * n.hidden_b, n.hidden_a, &n.input_b)
-    _matrix(a, "recur_b", 3 * n.hidden_b, n.hidden_b, &n.recur_b)
-    n.tree, n.tree_scale = _i8(a, "tree"), _f(a, "tree_scale")
-    n.tree_bias, n.tree_gain = _f(a, "tree_bias"), _f(a, "tree_gain")
-
-
-cdef const uint16_t *_f16(dict a, str name):
-    cdef const uint16_t[::1] v = a[name].reshape(-1).view(np.uint16)
-    return &v[0]
-
-
-cdef void _layer(dict a, str name, lf_layer *layer):
-    layer.inputs, layer.outputs = a[name].shape
-    layer.weight = _f16(a, name)
-    layer.bias = _f(a, name + "_bias")
-
-
-cdef void _frame_net(dict a, lf_source *f):
-    f.features, f.embedding = 20, a["pitch"].shape[1]
-    f.pitch = _f16(a, "pitch")
-    _layer(a, "conv1", &f.conv1)
-    _layer(a, "conv2", &f.conv2)
-    _layer(a, "dense1", &f.dense1)
-    _layer(a, "dense2", &f.dense2)
-    _layer(a, "cond_a", &f.cond_a)
-    _layer(a, "cond_b", &f.cond_b)
-
-
-cdef class Lpcnet:
+cdef class Weights:
     def __init__(self, arrays, level=None):
         cdef int i = _level_index(level)
         cdef ln_net net
         cdef lf_source frame_net
+        if self.model != NULL:
+            raise RuntimeError("weights: made already; vocoders may be reading them")
         given = checked(arrays)
-        _net(given, &net)
-        _frame_net(given, &frame_net)
-        ln_free(self.model)
+        net_of(given, &net)
+        frame_net_of(given, &frame_net)
         self.model = ln_pack(&net, &frame_net, LEVELS[i])
         if self.model == NULL:
             raise MemoryError("no memory for the vocoder's weights")
         self.level = LEVELS[i].name.decode()
-        self.cond_a = np.empty(3 * net.hidden_a + LANES, np.float32)
-        self.cond_b = np.empty(3 * net.hidden_b + LANES, np.float32)
-        self._make_room(2)
-        self.reset()
+        self.packed_bytes = self.model.memory.bytes
 
     def __dealloc__(self):
         ln_free(self.model)
 
+
+cdef class Lpcnet:
+    def __init__(self, source, level=None):
+        if isinstance(source, Weights):
+            if level is not None and level != source.level:
+                raise ValueError(f"SIMD level: these weights are packed for {source.level}, got {level!r}")
+            self.weights = source
+        else:
+            self.weights = Weights(source, level)
+        self.model = self.weights.model
+        if self.model == NULL:
+            raise ValueError("weights: not made completely")
+        self.level = self.weights.level
+        self.cond_a = np.empty(3 * self.model.hidden_a + LANES, np.float32)
+        self.cond_b = np.empty(3 * self.model.hidden_b + LANES, np.float32)
+        self._make_room(2)
+        self.reset()
+
     @property
     def packed_bytes(self):
-        return self.model.memory.bytes
+        return self.weights.packed_bytes
 
     def reset(self, seed=1):
         ln_reset(&self.state, seed)
@@ -137,10 +101,14 @@ cdef class Lpcnet:
         cdef const float[:, ::1] f = rows
         cdef int n = rows.shape[0] - 2 * CONTEXT
         cdef int16_t[::1] x = _pcm(pcm, n, mode == LN_GENERATE)
+        if self.busy:
+            raise RuntimeError("vocoder: another thread is using it; every thread needs one of its own")
         if n > self.cond.shape[0]:
             self._make_room(n)
+        self.busy = True
         with nogil:
             self._run(&f[0, 0], n, &x[0], mode)
+        self.busy = False
 
     cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil:
         cdef const ln_level *level = self.model.level
@@ -188,7 +156,7 @@ def sparse_product(arrays, name, x, level=None):
     cdef ln_model *model = ln_empty(LEVELS[i])
     out = _aligned(8 * len(arrays[f"{name}_count"]), np.int32)
     cdef int32_t[::1] y = out
-    _matrix(arrays, name, len(out), len(v), &blocks)
+    matrix_of(arrays, name, len(out), len(v), &blocks)
     cdef ln_matrix m = ln_pack_blocks(model, &blocks)
     LEVELS[i].product(&m, &xv[0], len(v), &y[0])
     ln_free(model)

@@ -37,15 +37,22 @@ def fade(index: int) -> float:
     return STEP * curved * (curved + 1) / 2 + STEEPEST * (late - curved)
 
 
+def load_graph() -> TfliteModel:
+    """The network, which keeps nothing between calls; ModelError if its file is missing or damaged."""
+    return TfliteModel(weight_path("plc_step.tflite"))
+
+
 class PlcPredictor:
     """Hears every frame that is played, so that it can go on when one is missing.
 
     One network step per frame: 31 us on a 2 GHz x86-64 core.
     """
 
-    def __init__(self) -> None:
-        """Loads the network; ModelError if its file is missing or damaged."""
-        self._graph = TfliteModel(weight_path("plc_step.tflite"))
+    def __init__(self, graph: TfliteModel | None = None) -> None:
+        """graph: a loaded network to share with other predictors of the same thread (``load_graph``); else it is loaded,
+        and ModelError says if its file is missing or damaged.
+        """
+        self._graph = graph or load_graph()
         self._row = np.zeros(self._graph.inputs["frame"], np.float32)
         self.reset()
 

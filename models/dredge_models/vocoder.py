@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet
+from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet, Weights, simd_level
 from dredge_kernels.postfilter import Postfilter
 from dredge_models.registry import weight_path
 
@@ -32,6 +32,16 @@ def vocoder_arrays(model: str) -> dict[str, NDArray]:
         return {name: archive[name] for name in archive.files}
 
 
+@cache
+def _packed(model: str, level: str) -> Weights:
+    return Weights(vocoder_arrays(model), level)
+
+
+def weights(model: str = DEFAULT_MODEL, level: str | None = None) -> Weights:
+    """A shipped vocoder's packed weights, read-only: all vocoders of this process share them. Errors as Vocoder's."""
+    return _packed(model, level or simd_level())
+
+
 def _last_rows(features: Features, n: int) -> Features:
     """The last n rows; a track that is shorter is continued backwards with its first row."""
     rows = np.asarray(features, np.float32)
@@ -44,7 +54,8 @@ def _last_rows(features: Features, n: int) -> Features:
 class Vocoder:
     """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 1810.11846).
 
-    Frames are aligned so that a row describes exactly its 160 output samples (docs/architecture.md).
+    Frames are aligned so that a row describes exactly its 160 output samples (docs/architecture.md). One thread at a
+    time may use an object; the weights behind all of them are one copy (``weights``).
     """
 
     LOOK_AHEAD = CONTEXT
@@ -55,7 +66,7 @@ class Vocoder:
 
         Raises ModelError (weights missing or damaged) and ValueError (level not available).
         """
-        self._net = Lpcnet(vocoder_arrays(model), level)
+        self._net = Lpcnet(weights(model, level))
         self._postfilter = Postfilter()
         self.model_id = f"lpcnet-{model}"
         self._seed = seed
