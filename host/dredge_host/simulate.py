@@ -19,7 +19,7 @@ from dredge_host.errors import DredgeError, InputError
 from dredge_host.livesummary import RARE, SOURCES
 from dredge_host.loss import LossModel, parse_loss
 from dredge_host.lossstats import measure_loss
-from dredge_host.sender import BitrateMeter, Sender
+from dredge_host.sender import BitrateMeter, Packet, Sender
 from dredge_host.settings import PACKET_SECONDS, Settings
 from dredge_host.timing import percentiles
 
@@ -34,6 +34,18 @@ class PlayedPacket(Protocol):
     packet: int | None
     delay_ms: float
     cpu_us: float
+
+
+class PacketSender(Protocol):
+    """What the simulation needs of dredge_host.sender.Sender."""
+
+    ssrc: int
+    first_sequence: int
+
+    @property
+    def lookahead(self) -> int: ...
+
+    def push(self, pcm: Pcm) -> Packet: ...
 
 
 class PacketReceiver(Protocol):
@@ -73,7 +85,7 @@ def simulate(
     settings: Settings | None = None,
     *,
     loss: LossModel | None = None,
-    sender: Sender | None = None,
+    sender: PacketSender | None = None,
     receiver_factory: Callable[[Settings, VirtualClock], PacketReceiver] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
@@ -187,7 +199,7 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
     return receiver
 
 
-def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, sender: Sender) -> dict[str, Any]:
+def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, sender: PacketSender) -> dict[str, Any]:
     from dredge_host.machine import Machine, simd_level
     from dredge_models.registry import model_ids
 

@@ -17,9 +17,10 @@ SMOOTH_HZ = 80.0  # envelopes keep syllables and onsets, not the pitch
 QUIET = 32.0  # int16 steps; a smaller jump (-60 dBFS) is no click, whatever surrounds it
 
 Pcm = NDArray[np.int16]
+Envelopes = NDArray[np.float64]
 
 
-def band_envelopes(pcm: Pcm) -> NDArray[np.float64]:
+def band_envelopes(pcm: Pcm) -> Envelopes:
     """Envelopes of six bands, float64[6, n / 16], of int16[n] at 16 kHz; zero phase throughout.
 
     Power to the 1/4, as loudness goes: a logarithm would weigh the floor before an onset as much as
@@ -49,11 +50,18 @@ def lag_scores(
     """
     if len(original) != len(other) or (mask is not None and len(mask) != len(other)):
         raise ValueError(f"expected equal lengths, got {len(original)} and {len(other)}")
+    return envelope_scores(band_envelopes(original), band_envelopes(other), mask, reach_ms)
+
+
+def envelope_scores(
+    first: Envelopes, second: Envelopes, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
+) -> NDArray[np.float64]:
+    """`lag_scores` of two signals of one length whose `band_envelopes` are known; mask: bool[n] as there."""
     steps = int(reach_ms * RATE / 1000 / STEP)
-    if len(other) < (2 * steps + 50) * STEP:
-        raise ValueError(f"{len(other)} samples are too few for a lag of up to {reach_ms:g} ms")
-    first, second = band_envelopes(original), band_envelopes(other)
-    chosen = np.arange(steps, second.shape[1] - steps)
+    count = second.shape[1]
+    if count < 2 * steps + 50:
+        raise ValueError(f"{count * STEP} samples are too few for a lag of up to {reach_ms:g} ms")
+    chosen = np.arange(steps, count - steps)
     if mask is not None:
         chosen = chosen[mask[::STEP][chosen]]
     if len(chosen) < 50:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.audio import read_audio
-from dredge_host.evaluation.grid import choose_clips
+from dredge_host.evaluation.clips import choose_clips
 
 Pcm = NDArray[np.int16]
 RATE = 16000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The result of an evaluation by longest burst: short, medium and long gaps have different remedies."""
+"""The result of an evaluation by longest burst and by loss rate: they have different remedies."""
 
 from __future__ import annotations
 
@@ -10,30 +10,45 @@ from dredge_host.evaluation.table import Records, cell, summarise
 from dredge_host.evaluation.traces import STRATA
 
 Rows = list[dict[str, Any]]
+RATES_PCT = ((0, 10), (10, 20), (20, 30), (30, 100))
 
 
-def by_stratum(records: Records, conditions: Sequence[str], seed: int = 1) -> dict[str, Rows]:
-    """For every stratum that has clips: one row per condition as in `summarise`, its own clips resampled."""
+def by_stratum(records: Records, methods: Sequence[str], seed: int = 1) -> dict[str, Rows]:
+    """For every stratum that has cells: one row per method as in `summarise`, its own recordings resampled."""
     return {
-        stratum.name: summarise(chosen, conditions, seed)
+        stratum.name: summarise(chosen, methods, seed)
         for stratum in STRATA
-        if (chosen := [r for r in records if r.get("stratum") == stratum.name])
+        if (chosen := [r for r in records if r["stratum"] == stratum.name])
     }
 
 
-def head(conditions: Sequence[str]) -> tuple[str, ...]:
+def by_loss_rate(records: Records, methods: Sequence[str], seed: int = 1) -> dict[str, Rows]:
+    """The same by the loss rate of the trace, measured: from `low` (included, as is 100 %) to `high`."""
+    return {
+        f"{low} to {high} %": summarise(chosen, methods, seed)
+        for low, high in RATES_PCT
+        if (chosen := [r for r in records if low <= min(r["trace_loss_pct"], 99.9) < high])
+    }
+
+
+def span(stratum: str) -> str:
+    """What people call a stratum; loss rates name themselves."""
+    named = {s.name: f"{s.shortest_ms} to {s.longest_ms} ms" for s in STRATA}
+    return named.get(stratum, stratum)
+
+
+def head(title: str, methods: Sequence[str]) -> tuple[str, ...]:
     """Titles of `table_rows`."""
-    return ("longest burst", "clips", "", *conditions)
+    return (title, "cells", "", *methods)
 
 
-def table_rows(strata: Mapping[str, Rows]) -> list[list[str]]:
-    """Two lines for each stratum: PLCMOS, and the share of the gap won back."""
+def table_rows(groups: Mapping[str, Rows]) -> list[list[str]]:
+    """Two lines for each group: PLCMOS, and the share of the gap won back; none without PLCMOS."""
     lines = []
-    for stratum in STRATA:
-        rows = strata.get(stratum.name, [])
+    for name, rows in groups.items():
         if not rows or "plcmos" not in rows[0]:
             continue
-        span = f"{stratum.shortest_ms} to {stratum.longest_ms} ms"
-        lines.append([span, str(rows[0]["clips"]), "PLCMOS", *[cell(r["plcmos"], 1.0, ".2f", "") for r in rows]])
+        scores = [cell(r.get("plcmos"), 1.0, ".2f", "") for r in rows]
+        lines.append([span(name), str(rows[0]["cells"]), "PLCMOS", *scores])
         lines.append(["", "", "won back", *[cell(r.get("gap_won_back"), 100.0, ".0f", " %") for r in rows]])
     return lines

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
-from dredge_host.loss import LossModel, parse_loss
+from dredge_host.loss import PACKET_MS, LossModel, parse_loss
 from dredge_host.lossstats import measure_loss
 
 TRIES = 2000
+BEYOND = "beyond"  # stratum of a recorded trace with a burst longer than any drawn one
 
 
 class Stratum(NamedTuple):
@@ -28,18 +31,25 @@ STRATA = (
 
 
 class Trace(NamedTuple):
-    """One decision per packet (True = lost) and where it came from, so that it can be replayed."""
+    """One decision per packet (True = lost) and where it came from, so that it can be replayed.
+
+    seed: of the draw, None for a recorded trace.
+    """
 
     lost: tuple[bool, ...]
     stratum: str
     spec: str
-    seed: int
+    seed: int | None
+
+    @property
+    def rate(self) -> float:
+        """Share of the packets that are lost."""
+        return sum(self.lost) / max(1, len(self.lost))
 
     def model(self) -> LossModel:
         """A loss model that plays this trace, then loses nothing."""
-        rate = sum(self.lost) / max(1, len(self.lost))
-        decisions = [*self.lost, *([False] * 1000)]
-        return LossModel(f"{self.spec} (seed {self.seed})", rate, iter(decisions))
+        spec = self.spec if self.seed is None else f"{self.spec} (seed {self.seed})"
+        return LossModel(spec, self.rate, chain(self.lost, repeat(False)))
 
 
 def draw_trace(stratum: Stratum, packets: int, seed: int) -> Trace:
@@ -68,3 +78,15 @@ def draw_trace(stratum: Stratum, packets: int, seed: int) -> Trace:
 def trace_for_clip(index: int, packets: int, seed: int) -> Trace:
     """The trace of clip number `index`: the strata in turn, every clip its own draw."""
     return draw_trace(STRATA[index % len(STRATA)], packets, 1000 * seed + index)
+
+
+def crossed_traces(index: int, packets: int, seed: int) -> list[Trace]:
+    """One trace of every stratum for clip number `index`; that of `trace_for_clip` is among them."""
+    return [draw_trace(stratum, packets, 1000 * seed + index) for stratum in STRATA]
+
+
+def recorded_trace(name: str, lost: Sequence[bool]) -> Trace:
+    """A trace that somebody recorded, in the stratum of its longest burst; `beyond` where that has none."""
+    longest = measure_loss(lost).longest_burst * PACKET_MS
+    fitting = (stratum.name for stratum in STRATA if longest <= stratum.longest_ms)
+    return Trace(tuple(map(bool, lost)), next(fitting, BEYOND), name, None)

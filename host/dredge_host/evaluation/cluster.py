@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The same cells on a Dask cluster: tasks carry their speech, so workers need no files, only dredge itself.
+
+Dask runs what it is sent: use a cluster whose network you trust, or tls:// (Dask's own security settings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from importlib import import_module
+from threading import Lock
+from typing import Any
+
+from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch
+from dredge_host.evaluation.cell import CellRunner, Failure, Measurement, Task
+from dredge_host.evaluation.identity import identity
+from dredge_host.evaluation.plan import Plan
+from dredge_host.evaluation.workers import Result
+
+TIMEOUT_S = 10
+PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
+HOW = "pip install 'dredge[cluster]'"
+
+_LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would share
+_RUNNERS: dict[Plan, CellRunner] = {}
+
+
+def run_task(plan: Plan, task: Task, wanted: dict[str, Any]) -> list[tuple[str, Measurement | Failure]]:
+    """All cells of a task, on a worker. Raises VersionMismatch where this dredge is not the one that asks."""
+    own = identity(plan)
+    different = [name for name in wanted if own.get(name) != wanted[name]]
+    if different:
+        raise VersionMismatch(
+            f"a worker of the cluster has another {', '.join(different)} than this machine; "
+            f"install the same dredge and metrics on both"
+        )
+    with _LOCK:
+        runner = _RUNNERS.get(plan)
+        if runner is None:
+            _RUNNERS.clear()
+            runner = _RUNNERS[plan] = CellRunner(plan)
+        return list(runner.run(task))
+
+
+def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator[Result, None, None]:
+    """Every cell once, in the order in which the workers of a scheduler finish them.
+
+    address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without
+    the package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
+    """
+    distributed = _distributed()
+    wanted = identity(plan)
+    with _client(distributed, address) as client:
+        waiting = list(reversed(tasks))
+        running: dict[Any, Task] = {}
+        finished = distributed.as_completed()
+        most = PER_WORKER * max(1, sum(client.nthreads().values()))
+        while waiting or running:
+            while waiting and len(running) < most:
+                task = waiting.pop()
+                future = client.submit(run_task, plan, task, wanted, pure=False)
+                running[future] = task
+                finished.add(future)
+            future = next(finished)
+            yield from _results(distributed, future, running.pop(future))
+            future.release()
+
+
+def _results(distributed: Any, future: Any, task: Task) -> Iterator[Result]:
+    """The cells of one finished task; a failure of the cluster fails them all."""
+    try:
+        found = future.result()
+    except distributed.KilledWorker:
+        found = [(method, Failure("every worker that began it died")) for method in task.methods]
+    for method, cell in found:
+        yield task, method, cell
+
+
+def _client(distributed: Any, address: str) -> Any:
+    try:
+        client = distributed.Client(address, timeout=TIMEOUT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UnreachableError(f"{address}: no Dask scheduler answers there ({type(error).__name__})") from None
+    try:
+        client.wait_for_workers(1, timeout=TIMEOUT_S)
+    except TimeoutError:
+        client.close()
+        raise UnreachableError(
+            f"{address}: the scheduler has no workers; start some with `dask worker {address} --nthreads 1`"
+        ) from None
+    return client
+
+
+def _distributed() -> Any:
+    try:
+        return import_module("distributed")
+    except ImportError as error:
+        raise CapabilityError(f"--scheduler needs the package distributed ({error}); {HOW}") from None
