@@ -50,14 +50,18 @@ class Ladder:
         self.damaged = 0  # Opus packets that the decoder refused
 
     def restart(self) -> None:
-        """A new sender: nothing of the old stream describes it."""
+        """A new sender: nothing of the old stream describes it, and nothing of it may be heard in the new one."""
         self._parts.decoder.reset()
         if self.recovery:
             self.recovery.clear()
-        if self._voice:
-            self._voice.drop()
+        if self._voice and self._history:
+            self._voice.forget()
+            self._history.clear()
+        if self._parts.plc:
+            self._parts.plc.reset()
         self._ends.close()
         self._tail = None
+        self._predicted = 0
         self._spoken = False
         self.resting = False
 

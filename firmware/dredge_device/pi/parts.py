@@ -53,6 +53,7 @@ class Speech(Protocol):
     """The vocoder (``dredge_models.vocoder.Vocoder``)."""
 
     def begin(self, pcm: Pcm, features: Rows, ahead: Rows | None = None) -> None: ...
+    def reset(self) -> None: ...
     def synthesise(self, features: Rows) -> Pcm: ...
 
 
@@ -68,11 +69,6 @@ class Extractor(Protocol):
     """The streaming feature extractor (``dredge_kernels.features.FeatureExtractor``)."""
 
     def process(self, pcm: Pcm) -> Rows: ...
-
-
-class Listener(Extractor, Protocol):
-    """An extractor that can be used for one piece of speech after the other."""
-
     def reset(self) -> None: ...
 
 
@@ -128,7 +124,7 @@ class Parts:
     plc: Predictor | None = None
     extractor: Extractor | None = None
     spare: Decoder | None = None  # with listener: hears what follows a gap
-    listener: Listener | None = None
+    listener: Extractor | None = None
     rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
 
 

@@ -63,10 +63,10 @@ def _make_receiver(options: dict[str, Any]) -> Receiver:
     return Receiver(playout, conceal, lbrr, adaptive=adaptive, vocoder=str(options["vocoder"]))
 
 
-def make_guard(options: Options) -> Guard:
-    """Who may talk to this process."""
+def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Guard:
+    """Who may talk to this process; ``rekeyed`` is told which peer has new keys."""
     if options.key_file is not None:
-        return KeyGuard(sealing.read_key(options.key_file), options.streams + 1)
+        return KeyGuard(sealing.read_key(options.key_file), options.streams + 1, rekeyed)
     return OpenGuard(limited=options.allow_remote and not _local(options.listen))
 
 
@@ -92,7 +92,7 @@ class Process:
     def __init__(self, options: Options) -> None:
         self._options = options
         remote = options.allow_remote or options.key_file is not None
-        self._guard = make_guard(options)
+        self._guard = make_guard(options, lambda peer: self._streams.rekeyed(peer))
         self._info = {**describe(), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
         self._inbox: deque[tuple[bytes, Any, int]] = deque()

@@ -104,6 +104,10 @@ class Receiver:
             self._stretch.clear()
             self._tally.forget_open()
 
+    def rekeyed(self) -> None:
+        """The next packet comes under other keys: a new stream, of which the old one knows nothing."""
+        self._intake.rekeyed()
+
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender's first packet, so that losses before the first arrival count as losses."""
         self._intake.announce(ssrc, sequence, timestamp)

@@ -36,6 +36,12 @@ class Switchboard:
         """Answers to one datagram, for the same peer."""
         return self._route(peer).agent.handle(datagram, peer, now_us)
 
+    def rekeyed(self, peer: Any) -> None:
+        """This peer has new keys: what its receiver knows of the stream under the old ones is not used any more."""
+        for station in self.stations:
+            if station.agent.state != states.IDLE and station.agent.peer == peer:
+                station.agent.receiver.rekeyed()
+
     def period(self, now_us: int) -> Outgoing:
         """20 ms of every stream: decode, hand to the outputs, collect what is due for the hosts."""
         out: Outgoing = []

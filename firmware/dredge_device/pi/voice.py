@@ -32,3 +32,8 @@ class Voice:
     def drop(self) -> None:
         """The vocoder is not continued."""
         self.active = False
+
+    def forget(self) -> None:
+        """Nothing of the voice so far is left in the vocoder."""
+        self.active = False
+        self._vocoder.reset()
