@@ -61,6 +61,9 @@ def command(
 
     Losses are made on this side, so that the same seed gives the same losses on any network. A
     device that restarts is greeted again while the stream goes on.
+
+    SIGUSR1 mutes (kill -USR1 PID), SIGUSR2 ends that; at a terminal the key m does both in turn. After
+    muting, nothing said before is in any packet.
     """
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
@@ -69,6 +72,7 @@ def command(
     from dredge_host.loss import parse_loss
     from dredge_host.loss import save_trace as write_trace
     from dredge_host.meter import Meter
+    from dredge_host.muteswitch import MuteSwitch
     from dredge_host.network import Network
     from dredge_host.redundancy import AutoRedundancy
     from dredge_host.session import Session
@@ -103,6 +107,7 @@ def command(
             network=network,
             control=steering if automatic else None,
             tap=tap,
+            muted=stack.enter_context(MuteSwitch()),
         )
     if save_trace:
         write_trace(save_trace, outcome.trace)

@@ -75,12 +75,13 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
 
 
 def accounting(outcome: StreamOutcome) -> dict[str, Any]:
-    """Where every packet went: made = lost by the model + sent; sent (copies included) = arrived +
+    """Where every packet went: made = lost by the model + sent + refused + withheld; sent (copies included) = arrived +
     missing on the way. complete: the device's books agree with ours to the packet.
     """
     report = outcome.report or {}
     packets = report.get("packets") or {}
-    dropped, made = sum(outcome.trace), sum(outcome.trace) + outcome.sent + outcome.refused
+    dropped, made = sum(outcome.trace), sum(outcome.trace) + outcome.sent
+    made += outcome.refused + outcome.withheld
     copies = outcome.network.get("duplicated", 0)
     arrived, expected = packets.get("arrived"), packets.get("sent")
     sources = report.get("sources") or {}
@@ -90,6 +91,7 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
         "sent": outcome.sent,
         "copies": copies,
         "refused": outcome.refused,
+        "withheld": outcome.withheld,
         "arrived": arrived,
         "missing_at_device": packets.get("missing"),
         "device_restarts": outcome.restarts,

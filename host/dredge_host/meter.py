@@ -49,7 +49,7 @@ class Meter:
 
         t_s, loss_pct, by_source (packets so far, by source), delay_ms, cpu_us (the slowest packet of
         the last report), cpu_p99_us, bitrate_bps (total now), split_bps (the same by part),
-        redundancy_s.
+        redundancy_s, muted.
         """
         self._state.update(state)
         self.worst_us = max(self.worst_us, float(state.get("cpu_us") or 0.0))
@@ -97,6 +97,8 @@ class Meter:
         parts.append(f"CPU {self._cpu_text()}")
         if self._state.get("bitrate_bps"):
             parts.append(self._rate_text())
+        if self._state.get("muted"):
+            parts.append("MUTED")
         return "  ".join(parts)
 
     def _rate_text(self) -> str:
@@ -173,6 +175,8 @@ class Meter:
             grid.add_row("sent", self._rate_text())
         if self._state.get("redundancy_s") is not None:
             grid.add_row("history", f"{self._state['redundancy_s']:.2f} s in every packet")
+        if self._state.get("muted"):
+            grid.add_row("muted", "[red]silence is sent, nothing said before[/]")
         return Panel(grid, title="dredge", title_align="left", expand=False)
 
 

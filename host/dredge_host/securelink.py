@@ -21,6 +21,10 @@ _COOKIE_BYTES = len(MAGIC) + 1 + NONCE + 4 + 16
 class SecureLink:
     """Wraps another link; the handshake runs on first use and again on `renew`.
 
+    Keys are changed only when the device does not know the present ones any more: `renew` asks for a cookie, and
+    anything genuine that arrives before it withdraws the question. `key_changes` counts; what is sent after a change
+    must not repeat what was said before it (docs/threat-model.md).
+
     Raises UnreachableError when no device with the same key answers, CapabilityError without
     pylibsrtp.
     """
@@ -31,7 +35,8 @@ class SecureLink:
         self._key = key
         self._clock = clock
         self._keys: Keys | None = None
-        self._nonce = self._epoch = b""
+        self._nonce = self._epoch = b""  # nonce: of the opening that waits for a cookie
+        self.key_changes = 0
         self.ignored = 0  # datagrams that no holder of the key has sent now
         try:
             sealing.srtp(bytes(30), outbound=True)
@@ -85,7 +90,9 @@ class SecureLink:
             return None
         if self._keys is not None and datagram.startswith(MAGIC + bytes([TO_HOST])):
             try:
-                return self._keys.to_host.open(datagram, len(MAGIC) + 1)
+                clear = self._keys.to_host.open(datagram, len(MAGIC) + 1)
+                self._nonce = b""  # the device knows our keys
+                return clear
             except SealError:
                 pass
         self.ignored += 1
@@ -97,6 +104,7 @@ class SecureLink:
             self.ignored += 1
             return
         self._epoch = datagram[5 + NONCE : 9 + NONCE]
+        self.key_changes += self._keys is not None
         self._keys = Keys(self._key, nonce, datagram[9 + NONCE :])
         self._head = MAGIC + bytes([TO_DEVICE]) + nonce + self._epoch
         self._media = sealing.srtp(self._keys.media_key, outbound=True)

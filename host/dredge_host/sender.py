@@ -61,6 +61,8 @@ class SpeechEncoder(Protocol):
 
     def encode(self, pcm: Any) -> bytes: ...
 
+    def reset(self) -> None: ...
+
 
 class HistoryEncoder(Protocol):
     """What Sender needs of dredge_models.dred.DredEncoder."""
@@ -138,10 +140,22 @@ class Sender:
         self.close()
 
     def mute(self, on: bool = True) -> None:
-        """While muted silence is sent, and the history must not repeat what was said before."""
-        if on and not self.muted and self._history is not None:
-            self._history.flush()
+        """While muted silence is sent; what was said before, or meanwhile, is in no later packet (`flush`)."""
+        if on and not self.muted:
+            self.flush()
         self.muted = on
+
+    def flush(self) -> None:
+        """Nothing said before is in any later packet: on mute, and before packets under new keys.
+
+        The history is not the only memory. The next packet's low-rate copy (LBRR) repeats the last 20 ms, its own
+        samples begin with the look-ahead of what was said before, and the coder predicts from that.
+        """
+        for part in (self._encoder, self._twin):
+            if part is not None:
+                part.reset()
+        if self._history is not None:
+            self._history.flush()
 
     def push(self, pcm: NDArray[np.int16]) -> Packet:
         """Encode int16[320] (20 ms at 16 kHz). Raises UsageError for another shape or type."""

@@ -76,6 +76,11 @@ class Session:
         }
         return self._ask(control.CONFIGURE, self._wanted, GREETING_S)
 
+    @property
+    def key_changes(self) -> int:
+        """How often the link got other keys since its first ones; 0 without keys."""
+        return int(getattr(self.link, "key_changes", 0))
+
     def knock(self) -> None:
         """While streaming: greet and configure again without waiting, in case the device restarted."""
         renew = getattr(self.link, "renew", None)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,8 +34,8 @@ class Control(Protocol):
 class StreamOutcome:
     """What a stream did. report: the device's final report, None if it never came complete.
 
-    sent: datagrams given to the link; refused: those that found nobody; restarts: how often another
-    device process was found at the same address.
+    sent: datagrams given to the link; refused: those that found nobody; withheld: those that hold speech from
+    before a mute or under other keys; restarts: how often another device process was found at the same address.
     """
 
     device: dict[str, Any]
@@ -44,6 +45,7 @@ class StreamOutcome:
     late_ms: list[float] = field(default_factory=list)
     sent: int = 0
     refused: int = 0
+    withheld: int = 0
     restarts: int = 0
     line: dict[str, Any] | None = None
     network: dict[str, int] = field(default_factory=dict)
@@ -61,12 +63,14 @@ def stream(
     network: Network | None = None,
     control: Callable[[Sender], Control] | None = None,
     tap: Callable[[bytes], None] | None = None,
+    muted: Callable[[], bool] | None = None,
 ) -> StreamOutcome:
     """Send int16[320] pieces, one per 20 ms, and wait for the device's final report.
 
     Packets that `loss` takes are built but not sent; `network` delays, reorders and repeats the
-    others; `tap` sees every datagram that goes out. A device that vanishes and comes back is greeted
-    again while the stream goes on. On Ctrl-C the device is told that the stream ended, so that its
+    others; `tap` sees every datagram that goes out; `muted` is asked once per packet. When it turns true, and
+    when the link got other keys, nothing said before goes out any more (docs/threat-model.md). A device that
+    vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the stream ended, so that its
     files are complete too, and KeyboardInterrupt goes on.
     """
     sender = sender or Sender(
@@ -77,7 +81,7 @@ def stream(
     if is_serial(session.link.url):
         outcome.line = check_line(session, settings)
     session.configure(settings, sender.ssrc, sender.first_sequence)
-    run = _Run(session, sender, loss, outcome, network or Network(), tap)
+    run = _Run(session, sender, loss, outcome, network or Network(), tap, muted)
     if control is not None:
         run.control = control(sender)
     try:
@@ -101,9 +105,10 @@ class _Run:
         outcome: StreamOutcome,
         network: Network,
         tap: Callable[[bytes], None] | None,
+        muted: Callable[[], bool] | None,
     ) -> None:
         self._session, self._sender, self._loss = session, sender, loss
-        self._outcome, self._network, self._tap = outcome, network, tap
+        self._outcome, self._network, self._tap, self._muted = outcome, network, tap, muted
         self._clock = session._clock
         self._next: float | None = None
         self._knocked = self._clock()
@@ -111,6 +116,8 @@ class _Run:
         self._considered = 0
         self._refusals = session.refused  # refused datagrams that were looked into
         self._media_refused = 0
+        self._key_changes = session.key_changes
+        self._stale = False  # the packet in hand holds what must not go out any more
         self.control: Control | None = None
 
     def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
@@ -118,6 +125,7 @@ class _Run:
         self._session.heard_s = self._clock()
         try:
             for pcm in pieces:
+                self._stale = False
                 self._one(self._sender.push(pcm))
                 if update:
                     update(self._state())
@@ -131,15 +139,38 @@ class _Run:
         outcome = self._outcome
         outcome.meter.add(packet.split)
         outcome.late_ms.append(self._wait())
+        self._forget()
         if not packet.data:
             self._loss.skip()
         elif not self._loss.lost():
-            self._network.put(self._clock(), packet.data)
+            self._put(packet.data)
         self._release()
         self._look_after_the_device()
         if self.control is not None and self._session.reports != self._considered:
             self._considered = self._session.reports
             self.control.consider(self._sender.index * PACKET_SECONDS, self._session.newest, outcome.meter)
+
+    def _put(self, datagram: bytes) -> None:
+        if self._stale:
+            self._outcome.withheld += 1
+        else:
+            self._network.put(self._clock(), datagram)
+
+    def _forget(self) -> None:
+        """After a change of keys, or when somebody muted: what was said before stays here.
+
+        What the network model holds was sent under the old keys, so nobody could read it any more.
+        """
+        changes = self._session.key_changes
+        if changes != self._key_changes:
+            self._key_changes = changes
+            self._sender.flush()
+            self._outcome.withheld += len(self._network.take(math.inf))
+            self._stale = True
+        if self._muted is not None:
+            muted = self._muted()
+            self._stale |= muted and not self._sender.muted
+            self._sender.mute(muted)
 
     def _wait(self) -> float:
         """Return at the next deadline; the result is how late that is, in ms."""
@@ -156,6 +187,7 @@ class _Run:
         return 1000 * max(0.0, late)
 
     def _release(self) -> None:
+        self._forget()
         for datagram in self._network.take(self._clock()):
             if self._session.transmit(datagram):
                 self._outcome.sent += 1
@@ -189,6 +221,7 @@ class _Run:
             "bitrate_bps": meter.recent_total(),
             "split_bps": meter.recent(),
             "redundancy_s": self._sender.redundancy_s,
+            "muted": self._sender.muted,
         }
 
 

@@ -100,6 +100,9 @@ class FakeVocoder:
         assert features.dtype == np.float32 and len(features) >= 6
         self.begun.append((pcm.copy(), features.copy()))
 
+    def reset(self):
+        self.resets = getattr(self, "resets", 0) + 1
+
     def synthesise(self, features):
         assert features.dtype == np.float32 and features.shape[1] == 20
         self.rows.append(features.copy())
@@ -135,6 +138,9 @@ class FakeExtractor:
 
     def __init__(self):
         self._pieces = []
+
+    def reset(self):
+        self._pieces.clear()
 
     def process(self, pcm):
         assert pcm.dtype == np.int16 and len(pcm) % 160 == 0

@@ -27,6 +27,9 @@ class PcmEncoder:
         self._late = joined[PACKET:]
         return joined[:PACKET].tobytes() + bytes(self.extra)
 
+    def reset(self) -> None:
+        self._late = np.zeros(self.lookahead, np.int16)
+
 
 class Constant:
     """Packets of a fixed size."""
@@ -40,6 +43,9 @@ class Constant:
     def encode(self, pcm: np.ndarray) -> bytes:
         self.heard.append(pcm.copy())
         return b"\x48" + bytes(self.size - 1)
+
+    def reset(self) -> None:
+        self.heard.clear()
 
 
 class History:

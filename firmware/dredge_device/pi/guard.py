@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from dredge_device import rtp
@@ -75,13 +76,14 @@ class KeyGuard:
     """Control is authenticated with a replay counter, media is SRTP, memory is bounded.
 
     Until a peer has proven that it holds the key, nothing about it is stored: the cookie it must
-    bring back is a function of its address, its nonce and the time. Raises ImportError without
-    pylibsrtp.
+    bring back is a function of its address, its nonce and the time. ``rekeyed`` is told every peer that
+    has new keys, before anything under them is let through. Raises ImportError without pylibsrtp.
     """
 
-    def __init__(self, key: bytes, most: int = 8) -> None:
+    def __init__(self, key: bytes, most: int = 8, rekeyed: Callable[[Any], None] | None = None) -> None:
         self._key = key
         self._most = most
+        self._rekeyed = rekeyed
         self._secret = os.urandom(32)
         self._members: OrderedDict[Any, Member] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
@@ -174,6 +176,8 @@ class KeyGuard:
                 return False
             self._members[peer] = member
             self.counters.add("opened")
+            if self._rekeyed is not None:
+                self._rekeyed(peer)
         member.heard_us = now_us
         return True
 

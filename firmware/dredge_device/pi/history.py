@@ -25,9 +25,17 @@ class History:
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
+        self._begin()
+
+    def clear(self) -> None:
+        """As before the first frame: what follows is another stream."""
+        self._extractor.reset()
+        self._begin()
+
+    def _begin(self) -> None:
         self._pcm = np.zeros(KEEP_SAMPLES, np.int16)
         # Silence first, so that a gap right at the start has rows to continue from.
-        warm = extractor.process(np.zeros(_WARM_UP, np.int16))
+        warm = self._extractor.process(np.zeros(_WARM_UP, np.int16))
         self._rows: list[Rows] = [np.array(row, np.float32) for row in warm[-KEEP_ROWS:]]
         self._pending = np.zeros(DELAY, np.int16)
         self._skip = 0  # samples of the next output that the extractor has heard as a guess

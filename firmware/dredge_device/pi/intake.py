@@ -46,6 +46,10 @@ class Intake:
         """The sender says that its stream begins with this packet."""
         self._announced = (ssrc, sequence & 0xFFFF, timestamp)
 
+    def rekeyed(self) -> None:
+        """The next packet begins a stream, even if its numbers go on from the last one's."""
+        self._tracker.ssrc = None
+
     def finish(self, sequence: int, timestamp: int | None = None) -> None:
         """The sender says that this was its last packet."""
         if self._last is None:

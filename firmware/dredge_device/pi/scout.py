@@ -7,7 +7,7 @@ import numpy as np
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.history import DELAY, FRAME
-from dredge_device.pi.parts import Carrier, Decoder, Listener, Pcm, Rows
+from dredge_device.pi.parts import Carrier, Decoder, Extractor, Pcm, Rows
 
 SAMPLES = 320
 REACH = 25  # packets (0.5 s); what comes later does not help yet
@@ -30,7 +30,7 @@ class Scout:
     """
 
     def __init__(
-        self, decoder: Decoder, listener: Listener, buffer: JitterBuffer, carrier: Carrier, use_lbrr: bool
+        self, decoder: Decoder, listener: Extractor, buffer: JitterBuffer, carrier: Carrier, use_lbrr: bool
     ) -> None:
         self._decoder = decoder
         self._listener = listener

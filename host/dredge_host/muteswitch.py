@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Muting a running stream: the signals SIGUSR1 and SIGUSR2, at a terminal the key m."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+import tty
+from types import FrameType, TracebackType
+from typing import Any, TextIO
+
+KEY = b"m"
+
+
+class MuteSwitch:
+    """Call it to learn whether the stream is muted now. A context manager: at its end the terminal and the signals
+    are as they were.
+
+    Two signals, not one that toggles: a script that sends one twice still knows what it has done. Signals need the
+    main thread, the key a terminal whose foreground belongs to this process; without them the switch stays as it is.
+    """
+
+    def __init__(self, keys: TextIO | None = None) -> None:
+        self.muted = False
+        self._keys = sys.stdin if keys is None else keys
+        self._fd: int | None = None
+        self._undo = contextlib.ExitStack()
+
+    def __call__(self) -> bool:
+        """Whether the stream is muted; never waits."""
+        if self._fd is not None and self._foreground(self._fd):
+            while select.select([self._fd], [], [], 0)[0]:
+                pressed = os.read(self._fd, 64)
+                if not pressed:  # the terminal is gone
+                    self._fd = None
+                    break
+                self.muted ^= bool(pressed.count(KEY) % 2)
+        return self.muted
+
+    def __enter__(self) -> MuteSwitch:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGUSR1, signal.SIGUSR2):
+                self._undo.callback(signal.signal, number, signal.signal(number, self._signalled))
+        if self._keys is not None:  # a service may have none
+            with contextlib.suppress(OSError, ValueError, termios.error):
+                self._take_keys(self._keys.fileno())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo.close()
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self.muted = number == signal.SIGUSR1
+
+    def _take_keys(self, fd: int) -> None:
+        if not os.isatty(fd) or not self._foreground(fd):
+            return
+        before: Any = termios.tcgetattr(fd)
+        tty.setcbreak(fd)  # single keys, and Ctrl-C stays a signal
+        self._undo.callback(termios.tcsetattr, fd, termios.TCSADRAIN, before)
+        self._fd = fd
+
+    def _foreground(self, fd: int) -> bool:
+        """A background process that touches its terminal would be stopped."""
+        try:
+            return os.tcgetpgrp(fd) == os.getpgrp()
+        except OSError:
+            return False
