@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_kernels.fargan import PRIMING_ROWS, PRIMING_SAMPLES, Fargan
-from dredge_models.modelset import FARGAN_ID, fargan_path
+from dredge_models.modelset import FARGAN_ID, fargan_file
 from dredge_models.registry import ModelError
 
 AHEAD = 1                    # rows that the network wants beyond the frame it makes
@@ -19,12 +19,7 @@ Pcm = NDArray[np.int16]
 
 def fargan_arrays() -> dict[str, NDArray]:
     """The arrays of the imported model; ModelError when there is none, or it is damaged."""
-    path = fargan_path()
-    try:
-        with np.load(path) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name}: not usable as a vocoder ({error})") from None
+    return fargan_file().arrays()
 
 
 class FarganVocoder:

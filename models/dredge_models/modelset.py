@@ -10,11 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from dredge_kernels.tables import QuantTables
 from dredge_models import registry
-from dredge_models.registry import DRED_VERSION, ModelError
+from dredge_models.registry import DRED_VERSION, ModelError, ModelFile
 
 ENCODER, DECODER, START = "rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite"
 TABLES = "rdovae_tables.npz"
@@ -30,19 +28,18 @@ class ModelSet:
     version: int              #: DRED version byte of its streams
     folder: Path | None       #: None: among the shipped weights
 
-    def path(self, name: str) -> Path:
-        """A file of the model after checking its sum; ModelError when it is missing or damaged."""
-        return registry.weight_path(name) if self.folder is None else _checked(self.folder, name)
+    def file(self, name: str) -> ModelFile:
+        """A file of the model, as its manifest pins it; ModelError when it is missing or damaged."""
+        return registry.weight_file(name) if self.folder is None else _checked(self.folder, name)
 
     @property
     def tables(self) -> QuantTables:
         """Its quantiser tables; ModelError when their file is damaged."""
-        path = self.path(TABLES)
+        arrays = self.file(TABLES).arrays()
         try:
-            with np.load(path) as arrays:
-                return QuantTables.from_arrays(self.version, arrays)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path.name}: not usable as quantiser tables ({error})") from None
+            return QuantTables.from_arrays(self.version, arrays)
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"{TABLES}: not usable as quantiser tables ({error})") from None
 
 
 SHIPPED = ModelSet("shipped", DRED_VERSION, None)
@@ -87,8 +84,8 @@ def versions() -> frozenset[int]:
     return frozenset({DRED_VERSION, *(model.version for model in imported())})
 
 
-def fargan_path() -> Path:
-    """The imported FARGAN vocoder after checking its sum; ModelError when there is none, or it is damaged."""
+def fargan_file() -> ModelFile:
+    """The imported FARGAN vocoder, as its manifest pins it; ModelError when there is none, or it is damaged."""
     folder = user_folder() / FARGAN_ID
     if not folder.is_dir():
         raise ModelError("no FARGAN vocoder here: bring libopus' own with `dredge models import fargan.bin`")
@@ -113,12 +110,8 @@ def _open(folder: Path) -> ModelSet:
     return ModelSet(folder.name, version, folder)
 
 
-def _checked(folder: Path, name: str) -> Path:
-    for entry in registry.read_manifest(folder)["files"]:
-        if entry["file"] == name:
-            problem = registry.check_file(entry, folder)
-            if problem is not None:
-                raise ModelError(f"{folder.name}/{name}: {problem}; {_ADVICE}")
-            return folder / name
-    raise ModelError(f"{folder.name}/{name}: not in the manifest; {_ADVICE}")
-
+def _checked(folder: Path, name: str) -> ModelFile:
+    try:
+        return registry.checked(folder, name)
+    except ModelError as error:
+        raise ModelError(f"{folder.name}/{error}; {_ADVICE}") from None

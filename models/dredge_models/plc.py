@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_models.registry import weight_path
+from dredge_models.registry import weight_file
 from dredge_models.tflite import TfliteModel
 
 FEATURES = 20
@@ -39,7 +39,7 @@ def fade(index: int) -> float:
 
 def load_graph() -> TfliteModel:
     """The network, which keeps nothing between calls; ModelError if its file is missing or damaged."""
-    return TfliteModel(weight_path("plc_step.tflite"))
+    return TfliteModel(weight_file("plc_step.tflite"))
 
 
 class PlcPredictor:

@@ -29,7 +29,7 @@ class RdoVaeEncoder:
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graph; ModelError if it is missing or damaged."""
-        self._graph = TfliteModel(model.path(ENCODER))
+        self._graph = TfliteModel(model.file(ENCODER))
         self.latent_dim = self._graph.outputs["latent"][1]
         self.state_dim = self._graph.outputs["start"][1]
         self.reset()
@@ -59,8 +59,8 @@ class RdoVaeDecoder:
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graphs; ModelError if one is missing or damaged."""
-        self._start = TfliteModel(model.path(START))
-        self._step = TfliteModel(model.path(DECODER))
+        self._start = TfliteModel(model.file(START))
+        self._step = TfliteModel(model.file(DECODER))
         self.state_dim = self._start.inputs["start"][1]
         self.latent_dim = self._step.inputs["coded"][1] - 1
         self._coded = np.zeros((1, self.latent_dim + 1), np.float32)

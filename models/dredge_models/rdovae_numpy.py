@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_models.registry import ModelError, weight_path
+from dredge_models.registry import ModelError, ModelFile, weight_file
 
 Array = NDArray[np.float32]
 
@@ -72,13 +72,13 @@ class _Stages:
 
 def load_master(path: Path | None = None) -> tuple[dict[str, Array], dict]:
     """(weights as float32, layer sizes) of a master file, the shipped one by default."""
-    path = path or weight_path("rdovae.npz")
+    file = ModelFile.of(path) if path else weight_file("rdovae.npz")
+    arrays = file.arrays()
     try:
-        with np.load(path) as file:
-            config = json.loads(str(file["config"]))
-            return {k: file[k].astype(np.float32) for k in file.files if k != "config"}, config
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"{path.name}: not usable as RDO-VAE weights ({error})") from None
+        config = json.loads(str(arrays.pop("config")))
+        return {name: values.astype(np.float32) for name, values in arrays.items()}, config
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{file.name}: not usable as RDO-VAE weights ({error})") from None
 
 
 class NumpyRdoVaeEncoder:

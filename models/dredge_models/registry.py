@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The shipped weights: `weights/manifest.json` names every file, its size and its SHA-256."""
+"""The shipped weights: `weights/manifest.json` names every file, its size and its SHA-256.
 
+A file is read once; what was compared with the manifest is what is used, whatever happens to the file meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
 import hashlib
+import io
 import json
-from dataclasses import dataclass
+import os
+import re
+import stat
+import zipfile
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = 1                   # of the manifest and of what the loaders expect in the files
 DRED_VERSION = 0xD1          # our models' version byte in the DRED prefix
 _ADVICE = "reinstall dredge, or rebuild the manifest after an export"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")       # one file of the folder itself
+_SUM = re.compile(r"[0-9a-f]{64}")
 
 
 class ModelError(RuntimeError):
@@ -28,6 +45,32 @@ class Problem:
         return f"{self.file}: {self.text}"
 
 
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file in memory."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, path: Path) -> ModelFile:
+        """A file that no manifest knows, such as one just trained; ModelError when it cannot be read."""
+        try:
+            return cls(path.name, path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{path.name}: cannot be read ({error.strerror})") from None
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The arrays of an .npz by name; ModelError for anything else. Nothing is ever unpickled."""
+        import numpy as np
+
+        try:
+            with np.load(io.BytesIO(self.content), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{self.name}: not a readable .npz ({error})") from None
+
+
 def read_manifest(folder: Path) -> dict:
     """The parsed manifest of a weights folder; ModelError if it is missing or not understood."""
     path = folder / "manifest.json"
@@ -43,10 +86,20 @@ def read_manifest(folder: Path) -> dict:
         raise ModelError(f"{path.name}: format {content.get('format')!r}, "
                          f"this version reads format {FORMAT}")
     for entry in content["files"]:
-        if not isinstance(entry, dict) or not {"file", "sha256", "bytes"} <= entry.keys():
+        if not _is_entry(entry):
             raise ModelError(f"{path.name}: damaged (an entry lacks its name, size or sum); "
                              f"{_ADVICE}")
     return content
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether it names a file of its own folder, with a size and a sum."""
+    if not isinstance(entry, dict):
+        return False
+    name, digest, size = entry.get("file"), entry.get("sha256"), entry.get("bytes")
+    if not isinstance(name, str) or not isinstance(digest, str) or not isinstance(size, int):
+        return False
+    return bool(_NAME.fullmatch(name) and _SUM.fullmatch(digest)) and size >= 0
 
 
 @cache
@@ -64,32 +117,46 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def check_file(entry: dict, folder: Path) -> str | None:
-    """What is wrong with the file of a manifest entry, or None."""
-    path = folder / entry["file"]
-    if not path.is_file():
-        return "missing"
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        return f"damaged: {size} bytes instead of {entry['bytes']}"
-    if sha256(path) != entry["sha256"]:
-        return "damaged: its SHA-256 differs from the manifest"
-    return None
+def checked(folder: Path, name: str) -> ModelFile:
+    """The file of this name, equal to what the folder's manifest says; ModelError without advice else."""
+    for entry in read_manifest(folder)["files"]:
+        if entry["file"] == name:
+            return _pinned(entry, folder)
+    raise ModelError(f"{name}: not in the manifest")
 
 
-def weight_path(name: str) -> Path:
-    """Path of a shipped weight file after checking its sum (once per process); ModelError."""
-    return _checked(name)
+def _pinned(entry: dict, folder: Path) -> ModelFile:
+    name, size = entry["file"], entry["bytes"]
+    try:
+        content, there = _read(folder / name, size)
+    except FileNotFoundError:
+        raise ModelError(f"{name}: missing") from None
+    except OSError as error:
+        raise ModelError(f"{name}: cannot be read ({error.strerror})") from None
+    if there != size or len(content) != size:
+        raise ModelError(f"{name}: damaged: {there} bytes instead of {size}")
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise ModelError(f"{name}: damaged: its SHA-256 differs from the manifest")
+    return ModelFile(name, content)
 
 
-@cache
-def _checked(name: str) -> Path:
+def _read(path: Path, most: int) -> tuple[bytes, int]:
+    """The first bytes of a file, and its size; OSError for what is no regular file (a pipe would be waited for)."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(most), about.st_size
+
+
+def weight_file(name: str) -> ModelFile:
+    """A shipped weight file, as the manifest pins it; ModelError when it is missing or damaged."""
     for entry in manifest()["files"]:
         if entry["file"] == name:
-            problem = check_file(entry, FOLDER)
-            if problem is not None:
-                raise ModelError(f"{name}: {problem}; {_ADVICE}")
-            return FOLDER / name
+            try:
+                return _pinned(entry, FOLDER)
+            except ModelError as error:
+                raise ModelError(f"{error}; {_ADVICE}") from None
     raise ModelError(f"{name}: not in the manifest; {_ADVICE}")
 
 
@@ -103,10 +170,18 @@ def verify(folder: Path | None = None) -> list[Problem]:
         entries = read_manifest(folder)["files"]
     except ModelError as error:
         return [Problem("manifest.json", str(error).removeprefix("manifest.json: "))]
-    found = [Problem(e["file"], text) for e in entries if (text := check_file(e, folder))]
+    found = [Problem(e["file"], text) for e in entries if (text := _complaint(e, folder))]
     known = {e["file"] for e in entries} | {"manifest.json"}
     stray = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in known)
     return found + [Problem(name, "not in the manifest") for name in stray]
+
+
+def _complaint(entry: dict, folder: Path) -> str:
+    try:
+        _pinned(entry, folder)
+    except ModelError as error:
+        return str(error).removeprefix(f"{entry['file']}: ")
+    return ""
 
 
 def model_ids() -> list[str]:

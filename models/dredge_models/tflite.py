@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_models.registry import ModelError
+from dredge_models.registry import ModelError, ModelFile
 
 # tflite-runtime was built against NumPy 1 and cannot load beside NumPy 2; ai-edge-litert can use either.
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
@@ -70,25 +70,25 @@ def runtime_name() -> str:
 class TfliteModel:
     """A graph with float32 inputs [1, n]; calls are not thread-safe, each uses one CPU thread.
 
-    model = TfliteModel(path); outputs = model(frames=..., memory=...)
+    model = TfliteModel(weight_file(name)); outputs = model(frames=..., memory=...)
     """
 
-    def __init__(self, path: Path) -> None:
-        """Loads the file; ModelError if it is missing or no valid graph."""
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise ModelError(f"{Path(path).name}: cannot be read ({error.strerror})") from None
-        # The runtime itself crashes on some damaged files, so look at the identifier first.
+    def __init__(self, source: Path | ModelFile) -> None:
+        """source: a verified file, or the path of one that was just made; ModelError if it is no valid graph.
+
+        The runtime is no judge of hostile files, it crashes on some: they must come from the registry.
+        """
+        file = source if isinstance(source, ModelFile) else ModelFile.of(Path(source))
+        content = file.content
         if content[4:8] != b"TFL3":
-            raise ModelError(f"{Path(path).name}: not a TFLite file")
+            raise ModelError(f"{file.name}: not a TFLite file")
         interpreter = _interpreter_class()
         try:
             with _without_greeting():
                 self._run = interpreter(model_content=content, num_threads=1)
                 self._run.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{Path(path).name}: not a usable TFLite graph ({error})") from None
+            raise ModelError(f"{file.name}: not a usable TFLite graph ({error})") from None
         # Kept alive: the interpreter reads weights from this buffer.
         self._content = content
         inputs, outputs = self._run.get_input_details(), self._run.get_output_details()

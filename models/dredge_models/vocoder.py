@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet, Weights, simd_level
 from dredge_kernels.postfilter import Postfilter
-from dredge_models.registry import weight_path
+from dredge_models.registry import weight_file
 
 DEFAULT_MODEL = "standard"
 SKIPPED = 2  # frames that only fill the excitation history: it must hold the longest pitch period (256 samples)
@@ -28,8 +28,7 @@ Pcm = NDArray[np.int16]
 @cache
 def vocoder_arrays(model: str) -> dict[str, NDArray]:
     """The arrays of a shipped vocoder. Raises ModelError when they are missing or damaged."""
-    with np.load(weight_path(f"vocoder_{model}.npz")) as archive:
-        return {name: archive[name] for name in archive.files}
+    return weight_file(f"vocoder_{model}.npz").arrays()
 
 
 @cache

@@ -10,7 +10,7 @@ from training_cases import torch  # noqa: F401
 
 from dredge_kernels.payload import encode_payload
 from dredge_models.modelset import SHIPPED
-from dredge_models.registry import DRED_VERSION, weight_path
+from dredge_models.registry import DRED_VERSION, FOLDER
 from models.training import rdovae_curve, rdovae_page
 from models.training.rdovae_points import LATENTS, WARM_UP, Coder, Folder, Point, curve, errors, relative, spread
 
@@ -144,7 +144,7 @@ def test_int8_weights_cost_less_than_two_percent(features, tmp_path):
 
     for name in ("rdovae.npz", "rdovae_tables.npz", "rdovae_encoder.tflite", "rdovae_decoder.tflite",
                  "rdovae_start.tflite"):
-        shutil.copy(weight_path(name), tmp_path / name)
+        shutil.copy(FOLDER / name, tmp_path / name)
     assert curve(Folder("x", DRED_VERSION, tmp_path), spread(features, 1))[3].rate > 0
     cost = int8_cost(tmp_path, features, 4)
     assert cost["mean"] < 1.02

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from dredge_models import tflite
-from dredge_models.registry import ModelError, weight_path
+from dredge_models.registry import ModelError, weight_file
 from dredge_models.tflite import TfliteModel, runtime_name
 
 
 @pytest.fixture(scope="module")
 def model():
-    return TfliteModel(weight_path("rdovae_encoder.tflite"))
+    return TfliteModel(weight_file("rdovae_encoder.tflite"))
 
 
 def zeros(model):
@@ -85,9 +85,9 @@ def test_the_runtime_has_a_name():
 def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
     """Float maths: equal up to rounding, whichever runtime a Python version brings."""
     module = pytest.importorskip(f"{package}.interpreter", reason=f"{package} is not installed")
-    default = TfliteModel(weight_path(name))
+    default = TfliteModel(weight_file(name))
     monkeypatch.setattr(tflite, "_interpreter_class", lambda: module.Interpreter)
-    other = TfliteModel(weight_path(name))
+    other = TfliteModel(weight_file(name))
     assert (other.inputs, other.outputs) == (default.inputs, default.outputs)
     rng = np.random.default_rng(0)
     inputs = {n: rng.standard_normal(s).astype(np.float32) for n, s in default.inputs.items()}
@@ -99,14 +99,14 @@ def test_without_any_runtime_the_advice_is_clear(monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(ModelError, match=r"^no TFLite runtime that works with numpy"):
-        TfliteModel(weight_path("rdovae_start.tflite"))
+        TfliteModel(weight_file("rdovae_start.tflite"))
 
 
 _LOAD = """
 import sys, threading
-from dredge_models.registry import weight_path
+from dredge_models.registry import weight_file
 from dredge_models.tflite import TfliteModel
-threads = [threading.Thread(target=lambda: TfliteModel(weight_path("rdovae_start.tflite")))
+threads = [threading.Thread(target=lambda: TfliteModel(weight_file("rdovae_start.tflite")))
            for _ in range(6)]
 [t.start() for t in threads]
 [t.join() for t in threads]
