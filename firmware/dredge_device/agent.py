@@ -39,6 +39,7 @@ class Agent:
         self._periods = periods  # how long the timeline may become
         self.counters = Counters(_COUNTERS)
         self.sessions_ended = 0
+        self.occupied = "another host is using me"  # what a second host is told
         self._reset()
 
     def _reset(self):
@@ -112,7 +113,7 @@ class Agent:
             if message.kind == control.HELLO:
                 if self.state == ACTIVE and now_us - self._heard_us > _YIELD_US:
                     self._finish()
-                return self._answer(message, {"ok": False, "error": "another host is using me"})
+                return self._answer(message, {"ok": False, "error": self.occupied})
             return None
         self._heard_us = now_us
         if message.kind == control.HELLO:
@@ -170,18 +171,16 @@ class Agent:
         if self._media and self._settled and options != self.options:
             return {"ok": False, "error": "the stream has begun, it cannot be configured now"}
         try:
+            start = _announced(wanted)
             if options != self.options:
                 self.receiver = self._make(options)
                 self.options = options
-            if "ssrc" in wanted and "first_sequence" in wanted:
-                stamp = wanted.get("first_timestamp")
-                self.receiver.announce(
-                    int(wanted["ssrc"]),
-                    int(wanted["first_sequence"]),
-                    None if stamp is None else int(stamp),
-                )
         except (ValueError, TypeError, RuntimeError) as error:
             return {"ok": False, "error": str(error)}
+        except MemoryError:
+            return {"ok": False, "error": "the device has no memory left for these options"}
+        if start is not None:
+            self.receiver.announce(*start)
         self._settled = True
         answer = {"ok": True}
         answer.update(options)
@@ -285,3 +284,14 @@ class Agent:
             stream.get("sequence", stream["highest"]) or 0,
             int(document["delay_ms"]["jitter"] * 48),
         )
+
+
+# (ssrc, sequence, timestamp or None) of the stream that a host announces, None if it does not;
+# ValueError unless they are integers.
+def _announced(wanted):
+    if "ssrc" not in wanted or "first_sequence" not in wanted:
+        return None
+    start = (wanted["ssrc"], wanted["first_sequence"], wanted.get("first_timestamp"))
+    if not all(isinstance(value, int) for value in start[:2] + (start[2] or 0,)):
+        raise ValueError("ssrc, first_sequence and first_timestamp must be integers")
+    return start

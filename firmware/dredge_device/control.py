@@ -127,3 +127,14 @@ def parse(datagram):
             if message is not None:
                 messages.append(message)
     return messages
+
+
+# Answers to the datagram of a host that cannot be served, with the reason as a sentence.
+def refusals(datagram, sentence, ssrc=0):
+    try:
+        messages = parse(datagram)
+    except ValueError:
+        return []
+    no = {"ok": False, "error": sentence}
+    asks = [message for message in messages if message.kind in (HELLO, CONFIGURE)]
+    return [build(with_document(ask.kind, ask.number, no, REPLY, ssrc)) for ask in asks]

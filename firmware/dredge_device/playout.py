@@ -15,7 +15,7 @@ except ImportError:
 WAIT = const(0)  # no stream yet, or none any more
 PLAY = const(1)  # this number now
 HOLD = const(2)  # the next number is late: stand still for one period
-SKIP = const(3)  # this number is given up: nothing describes it and we are behind
+SKIP = const(3)  # this number is given up: we are behind, and nothing describes it or we were stopped
 
 MAX_PLAYOUT_MS = const(5000)
 _CONCEAL = const(2)  # periods concealed before standing still
@@ -26,6 +26,7 @@ _QUICK_WINDOW = const(10)
 _TOLERANCE_US = const(20000)  # smaller lags are left alone
 _DONE_US = const(3000)
 _ACCEPTED_US = const(500000)
+_STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
 
 
 # (policy, milliseconds) of "fixed:<ms>", "adaptive" or "adaptive:<longest delay in ms>";
@@ -55,6 +56,7 @@ class Playout:
         self.corrections = 0
         self._buffer = buffer
         self._concealed = 0
+        self._leaping = False
         self._window = []
         # fixed: by how much the first packet came later than those after it. It set the clock, and
         # a delay that much longer than asked hurts less than a correction.
@@ -65,16 +67,36 @@ class Playout:
         self._accepted_us = None
         self.debt_us = 0
         self._concealed = 0
+        self._leaping = False
         self._window = []
 
     # (action, number) for this period; call again after SKIP. describable(number): some packet
     # tells what was said then; resting: the last packet said that nobody speaks; queued_us: speech
     # that is decoded but not heard yet.
     def step(self, now_us, describable, resting=False, queued_us=0):
+        if self._leaps(now_us, queued_us):
+            self._buffer.next += 1
+            return SKIP, self._buffer.next - 1
         if not self.adaptive:
             number = self._buffer.step(now_us)
             return (WAIT, None) if number is None else (PLAY, number)
         return self._adapt(now_us, describable, resting, queued_us)
+
+    # This process or the machine stood still, and what waits is older than the policy allows by far.
+    # Shortened speech would need seconds to catch up, so playout leaps to where it should be.
+    def _leaps(self, now_us, queued_us):
+        buffer = self._buffer
+        if buffer.next is None or buffer.highest is None or buffer.next > buffer.highest:
+            self._leaping = False
+        elif buffer.last is not None and buffer.next > buffer.last:
+            self._leaping = False
+        elif self._leaping:
+            self._leaping = self._behind(now_us, queued_us) > (self._accepted_us or 0)
+        elif self._behind(now_us, queued_us) + self.target_us() > buffer.playout_us + _STOPPED_US:
+            self._leaping = True
+            self.debt_us = 0
+            self._window = []
+        return self._leaping
 
     def _adapt(self, now_us, describable, resting, queued_us):
         buffer = self._buffer

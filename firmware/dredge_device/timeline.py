@@ -13,8 +13,9 @@ REASONS = (
     "damaged payload",
     "gap longer than redundancy",
     "concealment without DRED",
+    "device at its load limit",
 )
-WHY = ".ndxgw"  # the same; ? is anything else
+WHY = ".ndxgwl"  # the same; ? is anything else
 
 
 # The first limit periods of a session; later ones are only counted, in dropped.

@@ -121,7 +121,7 @@ def test_one_host_too_many_is_told_so_and_an_idle_stream_is_used_again():
         (answer,) = streams.handle(hello, host, 0)
         assert control.parse(answer)[0].document()["index"] == host
     (answer,) = streams.handle(hello, 2, 0)
-    assert control.parse(answer)[0].document() == {"ok": False, "error": "another host is using me"}
+    assert control.parse(answer)[0].document() == {"ok": False, "error": "all 2 streams of the device are in use"}
     streams.interrupt()
     streams.give_up()
     assert streams.sessions_ended == 2 and not streams.reporting

@@ -9,6 +9,7 @@ from dredge_device.jitter import JitterBuffer
 from dredge_device.pi import seam
 from dredge_device.pi.ends import Ends
 from dredge_device.pi.history import DELAY, FRAME, History
+from dredge_device.pi.load import CLASSIC, FULL, HURRIED, OVERLOAD, SMALL
 from dredge_device.pi.meter import Meter
 from dredge_device.pi.parts import Parts, Pcm, Rows
 from dredge_device.pi.recovery import Recovery
@@ -38,7 +39,7 @@ class Ladder:
         self._history = History(parts.extractor) if parts.extractor else None
         self._voice = None
         if parts.vocoder and self._history:
-            self._voice = Voice(parts.vocoder, self._history)
+            self._voice = Voice(parts.vocoder, self._history, parts.economy)
         self.recovery = Recovery(buffer, parts.carrier, parts.dred) if parts.dred else None
         self._ends = Ends(parts, buffer, use_lbrr)
         self._tail: Pcm | None = None  # vocoder under the first real samples
@@ -46,6 +47,9 @@ class Ladder:
         self._muted = False  # the last output faded to zero, so the next one must rise from it
         self._spoken = False  # something was played since the decoder started
         self._last = 0  # last output sample
+        self._effort = FULL
+        self._plain = False  # this gap is concealed by the decoder alone, to its end
+        self._cut = False  # the vocoder was stopped in the middle of a gap
         self.resting = False  # the last packet said that nobody speaks
         self.damaged = 0  # Opus packets that the decoder refused
 
@@ -61,6 +65,7 @@ class Ladder:
             self._parts.plc.reset()
         self._ends.close()
         self._tail = None
+        self._plain = self._cut = False
         self._predicted = 0
         self._spoken = False
         self.resting = False
@@ -74,10 +79,18 @@ class Ladder:
             self._voice.drop()
         return pcm
 
+    def spend(self, effort: int) -> None:
+        """How much work the next periods may be (pi.load). Gaps that have begun go on, unless it is HURRIED."""
+        self._effort = effort
+        if effort == HURRIED and self._voice and self._voice.active:
+            self._voice.drop()
+            self._ends.close()
+            self._plain = self._cut = True
+
     def play(self, number: int) -> Choice:
         """The period of this packet."""
         choice = self._left_out(number) or self._received(number) or self._repeated(number) or self._missing(number)
-        self._last = int(choice.pcm[-1])
+        choice.pcm = self._joined(choice.pcm)
         self._spoken = True
         return choice
 
@@ -85,11 +98,19 @@ class Ladder:
         """20 ms that belong to no packet: the next one is late and playout waits for it."""
         if self._voice is None or self._history is None:
             pcm = self._unmute(self._hidden())
+        elif self._saving():
+            pcm = self._real(self._hidden())
         else:
             if not self._voice.active:
                 self._complete(self._hidden())
             self._ends.close()  # time without a number: the end of this gap cannot be told from here
             pcm = self._predicted_speech(None, "").pcm
+        return self._joined(pcm)
+
+    def _joined(self, pcm: Pcm) -> Pcm:
+        """What is played; after a cut it begins where the vocoder was stopped."""
+        if self._cut:
+            pcm, self._cut = seam.bend(self._last, pcm), False
         self._last = int(pcm[-1])
         return pcm
 
@@ -156,6 +177,7 @@ class Ladder:
 
     def _approach(self, number: int, packet: bytes) -> None:
         """Real speech comes next: 10 ms of vocoder to fade from, and a decoder that knows what was said."""
+        self._plain = False
         if self._voice is None or self._history is None or not self._voice.active:
             return
         rows = self._rows_after(number)
@@ -181,10 +203,17 @@ class Ladder:
         if self._voice is None or self._history is None:
             return Choice(self._unmute(hidden), "conceal")
         self._tail = None
+        if self._saving():
+            return Choice(self._real(hidden), "conceal", OVERLOAD)
         if not self._voice.active:
             self._complete(hidden)
             self._ends.open(number, self._history)
         return self._synthetic(number)
+
+    def _saving(self) -> bool:
+        """True in a gap that the decoder conceals although there is a vocoder."""
+        self._plain |= self._effort >= CLASSIC and self._voice is not None and not self._voice.active
+        return self._plain
 
     def _hidden(self) -> Pcm:
         """The decoder's own concealment, which also moves its state on."""
@@ -236,7 +265,7 @@ class Ladder:
     def _speak(self, rows: Rows) -> Pcm:
         assert self._voice is not None and self._history is not None
         with self._meter.stage("vocoder"):
-            pcm = self._unmute(self._voice.speak(rows))
+            pcm = self._unmute(self._voice.speak(rows, self._effort >= SMALL))
         with self._meter.stage("features"):
             self._history.append(pcm, rows[:2])
         return pcm

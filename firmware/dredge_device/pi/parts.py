@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The parts a receiver is made of: what they must offer, and the real ones."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dredge_device.pi.shelf import Shelf
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]
@@ -13,6 +18,7 @@ Rows = NDArray[np.float32]
 DTX_BYTES = 2  # an Opus packet this short codes no speech
 CONCEAL_MODES = ("dred", "plc", "opus")
 VOCODERS = ("standard", "small", "lpcnet", "fargan")  # lpcnet: our standard one; fargan: imported by the user
+DEAR, CHEAPEST = ("standard", "lpcnet"), "small"  # vocoders that a cheaper one can stand in for, and which
 
 
 class Decoder(Protocol):
@@ -126,12 +132,14 @@ class Parts:
     spare: Decoder | None = None  # with listener: hears what follows a gap
     listener: Extractor | None = None
     rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
+    economy: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
 
 
-def real_parts(conceal: str, vocoder: str = "standard") -> Parts:
+def real_parts(conceal: str, vocoder: str = "standard", shelf: Shelf | None = None) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
-    Raises ValueError for an unknown mode or vocoder and the registry's ModelError for missing weights.
+    shelf: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
+    mode or vocoder and the registry's ModelError for missing weights.
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
@@ -142,26 +150,17 @@ def real_parts(conceal: str, vocoder: str = "standard") -> Parts:
     parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
     if conceal == "opus":
         return parts
+    from dredge_device.pi.shelf import Shelf
     from dredge_kernels.features import FeatureExtractor
-    from dredge_models.plc import PlcPredictor
 
+    shelf = shelf or Shelf()
     parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
     parts.spare = OpusDecoder()
     parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
-    parts.plc = PlcPredictor()
-    parts.vocoder = _vocoder(vocoder)
+    parts.plc = shelf.predictor()
+    parts.vocoder = shelf.vocoder(vocoder)
+    if vocoder in DEAR:
+        parts.economy = shelf.vocoder(CHEAPEST)
     if conceal == "dred":
-        from dredge_models.dred import DredDecoder
-
-        parts.dred = DredDecoder()
+        parts.dred = shelf.dred
     return parts
-
-
-def _vocoder(name: str) -> Speech:
-    if name == "fargan":
-        from dredge_models.fargan import FarganVocoder
-
-        return FarganVocoder()
-    from dredge_models.vocoder import Vocoder
-
-    return Vocoder("standard" if name == "lpcnet" else name)

@@ -18,11 +18,14 @@ from dredge_device.pi import realtime, sealing
 from dredge_device.pi.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
 from dredge_device.pi.guard import Guard, KeyGuard, OpenGuard
 from dredge_device.pi.identity import describe, machine
+from dredge_device.pi.load import Governor
 from dredge_device.pi.output import CapabilityError, Output, open_output
 from dredge_device.pi.pacer import Pacer
+from dredge_device.pi.parts import real_parts
 from dredge_device.pi.playthread import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.serialurl import is_serial
+from dredge_device.pi.shelf import Shelf
 from dredge_device.pi.switchboard import Station, Switchboard
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
@@ -53,14 +56,16 @@ class Options:
     vocoder: str = "standard"
 
 
-def _make_receiver(options: dict[str, Any]) -> Receiver:
+def make_receiver(options: dict[str, Any], shelf: Shelf) -> Receiver:
+    """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     playout, conceal, lbrr = options["playout_ms"], options["conceal"], options["lbrr"]
     adaptive = options["adaptive"]
     if not isinstance(playout, int) or not isinstance(conceal, str):
         raise ValueError("playout_ms must be an integer and conceal a string")
     if not isinstance(lbrr, bool) or not isinstance(adaptive, bool):
         raise ValueError("lbrr and adaptive must be true or false")
-    return Receiver(playout, conceal, lbrr, adaptive=adaptive, vocoder=str(options["vocoder"]))
+    parts = real_parts(conceal, str(options["vocoder"]), shelf)
+    return Receiver(playout, conceal, lbrr, adaptive=adaptive, parts=parts)
 
 
 def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Guard:
@@ -101,8 +106,10 @@ class Process:
         self._finished = threading.Event()
         self.signal_number = 0
         self._pacer = Pacer()
+        self._shelf = Shelf()
+        self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         try:
-            self._streams = Switchboard(self._make_station, options.streams)
+            self._streams = Switchboard(self._make_station, options.streams, self._governor)
         except BaseException:
             self._endpoint.close()
             raise
@@ -147,6 +154,9 @@ class Process:
         self._endpoint.close()
         self._streams.close()
 
+    def _make_receiver(self, options: dict[str, Any]) -> Receiver:
+        return make_receiver(options, self._shelf)
+
     def _make_station(self, index: int) -> Station:
         options = self._options
         output = output_for(options.out, index)
@@ -158,10 +168,11 @@ class Process:
         def end_session() -> dict[str, Any]:
             pacing = self._pacer.report()
             self._pacer.restart()
-            return {"machine": machine(), **output.close(), "pacing": pacing, "link": self._link_report()}
+            about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
+            return {"machine": machine(), **output.close(), **about}
 
         try:
-            return Station(Agent(_make_receiver, defaults, self._info, on_end=end_session), output)
+            return Station(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
         except BaseException:
             output.discard()
             raise
@@ -184,8 +195,10 @@ class Process:
         self._pacer = Pacer()
         while not self._stopping.is_set():
             self._pacer.wait()
+            self._governor.begin()
             self._answer()
-            self._send(self._streams.period(time.monotonic_ns() // 1000))
+            self._send(self._streams.period(_clock_us()))
+            self._governor.end()
             if self._options.once and self._streams.sessions_ended:
                 self._linger()
                 return
@@ -214,7 +227,7 @@ class Process:
         until = time.monotonic() + _LAST_WORDS_S
         while self._streams.reporting and time.monotonic() < until:
             self._answer()
-            self._send(self._streams.report(time.monotonic_ns() // 1000))
+            self._send(self._streams.report(_clock_us()))
             time.sleep(0.02)
         self._streams.give_up()
 
@@ -255,6 +268,10 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
     except OSError as error:  # a full disk, a sound card that was unplugged
         return _complain(error, EXIT_UNREACHABLE)
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
+
+
+def _clock_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 def _announce(address: str) -> None:

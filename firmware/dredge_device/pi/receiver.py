@@ -10,6 +10,7 @@ from dredge_device import playout
 from dredge_device.jitter import PERIOD_US, JitterBuffer
 from dredge_device.pi.intake import Intake
 from dredge_device.pi.ladder import Ladder
+from dredge_device.pi.load import EFFORTS, FULL
 from dredge_device.pi.meter import Meter
 from dredge_device.pi.parts import CONCEAL_MODES, Parts, Pcm, real_parts
 from dredge_device.pi.recovery import TOO_LONG
@@ -94,6 +95,7 @@ class Receiver:
         self._stretch = Stretcher()
         self._tally = Tally()
         self._skipped: list[Frame] = []
+        self._efforts = [0] * len(EFFORTS)
         self._started = False
 
     def push(self, datagram: bytes, now: float) -> None:
@@ -126,10 +128,12 @@ class Receiver:
         """The sender that is heard."""
         return self._intake.ssrc
 
-    def pull(self) -> Played:
-        """The next 20 ms; call it once per period."""
+    def pull(self, effort: int = FULL) -> Played:
+        """The next 20 ms; call it once per period. effort: how much work it may be (pi.load)."""
         now_us = _micros(self._clock())
         self._meter.start()
+        self._ladder.spend(effort)
+        self._efforts[effort] += 1
         queued = self._stretch.queued
         frames: list[Frame] = []
         idle = ""
@@ -164,8 +168,9 @@ class Receiver:
             return "silence"
         delay_ms = (self._buffer.delay_us(number, now_us) + queued_us) / 1000
         if action == playout.SKIP:
-            frame = Frame(number, "skipped", TOO_LONG, delay_ms)
-            self._tally.count(frame, lost=True)
+            lost = self._buffer.get(number) is None
+            frame = Frame(number, "skipped", TOO_LONG if lost else "", delay_ms)
+            self._tally.count(frame, lost)
             self._skipped.append(frame)
             return ""
         choice = ladder.play(number)
@@ -188,12 +193,16 @@ class Receiver:
             self._playout.paid(int(samples * RATE_US))
 
     def _played(self, pcm: Pcm, frames: list[Frame], idle: str, cpu_us: int) -> Played:
-        skipped, self._skipped = self._skipped, []
-        every = [*skipped, *frames]
+        every = [*self._given_up(), *frames]
         if not frames:
             return Played(pcm, idle or "hold", None, "", 0.0, cpu_us, every)
         last = frames[-1]
         return Played(pcm, last.source, last.packet, last.reason, last.delay_ms, cpu_us, every)
+
+    def _given_up(self) -> list[Frame]:
+        """The skipped periods that nobody has been told of."""
+        skipped, self._skipped = self._skipped, []
+        return skipped
 
     def _silent(self) -> Played:
         if self._buffer.ended:
@@ -203,7 +212,7 @@ class Receiver:
             reason = "buffering anew" if self._started else "before the stream"
         pcm = self._ladder.silence()
         self._tally.silence()
-        return Played(pcm, "silence", None, reason, 0.0, self._meter.stop(), spoken=False)
+        return Played(pcm, "silence", None, reason, 0.0, self._meter.stop(), self._given_up(), spoken=False)
 
     def report(self) -> dict[str, Any]:
         """Everything counted so far, as plain JSON values with units in the names."""
@@ -228,6 +237,7 @@ class Receiver:
                 "lengthened_ms": self._stretch.inserted / 16,
             },
             "dred": self._dred(),
+            "load": dict(zip(EFFORTS, self._efforts, strict=True)),
             "budget": self._meter.budget.report(),
         }
 

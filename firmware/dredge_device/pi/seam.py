@@ -46,6 +46,13 @@ def fade_out(pcm: Pcm) -> Pcm:
     return np.rint(pcm * (1 - _rise(len(pcm)))).astype(np.int16)
 
 
+def bend(last: int, pcm: Pcm) -> Pcm:
+    """A copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
+    out = pcm.astype(np.float64)
+    out[:RELEASE] += (last - out[0]) * (1 - _rise(RELEASE))
+    return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+
+
 def release(last: int, samples: int = 320) -> Pcm:
     """Silence that starts at the level where the output stopped and lets it die within 5 ms."""
     out = np.zeros(samples, np.int16)

@@ -8,17 +8,22 @@ from dredge_device.pi.parts import Pcm, Rows, Speech
 
 
 class Voice:
-    """Synthesises lost packets; ``active`` from the first one until ``tail`` or ``drop``."""
+    """Synthesises lost packets; ``active`` from the first one until ``tail`` or ``drop``.
 
-    def __init__(self, vocoder: Speech, history: History) -> None:
+    economy: a cheaper vocoder; which of the two speaks is decided at the beginning of a gap.
+    """
+
+    def __init__(self, vocoder: Speech, history: History, economy: Speech | None = None) -> None:
+        self._dear, self._cheap = vocoder, economy or vocoder
         self._vocoder = vocoder
         self._history = history
         self.active = False
 
-    def speak(self, rows: Rows) -> Pcm:
-        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead."""
+    def speak(self, rows: Rows, thrifty: bool = False) -> Pcm:
+        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead; thrifty: a gap may begin cheaply."""
         pcm, past = self._history.context()
         if not self.active:
+            self._vocoder = self._cheap if thrifty else self._dear
             self._vocoder.begin(pcm, past, rows[:2])
             self.active = True
         return self._vocoder.synthesise(np.concatenate((past[-2:], rows)))
@@ -36,4 +41,5 @@ class Voice:
     def forget(self) -> None:
         """Nothing of the voice so far is left in the vocoder."""
         self.active = False
-        self._vocoder.reset()
+        for vocoder in (self._dear, self._cheap):
+            vocoder.reset()
