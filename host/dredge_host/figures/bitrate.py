@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The bitrate table: what redundancy of a length and a quantiser costs, measured on speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dredge_host.audio import Pcm, packets
+from dredge_host.errors import InputError
+from dredge_host.sender import BitrateMeter, Sender
+
+NAME, SCHEMA = "bitrate", "dredge.figure.bitrate/1"
+LENGTHS_S = (0.1, 0.2, 0.5, 1.0)
+QUANTISERS = ((3, 6), (5, 3), (5, 6), (7, 6), (9, 6), (12, 6))  # (level of the newest latent, its growth)
+SPEECH_BPS = (8000, 12000, 16000, 24000)
+PACKETS_PER_S = 50
+WARM_UP = 52  # packets until 1 s of history is there to be sent
+GOAL_BPS, GOAL_TOTAL_BPS, GOAL_PER_SECOND_BPS = 25000, 31000, 500
+SPLITS = {
+    "opus": {"redundancy_s": 0.0},
+    "lbrr": {"redundancy_s": 0.0, "lbrr": True},
+    "dred": {"redundancy_s": 1.0},
+    "dred_lbrr": {"redundancy_s": 1.0, "lbrr": True},
+}
+Row = dict[str, Any]
+
+
+def measure(clips: Sequence[Pcm], progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Rates over clips, int16[n] each at 16 kHz. Raises InputError when no clip is longer than a second.
+
+    rows: per length and quantiser bytes in a packet (extension framing included), b/s, and b/s per second of
+    features: what each second of the history costs in the packet that holds it; only packets with full history
+    count. speech: plain Opus by its set rate. split: the parts of whole streams with headers.
+    """
+    clips = [clip for clip in clips if len(clip) > (WARM_UP + 1) * 320]
+    if not clips:
+        raise InputError("no clip is longer than 1.1 s: there is no second of history to measure")
+    total = 3 * len(clips)
+    step = progress or (lambda done, of: None)
+    sizes, speech, meters = [], [], {name: BitrateMeter() for name in SPLITS}
+    for done, clip in enumerate(clips):
+        sizes.append(_history_bytes(clip))
+        step(3 * done + 1, total)
+        speech.append(_speech_bytes(clip))
+        step(3 * done + 2, total)
+        for name, options in SPLITS.items():
+            _meter(meters[name], clip, options)
+        step(3 * done + 3, total)
+    return {
+        "schema": SCHEMA,
+        "clips": len(clips),
+        "seconds": round(sum(len(clip) for clip in clips) / 16000, 1),
+        "goals_bps": {"redundancy": GOAL_BPS, "per_second": GOAL_PER_SECOND_BPS, "total": GOAL_TOTAL_BPS},
+        "rows": _rows(np.concatenate(sizes)),
+        "speech": _rates(np.concatenate(speech)),
+        "split": [{"method": name, "bitrate_bps": meter.rates()} for name, meter in meters.items()],
+    }
+
+
+def _history_bytes(pcm: Pcm) -> Any:
+    """Bytes int[packets, lengths * quantisers] by which every packet grows."""
+    from dredge_kernels.extensions import add_extension
+    from dredge_kernels.opus import OpusEncoder
+    from dredge_models.dred import DRED_EXTENSION_ID, DredEncoder
+
+    opus = OpusEncoder(bitrate=24000, lbrr=False, loss_pct=20)
+    history = DredEncoder(opus.lookahead)
+    sizes = []
+    for index, piece in enumerate(packets(pcm)):
+        plain = opus.encode(piece)
+        history.push(piece)
+        if index >= WARM_UP:
+            wanted = (history.payload(length, *quantiser) for length in LENGTHS_S for quantiser in QUANTISERS)
+            sizes.append([len(add_extension(plain, DRED_EXTENSION_ID, data)) - len(plain) for data in wanted])
+    return np.array(sizes)
+
+
+def _speech_bytes(pcm: Pcm) -> Any:
+    """Bytes int[packets, rates] of plain Opus."""
+    from dredge_kernels.opus import OpusEncoder
+
+    encoders = [OpusEncoder(bitrate=rate, lbrr=False, loss_pct=20) for rate in SPEECH_BPS]
+    return np.array([[len(encoder.encode(piece)) for encoder in encoders] for piece in packets(pcm)])
+
+
+def _meter(meter: BitrateMeter, pcm: Pcm, options: dict[str, Any]) -> None:
+    with Sender(**options) as sender:
+        for piece in packets(pcm):
+            meter.add(sender.push(piece).split)
+
+
+def _rows(sizes: Any) -> list[Row]:
+    means = sizes.mean(axis=0).reshape(len(LENGTHS_S), len(QUANTISERS))
+    return [
+        {
+            "redundancy_s": length, "q0": q0, "dq": dq,
+            "bytes": round(float(mean), 1),
+            "dred_bps": round(8 * PACKETS_PER_S * float(mean)),
+            "per_second_bps": round(8 * float(mean) / length),
+        }
+        for length, line in zip(LENGTHS_S, means, strict=True)
+        for (q0, dq), mean in zip(QUANTISERS, line, strict=True)
+    ]  # fmt: skip
+
+
+def _rates(sizes: Any) -> list[Row]:
+    rates = 8 * PACKETS_PER_S * sizes.mean(axis=0)
+    return [{"set_bps": rate, "speech_bps": round(float(got))} for rate, got in zip(SPEECH_BPS, rates, strict=True)]
+
+
+def totals(document: dict[str, Any]) -> list[Row]:
+    """Speech + 1 s of redundancy without headers, for every rate and quantiser, and whether it stays in the goal."""
+    return [
+        {**speech, "q0": row["q0"], "dq": row["dq"], "total_bps": total, "held": total <= GOAL_TOTAL_BPS}
+        for speech in document["speech"]
+        for row in document["rows"]
+        if row["redundancy_s"] == 1.0
+        for total in [speech["speech_bps"] + row["dred_bps"]]
+    ]

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Draws the loss scenario: a staircase of packets, what filled every period, and the spectrogram of it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.figures.style import INK, SOFT
+from dredge_host.report.png import FLOOR_DB, palette
+
+SOURCES = {
+    "opus": ("received", "#b9bec7"),
+    "lbrr": ("from the LBRR copy", "#0a8f6a"),
+    "dred": ("from deep redundancy", "#0b6fc2"),
+    "plc": ("predicted (own PLC)", "#d99100"),
+    "conceal": ("classic concealment", "#c8501a"),
+    "silence": ("silence", "#e7e5df"),
+}
+HISTORY = {"lbrr": "#7cc6b1", "dred": "#a9cdf0"}
+USED = {"lbrr": "#0a8f6a", "dred": "#0b6fc2"}
+LOST_EDGE, OWN = "#c8501a", "#b9bec7"
+HOP, WINDOW = 80, 400  # samples: 5 and 25 ms
+BINS = 2  # frequencies per row of the picture: 80 Hz
+STEP_DB = 3.0  # fewer colours make the file a third
+
+
+def draw(figure: Any, document: Mapping[str, Any]) -> None:
+    """Three columns, one per way; the time axis of all is the time of the speech described."""
+    ways = document["ways"]
+    figure.set_size_inches(12.5, 7.2)
+    axes = figure.subplots(4, len(ways), sharex=True, squeeze=False, height_ratios=(3.4, 0.22, 1.15, 1.15))
+    original = _pcm(document["original_s16_base64"])
+    peak = float(_power(original).max())
+    seconds = len(document["lost"]) * document["packet_ms"] / 1000
+    for column, way in enumerate(ways):
+        stairs, strip, played, sent = axes[:, column]
+        _staircase(stairs, way, document["lost"], document["packet_ms"] / 1000)
+        rate, missing = way["bitrate_total_bps"] / 1000, sum(document["lost"])
+        back = sum(source in ("lbrr", "dred") for source in way["sources"])
+        stairs.set_title(f"{way['text']}\n{rate:.1f} kb/s; {back} of {missing} lost packets come back")
+        _strip(strip, way["sources"], document["packet_ms"] / 1000)
+        _spectrogram(played, _pcm(way["played_s16_base64"]), peak, seconds)
+        _spectrogram(sent, original, peak, seconds)
+        sent.set_xlabel("speech, s")
+    for row, text in ((0, "packet, by the time it is sent, s"), (2, "played, kHz"), (3, "original, kHz")):
+        axes[row, 0].set_ylabel(text)
+    _legend(figure)
+
+
+def _staircase(axes: Any, way: Mapping[str, Any], lost: Sequence[bool], period: float) -> None:
+    """One bar per packet, later ones lower: its own 20 ms, and the history that it carries to the left."""
+    method = way["method"]
+    helpers = _helpers(way["sources"], lost, way["carries_ms"], 1000 * period)
+    for n, gone in enumerate(lost):
+        start, span = n * period, way["carries_ms"][n] / 1000
+        own = {"facecolor": "white", "edgecolor": LOST_EDGE} if gone else {"facecolor": OWN, "edgecolor": "none"}
+        if span and not gone:
+            axes.broken_barh([(start - span, span)], (start, period), facecolor=HISTORY[method], alpha=0.55)
+        axes.broken_barh([(start, period)], (start, period), linewidth=0.8, **own)
+    for packet, helper in helpers.items():
+        axes.broken_barh([(packet * period, period)], (helper * period, period), facecolor=USED[method])
+        axes.plot([(packet + 0.5) * period] * 2, [(packet + 1) * period, helper * period], color=USED[method],
+                  linewidth=0.6, alpha=0.7)  # fmt: skip
+    axes.set_xlim(0, len(lost) * period)
+    axes.set_ylim(len(lost) * period, 0)
+
+
+def _helpers(
+    sources: Sequence[str], lost: Sequence[bool], carries_ms: Sequence[float], packet_ms: float
+) -> dict[int, int]:
+    """For every packet that came back: the first packet after it that arrived and reaches it."""
+    found = {}
+    for n, source in enumerate(sources):
+        if source in USED:
+            later = range(n + 1, len(sources))
+            reaches = (m for m in later if not lost[m] and carries_ms[m] >= (m - n) * packet_ms)
+            helper = next(reaches, None)
+            if helper is not None:
+                found[n] = helper
+    return found
+
+
+def _strip(axes: Any, sources: Sequence[str], period: float) -> None:
+    for n, source in enumerate(sources):
+        axes.broken_barh([(n * period, period)], (0, 1), facecolor=SOURCES[source][1])
+    axes.set(ylim=(0, 1), yticks=[])
+    axes.set_frame_on(False)
+
+
+def _spectrogram(axes: Any, pcm: NDArray[np.int16], peak: float, seconds: float) -> None:
+    from matplotlib.colors import ListedColormap
+
+    level = 10.0 * np.log10(np.maximum(_power(pcm), 1e-16) / peak)
+    axes.imshow(
+        np.round(level.T / STEP_DB) * STEP_DB, origin="lower", aspect="auto", extent=(0, seconds, 0, 8),
+        cmap=ListedColormap(palette() / 255.0), vmin=FLOOR_DB, vmax=0.0, interpolation="none",
+    )  # fmt: skip
+    axes.set_yticks([0, 4, 8])
+    axes.grid(visible=False)
+
+
+def _power(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
+    """float64[columns, rows], one column every 5 ms, centred; the strongest frequency of each row."""
+    padded = np.pad(pcm.astype(np.float64) / 32768.0, WINDOW // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: len(pcm) : HOP]
+    power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), axis=1)[:, : WINDOW // 2]) ** 2
+    rows: NDArray[np.float64] = power.reshape(len(power), -1, BINS).max(axis=2)
+    return rows
+
+
+def _pcm(text: str) -> NDArray[np.int16]:
+    return np.frombuffer(base64.b64decode(text), "<i2").astype(np.int16)
+
+
+def _legend(figure: Any) -> None:
+    from matplotlib.patches import Patch
+
+    keys = [
+        Patch(facecolor=OWN, label="packet with its own 20 ms"),
+        Patch(facecolor="white", edgecolor=LOST_EDGE, label="lost packet"),
+        Patch(facecolor=HISTORY["dred"], alpha=0.55, label="history it carries"),
+        *(Patch(facecolor=colour, label=text) for text, colour in list(SOURCES.values())[1:3]),
+        Patch(facecolor=SOURCES["conceal"][1], label="classic concealment"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), labelcolor=INK)
+    figure.align_ylabels()
+    for axes in figure.axes:
+        axes.tick_params(color=SOFT)

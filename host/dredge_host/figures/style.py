@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How the figures look, and how they become SVG: text stays text, the same data give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dredge_host.audio import atomic
+from dredge_host.errors import CapabilityError
+
+INK, SOFT, LINE, BAD = "#1c1d22", "#5d606b", "#dcdad4", "#a5231c"
+OUTSIDE = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
+
+_RC: dict[Any, Any] = {
+    "svg.hashsalt": "dredge",  # element names are hashes: fixed ones
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.0,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+Draw = Callable[[Any, Mapping[str, Any]], None]
+
+
+def check_plotting() -> None:
+    """Raises CapabilityError when matplotlib is missing: before minutes of measuring, not after."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise CapabilityError("figures need the package matplotlib: pip install 'dredge[report]'") from None
+
+
+def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:
+    """What `draw(figure, document)` draws. Raises CapabilityError without matplotlib."""
+    check_plotting()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    stream = io.BytesIO()
+    with rc_context(_RC):
+        figure = Figure(layout="constrained", facecolor="white")
+        draw(figure, document)
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": "dredge figures"})
+    return stream.getvalue()
+
+
+def write_svg(path: str | Path, draw: Draw, document: Mapping[str, Any]) -> Path:
+    """Writes the drawing as a file that is complete or not there at all, and returns its path."""
+    picture = svg(draw, document)
+    path = Path(path)
+    with atomic(path) as temporary:
+        temporary.write_bytes(picture)
+    return path
