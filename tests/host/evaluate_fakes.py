@@ -66,11 +66,11 @@ def known_judges(plan):
 
 
 def speech_folder(path, names=("ann_1", "ann_2", "bob_1", "cid_1")):
-    """A folder of clips of 2 s, all with the same speech but for one sample, so that each is its own."""
+    """A folder of clips of 2 s, all with the same speech but for two samples, so that each is its own."""
     path.mkdir(parents=True, exist_ok=True)
     for turn, name in enumerate(names):
         pcm = SPEECH.copy()
-        pcm[-1] = turn
+        pcm[0] = pcm[-1] = turn
         soundfile.write(path / f"{name}.flac", pcm, 16000)
     (path / "notes.txt").write_text("not speech")
     return path

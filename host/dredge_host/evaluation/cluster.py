@@ -53,7 +53,7 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
     with _client(distributed, address) as client:
         waiting = list(reversed(tasks))
         running: dict[Any, Task] = {}
-        finished = distributed.as_completed()
+        finished = distributed.as_completed(loop=client.loop)
         most = PER_WORKER * max(1, sum(client.nthreads().values()))
         while waiting or running:
             while waiting and len(running) < most:
