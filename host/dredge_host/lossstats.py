@@ -35,6 +35,11 @@ class LossStats:
     def longest_burst(self) -> int:
         return max(self.histogram, default=0)
 
+    def __add__(self, other: LossStats) -> LossStats:
+        """Both patterns together; a burst does not go on from one to the other."""
+        histogram = self.histogram + other.histogram
+        return LossStats(self.packets + other.packets, self.lost + other.lost, histogram)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with units in the names."""
         return {

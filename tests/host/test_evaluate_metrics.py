@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """PLCMOS is repeatable and falls with damage; words are counted right; absence is said clearly."""
 
-import builtins
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_host.errors import CapabilityError, exit_code
-from dredge_host.evaluation.metrics import Plcmos, Recogniser, word_errors
+from dredge_host.evaluation.intelligibility import estoi
+from dredge_host.evaluation.metrics import Plcmos, word_errors
+from dredge_host.evaluation.optional import need
+from dredge_host.evaluation.recognisers import FasterWhisper, PocketSphinx, Vosk
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0]
 words = st.lists(st.sampled_from("abc"), max_size=8)
@@ -42,19 +45,31 @@ def test_word_errors_are_a_distance(a, b, c):
     assert abs(len(a) - len(b)) <= word_errors(a, b) <= max(len(a), len(b))
 
 
-@pytest.mark.parametrize(("package", "make"), [("speechmos", Plcmos), ("pocketsphinx", Recogniser)])
-def test_missing_packages_are_a_capability(monkeypatch, package, make):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.split(".")[0] == package:
-            raise ModuleNotFoundError(f"No module named '{package}'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(CapabilityError, match="pip install") as caught:
-        make()
+@pytest.mark.parametrize(
+    ("package", "use", "how"),
+    [
+        ("speechmos.plcmos", Plcmos, "PLCMOS needs speechmos .*dredge.metrics"),
+        ("onnxruntime", Plcmos, "PLCMOS needs onnxruntime .*dredge.metrics"),
+        ("pocketsphinx", PocketSphinx, "word error rate needs pocketsphinx .*dredge.metrics"),
+        ("pystoi", lambda: estoi(SPEECH, SPEECH), "ESTOI needs pystoi .*dredge.metrics"),
+        ("vosk", lambda: Vosk("model"), "needs vosk .*pip install vosk"),
+        ("faster_whisper", lambda: FasterWhisper("model"), "needs faster-whisper .*pip install faster-whisper"),
+    ],
+)
+def test_missing_packages_are_a_capability(monkeypatch, package, use, how):
+    if package != "onnxruntime" and "speechmos" in package:
+        pytest.importorskip("onnxruntime")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CapabilityError, match=how) as caught:
+        use()
     assert exit_code(caught.value) == 5
+
+
+def test_a_package_whose_library_does_not_load_is_missing_too(monkeypatch, tmp_path):
+    (tmp_path / "half_there.py").write_text("raise OSError('libhalf.so: cannot open')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CapabilityError, match=r"needs half-there \(libhalf.so: cannot open\)"):
+        need("half_there", "this test")
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +96,3 @@ def test_plcmos_falls_when_packets_vanish(plcmos):
 
 def test_plcmos_noise_is_small(plcmos):
     assert 0.0 < plcmos.noise(SPEECH, seeds=3) < 0.2
-
-
-def test_recogniser_does_not_depend_on_order():
-    pytest.importorskip("pocketsphinx")
-    hear = Recogniser()
-    first, quiet = SPEECH[8000:24000], (SPEECH[24000:40000] / 4).astype(np.int16)
-    alone = hear(first)
-    hear(quiet)
-    assert hear(first) == alone
-    assert alone  # Dutch, but it hears some words

@@ -16,4 +16,5 @@ def need(package: str, purpose: str, how: str = METRICS) -> Any:
     try:
         return import_module(package)
     except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
-        raise CapabilityError(f"{purpose} needs {package.replace('_', '-')} ({error}); {how}") from None
+        name = package.partition(".")[0].replace("_", "-")
+        raise CapabilityError(f"{purpose} needs {name} ({error}); {how}") from None

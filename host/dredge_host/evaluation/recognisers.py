@@ -7,6 +7,7 @@ starts afresh, so that no clip is heard in the next one. Nothing is ever downloa
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 from collections.abc import Callable
@@ -53,10 +54,9 @@ class PocketSphinx:
         decoder = need("pocketsphinx", "the word error rate").Decoder
         # One pass is enough to compare conditions, and three times as fast.
         self._decoder: Any = decoder(samprate=RATE, fwdflat=False, bestpath=False, loglevel="FATAL")
-        self._means = self._decoder.get_cmn(False)
 
     def __call__(self, pcm: Pcm) -> list[str]:
-        self._decoder.set_cmn(self._means)  # otherwise the clip before would be heard in this one
+        self._decoder.reinit_feat()  # otherwise the level of the clip before would be heard in this one
         self._decoder.start_utt()
         self._decoder.process_raw(_bytes(pcm), False, True)
         self._decoder.end_utt()
@@ -65,7 +65,11 @@ class PocketSphinx:
 
 
 class Vosk:
-    """Words by vosk (0.3.45) and a model folder of any language."""
+    """Words by vosk (0.3.45) and a model folder of any language.
+
+    Its front end adds dither from the C library's generator, so that without a seed the same clip
+    gives other words each time.
+    """
 
     def __init__(self, model: str | Path) -> None:
         vosk = need("vosk", "this word error rate", "pip install vosk")
@@ -76,8 +80,10 @@ class Vosk:
         except Exception as error:  # vosk raises plain Exception
             raise InputError(f"{folder}: vosk cannot load this model ({error})") from None
         self._make = vosk.KaldiRecognizer
+        self._seed = ctypes.CDLL(None).srand
 
     def __call__(self, pcm: Pcm) -> list[str]:
+        self._seed(1)
         recogniser = self._make(self._model, RATE)
         data = _bytes(pcm)
         heard = []

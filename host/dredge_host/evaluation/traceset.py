@@ -9,10 +9,14 @@ is also what opus_demo of libopus takes as -lossfile; its own files may have any
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dredge_host.audio import PACKET, RATE
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.audio import PACKET, RATE, read_audio
 from dredge_host.errors import InputError
 from dredge_host.loss import read_trace
 
@@ -21,6 +25,7 @@ SPEECH = (".wav", ".flac", ".ogg", ".opus")
 MANIFEST = "manifest.json"
 SCHEMA = "dredge.traces/1"
 CLEAN, LOSSY = "clean", "lossy"
+UNIT_MS = 10  # divides every duration that retime knows
 TOLERANCE = 1  # packets: a last one that is not full may be counted or not
 
 
@@ -66,6 +71,18 @@ def _item(name: str, here: Path | None, trace: Path | None, originals: dict[str,
     return Item(path, name, lost, here if here != path else None)
 
 
+def read_speech(item: Item) -> NDArray[np.int16]:
+    """int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silence already."""
+    pcm = read_audio(item.path).pcm
+    lost = np.repeat(np.asarray(item.lost or (), np.bool_), PACKET)[: len(pcm)]
+    if lost.any() and pcm.any() and not pcm[: len(lost)][lost].any():
+        raise InputError(
+            f"{item.path}: what the trace calls lost is silence here already; put the speech before the losses into "
+            f"the folder {item.path.parent.parent / CLEAN}"
+        )
+    return pcm
+
+
 def read_matching(trace: str | Path, speech: str | Path) -> list[bool]:
     """A trace whose length fits the speech; one packet more or less is made good. Raises InputError."""
     lost, packets = read_trace(trace), count_packets(speech)
@@ -74,6 +91,16 @@ def read_matching(trace: str | Path, speech: str | Path) -> list[bool]:
             f"{trace}: {len(lost)} packets of 20 ms, but {Path(speech).name} has {packets}; expected the same (±1)"
         )
     return (lost + [False] * TOLERANCE)[:packets]
+
+
+def retime(lost: Sequence[bool], from_ms: int, to_ms: int) -> list[bool]:
+    """The same losses for packets of another duration (10, 20, 40, 60 ms).
+
+    A packet is lost when anything in it was; what is left over at the end makes one more packet.
+    """
+    tens = [value for value in lost for _ in range(from_ms // UNIT_MS)]
+    step = to_ms // UNIT_MS
+    return [any(tens[start : start + step]) for start in range(0, len(tens), step)]
 
 
 def count_packets(speech: str | Path) -> int:
@@ -117,3 +144,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{folder / MANIFEST}: expected a JSON object, got {type(document).__name__}")
     return document
+
+
+def read_traces(source: str | Path) -> dict[str, tuple[bool, ...]]:
+    """Traces by name: of one file, or of a folder with or without its speech.
+
+    Raises InputError for a folder without traces, and what `read_trace` and `read_set` raise.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        return {source.name: tuple(read_trace(source))}
+    place = source if _traces(source) or not (source / LOSSY).is_dir() else source / LOSSY
+    traces = _traces(place)
+    if not traces:
+        raise InputError(f"{source}: no loss traces in it; expected NAME{SUFFIX}")
+    if _speech(place):
+        return {item.name: item.lost for item in read_set(place) if item.lost is not None}
+    return {name: tuple(read_trace(path)) for name, path in traces.items()}

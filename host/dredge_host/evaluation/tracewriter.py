@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from dredge_host.audio import PACKET, RATE
 from dredge_host.errors import InputError
-from dredge_host.evaluation.traces import STRATA, Trace
+from dredge_host.evaluation.clips import Clip as Speech
+from dredge_host.evaluation.traces import STRATA, Trace, draw_trace, recorded_trace
 from dredge_host.evaluation.traceset import CLEAN, LOSSY, MANIFEST, SCHEMA, SUFFIX, read_manifest
 from dredge_host.lossstats import measure_loss
 
@@ -33,6 +34,23 @@ class Clip(NamedTuple):
     source: str
     pcm: Pcm
     trace: Trace
+
+
+def draw_clips(speech: Sequence[Speech], seed: int, stratum: str = "all") -> Iterator[Clip]:
+    """A loss trace for each piece of speech, from one stratum or from all of them in turn.
+
+    Raises InputError for speech that is too short for a trace of its stratum.
+    """
+    chosen = [known for known in STRATA if stratum in ("all", known.name)]
+    for index, piece in enumerate(speech):
+        aim = chosen[index % len(chosen)]
+        trace = draw_trace(aim, -(-len(piece.pcm) // PACKET), 1000 * seed + index)
+        if recorded_trace("", trace.lost).stratum != aim.name or not any(trace.lost):
+            raise InputError(
+                f"{piece.name}: {piece.seconds:.1f} s are too short for {aim.name} losses "
+                f"(bursts of {aim.shortest_ms} to {aim.longest_ms} ms, spec {aim.spec}); use longer speech"
+            )
+        yield Clip(f"{index + 1:04d}_{aim.name}", piece.name, piece.pcm, trace)
 
 
 def write_set(
@@ -98,6 +116,21 @@ def silenced(pcm: Pcm, lost: Sequence[bool]) -> Pcm:
 def checksum(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()
+
+
+def changed_files(folder: Path) -> list[str]:
+    """One sentence for every file of a set that is missing or not as in its manifest; none without a manifest."""
+    if not (folder / MANIFEST).is_file():
+        return []
+    problems = []
+    for clip in read_manifest(folder).get("clips", []):
+        for name, wanted in clip["sha256"].items():
+            path = folder / name
+            if not path.is_file():
+                problems.append(f"{name}: missing")
+            elif checksum(path) != wanted:
+                problems.append(f"{name}: changed since the set was made")
+    return problems
 
 
 def _write_wav(path: Path, pcm: Pcm) -> None:
