@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import chunks, control
+from dredge_host import devicereport
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links import Link
 from dredge_host.settings import Settings
@@ -204,7 +205,7 @@ class Session:
         document = self._incoming.add(message)
         if document is None or document.get("schema") != REPORT_SCHEMA:
             return
-        state = progress_of(document)
+        state = progress_of(devicereport.checked(document))
         self.reports += 1
         self.newest, self.boot = document, document.get("boot")
         if final:
