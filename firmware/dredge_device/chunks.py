@@ -14,6 +14,7 @@ except ImportError:
 
 
 CHUNK_BYTES = const(1100)  # with RTCP and DRDG headers a datagram stays below 1200 bytes
+MAX_CHUNKS = const(2048)  # 2 MB: some twenty times the longest report
 _RETRY_US = const(200000)
 _MAX_TRIES = const(25)
 
@@ -74,15 +75,18 @@ class Outgoing:
         return not any(self._waiting)
 
 
-# The receiving side: collects chunks of several reports at a time (at most four are kept).
+# The receiving side: collects chunks of several reports at a time (at most four are kept, and of
+# none more than a device sends: what is promised in a header must not become memory).
 class Incoming:
     def __init__(self):
         self._open = {}
 
     # The document (dict) when this message completes it, else None.
-    # ValueError: chunks that contradict each other, or no JSON object.
+    # ValueError: chunks that contradict each other, too many or too long ones, or no JSON object.
     def add(self, message):
         report, index, count, data = message.chunk()
+        if count > MAX_CHUNKS or len(data) > CHUNK_BYTES:
+            raise ValueError("report %d has %d chunks of %d bytes" % (report, count, len(data)))
         parts = self._open.get(report)
         if parts is None:
             while len(self._open) >= 4:

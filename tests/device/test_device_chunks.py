@@ -82,8 +82,16 @@ def test_contradicting_chunk_counts_are_refused():
 def test_only_four_reports_are_kept_open():
     incoming = chunks.Incoming()
     for report in range(50):
-        incoming.add(control.with_chunk(control.REPORT, 1, report, 0, 60000, b"a"))
+        incoming.add(control.with_chunk(control.REPORT, 1, report, 0, 2000, b"a"))
     assert len(incoming._open) == 4
+
+
+@pytest.mark.parametrize(("count", "size"), [(chunks.MAX_CHUNKS + 1, 1), (65535, 0), (2, chunks.CHUNK_BYTES + 1)])
+def test_what_a_header_promises_does_not_become_memory(count, size):
+    incoming = chunks.Incoming()
+    with pytest.raises(ValueError, match=f"report 7 has {count} chunks of {size} bytes"):
+        incoming.add(control.with_chunk(control.REPORT, 1, 7, 0, count, bytes(size)))
+    assert not incoming._open
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.binary(max_size=8))))
