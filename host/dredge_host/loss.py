@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 from dredge_host.errors import InputError, UsageError
 
 PACKET_MS = 20.0
+MAX_BURST = 100_000          # packets: more than half an hour
+_ALWAYS = 1e-4               # a run that ends with less probability than this after a packet reaches its longest
 
 GRAMMAR = """none                         no loss
 10%                          independent losses
@@ -108,8 +111,8 @@ def _gilbert(spec: str, arguments: str, rng: random.Random) -> LossModel:
     rate = _share(spec, "rate", values["rate"])
     burst = _number(spec, "burst", values["burst"])
     longest = int(_number(spec, "max", values["max"])) if "max" in values else None
-    if burst < 1:
-        raise UsageError(f"loss '{spec}': burst is a mean length in packets and at least 1")
+    if not 1 <= burst <= MAX_BURST:
+        raise UsageError(f"loss '{spec}': burst is a mean length in packets, at least 1 and at most {MAX_BURST}")
     if longest is not None and burst > longest:
         raise UsageError(f"loss '{spec}': a mean burst of {burst:g} cannot exceed max={longest}")
     if rate == 0:
@@ -134,9 +137,12 @@ def _runs(rng: random.Random, enter: float, leave: float, longest: int | None) -
         while rng.random() >= enter:
             yield False
         length = 1
-        while rng.random() >= leave:
-            length += 1
-        yield from [True] * (length if longest is None else min(length, longest))
+        if longest is not None and leave < _ALWAYS:
+            length = longest
+        else:
+            while rng.random() >= leave:
+                length += 1
+        yield from repeat(True, length if longest is None else min(length, longest))
 
 
 def _leave_probability(mean: float, longest: int) -> float:
@@ -201,8 +207,13 @@ def _periodic(spec: str, arguments: str, rng: random.Random) -> LossModel:
             f"every={values['every']} allows at most ms={max(0, period - 1) * PACKET_MS:g}"
         )
     start = rng.randint(1, period - length)  # the seed moves the bursts, never onto packet 0
-    pattern = [start <= i < start + length for i in range(period)]
-    return LossModel(spec, length / period, _forever(pattern))
+    return LossModel(spec, length / period, _bursts(start, length, period))
+
+
+def _bursts(start: int, length: int, period: int) -> Iterator[bool]:
+    while True:
+        for index in range(period):
+            yield start <= index < start + length
 
 
 def _trace(spec: str, arguments: str, rng: random.Random) -> LossModel:

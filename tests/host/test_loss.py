@@ -92,6 +92,20 @@ def test_periodic_bursts_move_with_the_seed_but_spare_the_first_packet() -> None
     assert len(starts) > 5
 
 
+def test_runs_that_are_always_as_long_as_allowed_come_at_once() -> None:
+    """A mean burst equal to the maximum leaves no probability of ending earlier, and nothing to wait for."""
+    trace = take("gilbert:rate=20%,burst=5,max=5", 20_000, 1)
+    lengths = {len(run) for run in "".join(str(int(lost)) for lost in trace).rstrip("1").split("0") if run}
+    assert all(length % 5 == 0 or length == 5 for length in lengths) and 5 in lengths
+    assert measure_loss(trace).rate == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_period_of_years_costs_no_memory() -> None:
+    model = parse_loss("burst:ms=300,every=99999999s")
+    assert model.expected_rate < 1e-8
+    assert not any(model.lost() for _ in range(100))
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -106,6 +120,7 @@ def test_periodic_bursts_move_with_the_seed_but_spare_the_first_packet() -> None
         ("gilbert:rate=10%", "burst=… is missing"),
         ("gilbert:rate=10%,burst=3,burst=4", "once"),
         ("gilbert:rate=10%,burst=0.5", "at least 1"),
+        ("gilbert:rate=10%,burst=1e8,max=1e8", "at most 100000"),
         ("gilbert:rate=10%,burst=x", "must be a number"),
         ("gilbert:rate=80%,burst=3", "at most 75%"),
         ("gilbert:rate=51%,burst=1", "at most 50%"),
