@@ -138,7 +138,8 @@ def _reorder(text: str) -> tuple[float, int]:
         return 0.0, 0
     share, comma, rest = text.partition(",")
     name, equals, count = rest.partition("=")
-    if comma and (name != "by" or not equals or not count.isdigit() or not 1 <= int(count) <= 100):
+    digits = count.isascii() and count.isdigit() and len(count) <= 3
+    if comma and (name != "by" or not equals or not digits or not 1 <= int(count) <= 100):
         raise UsageError(f"reorder '{text}': expected a share and by=<packets up to 100>, e.g. 5%,by=5")
     return _share("reorder", share), int(count) if comma else 1
 

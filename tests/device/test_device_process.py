@@ -177,6 +177,12 @@ def test_loopback_needs_no_permission(name):
     assert parse_listen("udp://192.168.0.2:5004", True) == ("192.168.0.2", 5004)
 
 
+@pytest.mark.parametrize("port", ["²", "٣", "70000", "9" * 5000, ""])
+def test_a_port_that_is_no_number_is_one_sentence(port):
+    with pytest.raises(ListenError, match=r"expected udp://HOST:PORT"):
+        parse_listen(f"udp://127.0.0.1:{port}", True)
+
+
 def test_lost_speech_comes_back_by_dred_over_udp(agent, tmp_path):
     """Everything real: two bursts of 100 ms, 300 ms of delay, models in the agent's process."""
     dred = pytest.importorskip("dredge_models.dred")

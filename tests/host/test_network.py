@@ -116,7 +116,8 @@ def test_netem_losses() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"delay": "fast"}, {"delay": "-1ms"}, {"jitter": "gamma:3ms"}, {"reorder": "5%,by=x"}, {"reorder": "5"},
-     {"reorder": "5%,by=0"}, {"duplicate": "101%"}, {"duplicate": "1"}],
+     {"reorder": "5%,by=0"}, {"reorder": "5%,by=²"}, {"reorder": "5%,by=" + "9" * 5000},
+     {"duplicate": "101%"}, {"duplicate": "1"}],
 )  # fmt: skip
 def test_nonsense_is_refused_with_an_example(wrong) -> None:
     name = next(iter(wrong))

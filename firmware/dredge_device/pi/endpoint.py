@@ -96,7 +96,8 @@ class SerialEndpoint:
 def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
     """Host and port of ``udp://HOST:PORT``; ListenError when it is another thing or not local."""
     host, colon, port = text.removeprefix("udp://").rpartition(":")
-    if not text.startswith("udp://") or not colon or not port.isdigit() or int(port) > 65535:
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not text.startswith("udp://") or not colon or not digits or int(port) > 65535:
         raise ListenError(f"listen address is '{text}', expected udp://HOST:PORT or serial://DEVICE?baud=N")
     if not allow_remote and not is_loopback(host):
         raise ListenError(
