@@ -19,6 +19,8 @@ from dredge_host.errors import InputError
 RATE = 16000
 PACKET = 320  # samples in 20 ms
 CLIP_NAME = "demo_speech.flac"
+RATES = (1000, 768000)       # Hz; a header may promise anything
+MAX_VALUES = 1 << 29         # samples of all channels: 2 GiB while they are read, over nine hours at 16 kHz
 
 Pcm = NDArray[np.int16]
 
@@ -55,8 +57,11 @@ def read_audio(path: str | Path) -> Audio:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, subtype = file.samplerate, file.channels, file.subtype
             exact = rate == RATE and channels == 1 and subtype == "PCM_16"
+            _check_size(path, rate, file.frames * channels)
             data = file.read(dtype="int16" if exact else "float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
+    except InputError:
+        raise
+    except (soundfile.SoundFileError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
     if len(data) == 0:
         raise InputError(f"{path}: the file holds no audio samples")
@@ -67,6 +72,13 @@ def read_audio(path: str | Path) -> Audio:
     if len(pcm) == 0:
         raise InputError(f"{path}: shorter than one sample at 16 kHz")
     return Audio(pcm, rate, channels, notes)
+
+
+def _check_size(path: Path, rate: int, values: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(f"{path}: sample rate is {rate} Hz, expected {RATES[0]} to {RATES[1]} Hz")
+    if values > MAX_VALUES:
+        raise InputError(f"{path}: {values} samples, expected at most {MAX_VALUES}; cut it into pieces")
 
 
 def to_int16(signal: NDArray[np.float32]) -> Pcm:

@@ -75,6 +75,28 @@ def test_damaged_files_are_one_clear_sentence(tmp_path: Path, content: bytes) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("rate", "words"), [(1, "sample rate is 1 Hz"), (999, "999 Hz"), (2**31 - 1, "Hz, expected")])
+def test_a_rate_that_would_multiply_the_file_is_refused(tmp_path: Path, rate: int, words: str) -> None:
+    """One second at 1 Hz is one sample; at 16 kHz a few of them would fill the memory."""
+    path = tmp_path / "slow.wav"
+    soundfile.write(path, np.zeros(100, np.int16), 16000, "PCM_16")
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_audio(path)
+
+
+def test_a_header_that_promises_days_of_speech_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.zeros(1600, np.int16), 16000, "PCM_16")
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F          # STREAMINFO: the upper bits of the number of samples
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="samples, expected at most"):
+        read_audio(path)
+
+
 @given(st.binary(max_size=200), st.integers(0, 400))
 @settings(max_examples=60, deadline=None)
 def test_a_mangled_wav_reads_or_fails_cleanly(tmp_path_factory, noise: bytes, at: int) -> None:
