@@ -22,10 +22,24 @@ def read_result(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError:
         raise InputError(f"{path}: expected what `dredge bench --json` printed, got something else") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply for a benchmark result") from None
     schema = result.get("schema") if isinstance(result, dict) else None
     if schema != SCHEMA:
         raise InputError(f"{path}: expected schema {SCHEMA}, got {schema}: measure again with this version")
+    try:
+        figures = list(_figures(result))
+        _differences(result, result)
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{path}: a section is damaged: measure again") from None
+    odd = [name for name, value in figures if not _is_time(value)]
+    if odd:
+        raise InputError(f"{path}: {odd[0]}: expected microseconds, got something else: measure again")
     return dict(result)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

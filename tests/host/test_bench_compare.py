@@ -80,6 +80,13 @@ def test_slower_is_what_grew_beyond_the_tolerance(scale, count):
         ("{", "got something else"),
         ("[]", "expected schema dredge.bench/2, got None"),
         ('{"schema": "dredge.bench/1"}', "got dredge.bench/1: measure again"),
+        ("[" * 100_000, "got something else|nested too deeply"),
+        ('{"schema": "dredge.bench/2"}', "a section is damaged"),
+        ('{"schema": "dredge.bench/2", "machine": [], "stages": []}', "a section is damaged"),
+        ('{"schema": "dredge.bench/2", "machine": {}, "stages": [{"stage": "opus"}]}', "a section is damaged"),
+        ('{"schema": "dredge.bench/2", "machine": {}, "live": {"cpu_us": {"p50": "1", "p99": 2}}}',
+         "live frame, p50: expected microseconds"),
+        ('{"schema": "dredge.bench/2", "machine": {}, "live": {"cpu_us": {"p50": NaN, "p99": 2}}}', "live frame, p50"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused(content, words, tmp_path):
