@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #if defined(__x86_64__)
+#if defined(__clang__) /* has no such pragma; what the headers declare must stay outside its own */
+#include "lpcnet_pack.h"
+#include <immintrin.h>
+#include <string.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,f16c"))), apply_to = function)
+#else
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,f16c,prefer-vector-width=256")
+#endif
 #define VEC_PERMUTES
 #include "lpcnet_vec_x86.h"
 #include <string.h>
@@ -103,6 +110,9 @@ static inline void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)
 #include "lpcnet_run.h"
 
 const ln_level ln_level_vnni = LN_LEVEL("avx512_vnni");
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 #else
 typedef int dredge_no_vnni;
 #endif
