@@ -23,7 +23,8 @@ ABI3 = os.environ.get("DREDGE_ABI3") == "1"
 ABI3_MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
 
 # Kernels that stop at the first over-read or undefined step, for scripts/fuzz.sh.
-SANITISERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+SANITISERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1",
+              "-fno-sanitize=pointer-overflow"]  # Cython adds 0 to null pointers, which clang reports
 if os.environ.get("DREDGE_SANITIZE") == "1":
     CFLAGS += SANITISERS
 
@@ -81,10 +82,11 @@ setup(
         "dredge_device.pi": "firmware/dredge_device/pi",
         "dredge_host": "host/dredge_host",
         "dredge_host.evaluation": "host/dredge_host/evaluation",
+        "dredge_host.figures": "host/dredge_host/figures",
         "dredge_host.report": "host/dredge_host/report",
     },
     packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host",
-              "dredge_host.evaluation", "dredge_host.report"],
+              "dredge_host.evaluation", "dredge_host.figures", "dredge_host.report"],
     include_package_data=False,  # else the generated C files, three times the wheel, would travel along
     package_data={
         "dredge_kernels": ["*.pyi", "*.pxd", "py.typed"],
