@@ -57,7 +57,9 @@ LAYERS = {
 
 def checked(arrays):
     """The arrays of a model, contiguous and of the right type; ValueError naming the first that is wrong."""
-    wanted = [(name, np.float32, shape) for name, shape in FLOATS.items()]
+    wanted = []
+    for name, shape in FLOATS.items():
+        wanted.append((name, np.float32, shape))
     for name, (inputs, outputs) in LAYERS.items():
         wanted += [(name, np.int8, (outputs, inputs)), (f"{name}_scale", np.float32, (outputs,)),
                    (f"{name}_bias", np.float32, (outputs,))]

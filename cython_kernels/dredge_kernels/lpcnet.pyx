@@ -22,7 +22,10 @@ cdef int NB_LEVELS = ln_levels(LEVELS)
 
 
 def simd_levels():
-    return [LEVELS[i].name.decode() for i in range(NB_LEVELS)]
+    names = []
+    for i in range(NB_LEVELS):
+        names.append(LEVELS[i].name.decode())
+    return names
 
 
 cdef int _level_index(name) except -1:

@@ -15,6 +15,7 @@ SENTENCES = {
 
 #: Codes that blame what the caller passed in.
 ARGUMENT_CODES = frozenset({-1, -2, -4})
+OUT_OF_MEMORY = -7
 
 
 class OpusError(RuntimeError):
@@ -29,6 +30,12 @@ class OpusValueError(OpusError, ValueError):
     """libopus refused what it was given: an argument or a packet."""
 
 
+class OpusMemoryError(OpusError, MemoryError):
+    """libopus found no memory for its state."""
+
+
 def opus_error(code: int, what: str) -> OpusError:
     """The exception for an error code; `what` names the call."""
+    if code == OUT_OF_MEMORY:
+        return OpusMemoryError(code, what)
     return (OpusValueError if code in ARGUMENT_CODES else OpusError)(code, what)

@@ -61,7 +61,9 @@ def _vector(name, values, dtype, shape):
     if array.dtype != dtype:
         raise ValueError(f"{name}: expected {np.dtype(dtype)}, got {array.dtype}")
     if array.ndim != len(shape) or any(w is not None and w != g for w, g in zip(shape, array.shape)):
-        want = ["n" if w is None else w for w in shape]
+        want = []
+        for w in shape:
+            want.append("n" if w is None else w)
         raise ValueError(f"{name}: expected shape {want}, got {list(array.shape)}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite values, got NaN or infinity")

@@ -57,6 +57,7 @@ class Playout:
         self._buffer = buffer
         self._concealed = 0
         self._leaping = False
+        self._resyncs = 0
         self._window = []
         # fixed: by how much the first packet came later than those after it. It set the clock, and
         # a delay that much longer than asked hurts less than a correction.
@@ -74,6 +75,9 @@ class Playout:
     # tells what was said then; resting: the last packet said that nobody speaks; queued_us: speech
     # that is decoded but not heard yet.
     def step(self, now_us, describable, resting=False, queued_us=0):
+        if self._buffer.resyncs != self._resyncs:  # what was measured is of another clock
+            self._resyncs = self._buffer.resyncs
+            self.restart()
         if self._leaps(now_us, queued_us):
             self._buffer.next += 1
             return SKIP, self._buffer.next - 1

@@ -2,7 +2,7 @@
 """Real packets of real speech for the state machines, made once, and how loud a lossless decoder plays them."""
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,6 @@ class Stream:
         return np.max(rounds, axis=0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def stream(kind):
     return Stream(kind)
