@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from dredge_host.audio import PACKET, RATE, read_audio
+from dredge_host.audio import PACKET, RATE
 from dredge_host.errors import InputError
 from dredge_host.evaluation.cell import Task
 from dredge_host.evaluation.clips import Clip, read_clips
 from dredge_host.evaluation.plan import Plan
 from dredge_host.evaluation.traces import Trace, crossed_traces, recorded_trace, trace_for_clip
+from dredge_host.evaluation.traceset import Item, read_set, read_speech
 
 
 class Material(NamedTuple):
@@ -61,10 +62,8 @@ def packets_of(clip: Clip) -> int:
 def from_set(folder: Path, plan: Plan) -> Material:
     """A trace set on disk (see dredge_host.evaluation.traceset): every clip meets its own recorded losses.
 
-    Raises InputError for a folder without any clip that has a trace.
+    Raises InputError for a folder without any clip that has a trace, and for speech whose losses are silence already.
     """
-    from dredge_host.evaluation.traceset import read_set
-
     items = read_set(folder)
     with_trace = [item for item in items if item.lost is not None]
     if not with_trace:
@@ -73,9 +72,9 @@ def from_set(folder: Path, plan: Plan) -> Material:
     if len(with_trace) < len(items):
         notes.append(f"{len(items) - len(with_trace)} clips without a loss trace are left out")
     chosen = with_trace[: plan.clips or None]
-    return Material(folder.name, [_recorded(item.path, item.name, item.lost or (), plan) for item in chosen], notes)
+    return Material(folder.name, [_recorded(item, plan) for item in chosen], notes)
 
 
-def _recorded(path: Path, name: str, lost: tuple[bool, ...], plan: Plan) -> tuple[Clip, Trace]:
-    clip = Clip(name, name, read_audio(path).pcm[: int(plan.seconds * RATE) or None])
-    return clip, recorded_trace(name, lost[: packets_of(clip)])
+def _recorded(item: Item, plan: Plan) -> tuple[Clip, Trace]:
+    clip = Clip(item.name, item.name, read_speech(item)[: int(plan.seconds * RATE) or None])
+    return clip, recorded_trace(item.name, (item.lost or ())[: packets_of(clip)])

@@ -33,7 +33,7 @@ def run_policies(
     """One row per playout policy, all meeting the same losses.
 
     pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED).
-    Keys: policy; mean_ms, p95_ms: playout delay; recovered_pct: share of the lost packets played from
+    Keys: policy; mean_ms, p95_ms: playout delay; lost_packets; recovered_pct: share of them played from
     redundancy (DRED or LBRR), None when nothing was lost; predicted, given_up: packets concealed or
     never played. Raises UsageError for an impossible policy or loss, InputError for empty speech.
     """
@@ -57,6 +57,7 @@ def _measure(policy: str, pcm: Pcm, settings: Settings) -> Row:
         "policy": policy,
         "mean_ms": round(float(np.mean(delays)), 2),
         "p95_ms": round(float(np.percentile(delays, 95)), 2),
+        "lost_packets": lost,
         "recovered_pct": round(100.0 * (frames["dred"] + frames["lbrr"]) / lost, 2) if lost else None,
         "predicted": frames["plc"] + frames["conceal"],
         "given_up": frames.get("skipped", 0),
