@@ -32,9 +32,12 @@ VERBS = {
     "watch": Verb("cli_watch", "Devices", "Show the reports of a MicroPython bridge."),
     "check": Verb("cli_check", "Measure", "Does the device keep up? A verdict with an exit code."),
     "simulate": Verb("cli_simulate", "Measure", "The same pipeline offline and deterministic."),
+    "report": Verb("cli_report", "Measure", "One page to listen to and look at, from a saved result."),
     "inspect": Verb("cli_inspect", "Measure", "What the packets of a capture carry, and why not DRED."),
     "bench": Verb("cli_bench", "Measure", "Time every stage against the 20 ms period."),
     "evaluate": Verb("cli_evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
+    "figures": Verb("cli_figures", "Measure", "The figures of the DRED article, from measurements here."),
+    "traces": Verb("cli_traces", "Measure", "Make, show and convert loss traces and sets of them."),
     "models": Verb("cli_models", "Models", "List, verify and import the neural models."),
 }
 
