@@ -4,6 +4,7 @@
 #include "cepstrum.h"
 #include "detmath.h"
 #include "fft320.h"
+#include "once.h"
 #include <math.h>
 
 #define HALF (DR_WINDOW / 2)
@@ -20,11 +21,11 @@ static float window_half[HALF];
 static float dct[DR_BANDS][DR_BANDS];          /* [band][coefficient] */
 static float cosine[HALF][DR_ORDER + 1];       /* [bin k][lag i]: cos(2 pi i k / 320) */
 static float lag_window[DR_ORDER + 1];
-static int ready;
+static once ready;
 
 void dr_cepstrum_init(void)
 {
-    if (ready) return;
+    if (!once_begin(&ready)) return;
     for (int i = 0; i < HALF; i++) {
         double s = sin(.5 * PI * (i + .5) / HALF);
         window_half[i] = (float)sin(.5 * PI * s * s);
@@ -36,7 +37,7 @@ void dr_cepstrum_init(void)
         for (int j = 0; j < DR_BANDS; j++)
             dct[i][j] = (float)(sqrt(2. / DR_BANDS) * cos((i + .5) * j * PI / DR_BANDS) * (j ? 1. : sqrt(.5)));
     for (int i = 0; i <= DR_ORDER; i++) lag_window[i] = (float)(1. - 6e-5 * i * i);
-    ready = 1;
+    once_done(&ready);
 }
 
 static void power_spectrum(const float *x, float *power)

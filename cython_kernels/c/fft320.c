@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* 320 real samples as 160 complex ones, which go through Stockham passes of radix 5, 4, 4, 2. */
 #include "fft320.h"
+#include "once.h"
 #include <math.h>
 
 #define HALF (DR_FFT / 2)
@@ -8,11 +9,11 @@
 static const double PI = 3.14159265358979323846;
 static float twiddle[HALF][2];        /* exp(-2 pi i k / 160) */
 static float split[HALF + 1][2];      /* exp(-2 pi i k / 320) */
-static int ready;
+static once ready;
 
 void dr_fft_init(void)
 {
-    if (ready) return;
+    if (!once_begin(&ready)) return;
     for (int i = 0; i < HALF; i++) {
         twiddle[i][0] = (float)cos(2 * PI * i / HALF);
         twiddle[i][1] = (float)-sin(2 * PI * i / HALF);
@@ -21,7 +22,7 @@ void dr_fft_init(void)
         split[i][0] = (float)cos(2 * PI * i / DR_FFT);
         split[i][1] = (float)-sin(2 * PI * i / DR_FFT);
     }
-    ready = 1;
+    once_done(&ready);
 }
 
 /* One pass: HALF = r * m * s points, s = stride of the finished sub-transforms. */

@@ -2,6 +2,7 @@
 #include "lpcnet.h"
 #include "cpu.h"
 #include "detmath.h"
+#include "once.h"
 #include <string.h>
 
 #define SEGMENTS_PER_OCTAVE 64   /* fine enough for one mu-law boundary per segment at most */
@@ -11,11 +12,11 @@ float ln_expand[LN_LEVELS];
 float ln_threshold[LN_LEVELS];
 static float boundary[130];                       /* 1 + 255 |x| / 32768 where level k begins */
 static uint8_t first_level[8 * SEGMENTS_PER_OCTAVE];
-static int ready;
+static once ready;
 
 void ln_init(void)
 {
-    if (ready) return;
+    if (!once_begin(&ready)) return;
     for (int u = 0; u < LN_LEVELS; u++) {
         int k = u < 128 ? 128 - u : u - 128;
         float a = (32768.f / 255.f) * (dm_exp2((float)k / 16.f) - 1.f);
@@ -29,7 +30,7 @@ void ln_init(void)
         while (k < 128 && boundary[k + 1] <= start) k++;
         first_level[s] = (uint8_t)k;
     }
-    ready = 1;
+    once_done(&ready);
 }
 
 uint8_t ln_to_ulaw(float x)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pitch.h"
 #include "detmath.h"
+#include "once.h"
 #include <string.h>
 
 #define JUMP_PER_UNIT .002f     /* cost of moving by 1/60 octave from one hop to the next */
@@ -9,14 +10,14 @@
 #define SHORT_LAG_BONUS .0005f  /* per 1/60 octave: decides ties between a period and its multiples */
 
 static float position[DR_LAGS];  /* of each lag on the 1/60-octave scale, falling with the lag */
-static int ready;
+static once ready;
 
 void dr_pitch_init(void)
 {
-    if (ready) return;
+    if (!once_begin(&ready)) return;
     for (int i = 0; i < DR_LAGS; i++)
         position[i] = 60.f * dm_log2((float)DR_PITCH_MAX / (float)(DR_PITCH_MIN + i));
-    ready = 1;
+    once_done(&ready);
 }
 
 void dr_pitch_reset(dr_pitch *p) { memset(p, 0, sizeof *p); }

@@ -5,6 +5,8 @@ import numpy as np
 
 from libc.stdint cimport int8_t, int16_t
 
+from dredge_kernels.busy cimport must_be_idle
+
 cdef extern from "fargan.h" nogil:
     enum:
         FG_FRAME, FG_FEATURES, FG_PRIMING, FG_EMBED, FG_PERIODS, FG_DENSE1, FG_CONV1, FG_COND, FG_IN, FG_FIRST
@@ -96,6 +98,7 @@ cdef class Fargan:
 
     cdef fg_state state
     cdef fg_model model
+    cdef bint busy
     cdef dict arrays               # keeps alive what `model` points into
 
     def __cinit__(self, arrays):
@@ -116,6 +119,7 @@ cdef class Fargan:
 
     def reset(self):
         """Silence before the first frame."""
+        must_be_idle(self.busy, "vocoder")
         fg_reset(&self.state)
 
     def begin(self, pcm, features):
@@ -125,8 +129,11 @@ cdef class Fargan:
             raise ValueError(f"pcm: expected int16 [{PRIMING_SAMPLES}], got {x.dtype} {list(x.shape)}")
         cdef const float[::1] samples = np.ascontiguousarray(x, np.float32) / np.float32(32768)
         cdef const float[:, ::1] rows = _rows(features, PRIMING_ROWS)
+        must_be_idle(self.busy, "vocoder")
+        self.busy = True
         with nogil:
             fg_begin(&self.state, &self.model, &samples[0], &rows[0, 0])
+        self.busy = False
 
     def synthesise(self, features):
         """float32 [k, 20], each row one frame further on than what it makes -> int16 [160 k]."""
@@ -134,9 +141,12 @@ cdef class Fargan:
         cdef Py_ssize_t i
         pcm = np.empty(HOP * rows.shape[0], np.int16)
         cdef int16_t[::1] out = pcm
+        must_be_idle(self.busy, "vocoder")
+        self.busy = True
         with nogil:
             for i in range(rows.shape[0]):
                 fg_next(&self.state, &self.model, &rows[i, 0], &out[160 * i])
+        self.busy = False
         return pcm
 
 

@@ -5,6 +5,8 @@ import numpy as np
 
 from libc.stdint cimport int16_t
 
+from dredge_kernels.busy cimport must_be_idle
+
 cdef extern from "analysis.h" nogil:
     ctypedef struct dr_features:
         pass
@@ -23,11 +25,13 @@ dr_features_init()
 
 cdef class FeatureExtractor:
     cdef dr_features state
+    cdef bint busy
 
     def __cinit__(self):
         dr_features_reset(&self.state)
 
     def reset(self):
+        must_be_idle(self.busy, "extractor")
         dr_features_reset(&self.state)
 
     def process(self, pcm):
@@ -35,9 +39,12 @@ cdef class FeatureExtractor:
         cdef Py_ssize_t frames = x.shape[0] // 160, i
         out = np.empty((frames, 20), np.float32)
         cdef float[:, ::1] y = out
+        must_be_idle(self.busy, "extractor")
+        self.busy = True
         with nogil:
             for i in range(frames):
                 dr_features_push(&self.state, &x[160 * i], &y[i, 0])
+        self.busy = False
         return out
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from dredge_kernels.lpcnet_weights import checked
 
+from dredge_kernels.busy cimport must_be_idle
 from dredge_kernels.lpcnet_source cimport frame_net_of, matrix_of, net_of
 
 HOP = 160
@@ -81,6 +82,7 @@ cdef class Lpcnet:
         return self.weights.packed_bytes
 
     def reset(self, seed=1):
+        must_be_idle(self.busy, "vocoder")
         ln_reset(&self.state, seed)
 
     def skip(self, features, pcm):
@@ -104,8 +106,7 @@ cdef class Lpcnet:
         cdef const float[:, ::1] f = rows
         cdef int n = rows.shape[0] - 2 * CONTEXT
         cdef int16_t[::1] x = _pcm(pcm, n, mode == LN_GENERATE)
-        if self.busy:
-            raise RuntimeError("vocoder: another thread is using it; every thread needs one of its own")
+        must_be_idle(self.busy, "vocoder")
         if n > self.cond.shape[0]:
             self._make_room(n)
         self.busy = True

@@ -34,6 +34,7 @@ cdef extern from "<opus/opus.h>" nogil:
 
 
 cdef class Coder:
+    cdef bint busy                 # a call is running without the interpreter's lock
     cdef int request(self, int number, void *value, str what) except -1
 
 

@@ -5,6 +5,8 @@ import numpy as np
 
 from libc.stdint cimport uint32_t
 
+from dredge_kernels.busy cimport must_be_idle
+
 from dredge_kernels.lbrr import packet_has_lbrr
 from dredge_kernels.opuserrors import OpusError, OpusValueError, opus_error
 
@@ -102,11 +104,13 @@ cdef class OpusEncoder(Coder):
 
     cdef int set(self, int request, int value, str what) except -1:
         must_be_open(self.handle, what)
+        must_be_idle(self.busy, what)
         check(opus_encoder_ctl(self.handle, request, <int32_t>value), f"{what} = {value}")
         return 0
 
     cdef int request(self, int number, void *value, str what) except -1:
         must_be_open(self.handle, what)
+        must_be_idle(self.busy, what)
         check(opus_encoder_ctl(self.handle, number, value), what)
         return 0
 
@@ -153,13 +157,17 @@ cdef class OpusEncoder(Coder):
             raise ValueError(f"pcm: expected int16 [{self.frame_samples}], "
                              f"got {array.dtype} {list(array.shape)}")
         cdef const int16_t[::1] samples = np.ascontiguousarray(array)
+        must_be_idle(self.busy, "encode")
+        self.busy = True
         with nogil:
             size = opus_encode(self.handle, &samples[0], self.frame_samples, packet, ROOM)
+        self.busy = False
         check(size, "encode")
         return <bytes>(<char *>packet)[:size]
 
     def close(self):
         """Free the encoder; every later call raises OpusError."""
+        must_be_idle(self.busy, "close")
         if self.handle is not NULL:
             opus_encoder_destroy(self.handle)
         self.handle = NULL
@@ -179,6 +187,7 @@ cdef class OpusDecoder(Coder):
 
     cdef int request(self, int number, void *value, str what) except -1:
         must_be_open(self.handle, what)
+        must_be_idle(self.busy, what)
         check(opus_decoder_ctl(self.handle, number, value), what)
         return 0
 
@@ -196,8 +205,11 @@ cdef class OpusDecoder(Coder):
             data, size = packet, <int32_t>len(packet)
         pcm = np.empty(samples, np.int16)
         cdef int16_t[::1] out = pcm
+        must_be_idle(self.busy, what)
+        self.busy = True
         with nogil:
             got = opus_decode(self.handle, data, size, &out[0], samples, fec)
+        self.busy = False
         check(got, what)
         return pcm[:got]
 
@@ -216,6 +228,7 @@ cdef class OpusDecoder(Coder):
 
     def close(self):
         """Free the decoder; every later call raises OpusError."""
+        must_be_idle(self.busy, "close")
         if self.handle is not NULL:
             opus_decoder_destroy(self.handle)
         self.handle = NULL

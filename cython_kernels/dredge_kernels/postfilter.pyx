@@ -5,6 +5,8 @@ import numpy as np
 
 from libc.stdint cimport int16_t
 
+from dredge_kernels.busy cimport must_be_idle
+
 cdef extern from "postfilter.h" nogil:
     ctypedef struct pf_state:
         pass
@@ -20,11 +22,13 @@ pf_init()
 
 cdef class Postfilter:
     cdef pf_state state
+    cdef bint busy
 
     def __cinit__(self):
         pf_reset(&self.state, 0)
 
     def reset(self, int last=0):
+        must_be_idle(self.busy, "postfilter")
         pf_reset(&self.state, last)
 
     def process(self, pcm, features):
@@ -39,7 +43,10 @@ cdef class Postfilter:
         out = np.empty(len(x), np.int16)
         cdef int16_t[::1] y = out
         cdef Py_ssize_t i
+        must_be_idle(self.busy, "postfilter")
+        self.busy = True
         with nogil:
             for i in range(f.shape[0]):
                 pf_push(&self.state, &a[160 * i], &f[i, 0], &y[160 * i])
+        self.busy = False
         return out
