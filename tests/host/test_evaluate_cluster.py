@@ -85,13 +85,17 @@ def test_without_the_package(folder, monkeypatch):
 
 
 class FakeDistributed:
-    """A cluster in this process whose workers all die, or that has no workers."""
+    """A cluster in this process that is not well: it has no workers, or they die, or the scheduler goes away."""
 
     class KilledWorker(Exception):
         pass
 
-    def __init__(self, workers=1):
-        self.count, self.futures = workers, []
+    class CancelledError(BaseException):
+        pass
+
+    def __init__(self, workers=1, error=None, status="running"):
+        self.count, self.error, self.status = workers, error or self.KilledWorker("x"), status
+        self.futures = self.most = 0
 
     def Client(self, address, **_):
         return self
@@ -113,31 +117,24 @@ class FakeDistributed:
         return {"tcp://w": self.count}
 
     def submit(self, *_, **__):
-        self.futures.append(FakeFuture(self))
-        self.most = max(getattr(self, "most", 0), len(self.futures))
-        return self.futures[-1]
-
-    loop = None
-
-    def as_completed(self, loop):
-        return self
-
-    def add(self, future):
-        pass
-
-    def __next__(self):
-        return self.futures.pop(0)
+        self.futures += 1
+        return FakeFuture(self)
 
 
 class FakeFuture:
+    """Done at once (or never, when its scheduler is away), with the error that its cluster has."""
+
     def __init__(self, distributed):
         self.distributed = distributed
 
-    def result(self):
-        raise self.distributed.KilledWorker("x")
+    def add_done_callback(self, tell):
+        if self.distributed.status == "running":
+            tell(self)
 
-    def release(self):
-        pass
+    def result(self):
+        self.distributed.most = max(self.distributed.most, self.distributed.futures)
+        self.distributed.futures -= 1
+        raise self.distributed.error
 
 
 def test_a_task_that_kills_every_worker_is_named(folder, monkeypatch):
@@ -148,6 +145,17 @@ def test_a_task_that_kills_every_worker_is_named(folder, monkeypatch):
     assert len(found) == CELLS and {cell for *_, cell in found} == {Failure("every worker that began it died")}
     assert [(t.number, method) for t, method, _ in found[:3]] == [(0, "silence"), (0, "opus"), (0, "red")]
     assert fake.most == cluster.PER_WORKER < len(tasks)  # speech does not pile up at the scheduler
+
+
+@pytest.mark.parametrize(
+    "fake", [FakeDistributed(error=FakeDistributed.CancelledError()), FakeDistributed(status="connecting")]
+)
+def test_a_scheduler_that_goes_away_does_not_keep_people_waiting(folder, monkeypatch, fake):
+    monkeypatch.setattr(cluster, "_distributed", lambda: fake)
+    monkeypatch.setattr(cluster, "POLL_S", 0.01)
+    monkeypatch.setattr(cluster, "TIMEOUT_S", 0.03)
+    with pytest.raises(UnreachableError, match="tcp://w: the scheduler went away; what was finished is in the cache"):
+        next(cluster.run_on_cluster(PLAN, from_folder(folder, PLAN).tasks(PLAN.methods), "tcp://w"))
 
 
 def test_a_scheduler_without_workers(folder, monkeypatch):

@@ -6,7 +6,7 @@ import json
 import pytest
 from evaluate_fakes import known_judges, known_send, speech_folder
 
-from dredge_host.errors import CheckFailed, InputError, UsageError
+from dredge_host.errors import DredgeError, InputError, UsageError
 from dredge_host.evaluation import grid
 from dredge_host.evaluation.cell import CellRunner
 from dredge_host.evaluation.material import from_folder
@@ -128,11 +128,11 @@ def test_a_failing_cell_is_named_and_the_others_are_kept(folder, tmp_path, monke
 
     plan = Plan(methods=("opus", "plc", "dred"))
     monkeypatch.setattr("dredge_host.evaluation.cell.send", failing)
-    with pytest.raises(CheckFailed) as caught:
+    with pytest.raises(DredgeError) as caught:
         evaluate(folder, plan, cache=tmp_path / "cells")
     assert str(caught.value) == (
         "clip ann_2.flac, long losses, method plc: ValueError: no such thing; "
-        "35 of 36 cells are kept, the same command goes on from there"
+        "35 of 36 cells are done and kept, the same command goes on from there"
     )
     monkeypatch.setattr("dredge_host.evaluation.cell.send", known_send)
     assert evaluate(folder, plan, cache=tmp_path / "cells")["timing"]["cells_cached"] == 35
@@ -146,7 +146,7 @@ def test_when_every_cell_fails_it_does_not_try_them_all(folder, monkeypatch):
         raise InputError("broken")
 
     monkeypatch.setattr("dredge_host.evaluation.cell.send", broken)
-    with pytest.raises(CheckFailed, match=r"clip ann_1.flac, short losses, method clean: broken; .*0 of 96 cells"):
+    with pytest.raises(DredgeError, match=r"^clip ann_1.flac, short losses, method clean: broken; .*0 of 96 cells are"):
         evaluate(folder, Plan())
     assert len(tried) == grid.MOST_FAILURES
 

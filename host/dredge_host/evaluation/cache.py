@@ -63,6 +63,11 @@ class Cache:
         except OSError as error:
             raise InputError(f"{folder}: cannot be used as a cache ({error.strerror}); try --no-cache") from None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a cell is found again."""
+        return self._folder is not None
+
     def get(self, key: str) -> Measurement | None:
         """What was measured before, or None."""
         path = self._path(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from importlib import import_module
+from queue import Empty, Queue
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,7 @@ from dredge_host.evaluation.plan import Plan
 from dredge_host.evaluation.workers import Result
 
 TIMEOUT_S = 10
+POLL_S = 1.0
 PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
 HOW = "pip install 'dredge[cluster]'"
 
@@ -53,27 +55,44 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
     with _client(distributed, address) as client:
         waiting = list(reversed(tasks))
         running: dict[Any, Task] = {}
-        finished = distributed.as_completed(loop=client.loop)
+        finished: Queue[Any] = Queue()
         most = PER_WORKER * max(1, sum(client.nthreads().values()))
         while waiting or running:
             while waiting and len(running) < most:
                 task = waiting.pop()
                 future = client.submit(run_task, plan, task, wanted, pure=False)
                 running[future] = task
-                finished.add(future)
-            future = next(finished)
-            yield from _results(distributed, future, running.pop(future))
-            future.release()
+                future.add_done_callback(finished.put)
+            future = _next(finished, client, address)
+            yield from _results(distributed, future, running.pop(future), address)
 
 
-def _results(distributed: Any, future: Any, task: Task) -> Iterator[Result]:
+def _next(finished: Queue[Any], client: Any, address: str) -> Any:
+    """The next future that is done. Raises UnreachableError when the scheduler has been away for TIMEOUT_S."""
+    away = 0.0
+    while True:
+        try:
+            return finished.get(timeout=POLL_S)
+        except Empty:
+            away = 0.0 if client.status == "running" else away + POLL_S
+        if away >= TIMEOUT_S:
+            raise _lost(address)
+
+
+def _results(distributed: Any, future: Any, task: Task, address: str) -> Iterator[Result]:
     """The cells of one finished task; a failure of the cluster fails them all."""
     try:
         found = future.result()
     except distributed.KilledWorker:
         found = [(method, Failure("every worker that began it died")) for method in task.methods]
+    except distributed.CancelledError:
+        raise _lost(address) from None
     for method, cell in found:
         yield task, method, cell
+
+
+def _lost(address: str) -> UnreachableError:
+    return UnreachableError(f"{address}: the scheduler went away; what was finished is in the cache, if there is one")
 
 
 def _client(distributed: Any, address: str) -> Any:

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from dredge_host.errors import CheckFailed
+from dredge_host.errors import DredgeError
 from dredge_host.evaluation.cache import Cache, cell_key, digest_of
 from dredge_host.evaluation.cell import CellRunner, Failure, Measurement, Task
 from dredge_host.evaluation.identity import identity
@@ -46,7 +46,7 @@ def run(
 
     jobs: processes; scheduler: tcp://host:port of a Dask cluster instead; cache: folder of finished cells, None
     does without; on_cell: called after every fresh cell. Raises CapabilityError when a metric's package is
-    missing, CheckFailed naming the cells that could not be computed (the others are in the cache then).
+    missing, DredgeError naming the cells that could not be computed (the others are in the cache then).
     """
     started = time.monotonic()
     judges = load_judges(plan)  # here, so that a missing package is told before hours of work
@@ -104,7 +104,7 @@ def _collect(
     on_cell: Callable[[], None] | None,
     before: int,
 ) -> dict[Place, Measurement]:
-    """Keeps every cell as soon as it is there. Raises CheckFailed after the last one if some have failed."""
+    """Keeps every cell as soon as it is there. Raises DredgeError after the last one if some have failed."""
     cells: dict[Place, Measurement] = {}
     failed: list[str] = []
     with Bar("evaluate", len(keys), "cells", before) as bar:
@@ -121,8 +121,9 @@ def _collect(
             if on_cell:
                 on_cell()
     if failed:
-        kept = f"; {before + len(cells)} of {len(keys)} cells are kept, the same command goes on from there"
-        raise CheckFailed("; ".join(failed) + kept)
+        done = f"{before + len(cells)} of {len(keys)} cells are done"
+        kept = "and kept, the same command goes on from there" if store.keeps else "but not kept without a cache"
+        raise DredgeError("; ".join([*failed, f"{done} {kept}"]))
     return cells
 
 
