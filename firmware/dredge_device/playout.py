@@ -90,13 +90,15 @@ class Playout:
     # Shortened speech would need seconds to catch up, so playout leaps to where it should be.
     def _leaps(self, now_us, queued_us):
         buffer = self._buffer
-        if buffer.next is None or buffer.highest is None or buffer.next > buffer.highest:
-            self._leaping = False
-        elif buffer.last is not None and buffer.next > buffer.last:
+        if buffer.next is None or buffer.highest is None:
+            return False
+        end = buffer.highest if buffer.last is None else min(buffer.highest, buffer.last)
+        late_us = self._behind(now_us, queued_us)
+        if buffer.next > end:
             self._leaping = False
         elif self._leaping:
-            self._leaping = self._behind(now_us, queued_us) > (self._accepted_us or 0)
-        elif self._behind(now_us, queued_us) + self.target_us() > buffer.playout_us + _STOPPED_US:
+            self._leaping = late_us > (self._accepted_us or 0)
+        elif late_us + self.target_us() > buffer.playout_us + _STOPPED_US:
             self._leaping = True
             self.debt_us = 0
             self._window = []

@@ -60,6 +60,8 @@ class UdpLink:
             return self._socket.recv(MAX_DATAGRAM) if ready else None
         except ConnectionRefusedError:
             raise self._refused() from None
+        except OSError as error:  # a router says that there is no way, or the interface is down
+            raise UnreachableError(f"{self.url}: {error.strerror}") from None
 
     def close(self) -> None:
         self._socket.close()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How far the state machines go: a few seconds in the test suite, hours with DREDGE_HYPOTHESIS=long."""
 
+import atexit
 import os
+import sys
 from collections import Counter
 
 from hypothesis import HealthCheck, Phase, settings
@@ -10,7 +12,16 @@ LONG = os.environ.get("DREDGE_HYPOTHESIS") == "long"
 _HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 _HUNT = (Phase.reuse, Phase.generate)  # making a failure small takes longer than finding it; the short run does that
 
-steps: Counter[str] = Counter()  # rules and periods by machine, for the report of a long run
+steps: Counter[str] = Counter()  # examples, rules and periods by machine; a long run prints them at its end
+
+
+def _told():
+    for name, count in sorted(steps.items()):
+        print(f"{name}: {count}", file=sys.stderr)
+
+
+if LONG:
+    atexit.register(_told)
 
 
 def profile(examples: int, rules: int, long_examples: int, long_rules: int) -> settings:

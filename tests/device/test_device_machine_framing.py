@@ -16,6 +16,7 @@ class FramingMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        steps["framing examples"] += 1
         self.framer, self.deframer = Framer(), Deframer()
         self.line = bytearray()
         self.expected, self.got = [], []

@@ -19,6 +19,7 @@ class JitterMachine(RuleBasedStateMachine):
     @initialize(playout_ms=st.sampled_from([0, 20, 60, 200, 1000]), adaptive=st.booleans(),
                 start=st.integers(-5, 70000))  # fmt: skip
     def begin(self, playout_ms, adaptive, start):
+        steps["jitter examples"] += 1
         self.buffer = JitterBuffer(playout_ms, CAPACITY)
         self.playout = Playout(self.buffer, adaptive)
         self.now = 5_000_000

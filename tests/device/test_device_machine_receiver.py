@@ -137,6 +137,7 @@ class ReceiverMachine(RuleBasedStateMachine):
 
     @initialize(kind=st.sampled_from(KINDS), options=wanted)
     def begin(self, kind, options):
+        steps["receiver examples"] += 1
         self.device = Device()
         self.around = Surroundings()
         self.flight = []  # (period in which it arrives, datagram)

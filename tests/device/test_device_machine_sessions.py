@@ -172,6 +172,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        steps["session examples"] += 1
         self.table = Table(self.keyed)
         self.hosts = [self._host(n) for n in range(3)]
 

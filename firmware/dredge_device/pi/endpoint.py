@@ -10,6 +10,7 @@ from dredge_device.pi.serialline import SerialLine
 from dredge_device.pi.serialurl import is_serial
 
 MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
+_RETRY_S = 0.02  # between attempts to receive while the network is broken
 _RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
 
 
@@ -40,14 +41,21 @@ class UdpEndpoint:
             self._socket.close()
             raise
         self.address = "udp://{}:{}".format(*self._socket.getsockname()[:2])
-        self.unsent = 0
+        self.unsent = self.unheard = 0
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
-        """The next datagram; an earlier answer that found nobody is the peer's affair."""
+        """The next datagram; an earlier answer that found nobody is the peer's affair.
+
+        When the network itself fails (interface down, no buffers) it is counted and tried again later.
+        """
         self._socket.settimeout(timeout)
         try:
             datagram, peer = self._socket.recvfrom(MAX_DATAGRAM)
         except (TimeoutError, ConnectionError):
+            return None
+        except OSError:
+            self.unheard += 1
+            time.sleep(min(timeout, _RETRY_S))
             return None
         return datagram, peer, time.monotonic_ns() // 1000
 
@@ -59,8 +67,8 @@ class UdpEndpoint:
             self.unsent += 1
 
     def report(self) -> dict[str, Any]:
-        """Datagrams that could not be sent."""
-        return {"kind": "udp", "unsent": self.unsent}
+        """Datagrams that could not be sent, attempts to receive that failed."""
+        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard}
 
     def close(self) -> None:
         """Frees the port."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the speech goes: a WAV file, a sound card, nowhere."""
+"""Where the speech goes: a WAV file, a sound card (``soundcard``), nowhere."""
 
 import os
+import struct
 import wave
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from dredge_device.pi.parts import Pcm
 
 RATE = 16000
+_HEADER_BYTES = 44
 
 
 class CapabilityError(RuntimeError):
@@ -46,7 +48,8 @@ class WavOutput:
     """One WAV file per session: FILE.wav, then FILE-2.wav and so on.
 
     A file appears under its name only when it is complete; until then it is ``.NAME.part``.
-    Raises OSError when the folder cannot be written.
+    Raises OSError when the folder cannot be written, or when the disk is full: then what fitted becomes
+    the file, and nothing more is taken for it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -66,12 +69,18 @@ class WavOutput:
         self._wav.setsampwidth(2)
         self._wav.setframerate(RATE)
         self._samples = 0
+        self._full = False
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
         """The stream only: sample 0 of the file is the first sample of its first packet."""
-        if spoken:
+        if not spoken or self._full:
+            return
+        self._samples += len(pcm)
+        try:
             self._wav.writeframesraw(pcm.astype("<i2", copy=False).tobytes())
-            self._samples += len(pcm)
+        except OSError:
+            self._full = True
+            raise
 
     def close(self) -> dict[str, Any]:
         """Completes the file; the next session gets a new one."""
@@ -80,8 +89,9 @@ class WavOutput:
         return report
 
     def _finish(self) -> dict[str, Any]:
-        self._wav.close()
-        self._raw.close()
+        self._let_go()
+        if self._full:
+            self._samples = _shortened(self._part)
         os.replace(self._part, self._final)
         return {"kind": "wav", "file": str(self._final), "samples": self._samples}
 
@@ -90,49 +100,27 @@ class WavOutput:
         if self._samples or self._session == 1:
             self._finish()
         else:
-            self._wav.close()
-            self._raw.close()
+            self._let_go()
             self._part.unlink()
 
+    def _let_go(self) -> None:
+        for file in (self._wav, self._raw):
+            try:
+                file.close()
+            except OSError:  # the last samples do not fit
+                self._full = True
 
-class PlayOutput:
-    """The default sound card. Raises CapabilityError when there is none to use."""
 
-    def __init__(self) -> None:
-        try:
-            import sounddevice  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        except (ImportError, OSError) as error:
-            raise CapabilityError(
-                "playing needs the package sounddevice and libportaudio2: "
-                "pip install sounddevice; or use --out FILE.wav"
-            ) from error
-        try:
-            # PortAudio's own low latency crackles on a Pi; 40 ms does not.
-            self._stream = sounddevice.RawOutputStream(RATE, 0, None, 1, "int16", latency=0.04)
-            self._stream.start()
-        except sounddevice.PortAudioError as error:
-            raise CapabilityError(f"no sound card can be opened: {error}") from error
-        self._underflows = 0
-
-    def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Everything is played, silence too."""
-        self._underflows += bool(self._stream.write(pcm.tobytes()))
-
-    def close(self) -> dict[str, Any]:
-        """End of a session; the card stays open."""
-        done, self._underflows = self._underflows, 0
-        report: dict[str, Any] = {"kind": "play", "underflows": done}
-        if done:
-            report["advice"] = (
-                "the sound card ran dry: give the agent --realtime, or a core of its own (--core), "
-                "and check with `dredge check` that the board keeps up"
-            )
-        return report
-
-    def discard(self) -> None:
-        """Lets go of the card."""
-        self._stream.stop()
-        self._stream.close()
+def _shortened(path: Path) -> int:
+    """Makes a WAV file of what a full disk took, in place; returns its samples."""
+    samples = max(0, path.stat().st_size - _HEADER_BYTES) // 2
+    size = 2 * samples
+    with path.open("r+b") as file:
+        file.truncate(_HEADER_BYTES + size if samples else 0)
+        if samples:
+            head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+            file.write(head + struct.pack("<4sI", b"data", size))
+    return samples
 
 
 def open_output(text: str) -> Output:
@@ -140,6 +128,8 @@ def open_output(text: str) -> Output:
     if text == "null":
         return NullOutput()
     if text == "play":
+        from dredge_device.pi.soundcard import PlayOutput
+
         return PlayOutput()
     if text.lower().endswith(".wav"):
         return WavOutput(text)

@@ -10,19 +10,22 @@ from dredge_device.pi.output import Output
 from dredge_device.pi.parts import Pcm
 
 _ROOM = 25  # half a second; what a sound card falls behind by that much is given up
+_PATIENT_ROOM = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
+_WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
 
 
 class ThreadedOutput:
-    """The same output behind a queue; ``close`` and ``discard`` wait for what is queued.
+    """The same output behind a queue; ``close`` and ``discard`` wait for what is queued, up to ``wait_s`` seconds.
 
-    ``patient`` outputs (files) get everything; for others the oldest 20 ms are dropped and counted
-    when the queue is full.
+    ``patient`` outputs (files) may fall behind by a minute, others by half a second; what comes while
+    the queue is full is dropped and counted.
     """
 
-    def __init__(self, output: Output, patient: bool) -> None:
+    def __init__(self, output: Output, patient: bool, wait_s: float = _WAIT_S) -> None:
         self._output = output
         self._patient = patient
-        self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(0 if patient else _ROOM)
+        self._wait_s = wait_s
+        self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_PATIENT_ROOM if patient else _ROOM)
         self.dropped = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="playout", daemon=True)
@@ -37,20 +40,22 @@ class ThreadedOutput:
             self.dropped += 1
 
     def close(self) -> dict[str, Any]:
-        """Ends the session once everything is written."""
-        report: dict[str, Any] = self._ask(self._output.close)
+        """Ends the session once everything is written. An output that is stuck is reported as that."""
+        report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
-        return report if self._patient else {**report, "dropped": dropped}
+        if report is None:
+            report = {"kind": "stuck", "error": f"the output took nothing for {self._wait_s:g} s"}
+        return report if self._patient and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
         """Ends the thread and lets go of the output; what failed before has been told already."""
-        self._queue.put(self._output.discard)
-        self._queue.put(_stop)
-        self._thread.join()
+        if self._put(self._output.discard) and self._put(_stop):
+            self._thread.join(self._wait_s)
 
-    def _ask(self, work: Callable[[], Any]) -> Any:
+    def _ask(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        """What the output answers; None when it does not get to it in time."""
         done = threading.Event()
-        result: list[Any] = []
+        result: list[dict[str, Any]] = []
 
         def job() -> None:
             try:
@@ -58,10 +63,17 @@ class ThreadedOutput:
             finally:
                 done.set()
 
-        self._queue.put(job)
-        done.wait()
+        if not self._put(job) or not done.wait(self._wait_s):
+            return None
         self._check()
         return result[0]
+
+    def _put(self, job: Callable[[], Any]) -> bool:
+        try:
+            self._queue.put(job, timeout=self._wait_s)
+        except queue.Full:
+            return False
+        return True
 
     def _check(self) -> None:
         if self._error is not None:
