@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_models import tflite_check
 from dredge_models.registry import ModelError, ModelFile
 
 # tflite-runtime was built against NumPy 1 and cannot load beside NumPy 2; ai-edge-litert can use either.
@@ -76,12 +77,16 @@ class TfliteModel:
     def __init__(self, source: Path | ModelFile) -> None:
         """source: a verified file, or the path of one that was just made; ModelError if it is no valid graph.
 
-        The runtime is no judge of hostile files, it crashes on some: they must come from the registry.
+        The runtime is no judge of hostile files, it crashes on some: only graphs of our own kind reach it.
         """
         file = source if isinstance(source, ModelFile) else ModelFile.of(Path(source))
         content = file.content
         if content[4:8] != b"TFL3":
             raise ModelError(f"{file.name}: not a TFLite file")
+        try:
+            tflite_check.check(content)
+        except tflite_check.GraphError as error:
+            raise ModelError(f"{file.name}: not a graph of ours ({error})") from None
         interpreter = _interpreter_class()
         try:
             with _without_greeting():
