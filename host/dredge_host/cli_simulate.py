@@ -63,7 +63,8 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
     write_wav(target, run.pcm)
     if save_trace:
         write_trace(save_trace, run.trace)
-    run.result.update(input=str(source), output=str(target))
+    timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
+    run.result.update(input=str(source), output=str(target), timeline=timeline)
     emit(run.result, summary(run.result), as_json)
 
 

@@ -83,11 +83,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def press(self, key):
+    def press(self, key, shift=False):
         code = {" ": "Space"}.get(key, key)
+        modifiers = 8 if shift else 0
+        number = {"windowsVirtualKeyCode": 9} if key == "Tab" else {}  # focus moves by this, not by the name
         for kind in ("keyDown", "keyUp"):
             text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, **text)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, modifiers=modifiers, **number, **text)
 
     def close(self):
         try:

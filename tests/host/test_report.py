@@ -2,6 +2,8 @@
 """The report page: complete for a full result, tolerant of a poor one, closed to the network."""
 
 import base64
+import hashlib
+import html
 import io
 import json
 import re
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_host.errors import InputError
-from dredge_host.report import render, timeline_rows, write_report
+from dredge_host.report import render, write_report
 
 VOID = {"meta", "img", "input", "br", "rect", "path", "link"}
 FULL = {
@@ -76,6 +78,7 @@ def check(page):
     assert len(set(checker.ids)) == len(checker.ids)
     assert all(url.startswith("data:") for url in checker.urls)
     assert not re.search(r"https?://|@import|url\(", page)
+    assert "script-src 'sha256-" in page
     return " ".join(checker.words), checker
 
 
@@ -90,17 +93,27 @@ def test_full_result_shows_everything():
         "FAIL", "failed: recovered", "61.25 %", "19.6 % packet loss", "deep redundancy (DRED)",
         "15.0 %", "0.85 ms", "of the 20 ms period", "26.00 kb/s", "56.00 kb/s", "test bench",
         "Original", "Received, with DRED", "Buffer delay", "name lpcnet, sha256 ab", "late",
+        "Won back by redundancy", "75.0 %", "15 of 20 packets that did not arrive", "p95 980 ms",
     ):  # fmt: skip
         assert text in words, text
 
 
-def test_timeline_colours_the_dred_lane_only():
-    page = render(FULL, {"original": tone(), "dred": tone(), "plc": tone()})
-    bands = re.findall(r'<svg class="gaps".*?</svg>', page)
-    assert [("s-dred" in b, 'class="gap"' in b) for b in bands] == [
-        (False, True), (True, False), (False, True),
+def test_gaps_are_marked_on_every_spectrogram_in_the_colour_of_what_filled_them():
+    page = render(FULL, {"original": tone(), "dred": tone(), "plc": tone(), "opus": tone(), "mine": tone()})
+    marks = re.findall(r'<svg class="marks".*?</svg>', page)
+    kinds = [re.findall(r'class="bar (b-\w+)" d="([^"]+)"', mark) for mark in marks]
+    place = "M20 0H35M20 100H35"
+    assert kinds == [[(kind, place)] for kind in ("b-none", "b-dred", "b-plc", "b-conceal", "b-none")]
+
+
+def test_legend_counts_every_source_that_occurs():
+    rows = [[i, source, 40, 1] for i, source in enumerate(["opus", "opus", "skipped", "dtx", "lbrr"])]
+    words, _ = check(render({"timeline": rows}, {}))
+    legend = re.search(r'class="legend".*?</ul>', render({"timeline": rows}, {})).group(0)
+    assert re.findall(r'swatch k-(\w+)"></span>[^<]*<span class="count">(\d+)', legend) == [
+        ("opus", "2"), ("lbrr", "1"), ("dtx", "1"), ("skipped", "1"),
     ]  # fmt: skip
-    assert all('x="20" y="0" width="15"' in band for band in bands)
+    assert "given up (adaptive playout)" in words and "2 did not arrive" in legend
 
 
 def test_audio_is_bit_exact_inside_the_page():
@@ -147,35 +160,71 @@ def test_numbers_json_cannot_hold():
               "timeline": [[0, "opus", float("nan"), np.float32(5.0)]]}  # fmt: skip
     page = render(result, {})
     data = re.search(r'id="data">(.*?)</script>', page).group(1)
-    assert json.loads(data)["rows"] == [[0, 0, None, None]]
+    assert json.loads(data)["letters"] == "o"
+    assert json.loads(data)["delay_ms"] == [[None, 1]] and json.loads(data)["cpu_us"] == [-1]
     check(page)
 
 
-def test_rows_are_sorted_and_bad_ones_left_out():
-    rows = timeline_rows(
-        {"timeline": [[2, "opus", 1, 2], [0, "dred"], [-1, "opus", 1, 1], [1, "magic", 1, 1],
-                      "nonsense", [None, "opus", 1, 1], [3]]}
-    )  # fmt: skip
-    assert [(r.packet, r.source, r.delay_ms) for r in rows] == [(0, "dred", None), (2, "opus", 1.0)]
+def test_the_policy_names_the_scripts_hash_and_no_other_script_is_there():
+    page = render(FULL, {"original": tone(), "dred": tone()})
+    script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(script) == 1
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'\"" in page
+    assert not re.search(r"\son\w+=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)), "no inline handlers"
 
 
-@given(
-    st.lists(
-        st.one_of(
-            st.none(),
-            st.text(),
-            st.lists(
-                st.one_of(
-                    st.integers(), st.floats(), st.none(), st.sampled_from(["opus", "dred", "x"])
-                )
-            ),
-        )
-    )
+HOSTILE = ["</script><script>alert(1)</script>", "<!--", "]]>", "' onload='alert(1)", '"><svg onload=alert(1)>',
+           "</style>", "{0}{body}", "&lt;b&gt;", "\u2028\u2029", "x" * 5000]  # fmt: skip
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_hostile_text_stays_text_wherever_it_stands(evil):
+    result = {
+        "schema": evil, "settings": {evil: evil, "adaptive": evil}, "files": {evil: evil}, "models": {evil: evil},
+        "verdict": {"pass": False, "checks": [{"name": evil, "value": evil, "limit": evil, "unit": evil}]},
+        "stream": {"loss": {evil: evil, "burst_histogram": {evil: evil}}, "bitrate_bps": {evil: evil},
+                   "accounting": {evil: evil}, "line": {evil: evil}, evil: evil},
+        "frames": {"by_source": {evil: 1}, "reasons": {evil: evil}, "total": evil},
+        "cpu": {evil: evil, "stages": {evil: {"p50_us": 1, "p95_us": 1, "p99_us": 1, "max_us": 1}},
+                "histogram": {"edges_us": [evil], "counts": [evil]}, "late_frames": evil},
+        "environment": {evil: {evil: evil}, "loose": evil},
+        "device_report": {"packets": {evil: evil}, "output": {"pacing": {evil: evil}}},
+        "timeline": [[0, "opus", evil, evil], [1, "dred", 5, 5]],
+    }  # fmt: skip
+    page = render(result, {evil: tone(3), "dred" + evil: tone(3)})
+    words, _ = check(page)
+    assert page.count("<script") == page.count("</script>") == 2 and page.count("</style>") == 1
+    assert html.unescape(evil) in html.unescape(words)
+    assert json.loads(re.search(r'id="data">(.*?)</script>', page).group(1))["signals"].keys() == {evil, "dred" + evil}
+
+
+ANY = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
+    max_leaves=12,
 )
+
+
+@given(st.fixed_dictionaries({}, optional={key: ANY for key in [*FULL, "settings", "device_report", "seconds"]}))
 @settings(max_examples=60, deadline=None)
-def test_any_timeline_is_survived(timeline):
-    rows = timeline_rows({"timeline": timeline})
-    assert all(r.packet >= 0 for r in rows)
+def test_any_document_gives_a_page(document):
+    check(render(document, {}))
+
+
+def test_a_long_run_makes_a_bounded_page():
+    rng = np.random.default_rng(3)
+    lost = rng.random(30000) < 0.2
+    rows = [[i, "dred" if gone else "opus", 900 + i % 7, 300 + i % 11] for i, gone in enumerate(lost)]
+    speech = np.resize((2000 * rng.standard_normal(16000)).astype(np.int16), 600 * 16000)
+    page = render({"timeline": rows}, {"original": speech[:0], "dred": speech, "plc": speech[:16000]})
+    pictures = sum(map(len, re.findall(r"data:image[^\"]*", page)))
+    drawings = sum(map(len, re.findall(r"<svg.*?</svg>", page)))
+    audio = sum(map(len, re.findall(r"data:audio[^\"]*", page)))
+    assert pictures < 3 * 350_000 and drawings < 1_500_000 and len(page) - audio < 3_000_000
+    assert page.count("<path") < 60 and page.count("<rect") < 300
+    assert "data:audio/ogg" in page and "Ogg Vorbis, not bit by bit" in page
+    assert audio < 600 * 16000, "half of the samples' own bytes"
 
 
 def test_write_report_reads_files_and_skips_absent_ones(tmp_path):

@@ -1,166 +1,150 @@
-// Plays all signals from one clock, so that switching keeps the position to the sample.
+// SPDX-License-Identifier: BSD-2-Clause
+// Puts players, axis and blind test together: buttons, keys, and what they show.
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const axis = document.querySelector(".axis");
-  if (!axis) return;
-  const packetSeconds = 0.02;
-  const total = data.packets * packetSeconds;
-  const byPacket = new Map(data.rows.map((row) => [row[0], row]));
+  const LEAD = 0.3;         // seconds before and after a gap
+  const axisElement = document.querySelector(".axis");
+  if (!axisElement) return;
   const find = (id) => document.getElementById(id);
-  const [play, seek, clock, head, readout, zoom] =
-    ["play", "seek", "clock", "head", "readout", "zoom"].map(find);
+  const data = JSON.parse(find("data").textContent);
+  const timeline = new Timeline(data);
+  const axis = new Axis(timeline);
+  const sounds = new Map([...document.querySelectorAll("audio[data-signal]")].map((a) => [a.dataset.signal, a]));
+  if (!sounds.size || !window.AudioContext) return;
+
+  const players = new Players(sounds, data.signals, timeline.total, PACKET_SECONDS);
   const choices = [...document.querySelectorAll(".signals button")];
-  const players = new Map(
-    [...document.querySelectorAll("audio[data-signal]")].map((a) => [a.dataset.signal, a]));
+  const lanes = [...document.querySelectorAll(".lane[data-signal]")];
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const blind = sounds.size > 1 ? new BlindTest(players) : { running: false };
+  let mark = null;          // where a loop shall begin, until its end is known
+  let shown = 0;            // when the position was last drawn
 
-  let context = null;         // made on the first play: browsers ask for a gesture
-  let decoded = null;         // promise of Map(signal -> AudioBuffer)
-  let voices = [];            // running {source, gain, signal}
-  let startedAt = 0;          // context time that belongs to position 0, while playing
-  let position = 0;           // seconds, while stopped
-  let playing = false;
-  let signal = choices.length ? choices[0].dataset.signal : null;
+  const seconds = (value) => `${value.toFixed(2)} s`;
 
-  const now = () => (playing ? Math.min(context.currentTime - startedAt, total) : position);
-
-  async function bytesOf(player) {
-    const text = atob(player.src.slice(player.src.indexOf(",") + 1));
-    return Uint8Array.from(text, (c) => c.charCodeAt(0)).buffer;
+  function show() {
+    const [at, loop, secret] = [players.position, players.loop, blind.running];
+    find("play").textContent = players.playing ? "Pause" : "Play";
+    find("seek").value = at;
+    find("seek").setAttribute("aria-valuetext", seconds(at));
+    find("clock").textContent = seconds(at);
+    find("loop").textContent = loop ? `${seconds(loop[0])} to ${seconds(loop[1])}` : mark === null ? "" : `from ${seconds(mark)}`;
+    find("loop-off").disabled = !loop && mark === null;
+    find("loop-gap")?.setAttribute("aria-pressed", String(Boolean(loop && timeline.gaps.some((g) => same(around(g), loop)))));
+    axis.show(at, loop ?? (mark === null ? null : [mark, Math.max(at, mark)]), players.playing);
+    for (const choice of choices) {
+      const chosen = choice.dataset.signal === players.signal && !secret;
+      choice.setAttribute("aria-checked", String(chosen));
+      choice.disabled = secret;
+      choice.tabIndex = chosen ? 0 : -1;
+    }
+    for (const lane of lanes) lane.classList.toggle("heard", lane.dataset.signal === players.signal && !secret);
+    if (find("match")) { find("match").checked = players.matched; find("match").disabled = secret; }
   }
 
-  function decodeAll() {
-    decoded ??= Promise.all([...players].map(async ([name, player]) =>
-      [name, await context.decodeAudioData(await bytesOf(player))])).then((all) => new Map(all));
-    return decoded;
-  }
-
-  async function start() {
-    context ??= new AudioContext();
-    await context.resume();
-    const buffers = await decodeAll();
-    if (playing) return;
-    if (position >= total - 0.01) position = 0;
-    const when = context.currentTime + 0.03;
-    voices = [...buffers].map(([name, buffer]) => {
-      const source = new AudioBufferSourceNode(context, { buffer });
-      const gain = new GainNode(context, { gain: name === signal ? 1 : 0 });
-      source.connect(gain).connect(context.destination);
-      source.start(when, Math.min(position, buffer.duration));
-      return { source, gain, name };
-    });
-    startedAt = when - position;
-    playing = true;
-    show();
+  function tick(time) {
+    if (!players.playing) return;
+    if (!players.loop && players.position >= timeline.total) players.pause();
+    else if (!calm.matches || time - shown > 250) { shown = time; show(); }
     requestAnimationFrame(tick);
   }
 
-  // Without a working audio output the plain players are all that is left.
-  function begin() {
-    start().catch(() => document.body.classList.remove("scripted"));
+  players.changed = () => { show(); if (players.playing) requestAnimationFrame(tick); };
+  players.failed = () => {
+    document.body.classList.remove("scripted");
+    find("status").textContent = "This browser cannot play here; use the players below the pictures.";
+  };
+
+  const toggle = () => (players.playing ? players.pause() : players.play());
+  const around = ([start, end]) => [Math.max(0, start - LEAD), Math.min(timeline.total, end + LEAD)];
+  const same = (a, b) => Math.abs(a[0] - b[0]) < 1e-6 && Math.abs(a[1] - b[1]) < 1e-6;
+
+  function loopOver(loop) {
+    mark = null;
+    players.setLoop(loop);
   }
 
-  function stop() {
-    position = now();
-    playing = false;
-    for (const voice of voices) voice.source.stop();
-    voices = [];
-    show();
+  function goTo(gap) {
+    if (!gap) return;
+    if (players.loop) loopOver(around(gap));
+    players.seek(gap[0] - LEAD);
+    find("status").textContent = `Gap at ${seconds(gap[0])}, ${Math.round(1000 * (gap[1] - gap[0]))} ms.`;
   }
 
-  function select(name) {
-    signal = name;
-    for (const voice of voices) {
-      voice.gain.gain.setTargetAtTime(voice.name === name ? 1 : 0, context.currentTime, 0.004);
+  const jump = {
+    next: () => goTo(timeline.next(players.position, LEAD)),
+    // While playing, one press goes back past the gap that was just heard.
+    previous: () => goTo(timeline.previous(players.position - (players.playing ? 0.5 : 0), LEAD)),
+  };
+
+  function loopGap() {
+    const gap = timeline.nearest(players.position, LEAD);
+    if (!gap) return;
+    loopOver(players.loop && same(around(gap), players.loop) ? null : around(gap));
+  }
+
+  function loopFrom() {
+    mark = players.position;
+    players.setLoop(null);
+  }
+
+  function loopTo() {
+    const [from, to] = [mark ?? players.loop?.[0] ?? 0, players.position];
+    if (to - from > 2 * PACKET_SECONDS) loopOver([from, to]);
+    else find("status").textContent = "The end of a loop lies after its start.";
+  }
+
+  function choose(name) {
+    if (!blind.running && sounds.has(name)) players.select(name);
+  }
+
+  blind.started = () => { if (!players.loop && timeline.gaps.length) loopGap(); show(); };
+  blind.ended = show;
+
+  const clicks = { play: toggle, "next-gap": jump.next, "previous-gap": jump.previous, "loop-gap": loopGap,
+    "loop-from": loopFrom, "loop-to": loopTo, "loop-off": () => loopOver(null) };
+  for (const [id, action] of Object.entries(clicks)) find(id)?.addEventListener("click", action);
+  for (const choice of choices) choice.addEventListener("click", () => choose(choice.dataset.signal));
+  for (const button of document.querySelectorAll("[data-gap]")) {
+    const start = Number(button.dataset.gap) * PACKET_SECONDS;
+    button.addEventListener("click", () => goTo(timeline.nearest(start - LEAD, LEAD)));
+  }
+  find("seek").addEventListener("input", () => players.seek(Number(find("seek").value)));
+  find("match")?.addEventListener("change", () => players.match(find("match").checked));
+  axis.seeked = (at) => players.seek(at);
+  axis.marked = (loop) => { loopOver(loop); players.seek(loop[0]); };
+
+  const keys = { " ": toggle, n: jump.next, p: jump.previous, g: loopGap, "[": loopFrom, "]": loopTo,
+    0: () => loopOver(null), t: () => blind.start?.() };
+  const testKeys = { a: () => blind.hear("a"), x: () => blind.hear("x"), b: () => blind.hear("b"),
+    A: () => blind.answer("a"), B: () => blind.answer("b"), e: () => blind.end() };
+
+  function arrow(event) {
+    const step = event.key === "ArrowLeft" ? -1 : 1;
+    event.preventDefault();
+    if (!event.target.closest(".signals")) {
+      players.seek(players.position + step * (event.shiftKey ? PACKET_SECONDS : 1));
+      return;
     }
-    show();
+    const at = choices.findIndex((choice) => choice.dataset.signal === players.signal);
+    const next = choices[(at + step + choices.length) % choices.length];
+    choose(next.dataset.signal);      // the arrows of a radio group choose
+    next.focus();
   }
-
-  function moveTo(seconds) {
-    const resume = playing;
-    if (playing) stop();
-    position = Math.max(0, Math.min(seconds, total));
-    show();
-    if (resume) begin();
-  }
-
-  function show() {
-    const at = now();
-    play.textContent = playing ? "Pause" : "Play";
-    play.setAttribute("aria-pressed", String(playing));
-    seek.value = at;
-    clock.textContent = `${at.toFixed(2)} s`;
-    head.style.left = `${(100 * at) / total}%`;
-    for (const choice of choices) {
-      const chosen = choice.dataset.signal === signal;
-      choice.setAttribute("aria-checked", String(chosen));
-      choice.tabIndex = chosen ? 0 : -1;
-    }
-    for (const lane of document.querySelectorAll(".lane[data-signal]")) {
-      lane.classList.toggle("heard", lane.dataset.signal === signal);
-    }
-  }
-
-  function tick() {
-    if (!playing) return;
-    if (now() >= total) stop();
-    else { show(); requestAnimationFrame(tick); }
-  }
-
-  function describe(packet) {
-    const row = byPacket.get(packet);
-    const at = `${(packet * packetSeconds).toFixed(2)} s, packet ${packet}`;
-    if (!row) return at;
-    const number = (value, scale, unit) =>
-      value === null ? "" : `, ${(value / scale).toFixed(scale > 1 ? 2 : 0)} ${unit}`;
-    return `${at}: ${data.sources[row[1]]}${number(row[2], 1, "ms delay")}` +
-      number(row[3], 1000, "ms CPU");
-  }
-
-  function secondsAt(event) {
-    const box = axis.getBoundingClientRect();
-    return (total * (event.clientX - box.left)) / box.width;
-  }
-
-  axis.addEventListener("pointermove", (event) => {
-    const packet = Math.floor(secondsAt(event) / packetSeconds);
-    if (packet >= 0 && packet < data.packets) readout.textContent = describe(packet);
-  });
-  zoom.addEventListener("input", () => axis.style.setProperty("--zoom", 2 ** Number(zoom.value)));
-  document.querySelector(".zoom").hidden = false;
-
-  if (!choices.length || !window.AudioContext) return;
-  document.body.classList.add("scripted");
-  axis.classList.add("scrub");
-  document.querySelector(".deck").hidden = false;
-  head.hidden = false;
-  axis.addEventListener("click", (event) => moveTo(secondsAt(event)));
-  play.addEventListener("click", () => (playing ? stop() : begin()));
-  seek.addEventListener("input", () => moveTo(Number(seek.value)));
-  for (const choice of choices) choice.addEventListener("click", () => select(choice.dataset.signal));
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const onControl = event.target.closest("input, summary, audio");
-    const index = Number(event.key) - 1;
-    if (event.key === " " && !onControl && !event.target.closest("button")) {
-      event.preventDefault();
-      if (playing) stop(); else begin();
-    } else if (choices[index]) {
-      select(choices[index].dataset.signal);
-    } else if (!onControl && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
-      const step = event.key === "ArrowLeft" ? -1 : 1;
-      const group = event.target.closest(".signals");
-      event.preventDefault();
-      if (group) {              // the arrows of a radio group choose
-        const at = choices.findIndex((c) => c.dataset.signal === signal);
-        const next = choices[(at + step + choices.length) % choices.length];
-        select(next.dataset.signal);
-        next.focus();
-      } else {
-        moveTo(now() + step);
-      }
-    }
+    if (event.ctrlKey || event.metaKey || event.altKey || !find("shortcuts").checked) return;
+    if (event.target.closest("input[type=range], select, audio, pre")) return;
+    if (event.key === " " && event.target.closest("button, summary, input")) return;
+    if (event.key.startsWith("Arrow") && /Left|Right/.test(event.key)) { arrow(event); return; }
+    const action = (blind.running && testKeys[event.key]) || keys[event.key];
+    if (action && !(blind.running && event.key === "t")) { event.preventDefault(); action(); }
+    else if (/^[1-9]$/.test(event.key)) choose(choices[Number(event.key) - 1]?.dataset.signal);
   });
+
+  document.body.classList.add("scripted");
+  document.querySelector(".deck").hidden = false;
+  for (const part of document.querySelectorAll(".tools.gaps")) part.hidden = false;
+  axis.enable();
   show();
 })();

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One self-contained HTML page about one run."""
 
-from dredge_host.report.page import render, timeline_rows, write_report
+from dredge_host.report.page import render, write_page, write_report
+from dredge_host.report.timeline import timeline_rows
 
-__all__ = ["render", "timeline_rows", "write_report"]
+__all__ = ["render", "timeline_rows", "write_page", "write_report"]

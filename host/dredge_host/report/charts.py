@@ -1,138 +1,110 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The report's drawings as inline SVG strings; colours come from the style sheet."""
+"""Drawings on the common time axis as inline SVG strings; colours come from the style sheet.
+
+Every drawing is `packets` wide and is stretched to the width of the axis; lines keep their thickness.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
-SOURCE_TEXT = {
-    "opus": "received",
-    "lbrr": "low-rate copy in the next packet (LBRR)",
-    "dred": "deep redundancy (DRED)",
-    "plc": "neural concealment (PLC)",
-    "conceal": "classic Opus concealment",
-    "silence": "nothing to play yet",
-}
+from dredge_host.report.timeline import WHOLE, Row, Run, gaps, runs
+
 MAX_POINTS = 1500
+Point = tuple[float, float]
 
 
-class Row(NamedTuple):
-    """One played packet; delay_ms and cpu_us are None where unknown."""
+class Scale(NamedTuple):
+    """A vertical axis: where a value lies, 0 at the top to 100 at the bottom, and labelled values."""
 
-    packet: int
-    source: str
-    delay_ms: float | None
-    cpu_us: float | None
+    at: Callable[[float], float]
+    ticks: list[float]
 
 
-class Run(NamedTuple):
-    """Neighbouring packets [start, end) filled by one source."""
-
-    start: int
-    end: int
-    source: str
-
-
-def runs(rows: Sequence[Row]) -> list[Run]:
-    """Joins neighbouring packets of one source; rows need not be sorted, packets may be missing."""
-    joined: list[Run] = []
-    for row in sorted(rows, key=lambda r: r.packet):
-        last = joined[-1] if joined else None
-        if last and last.source == row.source and last.end == row.packet:
-            joined[-1] = last._replace(end=row.packet + 1)
-        else:
-            joined.append(Run(row.packet, row.packet + 1, row.source))
-    return joined
-
-
-def _svg(width: float, height: float, label: str, body: str, kind: str) -> str:
-    return (
-        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{escape(label, quote=True)}">{body}</svg>'
-    )
+def svg(width: float, height: float, label: str, body: str, kind: str) -> str:
+    """An SVG element that is stretched to its place; with an empty label it is decoration."""
+    name = f'role="img" aria-label="{escape(label, quote=True)}"' if label else 'aria-hidden="true"'
+    return f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" {name}>{body}</svg>'
 
 
 def source_strip(rows: Sequence[Row], packets: int) -> str:
-    """A band with one coloured stretch per run; `packets` is the width of the common time axis."""
-    body = "".join(
-        f'<rect class="s-{escape(r.source, quote=True)}" x="{r.start}" y="0" '
-        f'width="{r.end - r.start}" height="1"/>'
-        for r in runs(rows)
-    )
-    return _svg(packets, 1, "Which source filled each packet", body, "strip")
+    """A band in the colour of each packet's source."""
+    return svg(packets, 1, "Which source filled each packet", _bands(runs(rows)), "strip")
 
 
-def gap_strip(rows: Sequence[Row], packets: int, coloured: bool) -> str:
-    """Marks the packets that did not arrive: a thin band to stand below a spectrogram.
+def _bands(parts: Sequence[Run]) -> str:
+    """One path per source: thousands of packets in a few elements."""
+    paths: dict[str, list[str]] = {}
+    for part in parts:
+        paths.setdefault(part.source, []).append(f"M{part.start} 0h{part.end - part.start}v1H{part.start}z")
+    return "".join(f'<path class="s-{escape(s, quote=True)}" d="{"".join(d)}"/>' for s, d in paths.items())
 
-    coloured: by the source that filled them (the signal the timeline belongs to), else neutral.
+
+def gap_marks(rows: Sequence[Row], packets: int, fill: str | None) -> str:
+    """Brackets around the gaps, to lie on a spectrogram: bars above and below, thin edges, the picture stays free.
+
+    fill: the source that filled all gaps of this signal; "" where it has none (neutral marks); None: as in the rows.
     """
-    body = "".join(
-        f'<rect class="{f"s-{escape(r.source, quote=True)}" if coloured else "gap"}" '
-        f'x="{r.start}" y="0" width="{r.end - r.start}" height="1"/>'
-        for r in runs(rows)
-        if r.source not in ("opus", "silence")
+    parts = [run for run in runs(rows) if run.source not in WHOLE] if fill is None else gaps(rows)
+    bars: dict[str, list[str]] = {}
+    for part in parts:
+        name = part.source if fill is None else fill or "none"
+        bars.setdefault(name, []).append(f"M{part.start} 0H{part.end}M{part.start} 100H{part.end}")
+    edges = "".join(f"M{gap.start} 0V100M{gap.end} 0V100" for gap in gaps(rows))
+    body = f'<path class="edge" d="{edges}"/>' + "".join(
+        f'<path class="bar b-{escape(name, quote=True)}" d="{"".join(d)}"/>' for name, d in bars.items()
     )
-    return _svg(packets, 1, "Packets that did not arrive", body, "gaps")
+    return svg(packets, 100, "", body, "marks") if parts else ""
 
 
-def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def thin(points: Sequence[Point]) -> list[Point]:
     """At most about MAX_POINTS points; of each bucket the highest, so that peaks stay visible."""
     if len(points) <= MAX_POINTS:
-        return points
+        return list(points)
     step = -(-len(points) // MAX_POINTS)
     buckets = (points[i : i + step] for i in range(0, len(points), step))
     return [max(bucket, key=lambda p: p[1]) for bucket in buckets]
 
 
-def line_chart(
-    points: list[tuple[float, float]],
-    packets: int,
-    top: float,
-    label: str,
-    limit: float | None = None,
-) -> str:
-    """A line over the common time axis: points are (packet, value), values from 0 to `top`."""
-    top = top or 1.0
-    path = " ".join(
-        f"{'M' if i == 0 else 'L'}{x:g} {100.0 * (1.0 - min(y, top) / top):.2f}"
-        for i, (x, y) in enumerate(_thin(points))
-    )
-    body = f'<path class="line" d="{path}"/>' if path else ""
-    if limit is not None and limit <= top:
-        y = 100.0 * (1.0 - limit / top)
-        body = f'<path class="limit" d="M0 {y:.2f} L{packets} {y:.2f}"/>' + body
-    return _svg(packets, 100, label, body, "chart")
+def linear_scale(top: float) -> Scale:
+    """From 0 to a round value above `top`, with two to five labelled values."""
+    top = top if top > 0 else 1.0
+    step = _round_step(top / 3.0)
+    count = max(1, math.ceil(top / step - 1e-9))
+    return Scale(lambda v: 100.0 * (1.0 - min(max(v, 0.0), count * step) / (count * step)),
+                 [k * step for k in range(count + 1)])  # fmt: skip
 
 
-def histogram(
-    edges: Sequence[float], counts: Sequence[float], marks: Sequence[tuple[str, float]]
-) -> str:
-    """Bars between edges (any unit) with labelled vertical marks; heights on a square-root scale.
+def log_scale(low: float, high: float) -> Scale:
+    """From `low` to `high`; the powers of ten between are labelled.
 
-    The square root keeps the rare slow frames visible beside the many fast ones.
-    Raises ValueError when there is not one edge more than counts.
+    Raises ValueError unless 0 < low < high.
     """
-    if len(edges) != len(counts) + 1 or not counts:
-        raise ValueError(f"histogram: {len(counts)} counts need {len(counts) + 1} edges")
-    low, high = float(edges[0]), max([float(edges[-1])] + [float(v) for _, v in marks])
-    span = (high - low) or 1.0
-    tallest = max(max(counts), 1) ** 0.5
-    body = ""
-    for left, right, count in zip(edges, edges[1:], counts, strict=False):
-        height = 100.0 * max(count, 0) ** 0.5 / tallest
-        body += (
-            f'<rect class="bar" x="{1000 * (left - low) / span:.2f}" y="{100 - height:.2f}" '
-            f'width="{max(1000 * (right - left) / span, 0.5):.2f}" height="{height:.2f}"/>'
-        )
-    for name, value in marks:
-        x = 1000 * (float(value) - low) / span
-        kind = "limit" if name == "period" else "mark"
-        body += f'<path class="{kind}" d="M{x:.2f} 0 L{x:.2f} 100"/>'
-    return _svg(1000, 100, "Histogram of CPU time per packet", body, "histogram")
+    if not 0 < low < high:
+        raise ValueError(f"scale: expected 0 < low < high, got {low:g} and {high:g}")
+    span = math.log10(high / low)
+    powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    return Scale(lambda v: 100.0 * (1.0 - math.log10(min(max(v, low), high) / low) / span), [10.0**k for k in powers])
+
+
+def _round_step(value: float) -> float:
+    """1, 2 or 5 times a power of ten, at least `value`."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= value * (1 - 1e-9))
+
+
+def line_chart(points: Sequence[Point], packets: int, scale: Scale, label: str, limit: float | None = None) -> str:
+    """A line over the common time axis: points are (packet, value)."""
+    body = "".join(f'<path class="grid" d="M0 {scale.at(t):.2f}H{packets}"/>' for t in scale.ticks)
+    path = " ".join(f"{'L' if i else 'M'}{x:g} {scale.at(y):.2f}" for i, (x, y) in enumerate(thin(points)))
+    if path:
+        body += f'<path class="line" d="{path}"/>'
+    if limit is not None:
+        body += f'<path class="limit" d="M0 {scale.at(limit):.2f}H{packets}"/>'
+    return svg(packets, 100, label, body, "chart")
 
 
 def split_bar(parts: Sequence[tuple[str, float]]) -> str:
@@ -146,4 +118,4 @@ def split_bar(parts: Sequence[tuple[str, float]]) -> str:
             f"<title>{escape(name)}</title></rect>"
         )
         x += width
-    return _svg(1000, 1, "Bit rate split", body, "split")
+    return svg(1000, 1, "Bit rate split", body, "split")

@@ -64,24 +64,25 @@ def encode_png(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
     )
 
 
-def power_columns(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
+def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """Power spectrogram float64[columns, 257], full scale 1.0; column k is centred on packet k.
 
-    pcm: int16[n] at 16 kHz. Beyond MAX_COLUMNS neighbouring packets are averaged.
+    pcm: int16[n] at 16 kHz; starts: first samples of the packets, by default every 320. Beyond MAX_COLUMNS
+    neighbouring packets are averaged.
     """
-    packets = max(1, -(-len(pcm) // PACKET))
-    padded = np.zeros(packets * PACKET + 192)
+    packets = max(1, -(-len(pcm) // PACKET)) if starts is None else len(starts)
+    padded = np.zeros(max(packets * PACKET, len(pcm) + PACKET) + 192)
     padded[96 : 96 + len(pcm)] = np.asarray(pcm, np.float64) / 32768.0
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 512)[::PACKET][:packets]
-    spectrum = np.fft.rfft(windows * np.hanning(512), axis=1)
-    power = np.asarray(np.abs(spectrum) ** 2, np.float64)
-    if packets <= MAX_COLUMNS:
-        return power
-    edges = np.linspace(0, packets, MAX_COLUMNS + 1).astype(int)
-    averaged: NDArray[np.float64] = np.divide(
-        np.add.reduceat(power, edges[:-1], axis=0), np.diff(edges)[:, None], dtype=np.float64
-    )
-    return averaged
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 512)
+    first = np.arange(packets) * PACKET if starts is None else np.clip(starts, 0, len(pcm))
+    edges = np.linspace(0, packets, min(packets, MAX_COLUMNS) + 1).astype(int)
+    columns = np.zeros((len(edges) - 1, 257))
+    for at in range(0, len(edges) - 1, 100):  # a ten-minute call at once would need 120 MB
+        part = edges[at : at + 101]
+        spectrum = np.fft.rfft(windows[first[part[0] : part[-1]]] * np.hanning(512), axis=1)
+        power = np.abs(spectrum) ** 2
+        columns[at : at + 100] = np.add.reduceat(power, part[:-1] - part[0], axis=0) / np.diff(part)[:, None]
+    return columns
 
 
 def spectrogram_png(pcm: NDArray[np.int16], peak: float | None = None) -> bytes:
@@ -89,7 +90,11 @@ def spectrogram_png(pcm: NDArray[np.int16], peak: float | None = None) -> bytes:
 
     peak: power shown brightest, so that pictures of several signals compare; default: its own peak.
     """
-    power = power_columns(pcm)
+    return picture(power_columns(pcm), peak)
+
+
+def picture(power: NDArray[np.float64], peak: float | None = None) -> bytes:
+    """PNG picture of power_columns()."""
     peak = max(power.max() if peak is None else peak, 1e-6)
     return encode_png(_image(power, peak), palette())
 

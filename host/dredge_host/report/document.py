@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Saved results as one shape: what `dredge demo`, `stream` and `simulate` print, as the page reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dredge_host.capture import is_capture
+from dredge_host.errors import InputError
+
+SCHEMAS = ("dredge.demo/1", "dredge.stream/1", "dredge.simulate/1", "dredge.replay/1")
+LOOKAHEAD = 104
+_LIVE = ("dredge.demo/1", "dredge.stream/1")
+_KEPT = ("schema", "settings", "seconds", "packets", "models", "timeline", "alignment")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The result in a JSON file. Raises InputError when it is no result that a page can be made from."""
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not a JSON file; save one with --json") from None
+    schema = result.get("schema") if isinstance(result, Mapping) else None
+    if schema not in SCHEMAS:
+        raise InputError(f"{path}: schema is {schema!r}, expected one of {', '.join(SCHEMAS)}")
+    return dict(result)
+
+
+def normal(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result in the shape of a stream's; what it does not hold is left out. Never raises."""
+    if result.get("schema") not in SCHEMAS or result.get("schema") in _LIVE:
+        return dict(result)
+    settings, cpu, loss = part(result, "settings"), part(result, "cpu"), part(result, "loss")
+    times = part(cpu, "receiver_us_per_packet")
+    stream = {key: result[key] for key in ("bitrate_total_bps", "bitrate_bps") if key in result}
+    rate = loss.get("rate")
+    if isinstance(rate, (int, float)):
+        stream["loss"] = {"model": settings.get("loss"), "seed": result.get("seed"),
+                          "measured_pct": round(100 * rate, 3), **loss}  # fmt: skip
+    facts = {k: v for k, v in cpu.items() if k not in ("receiver_us_per_packet", "machine")}
+    return {
+        **{k: result[k] for k in _KEPT if k in result},
+        "stream": stream,
+        "frames": {"by_source": part(result, "frames"), "total": result.get("packets"),
+                   "reasons": part(result, "reasons")},
+        "cpu": {f"{name}_us": value for name, value in times.items() if name != "min"},
+        "environment": {"host": {**part(cpu, "machine"), "simd": result.get("simd_level"), **facts}},
+        "device_report": {"dred": part(result, "dred")},
+    }  # fmt: skip
+
+
+def sound_files(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """The sounds that a result names: those a demo wrote beside it, or what went into a run and came out."""
+    found = {str(n): folder / str(f) for n, f in part(result, "files").items()}
+    if not found and isinstance(result.get("input"), str):
+        found["original"] = Path(result["input"])
+        if isinstance(result.get("output"), str):
+            found["received"] = Path(result["output"])
+    if found.get("original") and is_capture(found["original"]):
+        del found["original"]  # packets that were played, not a sound
+    return found
+
+
+def lookahead(result: Mapping[str, Any]) -> int:
+    """Samples by which decoded Opus comes after what was sent; that of libopus at 16 kHz where it is not said."""
+    samples = part(result, "alignment").get("opus_lookahead_samples")
+    return samples if isinstance(samples, int) else LOOKAHEAD
+
+
+def part(result: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """The mapping below these keys; empty where there is none."""
+    value: Any = result
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def adaptive(result: Mapping[str, Any]) -> bool:
+    """Whether playout was adaptive, so that a recording's time is not that of the packets."""
+    return bool(part(result, "settings").get("adaptive") or part(result, "device_report").get("adaptive"))

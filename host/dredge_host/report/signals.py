@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The sounds of a page: names, levels, pictures, and the audio itself inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from dredge_host.report.png import PACKET, power_columns
+from dredge_host.report.timeline import Row, heard_at
+
+RATE = 16000
+LOSSLESS_S = 600.0  # all signals together; beyond that a page of FLAC takes long to open
+ACTIVE_DB = 40.0  # packets this far below the loudest are pauses and say nothing about the level
+Pcm = NDArray[np.int16]
+
+SIGNAL_TEXT = {
+    "original": "Original",
+    "clean": "Clean Opus, no loss",
+    "dred": "Received, with DRED",
+    "dred_lbrr": "Received, with DRED and LBRR",
+    "received": "Received",
+    "plc": "Neural concealment only",
+    "opus": "Classic Opus concealment",
+    "classic": "Classic Opus concealment",
+}
+# What filled the gaps of signals that the timeline is not about.
+FILLED_BY = {"plc": "plc", "opus": "conceal", "classic": "conceal"}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One sound on the common time axis.
+
+    pcm: int16[n] at 16 kHz; owner: the timeline tells where its packets came from; level_db: how much louder than
+    the first signal; heard: float64[packets + 1], seconds of pcm at which each packet begins, None where packet n
+    begins at n periods.
+    """
+
+    name: str
+    pcm: Pcm
+    owner: bool = False
+    level_db: float | None = None
+    heard: NDArray[np.float64] | None = None
+
+    @property
+    def label(self) -> str:
+        return SIGNAL_TEXT.get(self.name, self.name)
+
+    @property
+    def fill(self) -> str | None:
+        """The source of all its gaps, "" for none, None when the timeline tells."""
+        return None if self.owner else FILLED_BY.get(self.name, "")
+
+    def columns(self, packets: int) -> NDArray[np.float64]:
+        """Power spectrogram with columns on the common time axis."""
+        if self.heard is not None:
+            return power_columns(self.pcm, np.round(self.heard[:-1] * RATE).astype(np.int64))
+        padded = np.zeros(packets * PACKET, np.int16)
+        padded[: len(self.pcm)] = self.pcm[: len(padded)]
+        return power_columns(padded)
+
+    def warp(self) -> list[list[float]]:
+        """[packet, seconds of the recording] where the difference of the two changes; linear between."""
+        if self.heard is None:
+            return []
+        slope = np.diff(self.heard, prepend=np.nan, append=np.nan)
+        kept = np.flatnonzero(np.abs(np.diff(slope)) > 1e-6).tolist()
+        points = sorted({0, *kept, len(self.heard) - 1})
+        return [[p, round(float(self.heard[p]), 4)] for p in points]
+
+
+def gather(
+    pcm: Mapping[str, Pcm], rows: Sequence[Row], packets: int, adaptive: bool, lookahead: int
+) -> list[Signal]:
+    """The signals of a page in order.
+
+    adaptive: the one that the timeline is about was played with adaptive playout and has a time of its own;
+    lookahead: samples by which that one's recording is late.
+    """
+    owner = owner_of(pcm)
+    reference = next(iter(pcm.values()), None)
+    arrived = np.array([row.packet for row in rows if row.source == "opus"], np.int64) if rows else None
+    signals = []
+    for name, samples in pcm.items():
+        stretched = adaptive and name == owner and bool(rows)
+        level = None if reference is None else _louder_db(reference, samples, None if stretched else arrived)
+        heard = heard_at(rows, packets) + lookahead / RATE if stretched else None
+        signals.append(Signal(name, samples, name == owner, level, heard))
+    return signals
+
+
+def owner_of(pcm: Iterable[str]) -> str | None:
+    """The signal that the timeline is about: the first whose name begins with dred or received."""
+    return next((name for name in pcm if name.startswith(("dred", "received"))), None)
+
+
+def _louder_db(reference: Pcm, pcm: Pcm, arrived: NDArray[np.int64] | None) -> float | None:
+    """Level over that of the reference in dB, over packets with speech that arrived; None without such."""
+    a, b = _powers(reference), _powers(pcm)
+    if arrived is not None:
+        both = arrived[arrived < min(len(a), len(b))]
+        a, b = a[both], b[both]
+    a, b = (p[p > p.max(initial=0.0) * 10 ** (-ACTIVE_DB / 10)] for p in (a, b))
+    if not len(a) or not len(b):
+        return None
+    return round(float(10 * np.log10(b.mean() / a.mean())), 2)
+
+
+def _powers(pcm: Pcm) -> NDArray[np.float64]:
+    whole = pcm[: len(pcm) // PACKET * PACKET].astype(np.float64).reshape(-1, PACKET)
+    return np.asarray((whole**2).mean(axis=1), np.float64)
+
+
+def read(path: Path) -> Pcm:
+    """int16[n] of a 16 kHz file, its first channel; ValueError for another rate."""
+    pcm, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    if rate != RATE:
+        raise ValueError(f"{path.name}: the report needs 16000 Hz, this is {rate} Hz")
+    return np.ascontiguousarray(pcm[:, 0])
+
+
+def lossless(pcm: Mapping[str, Pcm]) -> bool:
+    """Whether the page holds these signals bit by bit."""
+    return sum(map(len, pcm.values())) <= LOSSLESS_S * RATE
+
+
+def data_uri(pcm: Pcm, exact: bool) -> str:
+    """The sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of that again."""
+    form, subtype, kind = ("FLAC", "PCM_16", "audio/flac") if exact else ("OGG", "VORBIS", "audio/ogg")
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", RATE, 1, subtype=subtype, format=form) as file:
+        for start in range(0, len(pcm), RATE):  # libsndfile's Vorbis encoder fails on one long block
+            file.write(pcm[start : start + RATE])
+    return f"data:{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def packet_count(rows: Sequence[Row], pcm: Mapping[str, Pcm], adaptive: bool) -> int:
+    """Length of the common axis; a stretched recording does not make it longer than its packets."""
+    stretched = owner_of(pcm) if adaptive and rows else None
+    longest = max((len(samples) for name, samples in pcm.items() if name != stretched), default=0)
+    last = rows[-1].packet + 1 if rows else 0
+    return max(last, -(-longest // PACKET), 1)
