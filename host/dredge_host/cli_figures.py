@@ -100,17 +100,18 @@ def quality(out: Path, source: Path | None, speech: Path | None, clips: int, as_
 @from_option
 @speech_option
 @clips_option
+@click.option("--seconds", default=12.0, show_default=True, help="Used of each clip; 0: all.")
 @json_option
-def bitrate(out: Path, source: Path | None, speech: Path | None, clips: int, as_json: bool) -> None:
+def bitrate(out: Path, source: Path | None, speech: Path | None, clips: int, seconds: float, as_json: bool) -> None:
     """Bit rate by length and quantiser of the redundancy, against the goals; where the bits of a stream go."""
     from dredge_host.evaluation.progress import Bar
     from dredge_host.figures import bitrate as figure
     from dredge_host.figures import bitratedraw
 
     def measure() -> dict[str, Any]:
-        pieces = _clips(speech, clips)
+        pieces = _clips(speech, clips, seconds)
         with Bar("bitrate", 3 * len(pieces), "passes") as bar:
-            return figure.measure(pieces, bar.reach)
+            return figure.measure(pieces, speech.name if speech else figure.BUNDLED, bar.reach)
 
     _make("bitrate", figure.SCHEMA, measure, bitratedraw.draw, bitratedraw.markdown, out, source, as_json)
 
@@ -218,8 +219,11 @@ def _bundled() -> Any:
         return read_audio(path).pcm
 
 
-def _clips(folder: Path | None, count: int) -> list[Any]:
-    from dredge_host.audio import read_audio
+def _clips(folder: Path | None, count: int, seconds: float) -> list[Any]:
+    from dredge_host.audio import RATE, read_audio
     from dredge_host.evaluation.clips import choose_clips
 
-    return [read_audio(path).pcm for path in choose_clips(folder, count)] if folder else [_bundled()]
+    if count < 0 or seconds < 0:
+        raise UsageError(f"clips is {count} and seconds {seconds:g}, expected 0 (all) or more")
+    length = int(RATE * seconds) or None
+    return [read_audio(path).pcm[:length] for path in choose_clips(folder, count)] if folder else [_bundled()]

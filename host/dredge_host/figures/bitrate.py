@@ -17,6 +17,7 @@ LENGTHS_S = (0.1, 0.2, 0.5, 1.0)
 QUANTISERS = ((3, 6), (5, 3), (5, 6), (7, 6), (9, 6), (12, 6))  # (level of the newest latent, its growth)
 SPEECH_BPS = (8000, 12000, 16000, 24000)
 PACKETS_PER_S = 50
+BUNDLED = "bundled clip"
 WARM_UP = 52  # packets until 1 s of history is there to be sent
 GOAL_BPS, GOAL_TOTAL_BPS, GOAL_PER_SECOND_BPS = 25000, 31000, 500
 SPLITS = {
@@ -28,34 +29,38 @@ SPLITS = {
 Row = dict[str, Any]
 
 
-def measure(clips: Sequence[Pcm], progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def measure(
+    clips: Sequence[Pcm], speech: str = BUNDLED, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Rates over clips, int16[n] each at 16 kHz. Raises InputError when no clip is longer than a second.
 
-    rows: per length and quantiser bytes in a packet (extension framing included), b/s, and b/s per second of
-    features: what each second of the history costs in the packet that holds it; only packets with full history
-    count. speech: plain Opus by its set rate. split: the parts of whole streams with headers.
+    speech: where the clips are from, for the record. In the result, rows: per length and quantiser the bytes in a
+    packet (extension framing included), b/s, and b/s per second of features: what each second of the history costs
+    in the packet that holds it; only packets with full history count. speech: plain Opus by the rate it is set to.
+    split: the parts of whole streams with headers.
     """
     clips = [clip for clip in clips if len(clip) > (WARM_UP + 1) * 320]
     if not clips:
         raise InputError("no clip is longer than 1.1 s: there is no second of history to measure")
     total = 3 * len(clips)
     step = progress or (lambda done, of: None)
-    sizes, speech, meters = [], [], {name: BitrateMeter() for name in SPLITS}
+    sizes, plain, meters = [], [], {name: BitrateMeter() for name in SPLITS}
     for done, clip in enumerate(clips):
         sizes.append(_history_bytes(clip))
         step(3 * done + 1, total)
-        speech.append(_speech_bytes(clip))
+        plain.append(_speech_bytes(clip))
         step(3 * done + 2, total)
         for name, options in SPLITS.items():
             _meter(meters[name], clip, options)
         step(3 * done + 3, total)
     return {
         "schema": SCHEMA,
+        "from": speech,
         "clips": len(clips),
         "seconds": round(sum(len(clip) for clip in clips) / 16000, 1),
         "goals_bps": {"redundancy": GOAL_BPS, "per_second": GOAL_PER_SECOND_BPS, "total": GOAL_TOTAL_BPS},
         "rows": _rows(np.concatenate(sizes)),
-        "speech": _rates(np.concatenate(speech)),
+        "speech": _rates(np.concatenate(plain)),
         "split": [{"method": name, "bitrate_bps": meter.rates()} for name, meter in meters.items()],
     }
 

@@ -13,7 +13,7 @@ from dredge_host.figures.markdown import kbps, table
 from dredge_host.figures.style import BAD
 from dredge_models.dred import DQ, Q0
 
-LINES = {"#073f70": "P", "#d99100": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a8f6a": "v", "#c8501a": "^"}
+LINES = {"#073f70": "P", "#a56a00": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a7f5e": "v", "#c04a14": "^"}
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:

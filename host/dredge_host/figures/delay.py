@@ -16,7 +16,7 @@ from dredge_host.loss import parse_loss
 
 NAME, SCHEMA = "delay", "dredge.figure.delay/1"
 LOSS = "gilbert:rate=20%,burst=5"
-COLOURS = {"fixed": "#0b6fc2", "adaptive": "#c8501a"}
+COLOURS = {"fixed": "#0b6fc2", "adaptive": "#c04a14"}
 
 
 def measure(

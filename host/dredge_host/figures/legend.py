@@ -18,17 +18,17 @@ METHODS = {
     "clean": Method("no loss", "#5d606b", "The same Opus stream over a link that loses nothing: the best there is."),
     "silence": Method("silence", "#9aa0ab", "Zeros for every lost packet: the worst there is."),
     "opus": Method(
-        "classic Opus concealment", "#c8501a", "What libopus does about a missing packet without any redundancy."
+        "classic Opus concealment", "#c04a14", "What libopus does about a missing packet without any redundancy."
     ),
     "lbrr": Method(
-        "LBRR", "#0a8f6a", "Every packet holds a low-rate copy of the one before; the rest is classic concealment."
+        "LBRR", "#0a7f5e", "Every packet holds a low-rate copy of the one before; the rest is classic concealment."
     ),
     "red": Method(
         "RED, two copies",
         "#7d5ba6",
         "RFC 2198: every packet repeats the two before it; the rest is classic concealment.",
     ),
-    "plc": Method("own PLC", "#d99100", "No redundancy: predicted features, spoken by the vocoder."),
+    "plc": Method("own PLC", "#a56a00", "No redundancy: predicted features, spoken by the vocoder."),
     "dred_100": Method("DRED 100 ms", "#9ccbf2", "Deep redundancy, 100 ms of history in every packet."),
     "dred_200": Method("DRED 200 ms", "#6eb0e8", "Deep redundancy, 200 ms of history in every packet."),
     "dred_500": Method("DRED 500 ms", "#3a8fd6", "Deep redundancy, 500 ms of history in every packet."),
@@ -47,7 +47,7 @@ STRATA = {"short": "up to 120 ms", "medium": "120 to 320 ms", "long": "320 ms to
 PARTS = {
     "headers": ("RTP, UDP, IP headers", "#d9d6cf"),
     "speech": ("speech", "#8f949f"),
-    "lbrr": ("LBRR", "#0a8f6a"),
+    "lbrr": ("LBRR", "#0a7f5e"),
     "red": ("RED copies", "#7d5ba6"),
     "dred": ("DRED", "#0b6fc2"),
 }

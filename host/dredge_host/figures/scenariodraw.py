@@ -14,16 +14,16 @@ from dredge_host.figures.style import INK, SOFT
 from dredge_host.report.png import FLOOR_DB, palette
 
 SOURCES = {
-    "opus": ("received", "#b9bec7"),
-    "lbrr": ("from the LBRR copy", "#0a8f6a"),
+    "opus": ("received", "#aab2be"),
+    "lbrr": ("from the LBRR copy", "#0a7f5e"),
     "dred": ("from deep redundancy", "#0b6fc2"),
-    "plc": ("predicted (own PLC)", "#d99100"),
-    "conceal": ("classic concealment", "#c8501a"),
+    "plc": ("predicted (own PLC)", "#a56a00"),
+    "conceal": ("classic concealment", "#c04a14"),
     "silence": ("silence", "#e7e5df"),
 }
 HISTORY = {"lbrr": "#7cc6b1", "dred": "#a9cdf0"}
-USED = {"lbrr": "#0a8f6a", "dred": "#0b6fc2"}
-LOST_EDGE, OWN = "#c8501a", "#b9bec7"
+USED = {"lbrr": "#0a7f5e", "dred": "#0b6fc2"}
+LOST_EDGE, OWN = "#c04a14", "#aab2be"
 HOP, WINDOW = 80, 400  # samples: 5 and 25 ms
 BINS = 2  # frequencies per row of the picture: 80 Hz
 STEP_DB = 3.0  # fewer colours make the file a third
@@ -54,20 +54,29 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
 
 def _staircase(axes: Any, way: Mapping[str, Any], lost: Sequence[bool], period: float) -> None:
     """One bar per packet, later ones lower: its own 20 ms, and the history that it carries to the left."""
-    method = way["method"]
+    method, spans = way["method"], [ms / 1000 for ms in way["carries_ms"]]
     helpers = _helpers(way["sources"], lost, way["carries_ms"], 1000 * period)
-    for n, gone in enumerate(lost):
-        start, span = n * period, way["carries_ms"][n] / 1000
-        own = {"facecolor": "white", "edgecolor": LOST_EDGE} if gone else {"facecolor": OWN, "edgecolor": "none"}
-        if span and not gone:
-            axes.broken_barh([(start - span, span)], (start, period), facecolor=HISTORY[method], alpha=0.55)
-        axes.broken_barh([(start, period)], (start, period), linewidth=0.8, **own)
-    for packet, helper in helpers.items():
-        axes.broken_barh([(packet * period, period)], (helper * period, period), facecolor=USED[method])
-        axes.plot([(packet + 0.5) * period] * 2, [(packet + 1) * period, helper * period], color=USED[method],
-                  linewidth=0.6, alpha=0.7)  # fmt: skip
+    places = [(n * period, gone) for n, gone in enumerate(lost)]
+    if method in HISTORY:
+        carried = [(at - span, at, span) for (at, gone), span in zip(places, spans, strict=True) if span and not gone]
+        _boxes(axes, carried, period, facecolor=HISTORY[method], alpha=0.55)
+        used = [(packet * period, helper * period, period) for packet, helper in helpers.items()]
+        _boxes(axes, used, period, facecolor=USED[method])
+        middle = [(packet + 0.5) * period for packet in helpers]
+        ends = [helper * period for helper in helpers.values()]
+        axes.vlines(middle, [(packet + 1) * period for packet in helpers], ends, color=USED[method], linewidth=0.5)
+    _boxes(axes, [(at, at, period) for at, gone in places if not gone], period, facecolor=OWN)
+    _boxes(axes, [(at, at, period) for at, gone in places if gone], period, facecolor="white", edgecolor=LOST_EDGE)
     axes.set_xlim(0, len(lost) * period)
     axes.set_ylim(len(lost) * period, 0)
+
+
+def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float]], height: float, **look: Any) -> None:
+    """Rectangles as (left, top, width) in one collection."""
+    from matplotlib.collections import PolyCollection
+
+    corners = [[(x, y), (x + w, y), (x + w, y + height), (x, y + height)] for x, y, w in boxes]
+    axes.add_collection(PolyCollection(corners, linewidths=0.8 if "edgecolor" in look else 0.0, **look))
 
 
 def _helpers(
@@ -86,8 +95,9 @@ def _helpers(
 
 
 def _strip(axes: Any, sources: Sequence[str], period: float) -> None:
-    for n, source in enumerate(sources):
-        axes.broken_barh([(n * period, period)], (0, 1), facecolor=SOURCES[source][1])
+    for source, (_, colour) in SOURCES.items():
+        boxes = [(n * period, 0.0, period) for n, found in enumerate(sources) if found == source]
+        _boxes(axes, boxes, 1.0, facecolor=colour)
     axes.set(ylim=(0, 1), yticks=[])
     axes.set_frame_on(False)
 
