@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,7 @@ def to_board(device: str, program: str, ssid: str | None, peer: str | None, baud
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
 @click.option("--key-file", help="Path of the key on the device; the agent then listens for everybody.")
 @click.option("--core", type=click.IntRange(0), help="Decode on this core.")
+@click.option("--unpinned", is_flag=True, help="Let pip choose versions; else they and their SHA-256 are fixed.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the ssh server.")
 @click.option("--ssh-config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="As ssh -F.")
 @click.option("--root", default="/", show_default=True, help="Install below this folder; start nothing.")
@@ -163,7 +165,8 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
         return
     assert target is not None
     agent = agent_from(given)
-    plan = deploy.Plan(given["wheel"] or Path("dredge-VERSION-aarch64.whl"), agent, given["root"])
+    lock = None if given["unpinned"] else deploy.LOCK
+    plan = deploy.Plan(given["wheel"] or Path("dredge-VERSION-aarch64.whl"), agent, given["root"], lock=lock)
     if given["dry_run"]:
         lines = dry_run(plan) if not given["uninstall"] else [s.script for s in deploy.removal(plan)]
         emit({"schema": SCHEMA, "unit": unit(agent, plan.program), "steps": lines}, lines, as_json)
@@ -177,7 +180,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
             return
         if given["wheel"] is None:
             machine = deploy.MACHINES.get(there.get("machine", ""), "aarch64")
-            plan = deploy.Plan(build_wheel(machine), agent, given["root"])
+            plan = replace(plan, wheel=build_wheel(machine))
         deploy.require(plan, there)
         _tell(f"{target}: {there.get('board') or there['machine']}, Python {there['python']}", "found")
         deploy.carry_out(remote, plan, there["root"], _tell)

@@ -14,6 +14,7 @@ from dredge_host.deployunit import NAME, STATE, Agent, unit
 from dredge_host.errors import CapabilityError, UsageError
 
 DONE, ALREADY = "done", "already so"
+LOCK = Path(__file__).parent / "assets/device-lock.txt"  # written by scripts/lock.py
 MACHINES = {"aarch64": "aarch64", "arm64": "aarch64", "x86_64": "x86_64"}
 
 _LOOK = """\
@@ -27,12 +28,17 @@ printf 'systemd=%s\\n' "$([ -d /run/systemd/system ] && echo running || echo no)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted. `root`: another root folder on the device, for images and tests; nothing is started then."""
+    """What is wanted.
+
+    `root`: another root folder on the device, for images and tests; nothing is started then. `lock`: the packages that
+    are installed beside the wheel, with versions and sums; None lets pip choose from the wheel's own ranges.
+    """
 
     wheel: Path
     agent: Agent = field(default_factory=Agent)
     root: str = "/"
     prefix: str = "/opt/dredge"
+    lock: Path | None = LOCK
 
     @property
     def folder(self) -> str:
@@ -95,17 +101,26 @@ def _environment(plan: Plan) -> Step:
 def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
     python = shlex.quote(f"{plan.folder}/venv/bin/python")
     mark = shlex.quote(f"{plan.folder}/wheel.sha256")
-    extras = ["play"] * (plan.agent.out == "play") + ["secure"] * bool(plan.agent.key_file)
-    wanted = f"{wheel_sum} {','.join(extras)}"
+    extras = ["play"] * plan.agent.plays + ["secure"] * bool(plan.agent.key_file)
     pip = f"{python} -m pip install -q --disable-pip-version-check --no-input"
-    with_extras = f"{uploaded}[{','.join(extras)}]" if extras else uploaded
+    if plan.lock is not None:
+        wanted = f"{wheel_sum} {digest(plan.lock)}"
+        others = f"--no-deps --require-hashes -r {shlex.quote(_beside(uploaded, plan.lock))}"
+    else:
+        wanted = f"{wheel_sum} {','.join(extras)}"
+        others = shlex.quote(f"{uploaded}[{','.join(extras)}]" if extras else uploaded)
     action = (
-        f"{pip} {shlex.quote(with_extras)}\n"
+        f"{pip} {others}\n"
         # The version number may be the one that is there: only the content counts.
         f"{pip} --force-reinstall --no-deps {shlex.quote(uploaded)}\n"
         f"printf '%s' {shlex.quote(wanted)} >{mark}"
     )
     return Step(f"install {plan.wheel.name}", _say(f'[ "$(cat {mark} 2>/dev/null)" = {shlex.quote(wanted)} ]', action))
+
+
+def _beside(uploaded: str, lock: Path) -> str:
+    """Where the lock lies on the device."""
+    return f"{uploaded.rpartition('/')[0]}/{lock.name}"
 
 
 def _unit(plan: Plan) -> Step:
@@ -179,6 +194,8 @@ def carry_out(remote: Remote, plan: Plan, rights: str, tell: Callable[[str, str]
     uploaded = f"{folder}/{plan.wheel.name}"
     try:
         remote.copy(plan.wheel, uploaded)
+        if plan.lock is not None:
+            remote.copy(plan.lock, _beside(uploaded, plan.lock))
         tell(f"copy {plan.wheel.name} ({plan.wheel.stat().st_size / 1e6:.1f} MB)", DONE)
         for step in steps(plan, uploaded, digest(plan.wheel)):
             tell(step.title, remote.run(privileged(step, rights)).splitlines()[-1])

@@ -14,7 +14,7 @@ _SANDBOX = """\
 DynamicUser=yes
 StateDirectory=dredge
 WorkingDirectory=/var/lib/dredge
-UMask=0027
+UMask=0077
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
@@ -26,14 +26,18 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectProc=invisible
+PrivateMounts=yes
 PrivateTmp=yes
 RemoveIPC=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
+MemoryDenyWriteExecute=yes
+TasksMax=64
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallFilter=sched_setscheduler sched_setaffinity mbind
 SystemCallErrorNumber=EPERM
 DevicePolicy=closed
 """
@@ -64,13 +68,40 @@ class Agent:
         quoted = [word if word.startswith("${") else shlex.quote(word) for word in words]
         return " ".join(quoted).replace("%", "%%")
 
+    @property
+    def plays(self) -> bool:
+        """Whether it needs the sound card."""
+        return self.out == "play"
+
+    @property
+    def on_a_wire(self) -> bool:
+        """Whether it listens on a serial port of the board, and on no network."""
+        return self.listen.startswith("serial://")
+
     def devices(self) -> list[str]:
         """Device nodes the agent needs, as DeviceAllow takes them."""
-        needed = ["char-alsa"] if self.out == "play" else []
-        if self.listen.startswith("serial://"):
+        needed = ["char-alsa"] if self.plays else []
+        if self.on_a_wire:
             path = self.listen.removeprefix("serial://").partition("?")[0]
             needed += [path] if path.startswith("/") else ["char-ttyACM", "char-ttyUSB", "char-ttyAMA", "char-ttyS"]
         return needed
+
+    def walls(self) -> list[str]:
+        """The part of the sandbox that depends on what the agent needs: devices, other users' ids, the network."""
+        lines = [f"DeviceAllow={device} rw" for device in self.devices()]
+        groups = ["audio"] * self.plays + ["dialout"] * self.on_a_wire
+        lines += [f"SupplementaryGroups={' '.join(groups)}"] if groups else ["PrivateDevices=yes", "PrivateUsers=yes"]
+        families = ["AF_UNIX"] * self.plays  # ALSA's mixer talks to itself through sockets
+        if self.on_a_wire:
+            lines.append("PrivateNetwork=yes")
+        else:
+            families += ["AF_INET", "AF_INET6"]
+        lines.append(f"RestrictAddressFamilies={' '.join(families) or 'none'}")
+        if self.on_a_wire:
+            lines.append("IPAddressDeny=any")
+        elif self.listen.startswith(("udp://127.", "udp://localhost")):
+            lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
+        return lines
 
 
 def unit(agent: Agent, program: str) -> str:
@@ -98,10 +129,8 @@ def unit(agent: Agent, program: str) -> str:
         "OOMScoreAdjust=-500",
         "",
         _SANDBOX.rstrip(),
-        *[f"DeviceAllow={device} rw" for device in agent.devices()],
+        *agent.walls(),
     ]
-    if agent.devices():
-        lines.append("SupplementaryGroups=audio dialout")
     if agent.key_file:
         lines.append(f"LoadCredential=key:{agent.key_file}")
     return "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])

@@ -163,8 +163,11 @@ def _models() -> Finding:
 
 def _audio_files() -> Finding:
     import soundfile
-    import soxr
 
+    try:
+        import soxr
+    except ImportError:
+        return Finding("audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}; no soxr: 16 kHz files only")
     return Finding("audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}")
 
 

@@ -78,6 +78,17 @@ def test_dry_run_prints_every_step_and_connects_to_nobody():
     assert document["schema"] == "dredge.deploy/1" and "[Service]" in document["unit"]
 
 
+def test_other_packages_are_pinned_unless_they_are_not_wanted_so():
+    (pinned,) = [s for s in deploy.steps(PLAN, "/tmp/d/x.whl", "abc") if s.title.startswith("install")]
+    assert "--no-deps --require-hashes -r /tmp/d/device-lock.txt\n" in pinned.script
+    assert deploy.digest(deploy.LOCK) in pinned.script
+    keyed = deploy.Plan(PLAN.wheel, Agent(key_file="/k", out="play"), lock=None)
+    (free,) = [s for s in deploy.steps(keyed, "/tmp/d/x.whl", "abc") if s.title.startswith("install")]
+    assert "x.whl[play,secure]" in free.script and "--require-hashes" not in free.script
+    assert "--require-hashes" in dredge("nobody@host.invalid", "--dry-run").stdout
+    assert "--require-hashes" not in dredge("nobody@host.invalid", "--dry-run", "--unpinned").stdout
+
+
 def test_target_and_board_exclude_each_other():
     for words in ([], ["pi@host", "--board", "/dev/ttyACM0"]):
         result = dredge(*words)
@@ -105,17 +116,57 @@ def test_percent_signs_are_not_specifiers():
     assert "a%%b.wav" in unit(Agent(out="a%b.wav"), "/x/dredge")
 
 
+REMOTE = {"listen": "udp://0.0.0.0:5004", "key_file": "/etc/k"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "has", "has_not"),
+    [
+        (
+            Agent(),
+            ["IPAddressDeny=any", "IPAddressAllow=localhost", "PrivateDevices=yes", "PrivateUsers=yes"],
+            ["SupplementaryGroups", "PrivateNetwork", "DeviceAllow"],
+        ),
+        (Agent(**REMOTE), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["IPAddress", "AF_UNIX"]),
+        (
+            Agent(**REMOTE, out="play"),
+            ["SupplementaryGroups=audio", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"],
+            ["PrivateDevices", "PrivateUsers", "dialout"],
+        ),
+        (
+            Agent(listen="serial:///dev/ttyAMA0"),
+            ["PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=none", "SupplementaryGroups=dialout"],
+            ["IPAddressAllow", "audio", "PrivateDevices"],
+        ),
+        (Agent(listen="socket://10.0.0.1:7"), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["PrivateNetwork"]),
+    ],
+)  # fmt: skip
+def test_the_walls_are_as_close_as_the_options_allow(agent, has, has_not):
+    lines = unit(agent, "/x/dredge").splitlines()
+    for line in has:
+        assert line in lines
+    for word in has_not:
+        assert not any(word in line for line in lines), word
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-@pytest.mark.parametrize("agent", [Agent(), Agent(out="play", key_file="/etc/k"), Agent(listen="serial://auto")])
-def test_systemd_understands_the_unit_and_finds_it_shut(agent, tmp_path):
+@pytest.mark.parametrize(
+    ("agent", "exposure"),  # in tenths, as --threshold takes it: what was measured, and a little
+    [
+        (Agent(), 13),
+        (Agent(**REMOTE), 15),
+        (Agent(**REMOTE, out="play"), 19),
+        (Agent(listen="serial://auto"), 11),
+    ],
+)
+def test_systemd_understands_the_unit_and_finds_it_shut(agent, exposure, tmp_path):
     path = tmp_path / NAME
     path.write_text(unit(agent, "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True)
     complaints = [line for line in done.stderr.splitlines() if NAME in line]
     assert complaints == [], done.stderr
-    score = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--threshold=30", str(path)], capture_output=True, text=True
-    )
+    words = ["systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}", str(path)]
+    score = subprocess.run(words, capture_output=True, text=True)
     assert score.returncode == 0, score.stdout[-600:] + score.stderr
 
 

@@ -55,7 +55,8 @@ def small_wheel(folder: Path, text: str = "1", check: str = "pass") -> Path:
 
 
 def dredge(server, *words):
-    return CliRunner().invoke(cli.cli, ["deploy", "pi", "--ssh-config", str(server.config), *words])
+    """The wheels here need nothing, so nothing is fetched for them: --unpinned."""
+    return CliRunner().invoke(cli.cli, ["deploy", "pi", "--ssh-config", str(server.config), "--unpinned", *words])
 
 
 def outcomes(result):
@@ -125,12 +126,32 @@ def test_install_again_and_uninstall(server, tmp_path):
 
 
 def test_nothing_of_the_copy_is_left_behind(remote, tmp_path):
-    plan = deploy.Plan(small_wheel(tmp_path), Agent(), root=str(tmp_path / "root"))
+    plan = deploy.Plan(small_wheel(tmp_path), Agent(), root=str(tmp_path / "root"), lock=None)
     said = []
     before = set(remote.run("ls -d /tmp/tmp.*/*.whl 2>/dev/null || true").splitlines())
     deploy.carry_out(remote, plan, "yes", lambda title, outcome: said.append(title))
     assert set(remote.run("ls -d /tmp/tmp.*/*.whl 2>/dev/null || true").splitlines()) <= before
     assert len(said) == 6
+
+
+def test_a_package_that_is_not_the_pinned_one_is_not_installed(remote, tmp_path, monkeypatch):
+    """A lock whose only package is here, with the sum of another one: pip refuses, and so does deploy."""
+    wheel = small_wheel(tmp_path)
+    lock = tmp_path / "device-lock.txt"
+    plan = deploy.Plan(wheel, Agent(), root=str(tmp_path / "root"), lock=lock)
+    for digest, works in (("0" * 64, False), (deploy.digest(wheel), True)):
+        lock.write_text(f"dredge @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+        if works:
+            deploy.carry_out(remote, plan, "yes", lambda title, outcome: None)
+            continue
+        with pytest.raises(RemoteError, match=r"DO NOT MATCH THE HASHES|Expected sha256"):
+            deploy.carry_out(remote, plan, "yes", lambda title, outcome: None)
+        assert not (tmp_path / "root/opt/dredge/wheel.sha256").exists()
+    assert (tmp_path / "root/opt/dredge/venv/bin/dredge").exists()
+    lock.write_text(f"# newer\n{lock.read_text()}")  # another lock is installed again, though the wheel is the same
+    said = {}
+    deploy.carry_out(remote, plan, "yes", said.__setitem__)
+    assert said[f"install {wheel.name}"] == deploy.DONE
 
 
 def test_a_failing_step_ends_it_with_its_words(server, tmp_path):
