@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -115,4 +116,20 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    _clean_up_on(signal.SIGTERM, signal.SIGHUP)
     cli.main()
+
+
+def _clean_up_on(*numbers: signal.Signals) -> None:
+    """These end a verb as Ctrl-C does, so that nothing half-written stays; what is ignored (nohup) stays ignored."""
+    pid = os.getpid()
+
+    def interrupt(number: int, frame: Any) -> None:
+        if os.getpid() == pid:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)  # a worker process is ended by the one that started it
+        os.kill(os.getpid(), number)
+
+    for number in numbers:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupt)

@@ -42,7 +42,7 @@ def test_after_a_stop_playout_leaps_to_where_it_should_be():
 def test_a_short_stop_is_caught_up_without_leaving_anything_out():
     bench, played = stopped(0.4)
     assert bench.receiver.report()["sources"]["skipped"] == 0
-    assert played[0].delay_ms > 500 and played[-1].delay_ms < 700  # faster speech needs repetitions: a constant has them
+    assert played[0].delay_ms > 500 and played[-1].delay_ms < 700  # by a quarter a second
 
 
 def test_what_is_skipped_right_before_the_end_is_told():

@@ -43,7 +43,7 @@ class FramingMachine(RuleBasedStateMachine):
     def cut(self, datagram, where):
         """The sender lost power, or the end of the frame was lost."""
         frame = self._put(datagram)
-        self.line += frame[: 1 + int(where * (len(frame) - 2))]
+        self.line += frame[: 1 + int(where * (len(frame) - 3))]
 
     @rule(noise=st.binary(max_size=80) | st.integers(0, 9000).map(lambda n: b"\xff" * n))
     def noise(self, noise):

@@ -58,7 +58,8 @@ class JitterMachine(RuleBasedStateMachine):
     @rule(first=st.integers(-20, 20), count=st.integers(0, 3000))
     def leave_out(self, first, count):
         self.buffer.leave_out(self.number + first, self.number + first + count)
-        self.packets.update({n: None for n in range(self.number + first, self.number + first + count + 1)})
+        for number in range(self.number + first, self.number + first + count + 1):
+            self.packets.setdefault(number, None)
 
     @rule(seconds=st.floats(0, 30))
     def stand_still(self, seconds):

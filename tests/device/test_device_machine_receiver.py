@@ -18,7 +18,7 @@ from dredge_device.pi.receiver import Receiver
 PERIOD_S = 0.02
 PEER = "host"
 CAPACITY = 512  # packets in the jitter buffer
-CALM = 250  # periods
+CALM = 700  # periods: a second of lag takes five seconds and more, by pitch periods
 SLACK_MS = 80.0  # a period, what playout leaves uncorrected, and two frames decoded ahead
 ACCEPTED_MS = 500.0  # by how much the first packet of a stream may have been late
 DEFAULTS = {"playout_ms": 200, "adaptive": False, "conceal": "dred", "lbrr": True, "vocoder": "small"}

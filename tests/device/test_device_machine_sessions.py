@@ -160,7 +160,10 @@ class Host:
             return
         if message.flags & control.FINAL and acknowledge:
             self.say(chunks.acknowledgement(message))
-        report = self._incoming.add(message)
+        with suppress(ValueError):  # chunks of an earlier session's report with the same number
+            self._complete(self._incoming.add(message))
+
+    def _complete(self, report):
         if report is not None and report["final"]:
             self.finals.append(report)
 

@@ -105,6 +105,7 @@ class Process:
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self.signal_number = 0
+        self._deaf = False
         self._pacer = Pacer()
         self._shelf = Shelf()
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
@@ -148,6 +149,8 @@ class Process:
             self._finished.set()
             listener.join()
             self.close()
+        if self._deaf:
+            raise OSError("the thread that listens has died; what it said is above")
 
     def close(self) -> None:
         """Frees everything of a process that was never run."""
@@ -181,7 +184,18 @@ class Process:
         return {**self._endpoint.report(), **self._guard.counters.snapshot(), "overflow": self._overflow}
 
     def _listen(self) -> None:
-        """Takes datagrams off the link as they come; nothing here waits for a decoder."""
+        """Takes datagrams off the link as they come; nothing here waits for a decoder.
+
+        Whatever ends this thread ends the process: a device that cannot hear is worse than one that starts again.
+        """
+        try:
+            self._hear()
+        except BaseException:
+            self._deaf = True
+            self._stopping.set()
+            raise
+
+    def _hear(self) -> None:
         while not self._finished.is_set():
             arrived = self._endpoint.recv(0.1)
             if arrived is None:
@@ -254,8 +268,9 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         return _complain(error, EXIT_USAGE)
     except (RuntimeError, ImportError) as error:  # models, libopus or pylibsrtp missing
         return _complain(error, EXIT_CAPABILITY)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, process.stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, process.stop)
     try:
         for note in process.notes():
             print(f"dredge agent: {note}", file=sys.stderr)

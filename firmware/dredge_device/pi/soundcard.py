@@ -55,9 +55,11 @@ class PlayOutput:
         self._absent = 0
         self._drop()
 
-    def _drop(self) -> None:
+    def _drop(self, played_out: bool = False) -> None:
         stream, self._stream = self._stream, None
         try:
+            if stream is not None and played_out:
+                stream.stop()
             if stream is not None:
                 stream.close()
         except self._library.PortAudioError:
@@ -91,9 +93,7 @@ class PlayOutput:
 
     def discard(self) -> None:
         """Lets go of the card."""
-        if self._stream is not None:
-            self._stream.stop()
-        self._drop()
+        self._drop(played_out=True)
 
 
 def _say(sentence: str) -> None:
