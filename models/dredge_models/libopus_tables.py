@@ -6,26 +6,19 @@ The tables are not part of libopus' weight blobs; `dred_rdovae_stats_data.c` of 
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dredge_kernels.tables import KINDS, LEVELS, QuantTables
 from dredge_models.blob import BlobError
+from dredge_models.npz import read_arrays
 
 PARTS = ("latent", "state")
 _C_NAMES = {"scale": "quant_scales", "dead_zone": "dead_zone", "r": "r", "p0": "p0"}
 _ARRAY = re.compile(r"\b(\w+)\s*\[\s*(\d*)\s*\]\s*=\s*\{([^}]*)\}")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-
-# What NumPy and zipfile raise on damaged archives: beyond their own errors also those of zlib, of the header's
-# parser, and of memory for a size that is not there.
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, SyntaxError,
-               OverflowError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 def c_name(part: str, kind: str) -> str:
@@ -64,9 +57,8 @@ def _bytes(values: NDArray, where: str) -> NDArray[np.uint8]:
 
 def _from_npz(data: bytes, source: str) -> dict[str, NDArray]:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files if name.startswith("dred_")}
-    except _UNREADABLE as error:
+        return read_arrays(data, "dred_")
+    except ValueError as error:
         raise BlobError(f"{source}: not a readable .npz ({error})") from None
 
 

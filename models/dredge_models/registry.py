@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import re
 import stat
-import zipfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -62,12 +60,11 @@ class ModelFile:
 
     def arrays(self) -> dict[str, NDArray]:
         """The arrays of an .npz by name; ModelError for anything else. Nothing is ever unpickled."""
-        import numpy as np
+        from dredge_models.npz import read_arrays
 
         try:
-            with np.load(io.BytesIO(self.content), allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            return read_arrays(self.content)
+        except ValueError as error:
             raise ModelError(f"{self.name}: not a readable .npz ({error})") from None
 
 
@@ -78,7 +75,7 @@ def read_manifest(folder: Path) -> dict:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path.name}: not found in {folder}; {_ADVICE}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name}: damaged ({error}); {_ADVICE}") from None
     if not isinstance(content, dict) or not isinstance(content.get("files"), list):
         raise ModelError(f"{path.name}: damaged (no list of files); {_ADVICE}")

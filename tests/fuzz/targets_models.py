@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from blob_cases import BlobWriter, c_source, made_up_decoder, made_up_encoder, made_up_tables, record
 from numpy.typing import NDArray
-from target import Plan, Target, check
+from target import Plan, Target, check, piece
 
 from dredge_kernels.lpcnet import Lpcnet
 from dredge_kernels.lpcnet_weights import checked
 from dredge_models import importer, libopus_tables, modelset, registry
 from dredge_models.blob import BlobError, read_blob
 from dredge_models.bloblayers import Int8Rows, Layers
+from dredge_models.npz import read_arrays
 from dredge_models.registry import ModelError
 from dredge_models.vocoder import vocoder_arrays
 
@@ -71,6 +74,38 @@ def run_tables(data: bytes) -> bool:
 def seeds_tables() -> list[bytes]:
     tables = {name: values[:, :1] for name, values in made_up_tables().items()}
     return [c_source(tables).encode(), importer._npz(tables)]
+
+
+def run_npz(data: bytes) -> bool:
+    """Arrays out of a zip file: as many bytes as are there, never objects; raw, or with any header in a sound zip."""
+    plan = Plan(data)
+    content = plan.rest() if plan.below(2) else _zipped(plan)
+    try:
+        arrays = read_arrays(content)
+    except ValueError as error:
+        check(bool(str(error)), "refused without a word")
+        return False
+    check(not any(array.dtype.hasobject for array in arrays.values()), "an array of objects")
+    return bool(arrays)
+
+
+def _zipped(plan: Plan) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        while plan:
+            text, body = plan.piece(), plan.piece()
+            head = b"\x93NUMPY" + bytes([1 + plan.below(3), plan.below(2)]) + len(text).to_bytes(2, "little") + text
+            archive.writestr(f"a{len(archive.namelist())}.npy", head + body)
+    return buffer.getvalue()
+
+
+def seeds_npz() -> list[bytes]:
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n"
+    text = b"{'descr': '<U2', 'fortran_order': True, 'shape': (), }\n"
+    raw = io.BytesIO()
+    np.savez_compressed(raw, a=np.zeros((4, 4), np.int8), config=np.array("text"))
+    return [b"\0" + piece(head) + piece(bytes(24)) + bytes(2) + piece(text) + piece(bytes(8)) + bytes(2),
+            b"\1" + raw.getvalue()]  # fmt: skip
 
 
 @functools.cache
@@ -202,6 +237,8 @@ TARGETS = (
            limit=8192, repeat=150),
     Target("tables", "quantiser tables as C source or .npz", run_tables, seeds_tables,
            words=(b"dred_latent_", b"{", b"PK\3\4", b"'shape'"), limit=8192, repeat=150),
+    Target("npz", "arrays in .npz files", run_npz, seeds_npz, limit=4096, repeat=100,
+           words=(b"'descr'", b"'|O'", b"(1000000000000,)", b"PK\1\2", b"'shape'", b"((((((((")),
     Target("importer", "model import from an edited libopus model", run_importer, seeds_importer, limit=200, repeat=3),
     Target("vocoder", "LPCNet weights: checks and kernel", run_vocoder, seeds_vocoder, limit=200, repeat=10,
            native=True),
