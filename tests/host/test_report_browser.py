@@ -241,3 +241,19 @@ def test_arrows_choose_in_the_group_of_signals(page):
     page.press("ArrowLeft")
     page.press("ArrowLeft")
     assert heard(page) == "plc", "around the end"
+
+
+def test_one_drawing_at_a_time_however_often_something_changes(page):
+    needs_sound(page)
+    page.run("globalThis.asked = 0; globalThis.frame = requestAnimationFrame;"
+             "requestAnimationFrame = (f) => { asked += 1; return frame(f); }")  # fmt: skip
+    page.press(" ")
+    for key in "123123123123":
+        page.press(key)
+    asked, frames = page.run(
+        "new Promise(r => {asked = 0; let n = 0; const count = () => (++n < 20 ? frame(count) : r([asked, n]));"
+        "frame(count)})"
+    )
+    page.run("requestAnimationFrame = frame")
+    page.press(" ")
+    assert asked <= frames + 1

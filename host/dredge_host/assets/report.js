@@ -20,18 +20,26 @@
   let mark = null;          // where a loop shall begin, until its end is known
   let shown = 0;            // when the position was last drawn
 
+  let drawing = false;      // a next drawing is already asked for
+
   const seconds = (value) => `${value.toFixed(2)} s`;
 
+  function showLoop(loop, at) {
+    const ends = loop?.map(seconds).join(" to ");
+    find("loop").textContent = ends ?? (mark === null ? "" : `from ${seconds(mark)}`);
+    find("loop-off").disabled = !loop && mark === null;
+    const aroundGap = Boolean(loop && timeline.gaps.some((gap) => same(around(gap), loop)));
+    find("loop-gap")?.setAttribute("aria-pressed", String(aroundGap));
+    axis.show(at, loop ?? (mark === null ? null : [mark, Math.max(at, mark)]), players.playing);
+  }
+
   function show() {
-    const [at, loop, secret] = [players.position, players.loop, blind.running];
+    const [at, secret] = [players.position, blind.running];
     find("play").textContent = players.playing ? "Pause" : "Play";
     find("seek").value = at;
     find("seek").setAttribute("aria-valuetext", seconds(at));
     find("clock").textContent = seconds(at);
-    find("loop").textContent = loop ? `${seconds(loop[0])} to ${seconds(loop[1])}` : mark === null ? "" : `from ${seconds(mark)}`;
-    find("loop-off").disabled = !loop && mark === null;
-    find("loop-gap")?.setAttribute("aria-pressed", String(Boolean(loop && timeline.gaps.some((g) => same(around(g), loop)))));
-    axis.show(at, loop ?? (mark === null ? null : [mark, Math.max(at, mark)]), players.playing);
+    showLoop(players.loop, at);
     for (const choice of choices) {
       const chosen = choice.dataset.signal === players.signal && !secret;
       choice.setAttribute("aria-checked", String(chosen));
@@ -43,13 +51,20 @@
   }
 
   function tick(time) {
+    drawing = false;
     if (!players.playing) return;
     if (!players.loop && players.position >= timeline.total) players.pause();
     else if (!calm.matches || time - shown > 250) { shown = time; show(); }
+    drawNext();
+  }
+
+  function drawNext() {
+    if (drawing || !players.playing) return;
+    drawing = true;
     requestAnimationFrame(tick);
   }
 
-  players.changed = () => { show(); if (players.playing) requestAnimationFrame(tick); };
+  players.changed = () => { show(); drawNext(); };
   players.failed = () => {
     document.body.classList.remove("scripted");
     find("status").textContent = "This browser cannot play here; use the players below the pictures.";

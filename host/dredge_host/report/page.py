@@ -8,6 +8,7 @@ forbids loading anything. It works without scripts too; then each signal has a p
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _listen(
         return ""
     exact = signals.lossless({s.name: s.pcm for s in sounds})
     lanes = _lanes(sounds, rows, packets, exact, step)
-    counts = {source: sum(row.source == source for row in rows) for source in SOURCES}
+    counts = Counter(row.source for row in rows)
     return listen.body(
         packets,
         sounds,
@@ -91,7 +92,7 @@ def _listen(
 def _lanes(
     sounds: Sequence[signals.Signal], rows: list[Row], packets: int, exact: bool, step: Step | None
 ) -> list[str]:
-    peak, lanes = None, []
+    lanes: list[str] = []
     powers = [sound.columns(packets) for sound in sounds]
     peak = max((float(power.max()) for power in powers), default=None)
     for done, (sound, power) in enumerate(zip(sounds, powers, strict=True)):
