@@ -83,7 +83,7 @@ class JitterMachine(RuleBasedStateMachine):
     def _decide(self):
         """SKIP moves on by one and asks again, PLAY moves on by one, the others stand still."""
         steps["jitter periods"] += 1
-        for _ in range(CAPACITY + 2):
+        for _ in range(2 * CAPACITY):  # before playout starts an earlier packet may widen what is held by a half
             before = self.buffer.next
             action, number = self.playout.step(self.now, lambda number: number % 3 == 0)
             if action in (WAIT, HOLD):

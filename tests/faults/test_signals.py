@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Signals at any time: a stated end, nothing half-written; a stop and a continue: the stream goes on."""
+
+import json
+import os
+import signal
+import time
+import wave
+
+import pytest
+from conftest import end, start, start_agent, wait_for
+
+ENDS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # of the agent; a service is stopped by SIGTERM
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def frames(path):
+    with wave.open(str(path), "rb") as file:
+        return file.getnframes()
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_an_agent_in_mid_stream_completes_its_file(number, tmp_path, speech):
+    agent, url = start_agent("--out", tmp_path / "a.wav", "--playout", "fixed:100")
+    host = start("stream", speech(20), "--to", url, "--redundancy", "0", "--conceal", "opus")
+    try:
+        part = tmp_path / ".a.wav.part"
+        assert wait_for(lambda: part.exists() and part.stat().st_size > 8000)
+        agent.send_signal(number)
+        agent.send_signal(number)  # an impatient second one changes nothing
+        code, _, errors = end(agent)
+    finally:
+        host.send_signal(signal.SIGTERM)
+        host_code, _, host_errors = end(host)
+    assert code == ENDS[number] and "Traceback" not in errors
+    assert names(tmp_path) == ["a.wav"] and frames(tmp_path / "a.wav") > 3000
+    assert host_code == 130 and "Traceback" not in host_errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_verb_that_writes_leaves_nothing_half(number, tmp_path, speech):
+    out = tmp_path / "out"
+    out.mkdir()
+    verb = start("simulate", speech(120), out / "a.wav", "--loss", "20%")
+    time.sleep(1.2)
+    verb.send_signal(number)
+    code, _, errors = end(verb)
+    assert (code, names(out)) in ((130, []), (0, ["a.wav"])) and "Traceback" not in errors
+
+
+def test_an_evaluation_that_is_told_to_stop(tmp_path, speech):
+    out = tmp_path / "out"
+    folder = speech(30).parent
+    verb = start("evaluate", folder, "--clips", "2", "--out", out)
+    time.sleep(2.5)
+    verb.send_signal(signal.SIGTERM)
+    code, _, errors = end(verb)
+    assert code in (0, 2, 130), errors  # 2: the folder does not suit an evaluation on this machine
+    assert not [name for _, _, files in os.walk(tmp_path) for name in files if name.endswith(".part")]
+
+
+def test_an_unlistened_signal_ends_an_agent_and_the_next_one_starts(tmp_path):
+    """SIGUSR1 means nothing to an agent: it dies of it as of SIGKILL, and its port is free at once."""
+    agent, url = start_agent("--out", tmp_path / "a.wav")
+    agent.send_signal(signal.SIGUSR1)
+    assert end(agent)[0] == -signal.SIGUSR1
+    again, same = start_agent("--listen", url, "--out", tmp_path / "a.wav")
+    again.send_signal(signal.SIGTERM)
+    assert end(again)[0] == 0 and same == url
+    assert names(tmp_path) == ["a.wav"]  # what the first one had begun was written over
+
+
+def test_nohup_keeps_an_agent_alive():
+    agent, _ = start_agent(ignoring=signal.SIGHUP)
+    agent.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert agent.poll() is None
+    agent.send_signal(signal.SIGTERM)
+    assert end(agent)[0] == 0
+
+
+def test_a_reader_that_went_away_is_no_traceback(speech, tmp_path):
+    verb = start("simulate", speech(1), tmp_path / "a.wav", "--json")
+    verb.stdout.close()
+    verb.wait(30)
+    assert verb.returncode == 1 and "Traceback" not in verb.stderr.read()
+    assert names(tmp_path) == ["a.wav"]
+    verb.stderr.close()
+
+
+def stream_with_a_stop(who, seconds, speech):
+    """The final document of a stream of 4.5 s in which a process stands still."""
+    agent, url = start_agent("--playout", "fixed:200")
+    host = start(
+        "stream", speech(4.5), "--to", url, "--redundancy", "0", "--conceal", "opus", "--playout", "fixed:200", "--json"
+    )
+    try:
+        time.sleep(2)
+        hurt = {"agent": agent, "host": host}[who]
+        hurt.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        hurt.send_signal(signal.SIGCONT)
+        code, out, errors = end(host, 40)
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent_code, _, agent_errors = end(agent)
+    assert code in (0, 1), errors
+    assert agent_code == 0 and "Traceback" not in agent_errors
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("who", ["agent", "host"])
+def test_a_process_that_was_stopped_goes_on(who, speech):
+    document = stream_with_a_stop(who, 1.7, speech)
+    device = document["device_report"]
+    packets = device["packets"]
+    assert packets["sent"] == packets["arrived"] + packets["missing"]
+    assert device["final"] and packets["arrived"] > 100
+    if who == "agent":  # what waited in the socket was old when it could be heard, so playout leapt over it
+        assert device["sources"]["skipped"] > 20
