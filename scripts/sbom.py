@@ -56,7 +56,7 @@ def models(archive: zipfile.ZipFile) -> list[dict[str, Any]]:
                 continue
             found_sum = digest(archive.read(WEIGHTS + entry["file"]))
             if found_sum["content"] != entry["sha256"]:
-                raise SbomError(f"{entry['file']}: its SHA-256 differs from the wheel's manifest; build the wheel again")
+                raise SbomError(f"{entry['file']}: its SHA-256 differs from the manifest; build the wheel again")
             files.append({"type": "file", "name": WEIGHTS + entry["file"], "hashes": [found_sum]})
         found.append(
             {

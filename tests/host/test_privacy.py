@@ -114,7 +114,8 @@ def test_no_history_reaches_back_before_the_unmute() -> None:
             parsed = decoder.parse(extension.data)
             rows = decoder.features(parsed, parsed.span_frames)
             newest = 2 * number + parsed.header.offset // 4 - 1  # 10 ms frames, 0: the first after the unmute
-            old = rows[: max(0, parsed.span_frames - newest - 1 - 6)]  # 60 ms: a latent and the network's blur
+            # Not the oldest latent, half of which is before the beginning of time, nor 60 ms of the network's blur.
+            old = rows[4 : max(4, parsed.span_frames - newest - 1 - 6)]
             deepest = max(deepest, len(old))
             assert (old[:, 0] < -5).all(), number  # speech is above 0, digital silence at -12.5
     assert deepest >= 20

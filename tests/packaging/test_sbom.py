@@ -24,7 +24,8 @@ def wheel(tmp_path):
             archive.write(file, sbom.WEIGHTS + file.name)
         archive.writestr("dredge.libs/libopus-b9b1c55e.so.0.8.0", b"library")
         info = "dredge-0.1.0.dist-info"
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: dredge\nVersion: 0.1.0\nLicense: BSD-2-Clause\n")
+        fields = ["Metadata-Version: 2.1", "Name: dredge", "Version: 0.1.0", "License: BSD-2-Clause", ""]
+        archive.writestr(f"{info}/METADATA", "\n".join(fields))
         archive.writestr(f"{info}/sboms/auditwheel.cdx.json", json.dumps(AUDITWHEEL))
     return path
 
