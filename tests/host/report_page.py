@@ -40,6 +40,20 @@ def needs_sound(page):
         pytest.skip("this machine's browser has no clock for audio")
 
 
+def start(page):
+    """Starts the players and waits until time goes on."""
+    page.press(" ")
+    page.run(
+        "new Promise(r => {const from = +seek.value; const t = setInterval(() => {"
+        "if (play.textContent === 'Pause' && +seek.value !== from) {clearInterval(t); r()}}, 10)})"
+    )
+
+
+def moment(page):
+    """(position of the players, time), both in seconds."""
+    return page.run("[+seek.value, performance.now() / 1000]")
+
+
 def names_of_controls(page):
     """(role, accessible name) of every control that assistive technology sees."""
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
