@@ -141,11 +141,11 @@ def lines(result: Result) -> list[str]:
     """The result for people."""
     total, load = result["totals"], result["load"]
     sources = ", ".join(f"{name} {count}" for name, count in total["sources"].items() if count)
+    woken = f"{total['wake_max_us_wall'] / 1000:.1f}"
     words = [
-        f"{total['sessions']} sessions of {total['senders']} senders, {total['packets']} packets, {total['refused']} refusals",
+        f"{total['sessions']} sessions, {total['senders']} senders, {total['packets']} packets, {total['refused']} refusals",
         f"played   {sources}",
-        f"by clock {total['missed_deadlines_wall']} deadlines missed, wake-ups up to "
-        f"{total['wake_max_us_wall'] / 1000:.1f} ms late",
+        f"by clock {total['missed_deadlines_wall']} deadlines missed, wake-ups up to {woken} ms late",
     ]
     if load:
         spent = ", ".join(f"{name} {periods}" for name, periods in load["periods"].items() if periods)

@@ -14,7 +14,10 @@ def checked(arrays: Mapping[str, npt.NDArray]) -> dict[str, npt.NDArray]:
     """The arrays of a model, contiguous and of the right type; ValueError naming the first that is wrong."""
 
 class Fargan:
-    """FARGAN at 16 kHz: integer products, float32 elsewhere in a fixed order, the same samples on every board."""
+    """FARGAN at 16 kHz: integer products, float32 elsewhere in a fixed order, the same samples on every board.
+
+    One thread at a time: RuntimeError while another one is inside.
+    """
 
     def __init__(self, arrays: Mapping[str, npt.NDArray]) -> None:
         """arrays: see FLOATS and LAYERS; ValueError naming the first that is missing or wrong."""

@@ -13,6 +13,7 @@ class FeatureExtractor:
     Row i of a stream describes the window of samples 160(i-1) ... 160(i+1): 18 cepstra (band 0 minus 4),
     log2(256 / period) - 1.5 with the period in samples, and softplus(5 r) / softplus(5) - 0.5 of the
     pitch correlation r. Source: arXiv 1810.11846 section 3.1; constants as in libopus 1.5.
+    One thread at a time: RuntimeError while another one is inside.
     """
 
     def process(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -26,8 +26,9 @@ class OpusEncoder:
 
     bitrate in bits per second; complexity 0 to 10; lbrr: in-band FEC, which needs loss_pct > 0 to
     appear; dtx: packets of one or two bytes in silence; application: voip, audio or lowdelay;
-    frame_ms: 10, 20, 40 or 60. Not for use by two threads at once. A context manager: closed at
-    the end of the block. Arguments out of range raise ValueError (from libopus: OpusError too).
+    frame_ms: 10, 20, 40 or 60. One thread at a time: RuntimeError while another one is inside. A
+    context manager: closed at the end of the block. Arguments out of range raise ValueError (from
+    libopus: OpusError too).
     """
 
     def __init__(
@@ -70,8 +71,8 @@ class OpusDecoder:
     """Decoder of Opus packets to 16 kHz mono int16 over the system's libopus.
 
     samples, where given, is the length of the missing stretch: a multiple of 40 (2.5 ms) up to
-    1920 (120 ms). Malformed packets raise OpusError (a ValueError) or ValueError. Not for use by
-    two threads at once. A context manager.
+    1920 (120 ms). Malformed packets raise OpusError (a ValueError) or ValueError. One thread at
+    a time: RuntimeError while another one is inside. A context manager.
     """
 
     def __init__(self) -> None: ...

@@ -10,6 +10,7 @@ class Postfilter:
 
     Voiced frames are averaged with their neighbours one pitch period away, then the 18 band energies of every
     20 ms window are brought to those of the features, with 30 % more contrast.
+    One thread at a time: RuntimeError while another one is inside.
     """
 
     def reset(self, last: int = 0) -> None:

@@ -139,4 +139,11 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"device   CPU p99 {cpu['p99_us'] / 1000:.1f} ms of {cpu['period_us'] / 1000:g} ms "
             f"per packet ({cpu['p99_pct']:.0f} %), {cpu['late_frames']} late"
         )
-    return words
+    return words + overload_lines(result["device_report"])
+
+
+def overload_lines(report: dict[str, Any]) -> list[str]:
+    """What a device beyond its rating took away from this stream; nothing while it gave all."""
+    load = report.get("load") or {}
+    spent = ", ".join(f"{name} {periods}" for name, periods in load.items() if name != "full" and periods)
+    return [f"load     the device was beyond its rating; periods at each level: {spent}"] if spent else []
