@@ -158,3 +158,20 @@ def test_a_replayed_capture_is_no_sound(folder):
     (folder / "call.pcap").write_bytes(b"\xd4\xc3\xb2\xa1" + bytes(20))
     files = document.sound_files({"input": str(folder / "call.pcap"), "output": "out.wav"}, folder)
     assert list(files) == ["received"]
+
+
+@pytest.mark.parametrize("playout", ["fixed:200", "adaptive"])
+def test_from_a_simulation_to_its_page(folder, playout):
+    """The whole way with the real pipeline: speech, losses, result, page."""
+    from dredge_host.audio import bundled_clip, read_audio, write_wav
+
+    with bundled_clip() as clip:
+        write_wav(folder / "speech.wav", read_audio(clip).pcm[: 2 * 16000])
+    words = ["simulate", "speech.wav", "heard.wav", "--loss", "burst:ms=100,every=500ms", "--json"]
+    result = json.loads(CliRunner().invoke(cli.cli, [*words, "--playout", playout]).stdout)
+    assert len(result["timeline"]) == result["packets"] - result["frames"]["silence"]
+    assert dredge(save(folder, result)).exit_code == 0
+    page = (folder / "report.html").read_text()
+    assert page.count("<audio") == 2 and page.count('class="marks"') == 2
+    assert 'class="bar b-dred"' in page and "Buffer delay" in page and "CPU time per packet" in page
+    assert ("Playout was adaptive" in page) == (playout == "adaptive")
