@@ -42,9 +42,9 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
         rows = [r for r in document["rows"] if r["policy"].startswith(kind) and r["recovered_pct"] is not None]
         x, y = [r["mean_ms"] for r in rows], [r["recovered_pct"] for r in rows]
         axes.plot(x, y, marker="o", color=colour, label=f"{kind} delay")
-        place, side = ((6, -11), "left") if kind == "fixed" else ((-6, 6), "right")
+        place = (6, -11) if kind == "fixed" else (-4, 9)
         for point, text in _labels(rows).items():
-            axes.annotate(text, point, place, textcoords="offset points", color=colour, ha=side)
+            axes.annotate(text, point, place, textcoords="offset points", color=colour)
     axes.set(xlabel="mean playout delay, ms", ylabel="lost packets that come back, %", xlim=(0, None), ylim=(0, 106))
     axes.set_title(f"{document['loss']}, 1 s of redundancy")
     axes.legend(loc="lower right")
