@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from dredge_host.cli_evaluate import command
 from dredge_host.evaluation.methods import METHODS
 from dredge_host.evaluation.robust import Verdict
+from dredge_host.evaluation.workers import run_here
 from dredge_host.loss import save_trace
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0][16000:48000]
@@ -19,6 +20,12 @@ SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac"
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Cells are computed in this process: one test with real ones is enough."""
+    monkeypatch.setattr("dredge_host.evaluation.grid.run_in_processes", lambda plan, tasks, jobs: run_here(plan, tasks))
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def test_losses_end_to_end(folder, tmp_path):
     assert [r["cached"] for r in rotated["records"]] == [True] and not rotated["plan"]["crossed"]
 
 
-def test_a_cache_of_ones_own_or_none(folder, tmp_path):
+def test_a_cache_of_ones_own_or_none(folder, tmp_path, here):
     given = (folder, *QUICK, "--method", "opus", "--clips", 1)
     assert "3 cells computed and 0 found" in run(*given, "--cache", tmp_path / "mine").output
     assert len(list((tmp_path / "mine").rglob("*.json"))) == 4  # the spread of PLCMOS is kept beside the cells
@@ -89,7 +96,7 @@ def test_a_cache_of_ones_own_or_none(folder, tmp_path):
     assert not (tmp_path / "user").exists()
 
 
-def test_policies_come_with_their_table(folder, monkeypatch):
+def test_policies_come_with_their_table(folder, monkeypatch, here):
     row = {"policy": "fixed:60", "mean_ms": 60.0, "p95_ms": 61.0, "recovered_pct": 12.5, "predicted": 3, "given_up": 0}
     asked = []
 
@@ -104,7 +111,7 @@ def test_policies_come_with_their_table(folder, monkeypatch):
     assert asked == [(8000, "gilbert:rate=20%,burst=4,max=16", 4)]
 
 
-def test_pages_and_plots_get_the_document(folder, tmp_path, monkeypatch):
+def test_pages_and_plots_get_the_document(folder, tmp_path, monkeypatch, here):
     written = {}
     monkeypatch.setattr("dredge_host.figures.plots.write_plots", lambda where, document: written.update(plots=document))
     monkeypatch.setattr(
@@ -116,7 +123,7 @@ def test_pages_and_plots_get_the_document(folder, tmp_path, monkeypatch):
     assert written["plots"] is written["html"] and written["html"]["schema"] == "dredge.evaluate/2"
 
 
-def test_a_set_of_recorded_losses(tmp_path):
+def test_a_set_of_recorded_losses(tmp_path, here):
     source = tmp_path / "set"
     source.mkdir()
     soundfile.write(source / "x.wav", SPEECH, 16000)

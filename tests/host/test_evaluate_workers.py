@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import active_children
 
 import pytest
@@ -49,7 +50,9 @@ def in_one_process(folder):
 
 
 def test_two_processes_give_what_one_gives(folder, in_one_process):
-    result = grid.run(from_folder(folder, PLAN), PLAN, jobs=2)
+    seen = set()
+    result = grid.run(from_folder(folder, PLAN), PLAN, jobs=2, on_cell=lambda: seen.add(len(active_children())))
+    assert seen <= {1, 2} and in_one_process["timing"]["workers"] == 1
     assert comparable(result["records"]) == comparable(in_one_process["records"])
     assert result["timing"]["workers"] == 2 and not active_children()
 
@@ -70,7 +73,7 @@ def test_a_process_that_dies_costs_the_cell_it_was_at(folder, tmp_path, in_one_p
     assert text.startswith("clip ") and "losses, method " in text
     assert "the process that computed it was killed by signal 9 (SIGKILL)" in text
     assert text.endswith(f"{CELLS - 1} of {CELLS} cells are done and kept, the same command goes on from there")
-    result = grid.run(material, PLAN, jobs=1, cache=tmp_path)
+    result = grid.run(material, PLAN, cache=tmp_path)
     assert result["timing"]["cells_cached"] == CELLS - 1
     assert comparable(result["records"]) == comparable(in_one_process["records"])
 
@@ -124,6 +127,14 @@ def test_ctrl_c_keeps_every_finished_cell(folder, tmp_path, in_one_process):
         assert list(result[key]) == list(in_one_process[key])
         for name, rows in result[key].items():
             assert comparable(rows) == comparable(in_one_process[key][name])
+
+
+def test_a_single_job_is_a_process_too(folder):
+    """With this process's threads its sums would be others."""
+    plan = replace(PLAN, methods=("silence",), clips=1, crossed=False)
+    seen = []
+    alone = grid.run(from_folder(folder, plan), plan, jobs=1, on_cell=lambda: seen.append(len(active_children())))
+    assert seen == [1] and len(alone["records"]) == 1
 
 
 def test_workers_keep_to_one_thread_and_the_environment_stays(monkeypatch):

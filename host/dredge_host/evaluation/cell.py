@@ -26,6 +26,7 @@ from dredge_host.output import to_json
 
 Pcm = NDArray[np.int16]
 Measurement = dict[str, Any]
+ESTOI_DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
 REMEMBERED = 2  # clips whose shared results a worker keeps
 
 
@@ -125,7 +126,7 @@ class CellRunner:
         if judges.estoi:
             with watch("estoi"):
                 score = judges.estoi(clip.pcm, played)
-            cell |= {} if score is None else {"estoi": score}
+            cell |= {} if score is None else {"estoi": round(score, ESTOI_DIGITS)}
         if judges.hear and clip.english:
             with watch("words"):
                 if shared.words is None:

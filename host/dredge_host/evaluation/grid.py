@@ -37,16 +37,17 @@ def run(
     material: Material,
     plan: Plan,
     *,
-    jobs: int = 1,
+    jobs: int = 0,
     scheduler: str | None = None,
     cache: Path | None = None,
     on_cell: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluates a grid and returns a `dredge.evaluate/2` document.
 
-    jobs: processes; scheduler: tcp://host:port of a Dask cluster instead; cache: folder of finished cells, None
-    does without; on_cell: called after every fresh cell. Raises CapabilityError when a metric's package is
-    missing, DredgeError naming the cells that could not be computed (the others are in the cache then).
+    jobs: processes, each with one thread, 0 for none but this one (where ESTOI may differ in its last digits, since
+    NumPy sums in as many threads as there are cores); scheduler: tcp://host:port of a Dask cluster instead; cache:
+    folder of finished cells, None does without; on_cell: called after every fresh cell. Raises CapabilityError when a
+    metric's package is missing, DredgeError naming the cells that could not be computed (the others are in the cache).
     """
     started = time.monotonic()
     judges = load_judges(plan)  # here, so that a missing package is told before hours of work
@@ -63,7 +64,7 @@ def run(
         computed = _collect(results, keys, store, on_cell, len(found))
     cells = found | computed
     records = [_record(tasks[place[0]], place[1], cells[place], place in found) for place in keys]
-    workers = scheduler or min(jobs, max(1, len(fresh)))
+    workers = scheduler or max(1, min(jobs, len(fresh)))
     return {
         "schema": SCHEMA,
         "plan": _plan_part(material, plan),
@@ -92,7 +93,7 @@ def _executor(
         from dredge_host.evaluation.cluster import run_on_cluster
 
         return run_on_cluster(plan, tasks, scheduler)
-    if jobs > 1 and len(tasks) > 1:
+    if jobs and tasks:
         return run_in_processes(plan, tasks, jobs)
     return run_here(plan, tasks, CellRunner(plan, judges))
 
