@@ -75,6 +75,11 @@ def test_the_worst_cell_stands_first(page):
     assert values == sorted(values)
 
 
+def test_colour_keys_are_small(page):
+    sizes = page.run("[...document.querySelectorAll('.legend svg')].map(s => s.getBoundingClientRect().width)")
+    assert len(sizes) == 5 and all(5 < size < 20 for size in sizes)
+
+
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_screen(page, width):
     page.call(

@@ -162,7 +162,7 @@ def _svg(height: float, label: str, body: str) -> str:
 def legend(parts: Mapping[str, str]) -> str:
     """Colour keys of a stacked chart."""
     keys = "".join(
-        f'<li><svg class="key" aria-hidden="true"><rect class="p-{escape(key, quote=True)}" width="100%" '
+        f'<li><svg class="swatch-key" aria-hidden="true"><rect class="p-{escape(key, quote=True)}" width="100%" '
         f'height="100%"/></svg>{escape(text)}</li>'
         for key, text in parts.items()
     )
