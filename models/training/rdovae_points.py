@@ -2,7 +2,6 @@
 """Rate against distortion of an RDO-VAE at all 16 levels, as it ships: int8 graphs, real payloads, counted bits."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ import torch
 from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_models.modelset import ModelSet
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
+from dredge_models.registry import ModelFile
 from models.training.progress import Bar
 from models.training.rdovae_loss import distortion, level_weight
 from models.training.rdovae_net import FEATURES, LEVELS
@@ -36,10 +36,10 @@ class Point:
 class Folder(ModelSet):
     """A model whose files are taken as they are, without a manifest."""
 
-    def path(self, name: str) -> Path:
-        """The file, unchecked."""
+    def file(self, name: str) -> ModelFile:
+        """The file, compared with nothing; ModelError when it cannot be read."""
         assert self.folder is not None
-        return self.folder / name
+        return ModelFile.of(self.folder / name)
 
 
 def spread(features: np.ndarray, count: int) -> list[np.ndarray]:
