@@ -179,7 +179,14 @@ def test_minus_is_a_minus():
 def test_the_command_is_that_of_the_plan():
     page = render(document())
     assert "dredge evaluate test --clips 4 --method clean --method silence" in page
-    assert "<pre>" in page and "Made-up CPU" in page
+    assert "Made-up CPU" in page
+
+
+def test_what_is_unknown_about_the_machine_is_left_out():
+    made = document()
+    made["environment"] |= {"board": None, "governor": "performance"}
+    page = render(made).split('id="environment"')[1].split("</section>")[0]
+    assert "board" not in page and "governor" in page
 
 
 def test_the_page_holds_the_result_without_cells():

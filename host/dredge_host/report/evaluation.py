@@ -20,7 +20,7 @@ from dredge_host.figures.resulttables import command
 from dredge_host.report import shell
 from dredge_host.report.barcharts import Bar, Part, bar_chart, legend, scatter_chart, stacked_chart
 from dredge_host.report.evaluationtables import cells_table, interval_text, table_of, worst_cells
-from dredge_host.report.sections import section, table
+from dredge_host.report.sections import section, table, text
 
 METRICS = {
     "PLCMOS": "Estimated listeners' opinion of speech after losses, 1 to 5 (Diener et al., 2022; package speechmos).",
@@ -196,21 +196,18 @@ def _explained(rows: Sequence[Row], document: Document) -> str:
 
 
 def _environment(document: Document) -> str:
-    facts = {"command": command(document)}
-    for part in ("plan", "timing", "environment"):
-        facts |= {f"{part}: {k}": v for k, v in (document.get(part) or {}).items() if k not in ("clips", "methods")}
-    if document.get("word_reference"):
-        facts["word reference"] = document["word_reference"]
-    rows = [[escape(name.replace("_", " ")), _value(value)] for name, value in facts.items()]
-    return section("environment", "How and where it ran", table(["", ""], rows))
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{escape(str(k))} {_value(v)}" for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_value(v) for v in value)
-    return escape(f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value))
+    """The command, and every part of the document that says how it was made; what is unknown is left out."""
+    body = f"<p><code>{escape(command(document))}</code></p>"
+    words = {"word_reference": document["word_reference"]} if document.get("word_reference") else {}
+    for heading, facts in (
+        ("Plan", {**_plan(document), **words}),
+        ("Time", document.get("timing") or {}),
+        ("Machine, code and models", document.get("environment") or {}),
+    ):
+        shown = {k: v for k, v in facts.items() if k not in ("clips", "methods") and v not in (None, "", [])}
+        rows = [[escape(name.replace("_", " ")), text(value)] for name, value in shown.items()]
+        body += f"<h3>{heading}</h3>{table(['', ''], rows)}" if rows else ""
+    return section("environment", "How and where it ran", body)
 
 
 def _raw(document: Document) -> str:
