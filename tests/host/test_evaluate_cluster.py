@@ -29,7 +29,7 @@ def two_workers(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)  # Dask leaves a scratch folder where it starts
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=":0",
         silence_logs=logging.CRITICAL, local_directory=str(tmp_path),
     ) as running:  # fmt: skip
         yield running
