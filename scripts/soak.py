@@ -143,7 +143,7 @@ def lines(result: Result) -> list[str]:
     sources = ", ".join(f"{name} {count}" for name, count in total["sources"].items() if count)
     woken = f"{total['wake_max_us_wall'] / 1000:.1f}"
     words = [
-        f"{total['sessions']} sessions, {total['senders']} senders, {total['packets']} packets, {total['refused']} refusals",
+        "{sessions} sessions, {senders} senders, {packets} packets, {refused} refusals".format(**total),
         f"played   {sources}",
         f"by clock {total['missed_deadlines_wall']} deadlines missed, wake-ups up to {woken} ms late",
     ]
