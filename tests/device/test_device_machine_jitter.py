@@ -10,6 +10,7 @@ from dredge_device.jitter import PERIOD_US, JitterBuffer
 from dredge_device.playout import HOLD, PLAY, SKIP, WAIT, Playout
 
 CAPACITY = 16
+WIDEST = CAPACITY * 3 // 2  # before playout starts an earlier packet may widen what is held by a half
 OUTCOMES = (jitter.STORED, jitter.DUPLICATE, jitter.LATE, jitter.BEYOND)
 
 
@@ -69,8 +70,10 @@ class JitterMachine(RuleBasedStateMachine):
     def finish(self, ahead):
         self.buffer.finish(self.number + ahead)
 
+    @precondition(lambda self: self.buffer.highest is None)
     @rule(ahead=st.integers(-30, 10))
     def announce(self, ahead):
+        """Comes before the stream's first packet, as the receiver does it."""
         self.buffer.announce(self.number + ahead)
 
     @precondition(lambda self: self.buffer.next is not None)
@@ -83,7 +86,7 @@ class JitterMachine(RuleBasedStateMachine):
     def _decide(self):
         """SKIP moves on by one and asks again, PLAY moves on by one, the others stand still."""
         steps["jitter periods"] += 1
-        for _ in range(2 * CAPACITY):  # before playout starts an earlier packet may widen what is held by a half
+        for _ in range(WIDEST + 1):
             before = self.buffer.next
             action, number = self.playout.step(self.now, lambda number: number % 3 == 0)
             if action in (WAIT, HOLD):
@@ -94,7 +97,7 @@ class JitterMachine(RuleBasedStateMachine):
                 assert self.buffer.next == number + 1
             if action != SKIP:
                 break
-        assert action != SKIP  # not more than the buffer is long
+        assert action != SKIP  # not more than is held
         if action == PLAY:
             self.playout.observe(self.now, 0)
             self.playout.paid(max(-5000, min(5000, self.playout.debt_us)))
@@ -124,7 +127,7 @@ class JitterMachine(RuleBasedStateMachine):
         start = buffer.next if buffer.next is not None else self.number - CAPACITY
         held = [n for n in buffer._number if n is not None and buffer.get(n)]
         assert buffer.next_after(start) == min((n for n in held if n > start), default=None)
-        assert 0 <= buffer.depth() <= CAPACITY
+        assert 0 <= buffer.depth() <= WIDEST
 
     @invariant()
     def delays_are_bounded(self):

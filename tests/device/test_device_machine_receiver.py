@@ -374,4 +374,4 @@ class ReceiverMachine(RuleBasedStateMachine):
 
 
 TestReceiverMachine = ReceiverMachine.TestCase
-TestReceiverMachine.settings = profile(examples=12, rules=25, long_examples=2000, long_rules=60)
+TestReceiverMachine.settings = profile(examples=6, rules=20, long_examples=2000, long_rules=60)
