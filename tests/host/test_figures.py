@@ -41,7 +41,14 @@ def cost_rows(base=200.0, slope=0.0):
 
 
 def cost(ratio=1.02):
-    return {"schema": encodercost.SCHEMA, "packets": 9, "goal_ratio": 1.1, "ratio": ratio, "rows": cost_rows()}
+    return {
+        "schema": encodercost.SCHEMA,
+        "packets": 9,
+        "goal_ratio": 1.1,
+        "ratio": ratio,
+        "rows": cost_rows(),
+        "machine": {"cpu": "Made-up CPU"},
+    }
 
 
 def policy(name, mean, share):
@@ -224,7 +231,10 @@ class TestEncoderCost:
         assert found["ratio"] > 0 and found["schema"] == encodercost.SCHEMA
 
     def test_the_verdict_holds_the_ratio_against_the_goal(self):
-        assert "1 s costs 1.02 times the CPU of 100 ms, goal 1.1: held." in encodercost.markdown(cost())
+        assert (
+            "1 s costs 1.02 times the CPU of 100 ms, goal 1.1: held. 9 packets each; Made-up CPU."
+            in encodercost.markdown(cost())
+        )
         assert "1.30 times the CPU of 100 ms, goal 1.1: missed by 0.20." in encodercost.markdown(cost(1.3))
 
     @drawing

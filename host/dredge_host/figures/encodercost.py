@@ -54,4 +54,5 @@ def markdown(document: Mapping[str, Any]) -> str:
     value, goal = document["ratio"], document["goal_ratio"]
     verdict = "held" if value <= goal else f"missed by {value - goal:.2f}"
     head = ["redundancy", "CPU per packet, median", "p95", "median to 100 ms", "bytes"]
-    return f"{table(head, rows)}\n\n1 s costs {value:.2f} times the CPU of 100 ms, goal {goal:g}: {verdict}."
+    made = f"{document['packets']} packets each; {document['machine']['cpu']}."
+    return f"{table(head, rows)}\n\n1 s costs {value:.2f} times the CPU of 100 ms, goal {goal:g}: {verdict}. {made}"
