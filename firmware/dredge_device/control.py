@@ -136,5 +136,6 @@ def refusals(datagram, sentence, ssrc=0):
     except ValueError:
         return []
     no = {"ok": False, "error": sentence}
-    asks = [message for message in messages if message.kind in (HELLO, CONFIGURE)]
-    return [build(with_document(ask.kind, ask.number, no, REPLY, ssrc)) for ask in asks]
+    says = {HELLO: no, CONFIGURE: no, BYE: {"ok": True}}  # a goodbye can always be answered
+    asks = [message for message in messages if message.kind in says]
+    return [build(with_document(ask.kind, ask.number, says[ask.kind], REPLY, ssrc)) for ask in asks]
