@@ -302,7 +302,7 @@ def test_two_hosts_at_once_and_a_third_is_told_to_wait() -> None:
             thread.start()
         time.sleep(1.5)
         third = open_link(agent.url)
-        with pytest.raises(UnreachableError, match="another host"):
+        with pytest.raises(UnreachableError, match="all 2 streams of the device are in use"):
             Session(third).greet()
         third.close()
         for thread in threads:
