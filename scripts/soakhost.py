@@ -149,7 +149,7 @@ class SoakHost:
         if state == STREAM:
             self._due = now
             length = max(8, round(self._dice.uniform(*self._lasts) / PERIOD_S))
-            change = self._dice.randrange(length) if self._dice.random() < 0.5 else 0
+            change = self._dice.randrange(length - WHOLE) if self._dice.random() < 0.5 else 0
             self._plan = self._packets(length, change)
         elif state != REPORT:
             self._number += 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from device_fakes import Bench
 
 pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
@@ -94,6 +95,19 @@ def test_books_are_exact_or_not():
     for name in ("sent", "arrived", "missing", "expected", "restarts"):
         assert not books(**{name: 1})["exact"]
     assert books(arrived=79)["on_the_way"] == 1
+
+
+def test_a_sender_that_left_before_it_was_believed_does_not_spoil_the_books():
+    table = Bench(playout_ms=40)
+    for n in range(20):
+        table.send(n)
+        table.pull()
+    table.send(30000, ssrc=99)  # one packet: on trial
+    table.receiver.finish(30000, 960 * 30000)
+    while not table.receiver.ended:
+        table.pull()
+    packets = table.receiver.report()["packets"]
+    assert (packets["sent"], packets["arrived"], packets["missing"], packets["restarts"]) == (20, 20, 0, 0)
 
 
 def test_a_device_that_says_no_ends_the_session():

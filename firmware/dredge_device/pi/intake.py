@@ -56,6 +56,9 @@ class Intake:
             return
         newest, stamp, number = self._last
         ahead = rtp.distance(sequence, newest & 0xFFFF)
+        if abs(ahead) > rtp.MAX_DROPOUT:  # of a sender that was never heard: this stream ends with what has arrived
+            self._buffer.finish(number)
+            return
         self.arrivals.reached(newest + ahead)
         if timestamp is not None:
             ahead = _periods(timestamp - stamp)
