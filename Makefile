@@ -6,11 +6,12 @@ VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+SOAK_ARGS ?=
 ARM_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm wheel wheel-aarch64 micropython lint clean distclean fuzz
+.PHONY: help setup build demo test test-arm wheel wheel-aarch64 micropython lint clean distclean fuzz sbom lock soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +41,24 @@ test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--s
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/test_arm.py $(ARM_ARGS)
 
-fuzz: ## 10 million hostile packets through kernels with sanitisers (FUZZ_ARGS="--count 1000 --seed 7")
+fuzz: ## 10 million hostile packets through kernels with sanitisers, or guided (FUZZ_ARGS="--target all --seconds 60")
 	@scripts/setup.sh dev
 	@scripts/fuzz.sh $(FUZZ_ARGS)
 
 micropython: ## the board programs: fetch MicroPython, test with it, print the size of each .mpy file
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/mpy.py
+
+sbom: wheel ## a bill of materials (CycloneDX) beside each wheel in dist/
+	@for w in dist/dredge-*.whl; do $(VENV)/bin/python scripts/sbom.py $$w --out $${w%.whl}.cdx.json; done
+
+lock: ## pin the packages anew from pyproject.toml (locks/)
+	@scripts/setup.sh dev
+	@$(VENV)/bin/python scripts/lock.py
+
+soak: ## an hour of changing hosts on a device process (SOAK_ARGS="--minutes 2 --streams 4")
+	@scripts/setup.sh dev
+	@$(VENV)/bin/python scripts/soak.py $(SOAK_ARGS)
 
 lint: ## ruff and mypy
 	@scripts/setup.sh dev

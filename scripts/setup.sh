@@ -19,7 +19,7 @@ die() { say "$*"; exit 1; }
 # --- what is already there ------------------------------------------------------------------------
 
 hash_of() { cat -- "$@" 2>/dev/null | sha256sum | cut -d' ' -f1; }
-requirements_hash() { hash_of pyproject.toml setup.py; }
+requirements_hash() { hash_of pyproject.toml setup.py locks/*.txt; }
 kernels_hash() { hash_of setup.py cython_kernels/dredge_kernels/*.p[yx]* cython_kernels/c/*; }
 recorded() { cat "$STATE/$1" 2>/dev/null || true; }
 
@@ -119,6 +119,32 @@ make_venv() {
     "$python" -m venv --clear "$VENV"
 }
 
+lock_for() { # the smallest lock that has the extras given, for a Python and machine that locks are made for; else nothing
+    case "$("$VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(uname -s)-$(uname -m)" in
+        3.11-Linux-x86_64 | 3.13-Linux-x86_64 | 3.11-Linux-aarch64 | 3.13-Linux-aarch64) ;;
+        *) return 0 ;;
+    esac
+    local extra lock=base
+    for extra in "$@"; do
+        case $extra in
+            dev) [ $lock = ci ] || lock=dev ;;
+            metrics | report | cluster) lock=ci ;;
+            *) return 0 ;;
+        esac
+    done
+    echo "locks/$lock.txt"
+}
+
+wanted_extras() { # one per line: those of earlier runs too
+    touch "$STATE/extras"
+    printf '%s\n' "$@" | cat - "$STATE/extras" | sed '/^$/d' | sort -u
+}
+
+install_locked() { # every package in the version and with the SHA-256 that scripts/lock.py has written
+    say "installing the packages of $1"
+    "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-deps --require-hashes -r "$1"
+}
+
 install_build_tools() { # what setup.py imports; the same versions the package then runs with
     "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" 'setuptools>=68' wheel 'cython>=3.0' \
         "numpy>=1.23.2,<2; python_version < '3.12'" "numpy>=2; python_version >= '3.12'"
@@ -135,11 +161,11 @@ build_kernels() {
 }
 
 install_package() {
-    local extras
-    touch "$STATE/extras"
-    extras=$(printf '%s\n' "$@" | cat - "$STATE/extras" | sed '/^$/d' | sort -u)
+    local extras lock=$1
+    shift
+    extras=$(wanted_extras "$@")
     say "installing the package${extras:+ with extras: $(paste -sd, <<<"$extras")}"
-    "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-build-isolation \
+    "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-build-isolation ${lock:+--no-deps} \
         -e ".${extras:+[$(paste -sd, <<<"$extras")]}"
     printf '%s\n' "$extras" >"$STATE/extras"
     requirements_hash >"$STATE/requirements"
@@ -155,9 +181,18 @@ main() {
     make_venv
     if ! requirements_current "$@"; then
         say "fetching the Python packages (a few minutes on a first run)"
-        install_build_tools
+        mkdir -p "$STATE"
+        local lock
+        # shellcheck disable=SC2046  # extras are words
+        lock=$(lock_for $(wanted_extras "$@"))
+        if [ -n "$lock" ]; then
+            install_locked "$lock"
+        else
+            say "no lock for this Python, machine or extra: taking what the ranges in pyproject.toml allow"
+            install_build_tools
+        fi
         build_kernels
-        install_package "$@"
+        install_package "$lock" "$@"
     else
         kernels_current || build_kernels
     fi

@@ -21,7 +21,7 @@ from dredge_models.registry import DRED_VERSION
 
 Array = NDArray[np.float32]
 
-Q0, DQ = 5, 6  # quantiser level of the newest latent and its growth: 1 s in every packet stays under 25 kb/s
+Q0, DQ = 4, 6  # quantiser level of the newest latent and its growth: 1 s in every packet stays under 25 kb/s
 DRED_EXTENSION_ID = 126      # experimental id, as libopus 1.5
 MARK = b"D"                  # before the version byte
 PREFIX_BYTES = 2

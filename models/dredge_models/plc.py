@@ -49,8 +49,8 @@ class PlcPredictor:
     """
 
     def __init__(self, graph: TfliteModel | None = None) -> None:
-        """graph: a loaded network to share with other predictors of the same thread (``load_graph``); else it is loaded,
-        and ModelError says if its file is missing or damaged.
+        """graph: a loaded network to share with other predictors of the same thread (``load_graph``); else it is
+        loaded, and ModelError says if its file is missing or damaged.
         """
         self._graph = graph or load_graph()
         self._row = np.zeros(self._graph.inputs["frame"], np.float32)

@@ -109,7 +109,7 @@ def _scaled(table: Table | None, shape: tuple[int, ...], kind: int) -> bool:
     scales, zeros = table.numbers(2, "f"), table.numbers(3, "q")
     _need(kind == INT8 and len(shape) == 2 and not table.present() - {2, 3, 6}, "a quantiser that is none of ours")
     _need(len(scales) == len(zeros) == shape[0] and not any(zeros), "not one scale per row")
-    _need(all(math.isfinite(s) and s > 0 for s in scales) and table.scalar(6, "i") == 0, "impossible scales")
+    _need(all(math.isfinite(s) and s >= 0 for s in scales) and table.scalar(6, "i") == 0, "impossible scales")
     return True
 
 

@@ -69,7 +69,7 @@ def rates(**changed):
     ]
     speech = [{"set_bps": bps, "speech_bps": bps - 200} for bps in bitrate.SPEECH_BPS]
     split = [{"method": name, "bitrate_bps": row(name, 1)["bitrate_bps"]} for name in bitrate.SPLITS]
-    return {"schema": bitrate.SCHEMA, "from": "test", "clips": 2, "seconds": 9.0, "rows": rows, "speech": speech,
+    return {"schema": bitrate.SCHEMA, "from": "test", "clips": 2, "seconds": 9.0, "default": {"q0": 5, "dq": 6}, "rows": rows, "speech": speech,
             "split": split, **changed}  # fmt: skip
 
 
@@ -185,7 +185,9 @@ class TestDrawing:
 class TestBitrate:
     def test_measured_rates_are_those_of_the_sender(self, measured_rates):
         found = measured_rates
-        second = next(r for r in found["rows"] if (r["redundancy_s"], r["q0"], r["dq"]) == (1.0, 5, 6))
+        second = next(
+            r for r in found["rows"] if (r["redundancy_s"], r["q0"], r["dq"]) == (1.0, *found["default"].values())
+        )
         sent = next(r for r in found["split"] if r["method"] == "dred")["bitrate_bps"]
         assert second["dred_bps"] == pytest.approx(sent["dred"], rel=0.25)  # that one counts the first second too
         assert second["per_second_bps"] == pytest.approx(second["dred_bps"] / 50, abs=4)

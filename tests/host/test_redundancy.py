@@ -12,7 +12,7 @@ from dredge_host.sender import BitrateMeter, Split
 class Steered:
     """What AutoRedundancy changes of a sender."""
 
-    def __init__(self, redundancy_s: float = 1.0, q0: int = 5) -> None:
+    def __init__(self, redundancy_s: float = 1.0, q0: int = 4) -> None:
         self.redundancy_s, self.q0 = redundancy_s, q0
 
 
@@ -70,15 +70,19 @@ def test_old_losses_are_forgotten() -> None:
 def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> None:
     lossy = [{"bursts": {"45": n}} for n in range(1, 12)]
     free, _ = run(lossy)
-    assert free.redundancy_s == pytest.approx(0.94) and free.q0 == 5
+    assert free.redundancy_s == pytest.approx(0.94) and free.q0 == 4
     coarse, _ = run(lossy, cap=60_000)
-    assert coarse.redundancy_s == pytest.approx(0.94) and coarse.q0 > 5
+    assert coarse.redundancy_s == pytest.approx(0.94) and coarse.q0 > 4
     short, auto = run(lossy, cap=48_000)
     assert short.redundancy_s < 0.7 and "allows no more" in auto.log[-1]["why"]
+    rates = meter().recent()
+    spent = rates["speech"] + rates["lbrr"] + rates["headers"]
+    assert spent + estimated_bps(short.redundancy_s, short.q0) <= 48_000
 
 
 def test_estimate_agrees_with_what_was_measured() -> None:
-    assert estimated_bps(1.0, 5) == pytest.approx(25_300)
+    assert estimated_bps(1.0, 4) == pytest.approx(24_200, rel=0.01)
+    assert estimated_bps(0.1, 4) < 0.7 * estimated_bps(1.0, 4), "the newest latents are the dearest"
     assert estimated_bps(0.2, 5) < estimated_bps(0.5, 5) < estimated_bps(0.5, 4)
 
 
@@ -94,5 +98,5 @@ REPORTS = st.lists(
 @given(REPORTS, st.sampled_from([0, 20_000, 50_000, 80_000]), st.integers(0, 5000))
 def test_whatever_is_reported_the_sender_can_do_it(reports, cap, playout_ms) -> None:
     sender, auto = run(reports, cap, playout_ms)
-    assert 0 <= sender.redundancy_s <= 1.02 and 5 <= sender.q0 <= 12
+    assert 0 <= sender.redundancy_s <= 1.02 and 4 <= sender.q0 <= 12
     assert all(entry["why"] for entry in auto.log)

@@ -19,6 +19,7 @@ from dredge_models.importer import import_rdovae, read_sources
 from dredge_models.libopus_graphs import decoder_graph, encoder_graph, start_graph
 from dredge_models.libopus_rdovae import read_decoder, read_encoder
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
+from dredge_models.registry import ModelFile
 
 VECTORS = Path(os.environ.get("DREDGE_VECTORS", ""))
 pytestmark = [
@@ -56,8 +57,8 @@ def float_network(sources, folder: Path) -> RdoVaeDecoder:
     start_graph(net, int8=False).save(folder / modelset.START)
 
     class Floats(modelset.ModelSet):
-        def path(self, name: str) -> Path:
-            return folder / name
+        def file(self, name: str) -> ModelFile:
+            return ModelFile.of(folder / name)
 
     return RdoVaeDecoder(Floats("float", 10, folder))
 
@@ -118,8 +119,8 @@ def test_latents_of_the_encoder(tmp_path: Path) -> None:
     encoder_graph(read_encoder(Layers(sources.records))).save(tmp_path / modelset.ENCODER)
 
     class Here(modelset.ModelSet):
-        def path(self, name: str) -> Path:
-            return tmp_path / name
+        def file(self, name: str) -> ModelFile:
+            return ModelFile.of(tmp_path / name)
 
     encoder = RdoVaeEncoder(Here("here", 10, tmp_path))
     with np.load(VECTORS / "modules/modules.npz") as file:

@@ -110,6 +110,14 @@ def test_a_quantiser_of_another_kind_is_refused() -> None:
         check(g.to_bytes())
 
 
+def test_a_row_of_zeros_passes() -> None:
+    """libopus' own decoder has such rows; their scale is zero."""
+    g = graph()
+    stored = next(t for t in g.sub.tensors if t.quantization is not None)
+    stored.quantization.scale = np.array([0.1, 0.0, 0.1, 0.1], np.float32)
+    check(g.to_bytes())
+
+
 def test_the_loader_says_so(tmp_path) -> None:
     path = tmp_path / "bad.tflite"
     path.write_bytes(graph().to_bytes()[:200])

@@ -11,10 +11,12 @@ import numpy as np
 from dredge_host.audio import Pcm, packets
 from dredge_host.errors import InputError
 from dredge_host.sender import BitrateMeter, Sender
+from dredge_models.dred import DQ, Q0
 
 NAME, SCHEMA = "bitrate", "dredge.figure.bitrate/1"
 LENGTHS_S = (0.1, 0.2, 0.5, 1.0)
-QUANTISERS = ((3, 6), (5, 3), (5, 6), (7, 6), (9, 6), (12, 6))  # (level of the newest latent, its growth)
+# (level of the newest latent, its growth): the sender's own, finer and coarser ones.
+QUANTISERS = tuple(sorted({(3, 6), (5, 3), (5, 6), (7, 6), (9, 6), (12, 6), (Q0, DQ)}))
 SPEECH_BPS = (8000, 12000, 16000, 24000)
 PACKETS_PER_S = 50
 BUNDLED = "bundled clip"
@@ -58,6 +60,7 @@ def measure(
         "from": speech,
         "clips": len(clips),
         "seconds": round(sum(len(clip) for clip in clips) / 16000, 1),
+        "default": {"q0": Q0, "dq": DQ},
         "goals_bps": {"redundancy": GOAL_BPS, "per_second": GOAL_PER_SECOND_BPS, "total": GOAL_TOTAL_BPS},
         "rows": _rows(np.concatenate(sizes)),
         "speech": _rates(np.concatenate(plain)),

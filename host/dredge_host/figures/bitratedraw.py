@@ -11,9 +11,8 @@ from dredge_host.figures.bitrate import GOAL_BPS, GOAL_PER_SECOND_BPS, GOAL_TOTA
 from dredge_host.figures.legend import PARTS, method
 from dredge_host.figures.markdown import kbps, table
 from dredge_host.figures.style import BAD
-from dredge_models.dred import DQ, Q0
 
-LINES = {"#073f70": "P", "#a56a00": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a7f5e": "v", "#c04a14": "^"}
+LINES = {"#073f70": "P", "#a56a00": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a7f5e": "v", "#c04a14": "^", "#777777": "x"}
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:
@@ -34,13 +33,18 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
 def _by_quantiser(document: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for row in document["rows"]:
-        lines.setdefault(_quantiser(row), []).append(row)
+        lines.setdefault(_quantiser(row, document), []).append(row)
     return lines
 
 
-def _quantiser(row: Mapping[str, Any]) -> str:
-    default = ", default" if (row["q0"], row["dq"]) == (Q0, DQ) else ""
+def _quantiser(row: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    default = ", default" if _is_default(row, document) else ""
     return f"q0 {row['q0']}, dQ {row['dq']}{default}"
+
+
+def _is_default(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Whether senders quantised like this when the document was made."""
+    return bool({"q0": row["q0"], "dq": row["dq"]} == document["default"])
 
 
 def markdown(document: Mapping[str, Any]) -> str:
@@ -56,9 +60,9 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 def _totals(document: Mapping[str, Any]) -> str:
     found = totals(dict(document))
-    names = list(dict.fromkeys(_quantiser(row) for row in found))
+    names = list(dict.fromkeys(_quantiser(row, document) for row in found))
     rates = list(dict.fromkeys(row["set_bps"] for row in found))
-    cells = {(row["set_bps"], _quantiser(row)): row["total_bps"] for row in found}
+    cells = {(row["set_bps"], _quantiser(row, document)): row["total_bps"] for row in found}
     rows = [[f"{rate // 1000} kb/s", *(kbps(cells[rate, name]) for name in names)] for rate in rates]
     return table(["speech set to, + 1 s, kb/s without headers", *names], rows)
 
@@ -74,13 +78,13 @@ def _split(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _goals(document: Mapping[str, Any]) -> str:
-    row = next(r for r in document["rows"] if (r["redundancy_s"], r["q0"], r["dq"]) == (1.0, Q0, DQ))
+    row = next(r for r in document["rows"] if r["redundancy_s"] == 1.0 and _is_default(r, document))
     fits = [t for t in totals(dict(document)) if t["held"]]
     best = max(fits, key=lambda t: (t["speech_bps"], t["total_bps"]), default=None)
     possible = "not possible with any of these settings"
     if best:
         speech, total = kbps(best["speech_bps"]), kbps(best["total_bps"])
-        possible = f"possible with speech at {speech} kb/s and {_quantiser(best)}: {total} kb/s"
+        possible = f"possible with speech at {speech} kb/s and {_quantiser(best, document)}: {total} kb/s"
     lines = [
         _held("1 s in every packet", row["dred_bps"], GOAL_BPS, "kb/s", 1000),
         _held("Per second of features", row["per_second_bps"], GOAL_PER_SECOND_BPS, "b/s", 1),

@@ -60,8 +60,17 @@ def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:
     with rc_context(_RC):
         figure = Figure(layout="constrained", facecolor="white")
         draw(figure, document)
+        _settle(figure)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": "dredge figures"})
     return stream.getvalue()
+
+
+def _settle(figure: Any) -> None:
+    """Lay out once and round the places: the solver differs in the last digits, of which names are hashes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(value, 5) for value in axes.get_position().bounds])
 
 
 def write_svg(path: str | Path, draw: Draw, document: Mapping[str, Any]) -> Path:
