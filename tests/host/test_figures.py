@@ -69,7 +69,8 @@ def rates(**changed):
     ]
     speech = [{"set_bps": bps, "speech_bps": bps - 200} for bps in bitrate.SPEECH_BPS]
     split = [{"method": name, "bitrate_bps": row(name, 1)["bitrate_bps"]} for name in bitrate.SPLITS]
-    return {"schema": bitrate.SCHEMA, "from": "test", "clips": 2, "seconds": 9.0, "default": {"q0": 5, "dq": 6}, "rows": rows, "speech": speech,
+    return {"schema": bitrate.SCHEMA, "from": "test", "clips": 2, "seconds": 9.0,
+            "default": {"q0": 5, "dq": 6}, "rows": rows, "speech": speech,
             "split": split, **changed}  # fmt: skip
 
 

@@ -21,7 +21,13 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     for (name, rows), (colour, marker) in zip(_by_quantiser(document).items(), LINES.items(), strict=False):
         points = [(row["redundancy_s"], row["dred_bps"] / 1000) for row in rows]
-        left.plot(*zip(*points, strict=True), marker=marker, color=colour, label=name)
+        left.plot(
+            *zip(*points, strict=True),
+            marker=marker,
+            color=colour,
+            label=name,
+            linewidth=2.8 if _is_default(rows[0], document) else 1.2,
+        )
     left.axhline(GOAL_BPS / 1000, color=BAD, linestyle="--", label="goal for 1 s")
     left.set(xlabel="redundancy in every packet, s", ylabel="kb/s of redundancy", title="Length and quantiser")
     left.set(xlim=(0, 1.05), ylim=(0, None))
