@@ -357,7 +357,7 @@ class ReceiverMachine(RuleBasedStateMachine):
             assert len(ladder.recovery._entries) <= CAPACITY + 1
         if ladder._history is not None:
             assert len(ladder._history._rows) <= 8 + 8 and len(ladder._history._pending) <= 160
-        assert ladder._predicted < MUTE_AFTER or ladder._voice is None or not ladder._voice.active
+        assert ladder._predicted <= MUTE_AFTER or ladder._voice is None or not ladder._voice.active
 
     def teardown(self):
         """The same again makes the same samples and the same report."""

@@ -3,7 +3,8 @@
 
 - ``receiver``: packets in, one 20 ms decision out; the recovery ladder
 - ``recovery``: which later packet can help a lost one, and why not
-- ``voice``: the vocoder's life from the start of a gap to the first real packet
+- ``voice``: the vocoder's life from the start of a gap to the first real packet; ``ceiling``: how loud a guess may be
+- ``load``, ``shelf``: what gives way under load; what streams share
 - ``history``: what was played lately, as samples and as feature rows
 - ``seam``: joining two pieces of speech without a click
 - ``parts``: the decoder, models and packet readers the receiver is made of

@@ -242,7 +242,7 @@ class Ladder:
         self._predicted += 1
         if self._predicted > MUTE_AFTER:
             return Choice(self._mute(), "plc", reason)
-        pcm = self._speak(self._guessed(number))
+        pcm = self._speak(*self._guessed(number))
         if self._predicted == MUTE_AFTER:
             pcm = seam.fade_out(pcm)
         return Choice(pcm, "plc", reason)
@@ -253,19 +253,19 @@ class Ladder:
         with self._meter.stage("dred"):
             return self.recovery.find(number)
 
-    def _guessed(self, number: int | None) -> Rows:
-        """Rows float32[4, 20]: towards what follows if that is known, else predicted."""
+    def _guessed(self, number: int | None) -> tuple[Rows, bool]:
+        """Rows float32[4, 20]: towards what follows if that is known, else predicted; whether they are."""
         with self._meter.stage("features"):
             rows = None if number is None else self._ends.bridge(number)
         if rows is None:
-            return self._predict(2)
+            return self._predict(2), True
         self._learn(list(rows[:2]))
-        return rows
+        return rows, False
 
-    def _speak(self, rows: Rows) -> Pcm:
+    def _speak(self, rows: Rows, blind: bool = False) -> Pcm:
         assert self._voice is not None and self._history is not None
         with self._meter.stage("vocoder"):
-            pcm = self._unmute(self._voice.speak(rows, self._effort >= SMALL))
+            pcm = self._unmute(self._voice.speak(rows, self._effort >= SMALL, blind))
         with self._meter.stage("features"):
             self._history.append(pcm, rows[:2])
         return pcm

@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from dredge_device.pi.ceiling import Ceiling
 from dredge_device.pi.history import History
 from dredge_device.pi.parts import Pcm, Rows, Speech
 
@@ -17,22 +18,27 @@ class Voice:
         self._dear, self._cheap = vocoder, economy or vocoder
         self._vocoder = vocoder
         self._history = history
+        self._ceiling = Ceiling()
         self.active = False
 
-    def speak(self, rows: Rows, thrifty: bool = False) -> Pcm:
-        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead; thrifty: a gap may begin cheaply."""
+    def speak(self, rows: Rows, thrifty: bool = False, blind: bool = False) -> Pcm:
+        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
+
+        thrifty: a gap may begin cheaply; blind: the rows are a guess from what was before the gap alone.
+        """
         pcm, past = self._history.context()
         if not self.active:
             self._vocoder = self._cheap if thrifty else self._dear
             self._vocoder.begin(pcm, past, rows[:2])
+            self._ceiling.open(pcm)
             self.active = True
-        return self._vocoder.synthesise(np.concatenate((past[-2:], rows)))
+        return self._ceiling.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), blind)
 
     def tail(self, rows: Rows) -> Pcm:
         """int16[160] that goes on under the first real packet; rows describe that packet."""
         _, past = self._history.context()
         self.active = False
-        return self._vocoder.synthesise(np.concatenate((past[-2:], rows[:3])))
+        return self._ceiling.release(self._vocoder.synthesise(np.concatenate((past[-2:], rows[:3]))))
 
     def drop(self) -> None:
         """The vocoder is not continued."""
