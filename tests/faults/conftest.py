@@ -1,67 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Real processes that are hurt: helpers for the whole folder."""
-
-import os
-import signal
-import subprocess
-import sys
-import time
+"""What the tests of this folder share."""
 
 import numpy as np
 import pytest
 import soundfile
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-
-
-def hear_ctrl_c():
-    """A shell that starts us in the background would have told us to ignore it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def start(*words, module="dredge_host", ignoring=None):
-    """A real `dredge` (or other module) with pipes for what it says; one signal may be ignored, as by nohup."""
-
-    def prepare():
-        hear_ctrl_c()
-        if ignoring is not None:
-            signal.signal(ignoring, signal.SIG_IGN)
-
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=environment(), preexec_fn=prepare,
-    )  # fmt: skip
-
-
-def start_agent(*words, **more):
-    """(process, URL) of an agent that listens."""
-    agent = start("--listen", "udp://127.0.0.1:0", *words, module="dredge_device", **more)
-    line = agent.stdout.readline()
-    assert line.startswith("listening "), agent.communicate(timeout=20)
-    return agent, line.split()[1]
-
-
-def end(process, seconds=20):
-    """(exit code, standard output, standard error); killed if it does not end."""
-    try:
-        out, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise
-    return process.returncode, out, errors
-
-
-def wait_for(condition, seconds=20.0):
-    """True as soon as it is."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import preload
 import pytest
-from conftest import end, start, start_agent
+from processes import end, start, start_agent
 
 ROOT = Path(__file__).parents[2]
 LIVE = [ROOT / "firmware", *(ROOT / "host" / "dredge_host" / f"{n}.py" for n in (

@@ -8,7 +8,7 @@ import time
 import wave
 
 import pytest
-from conftest import end, start, start_agent, wait_for
+from processes import end, start, start_agent, wait_for
 
 ENDS = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # of the agent; a service is stopped by SIGTERM
 

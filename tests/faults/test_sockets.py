@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import environment
+from processes import environment
 
 from dredge_device.pi import process
 from dredge_device.pi.endpoint import UdpEndpoint

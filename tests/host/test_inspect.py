@@ -23,6 +23,7 @@ from dredge_host.sender import Sender
 from dredge_kernels.extensions import Extension, add_extension, build_extensions
 from dredge_kernels.framing import build_packet, parse_packet
 from dredge_kernels.payload import encode_symbols
+from dredge_models.dred import DQ, Q0
 
 WB20 = 9 << 3
 
@@ -60,7 +61,7 @@ def test_our_own_packets(ours: list[bytes]) -> None:
     assert last["toc"] == {"config": 9, "mode": "SILK", "bandwidth": "WB", "frames": 1, "frame_ms": 20,
                            "stereo": False, "code": 3}  # fmt: skip
     dred = last["dred"]
-    assert (dred["version"], dred["q0"], dred["dq"], dred["qmax"], dred["offset"]) == (0xD1, 5, 6, 15, 8)
+    assert (dred["version"], dred["q0"], dred["dq"], dred["qmax"], dred["offset"]) == (0xD1, Q0, DQ, 15, 8)
     assert (dred["latents"], dred["span_ms"], dred["begins_ms"], dred["ends_ms"]) == (13, 520, -500, 20)
     assert dred["reason"] is None and dred["frame"] == 0 and dred["bytes"] < 80
     assert 8 * (dred["bytes"] - 2) - dred["latents"] * dred["bits_per_latent"] < 150      # header and state
@@ -159,7 +160,7 @@ def test_the_command_in_words(ours: list[bytes], tmp_path: Path) -> None:
     assert lines[0].split() == ["packet", "bytes", "mode", "LBRR", "DRED", "q0/dQ/max", "offset", "latents", "from",
                                 "to", "bytes", "bits"]  # fmt: skip
     assert lines[20].split()[0] == "26" and lines[21].split()[0] == "32"
-    assert "5/6/15" in lines[50] and "SILK WB 1x20" in lines[50] and "-500" in lines[95]
+    assert f"{Q0}/{DQ}/15" in lines[50] and "SILK WB 1x20" in lines[50] and "-500" in lines[95]
     assert any(line.startswith("95 packets, 1.9 s") and line.endswith("5 lost") for line in lines)
     short = dredge(str(path), "--summary").stdout.splitlines()
     assert short == lines[96:]
