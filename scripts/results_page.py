@@ -4,6 +4,7 @@
 
 scripts/results_page.py                            page and figures from docs/data
 scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/data first
+scripts/results_page.py --words RESULT.json        the same, of an evaluation that counted words (slow, so of fewer clips)
 scripts/results_page.py --bitrate B.json --delay D.json --encoder-cost C.json    the same for dredge figures --json
 scripts/results_page.py --check                    exit with 1 when the page is not what docs/data gives
 """
@@ -31,6 +32,7 @@ from dredge_host.report.shell import plain
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SCHEMAS = {
     "evaluate": EVALUATE,
+    "words": EVALUATE,
     "bitrate": bitrate.SCHEMA,
     "encoder-cost": encodercost.SCHEMA,
     "delay": delay.SCHEMA,
@@ -45,21 +47,20 @@ Results = Mapping[str, Mapping[str, Any]]
 
 def sections(results: Results) -> dict[str, str]:
     """Markdown of every generated section, by name."""
-    run, rates = results["evaluate"], results["bitrate"]
+    run, words, rates = results["evaluate"], results["words"], results["bitrate"]
     source = (
         "" if rates["from"] == bitrate.BUNDLED else f" --speech $DREDGE_SPEECH/{rates['from']} --clips {rates['clips']}"
     )
     lost = results["delay"]
     return {
-        "quality-command": _code(
-            tables.command(run, f"$DREDGE_SPEECH/{run['plan']['folder']}") + " --out results.json"
-        ),
+        "quality-command": _evaluation(run, "results.json"),
         "quality-run": tables.provenance(run),
         "quality": tables.summary(run),
         "goals": tables.verdicts(run),
         "strata": tables.by_group(run, "strata"),
         "loss-rates": tables.by_group(run, "loss_rates"),
-        "words": tables.intelligibility(run),
+        "words-command": f"{_evaluation(words, 'words.json')}\n\n{tables.provenance(words)}",
+        "words": tables.intelligibility(words),
         "seams": tables.seams(run),
         "evaluation-time": tables.timing(run),
         "bitrate-command": _code(f"dredge figures bitrate{source} --out figures"),
@@ -125,6 +126,11 @@ def draw(results: Results, docs: Path = DOCS) -> list[Path]:
         "scenario": (scenariodraw.draw, played),
     }
     return [write_svg(docs / "images" / f"figure-{name}.svg", *drawing) for name, drawing in figures.items()]
+
+
+def _evaluation(run: Mapping[str, Any], out: str) -> str:
+    """The command that makes a kept evaluation again."""
+    return _code(f"{tables.command(run, '$DREDGE_SPEECH/' + run['plan']['folder'])} --out {out}")
 
 
 def _code(text: str) -> str:
