@@ -4,7 +4,7 @@
 
 scripts/results_page.py                            page and figures from docs/data
 scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/data first
-scripts/results_page.py --words RESULT.json        the same, of an evaluation that counted words (slow, so of fewer clips)
+scripts/results_page.py --words RESULT.json        the same, of one that counted words (slow, so of fewer clips)
 scripts/results_page.py --bitrate B.json --delay D.json --encoder-cost C.json    the same for dredge figures --json
 scripts/results_page.py --check                    exit with 1 when the page is not what docs/data gives
 """
