@@ -8,6 +8,7 @@ import socket
 import pytest
 from evaluate_fakes import speech_folder
 
+from dredge_host import optional
 from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch, exit_code
 from dredge_host.evaluation import cluster, grid
 from dredge_host.evaluation.cell import Failure
@@ -78,7 +79,7 @@ def test_without_the_package(folder, monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(f"No module named '{name}'")
 
-    monkeypatch.setattr(cluster, "import_module", missing)
+    monkeypatch.setattr(optional, "import_module", missing)
     with pytest.raises(CapabilityError, match=r"distributed.*pip install 'dredge\[cluster\]'") as caught:
         grid.run(from_folder(folder, PLAN), PLAN, scheduler="tcp://127.0.0.1:1")
     assert exit_code(caught.value) == 5
@@ -139,7 +140,7 @@ class FakeFuture:
 
 def test_a_task_that_kills_every_worker_is_named(folder, monkeypatch):
     fake = FakeDistributed()
-    monkeypatch.setattr(cluster, "_distributed", lambda: fake)
+    monkeypatch.setattr(cluster, "need", lambda *_: fake)
     tasks = from_folder(folder, PLAN).tasks(PLAN.methods)
     found = list(cluster.run_on_cluster(PLAN, tasks, "tcp://w"))
     assert len(found) == CELLS and {cell for *_, cell in found} == {Failure("every worker that began it died")}
@@ -151,7 +152,7 @@ def test_a_task_that_kills_every_worker_is_named(folder, monkeypatch):
     "fake", [FakeDistributed(error=FakeDistributed.CancelledError()), FakeDistributed(status="connecting")]
 )
 def test_a_scheduler_that_goes_away_does_not_keep_people_waiting(folder, monkeypatch, fake):
-    monkeypatch.setattr(cluster, "_distributed", lambda: fake)
+    monkeypatch.setattr(cluster, "need", lambda *_: fake)
     monkeypatch.setattr(cluster, "POLL_S", 0.01)
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.03)
     with pytest.raises(UnreachableError, match="tcp://w: the scheduler went away; what was finished is in the cache"):
@@ -160,7 +161,7 @@ def test_a_scheduler_that_goes_away_does_not_keep_people_waiting(folder, monkeyp
 
 def test_a_scheduler_without_workers(folder, monkeypatch):
     fake = FakeDistributed(workers=0)
-    monkeypatch.setattr(cluster, "_distributed", lambda: fake)
+    monkeypatch.setattr(cluster, "need", lambda *_: fake)
     with pytest.raises(UnreachableError, match="no workers; start some with `dask worker tcp://w --nthreads 1`"):
         next(cluster.run_on_cluster(PLAN, from_folder(folder, PLAN).tasks(PLAN.methods), "tcp://w"))
     assert fake.closed

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dredge_host.errors import CapabilityError, exit_code
 from dredge_host.evaluation.intelligibility import estoi
 from dredge_host.evaluation.metrics import Plcmos, word_errors
-from dredge_host.evaluation.optional import need
 from dredge_host.evaluation.recognisers import FasterWhisper, PocketSphinx, Vosk
+from dredge_host.optional import need
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0]
 words = st.lists(st.sampled_from("abc"), max_size=8)

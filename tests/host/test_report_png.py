@@ -15,8 +15,8 @@ from dredge_host.report.png import (
     ROWS,
     encode_png,
     palette,
+    picture,
     power_columns,
-    spectrogram_png,
     stacked_png,
 )
 
@@ -73,7 +73,7 @@ def test_palette_gets_brighter():
 @pytest.mark.parametrize("hertz", [500, 2000, 7000])
 def test_tone_is_the_brightest_row(hertz):
     tone = (8000 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000)).astype(np.int16)
-    pixels, _ = decode(spectrogram_png(tone))
+    pixels, _ = decode(picture(power_columns(tone)))
     assert pixels.shape == (ROWS, 50)
     row = ROWS - 1 - int(pixels[:, 25].argmax())
     assert row == pytest.approx(hertz / 8000 * ROWS, abs=1.0)
@@ -82,7 +82,7 @@ def test_tone_is_the_brightest_row(hertz):
 def test_a_lost_packet_darkens_its_own_column():
     noise = np.random.default_rng(1).normal(0, 3000, 100 * PACKET).astype(np.int16)
     noise[40 * PACKET : 43 * PACKET] = 0
-    pixels, _ = decode(spectrogram_png(noise))
+    pixels, _ = decode(picture(power_columns(noise)))
     means = pixels.mean(axis=0)
     assert means[41] == 0
     assert means[39] > 100 and means[43] > 100
@@ -91,7 +91,7 @@ def test_a_lost_packet_darkens_its_own_column():
 
 def test_silence_and_empty_are_dark_pictures():
     for pcm in (np.zeros(3200, np.int16), np.zeros(0, np.int16)):
-        pixels, _ = decode(spectrogram_png(pcm))
+        pixels, _ = decode(picture(power_columns(pcm)))
         assert pixels.max() == 0
 
 
@@ -99,8 +99,8 @@ def test_shared_peak_makes_signals_comparable():
     noise = np.random.default_rng(2).normal(0, 3000, 16000).astype(np.int16)
     quiet = (noise / 30).astype(np.int16)
     peak = power_columns(noise).max()
-    own, _ = decode(spectrogram_png(quiet))
-    shared, _ = decode(spectrogram_png(quiet, peak))
+    own, _ = decode(picture(power_columns(quiet)))
+    shared, _ = decode(picture(power_columns(quiet), peak))
     assert shared.mean() < own.mean() - 50
 
 

@@ -7,16 +7,16 @@ Dask runs what it is sent: use a cluster whose network you trust, or tls:// (Das
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from importlib import import_module
 from queue import Empty, Queue
 from threading import Lock
 from typing import Any
 
-from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch
+from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.evaluation.cell import CellRunner, Failure, Measurement, Task
 from dredge_host.evaluation.identity import identity
 from dredge_host.evaluation.plan import Plan
 from dredge_host.evaluation.workers import Result
+from dredge_host.optional import need
 
 TIMEOUT_S = 10
 POLL_S = 1.0
@@ -50,7 +50,7 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
     address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without
     the package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
     """
-    distributed = _distributed()
+    distributed = need("distributed", "--scheduler", HOW)
     wanted = identity(plan)
     with _client(distributed, address) as client:
         waiting = list(reversed(tasks))
@@ -108,10 +108,3 @@ def _client(distributed: Any, address: str) -> Any:
             f"{address}: the scheduler has no workers; start some with `dask worker {address} --nthreads 1`"
         ) from None
     return client
-
-
-def _distributed() -> Any:
-    try:
-        return import_module("distributed")
-    except ImportError as error:
-        raise CapabilityError(f"--scheduler needs the package distributed ({error}); {HOW}") from None

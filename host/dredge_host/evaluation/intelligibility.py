@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_host.evaluation.optional import need
+from dredge_host.optional import need
 
 RATE = 16000
 SEGMENT = 6144  # samples in the 384 ms that ESTOI compares at a time

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_host.evaluation.optional import need
+from dredge_host.optional import need
 
 Pcm = NDArray[np.int16]
 

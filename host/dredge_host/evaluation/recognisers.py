@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.errors import InputError, UsageError
-from dredge_host.evaluation.optional import need
+from dredge_host.optional import need
 
 RATE = 16000
 CHUNK = 8000  # bytes handed to vosk at a time: a quarter of a second

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_host.audio import atomic
-from dredge_host.errors import CapabilityError
+from dredge_host.optional import need
 
 INK, SOFT, LINE, BAD = "#1c1d22", "#5d606b", "#dcdad4", "#a5231c"
 OUTSIDE = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
@@ -44,10 +44,7 @@ Draw = Callable[[Any, Mapping[str, Any]], None]
 
 def check_plotting() -> None:
     """Raises CapabilityError when matplotlib is missing: before minutes of measuring, not after."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise CapabilityError("figures need the package matplotlib: pip install 'dredge[report]'") from None
+    need("matplotlib", "a figure", "pip install 'dredge[report]'")
 
 
 def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:

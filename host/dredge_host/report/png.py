@@ -85,16 +85,11 @@ def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = Non
     return columns
 
 
-def spectrogram_png(pcm: NDArray[np.int16], peak: float | None = None) -> bytes:
-    """PNG picture of int16[n] at 16 kHz: time to the right, 0 to 8 kHz upwards.
+def picture(power: NDArray[np.float64], peak: float | None = None) -> bytes:
+    """PNG picture of power_columns(): time to the right, 0 to 8 kHz upwards.
 
     peak: power shown brightest, so that pictures of several signals compare; default: its own peak.
     """
-    return picture(power_columns(pcm), peak)
-
-
-def picture(power: NDArray[np.float64], peak: float | None = None) -> bytes:
-    """PNG picture of power_columns()."""
     peak = max(power.max() if peak is None else peak, 1e-6)
     return encode_png(_image(power, peak), palette())
 

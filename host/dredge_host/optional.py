@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packages that only some metrics need: loaded on use, missed in one sentence."""
+"""Packages that only some verbs need: loaded on use, missed in one sentence."""
 
 from __future__ import annotations
 
