@@ -8,7 +8,9 @@ random bytes would never hit is put in by the target itself. Nothing here needs 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def check(good: bool, text: str) -> None:
     """Broken with this text unless it is as it must be."""
     if not good:
         raise Broken(text)
+
+
+@contextmanager
+def in_file(data: bytes, name: str) -> Iterator[Path]:
+    """A file of this name with these bytes, alone in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        yield path
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ import json
 import struct
 import tempfile
 import warnings
-from pathlib import Path
 
 import numpy as np
 import soundfile
 from capture_cases import ETHERNET, RAW, datagrams, frame, pcap, pcapng, rtpdump, udp4, udp6
 from ogg_opus import ogg_opus
 from speech_packets import encode
-from target import Plan, Target, check, piece
+from target import Plan, Target, check, in_file, piece
 from targets_opus import dred_packet
 
 from dredge_device import rtp
@@ -112,15 +111,13 @@ def seeds_capture() -> list[bytes]:
 
 def run_trace(data: bytes) -> bool:
     """A loss trace of any content."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.txt"
-        path.write_bytes(data)
+    with in_file(data, "trace.txt") as path:
         try:
             trace = loss.read_trace(path)
         except InputError:
             return False
         check(0 < len(trace) <= len(data), "more decisions than letters")
-        again = Path(folder) / "again.txt"
+        again = path.with_name("again.txt")
         loss.save_trace(again, trace)
         check(loss.read_trace(again) == trace, "a trace written again reads differently")
     return True
@@ -156,9 +153,7 @@ def seeds_audio() -> list[bytes]:
 
 def run_bench(data: bytes) -> bool:
     """An earlier benchmark result of any content: refused, or compared and shown."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "before.json"
-        path.write_bytes(data)
+    with in_file(data, "before.json") as path:
         try:
             old = benchcompare.read_result(path)
         except InputError:

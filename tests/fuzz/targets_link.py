@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import binascii
 import struct
-import tempfile
 import threading
-from pathlib import Path
 
-from target import Plan, Target, check, piece
+from target import Plan, Target, check, in_file, piece
 
 from dredge_device import control, framing, rtp
 from dredge_device.pi import sealing
@@ -200,9 +198,7 @@ def run_open_guard(data: bytes) -> bool:
 
 def run_keyfile(data: bytes) -> bool:
     """A key file of any content."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "key"
-        path.write_bytes(data)
+    with in_file(data, "key") as path:
         try:
             key = sealing.read_key(path)
         except sealing.KeyFileError as error:

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import functools
-import tempfile
-from pathlib import Path
 
 import numpy as np
-from target import Plan, Target, check
+from target import Plan, Target, check, in_file
 
 from dredge_models.registry import ModelError, weight_file
 from dredge_models.tflite import TfliteModel
@@ -40,9 +38,7 @@ def _content(plan: Plan) -> bytes:
 def run_tflite(data: bytes) -> bool:
     """Refused with a ModelError, or a graph that runs."""
     content = _content(Plan(data))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.tflite"
-        path.write_bytes(content)
+    with in_file(content, "graph.tflite") as path:
         try:
             model = TfliteModel(path)
         except ModelError:
