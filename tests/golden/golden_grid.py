@@ -180,9 +180,6 @@ def settings(case: Case) -> Settings:
     )
 
 
-# --- simulate --------------------------------------------------------------------------------------
-
-
 class Recorded:
     """A sender whose datagrams are kept."""
 
@@ -208,9 +205,6 @@ def _simulated(case: Case) -> dict[str, Any]:
         "decisions": [list(row[:3]) for row in result.timeline],
         "report": {**result.result, "trace": result.trace},
     }
-
-
-# --- packets for a receiver by hand -----------------------------------------------------------------
 
 
 APPLICATIONS = {"voip": 2048, "lowdelay": 2051}  # of opus_defines.h, as are the requests
@@ -343,9 +337,6 @@ def datagrams(packets: list[bytes], event: str) -> list[bytes]:
 def first_sequence(event: str) -> int:
     """Sequence number of the first packet; 100 packets before it wraps around in one event."""
     return 0xFFFF - 99 if event == "wrap and end" else 0
-
-
-# --- a receiver by hand -------------------------------------------------------------------------------
 
 
 def arrivals(wire: list[bytes], case: Case) -> list[tuple[int, bytes]]:
