@@ -31,17 +31,22 @@ if os.environ.get("DREDGE_SANITIZE") == "1":
 # Extra C sources and libraries of single extensions; every other .pyx stands alone.
 EXTRA: dict[str, dict[str, list[str]]] = {
     "opus": {"libraries": ["opus"]},
-    "fargan": {"sources": ["fargan.c"], "libraries": ["m"]},
-    "features": {"sources": ["analysis.c", "pitch.c", "cepstrum.c", "fft320.c"], "libraries": ["m"]},
+    "fargan": {"sources": ["vocoders/fargan.c"], "libraries": ["m"]},
+    "features": {
+        "sources": ["features/analysis.c", "features/pitch.c", "features/cepstrum.c", "features/fft320.c"],
+        "libraries": ["m"],
+    },
     "postfilter": {
-        "sources": ["postfilter.c", "lpcnet_frame.c", "arena.c", "cepstrum.c", "fft320.c"],
+        "sources": ["vocoders/postfilter.c", "lpcnet/frame.c", "common/arena.c", "features/cepstrum.c",
+                    "features/fft320.c"],
         "libraries": ["m"],
     },
     "lpcnet": {
         "sources": [
-            "lpcnet.c", "lpcnet_pack.c", "lpcnet_matrix.c", "lpcnet_frame.c", "arena.c", "cpu.c", "cepstrum.c",
-            "fft320.c",
-            "lpcnet_scalar.c", "lpcnet_avx2.c", "lpcnet_vnni.c", "lpcnet_neon.c", "lpcnet_dotprod.c",
+            "lpcnet/lpcnet.c", "lpcnet/pack.c", "lpcnet/matrix.c", "lpcnet/frame.c",
+            "lpcnet/levels/scalar.c", "lpcnet/levels/avx2.c", "lpcnet/levels/vnni.c", "lpcnet/levels/neon.c",
+            "lpcnet/levels/dotprod.c",
+            "common/arena.c", "common/cpu.c", "features/cepstrum.c", "features/fft320.c",
         ],
         "libraries": ["m"],
     },
@@ -56,7 +61,7 @@ def extension(path: Path) -> Extension:
         f"dredge_kernels.{path.stem}",
         sources=sources,
         include_dirs=[numpy.get_include(), C_DIR],
-        depends=[str(p) for p in Path(C_DIR).glob("*.h")],
+        depends=[str(p) for p in Path(C_DIR).rglob("*.h")],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *ABI3_MACROS, *DEBUG_MACROS],
         py_limited_api=ABI3,
         extra_compile_args=CFLAGS,
@@ -73,20 +78,27 @@ def extensions() -> list[Extension]:
     return [extension(p) for p in paths if wanted is None or p.stem in wanted]
 
 
+PACKAGES = {
+    "dredge_kernels": "cython_kernels",
+    "dredge_models": "models",
+    "dredge_device": "firmware",
+    "dredge_host": "host",
+}
+
+
+def package_dirs() -> dict[str, str]:
+    """Every import package (a folder with __init__.py below one of the four) and where it lies."""
+    found = {}
+    for name, folder in PACKAGES.items():
+        for init in sorted(Path(folder, name).rglob("__init__.py")):
+            found[".".join(init.parent.relative_to(folder).parts)] = str(init.parent)
+    return found
+
+
 setup(
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
-    package_dir={
-        "dredge_kernels": "cython_kernels/dredge_kernels",
-        "dredge_models": "models/dredge_models",
-        "dredge_device": "firmware/dredge_device",
-        "dredge_device.pi": "firmware/dredge_device/pi",
-        "dredge_host": "host/dredge_host",
-        "dredge_host.evaluation": "host/dredge_host/evaluation",
-        "dredge_host.figures": "host/dredge_host/figures",
-        "dredge_host.report": "host/dredge_host/report",
-    },
-    packages=["dredge_kernels", "dredge_models", "dredge_device", "dredge_device.pi", "dredge_host",
-              "dredge_host.evaluation", "dredge_host.figures", "dredge_host.report"],
+    package_dir=package_dirs(),
+    packages=list(package_dirs()),
     include_package_data=False,  # else the generated C files, three times the wheel, would travel along
     package_data={
         "dredge_kernels": ["*.pyi", "*.pxd", "py.typed"],

@@ -8,8 +8,8 @@ python examples/inspect_packet.py in.wav
 import sys
 
 from dredge_device import rtp
-from dredge_host.audio import packets, read_audio
-from dredge_host.sender import Sender
+from dredge_host.sending.audio import packets, read_audio
+from dredge_host.sending.sender import Sender
 from dredge_kernels.extensions import read_extensions
 from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder
 

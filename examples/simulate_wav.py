@@ -7,9 +7,9 @@ python examples/simulate_wav.py in.wav with_dred.wav without.wav
 
 import sys
 
-from dredge_host.audio import read_audio, write_wav
+from dredge_host.offline.simulate import simulate
+from dredge_host.sending.audio import read_audio, write_wav
 from dredge_host.settings import Settings
-from dredge_host.simulate import simulate
 
 LOSS = "gilbert:rate=20%,burst=5,max=15"
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dredge_host.benchcompare import read_result
+from dredge_host.bench.compare import read_result
 
 
 def redundancy(axes: Any, rows: list[dict[str, Any]]) -> None:

@@ -20,14 +20,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dredge_host.audio import atomic, bundled_clip, read_audio
 from dredge_host.errors import InputError, exit_code, sentence
+from dredge_host.evaluation.results import markdown_tables as tables
+from dredge_host.evaluation.results.document import EVALUATE, read_document
 from dredge_host.figures import bitrate, bitratedraw, delay, encodercost, quality, scenario, scenariodraw
-from dredge_host.figures import resulttables as tables
-from dredge_host.figures.document import EVALUATE, read_document
 from dredge_host.figures.plots import gap_by_burst, gap_won_back, quality_against_bitrate
 from dredge_host.figures.style import write_svg
 from dredge_host.report.shell import plain
+from dredge_host.sending.audio import atomic, bundled_clip, read_audio
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SCHEMAS = {

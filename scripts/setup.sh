@@ -20,7 +20,7 @@ die() { say "$*"; exit 1; }
 
 hash_of() { cat -- "$@" 2>/dev/null | sha256sum | cut -d' ' -f1; }
 requirements_hash() { hash_of pyproject.toml setup.py locks/*.txt; }
-kernels_hash() { hash_of setup.py cython_kernels/dredge_kernels/*.p[yx]* cython_kernels/c/*; }
+kernels_hash() { hash_of setup.py cython_kernels/dredge_kernels/*.p[yx]* $(find cython_kernels/c -type f | sort); }
 recorded() { cat "$STATE/$1" 2>/dev/null || true; }
 
 requirements_current() { # every wanted extra was installed from the present pyproject.toml

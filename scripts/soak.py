@@ -22,11 +22,11 @@ import click
 from soakhost import PERIOD_S, Session, SoakHost, encoded
 from soakwatch import Sample, look, rows, trend
 
-from dredge_host.agentprocess import AgentProcess
-from dredge_host.audio import atomic, bundled_clip, read_audio
+from dredge_device.pi.machine import Machine
+from dredge_host.console import emit, to_json
 from dredge_host.errors import CHECK_FAILED, INTERRUPTED, OK, DredgeError, exit_code, sentence
-from dredge_host.machine import Machine
-from dredge_host.output import emit, to_json
+from dredge_host.links.agent_process import AgentProcess
+from dredge_host.sending.audio import atomic, bundled_clip, read_audio
 
 SCHEMA = "dredge.soak/1"
 SAMPLE_S = 10.0

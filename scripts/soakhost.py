@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from dredge_device import chunks, control, rtp
-from dredge_host.audio import Pcm, packets
-from dredge_host.loss import parse_loss
-from dredge_host.sender import Sender
+from dredge_device import control, fragments, rtp
+from dredge_host.sending.audio import Pcm, packets
+from dredge_host.sending.loss import parse_loss
+from dredge_host.sending.sender import Sender
 
 PERIOD_S = 0.02
 RETRY_S, PATIENCE_S = 0.25, 20.0
@@ -134,7 +134,7 @@ class SoakHost:
         self._socket.setblocking(False)
         self._socket.connect(self._address)
         self._session = Session(self._index, round(now, 2))
-        self._incoming = chunks.Incoming()
+        self._incoming = fragments.Incoming()
         self._new_sender()
         self._enter(GREET, now)
 
@@ -227,7 +227,7 @@ class SoakHost:
     def _take_report(self, message: control.Message, now: float) -> None:
         final = bool(message.flags & control.FINAL)
         if final:
-            self._send(chunks.acknowledgement(message))
+            self._send(fragments.acknowledgement(message))
         document = self._incoming.add(message)
         if document is not None and final:
             self._session.report = document

@@ -7,7 +7,7 @@ from libc.stdint cimport int8_t, int16_t
 
 from dredge_kernels.busy cimport must_be_idle
 
-cdef extern from "fargan.h" nogil:
+cdef extern from "vocoders/fargan.h" nogil:
     enum:
         FG_FRAME, FG_FEATURES, FG_PRIMING, FG_EMBED, FG_PERIODS, FG_DENSE1, FG_CONV1, FG_COND, FG_IN, FG_FIRST
         FG_GRU1, FG_GRU2, FG_GRU3, FG_SKIP, FG_JOINED, FG_SUB

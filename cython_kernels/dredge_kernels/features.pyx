@@ -7,7 +7,7 @@ from libc.stdint cimport int16_t
 
 from dredge_kernels.busy cimport must_be_idle
 
-cdef extern from "analysis.h" nogil:
+cdef extern from "features/analysis.h" nogil:
     ctypedef struct dr_features:
         pass
     void dr_features_init()

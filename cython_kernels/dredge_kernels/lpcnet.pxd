@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint16_t, uint64_t
 
-cdef extern from "lpcnet_frame.h" nogil:
+cdef extern from "lpcnet/frame.h" nogil:
     int LF_MAX
     ctypedef struct lf_dense:
         int inputs, outputs
@@ -21,7 +21,7 @@ cdef extern from "lpcnet_frame.h" nogil:
     int lf_period(const float *features)
     void lf_condition(const lf_net *net, lf_apply apply, const float *features, int n, float *cond, float *scratch)
 
-cdef extern from "lpcnet.h" nogil:
+cdef extern from "lpcnet/lpcnet.h" nogil:
     int LN_HOP, LN_GENERATE, LN_FORCE, LN_SKIP
     ctypedef struct ln_blocks:
         int outputs, inputs
@@ -67,7 +67,7 @@ cdef extern from "lpcnet.h" nogil:
     uint8_t ln_to_ulaw(float x)
     float ln_from_ulaw(uint8_t u)
 
-cdef extern from "lpcnet_pack.h" nogil:
+cdef extern from "lpcnet/pack.h" nogil:
     ctypedef struct arena:
         size_t bytes
     ctypedef struct ln_model:
@@ -80,7 +80,7 @@ cdef extern from "lpcnet_pack.h" nogil:
     ln_matrix ln_pack_blocks(ln_model *model, const ln_blocks *source)
     void ln_free(ln_model *model)
 
-cdef extern from "cepstrum.h" nogil:
+cdef extern from "features/cepstrum.h" nogil:
     void dr_cepstrum_init()
     void dr_lpc_from_cepstrum(const float *cepstrum, float *lpc)
 

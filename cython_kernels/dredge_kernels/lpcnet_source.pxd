@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From checked arrays (lpcnet_weights) to the C structures that lpcnet_pack.c reads. They point into the arrays."""
+"""From checked arrays (lpcnet_weights) to the C structures that lpcnet/pack.c reads. They point into the arrays."""
 
 from libc.stdint cimport int8_t, uint8_t, uint16_t
 

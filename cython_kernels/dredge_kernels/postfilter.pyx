@@ -7,7 +7,7 @@ from libc.stdint cimport int16_t
 
 from dredge_kernels.busy cimport must_be_idle
 
-cdef extern from "postfilter.h" nogil:
+cdef extern from "vocoders/postfilter.h" nogil:
     ctypedef struct pf_state:
         pass
     void pf_init()

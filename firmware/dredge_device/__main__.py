@@ -4,8 +4,8 @@
 import argparse
 import sys
 
-from dredge_device.pi.parts import CONCEAL_MODES, VOCODERS
-from dredge_device.pi.process import Options, run
+from dredge_device.pi.factory import CONCEAL_MODES, VOCODERS
+from dredge_device.pi.service.process import Options, run
 from dredge_device.playout import parse_playout
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The device's half of a session: what to answer, when to report. No socket, no clock, no thread:
 # datagrams and times (integer microseconds) come in, datagrams go out.
-from dredge_device import chunks, control, rtcp, rtp
+from dredge_device import control, fragments, rtcp, rtp
 from dredge_device.telemetry import Counters
 from dredge_device.timeline import Timeline
 
@@ -214,7 +214,7 @@ class Agent:
         document["output"] = output
         document["timeline"] = self.timeline.part()
         self._reports += 1
-        self._outgoing = [chunks.Outgoing(self._reports, document, True, self._ssrc)]
+        self._outgoing = [fragments.Outgoing(self._reports, document, True, self._ssrc)]
         self.state = REPORTING
 
     # One packet period was decided; call it for every one that a pull of the receiver names.
@@ -266,9 +266,9 @@ class Agent:
         document["timeline"] = self.timeline.part(self._reported, stop)
         self._reported = stop
         self._reports += 1
-        self._outgoing = [chunks.Outgoing(self._reports, document, False, self._ssrc)]
+        self._outgoing = [fragments.Outgoing(self._reports, document, False, self._ssrc)]
         if self.receiver.ssrc is not None:
-            self._outgoing.append(chunks.Once(self._receiver_report(document)))
+            self._outgoing.append(fragments.Once(self._receiver_report(document)))
 
     def _receiver_report(self, document):
         packets, stream = document["packets"], document["stream"]

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The host side of Dredge: everything that a person runs.
 
-    audio, loss, lossstats     files, loss models and what they did
-    sender                     speech → Opus + DRED → RTP packets
-    links, session             datagrams and a live stream to a device agent
-    simulate                   the same pipeline offline and deterministic
-    demo, bench, doctor        the main job, microbenchmarks, one page of facts
-    evaluate, report, meter    quality tables, HTML report, live display
-    cli                        the `dredge` command; errors has the exit codes
+    sending       speech → Opus + DRED → RTP packets; loss models, network models, audio files
+    links         datagrams over UDP, a serial line or within the process
+    live          a stream to a device in real time: session, display, verdict
+    offline       the same pipeline without a clock, deterministic
+    capture       packets in files: read, written, explained
+    evaluation    quality tables; figures, charts and report draw them
+    bench         microbenchmarks; doctor: one page of facts; deploy: installation on a device
+    cli           the `dredge` command; errors has the exit codes
 
 Names are imported on first use, so that `dredge --help` is quick.
 """
@@ -24,12 +25,12 @@ except PackageNotFoundError:  # a checkout that is run in place
     __version__ = "0+checkout"
 
 _WHERE = {
-    "Sender": "sender",
-    "Packet": "sender",
-    "parse_loss": "loss",
-    "read_audio": "audio",
-    "write_wav": "audio",
-    "open_link": "links",
+    "Sender": "sending.sender",
+    "Packet": "sending.sender",
+    "parse_loss": "sending.loss",
+    "read_audio": "sending.audio",
+    "write_wav": "sending.audio",
+    "open_link": "links.open",
 }
 
 __all__ = [*_WHERE]

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 OK, CHECK_FAILED, USAGE, UNREACHABLE, VERSION, CAPABILITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
@@ -45,8 +48,8 @@ EXIT_CODES: dict[str, int] = {
     "dredge_host.errors.CapabilityError": CAPABILITY,
     "dredge_host.errors.DredgeError": CHECK_FAILED,
     "dredge_models.registry.ModelError": CAPABILITY,
-    "dredge_models.blob.BlobError": USAGE,
-    "dredge_device.pi.output.CapabilityError": CAPABILITY,
+    "dredge_models.libopus.blob.BlobError": USAGE,
+    "dredge_device.pi.output.interface.CapabilityError": CAPABILITY,
     "dredge_kernels.opuserrors.OpusError": CHECK_FAILED,
     "click.exceptions.UsageError": USAGE,
     "click.exceptions.FileError": USAGE,
@@ -79,3 +82,15 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return text
+
+
+METRICS = "pip install 'dredge[metrics]'"
+
+
+def need(package: str, purpose: str, how: str = METRICS) -> Any:
+    """The imported package. Raises CapabilityError, which says what it is for and how to get it."""
+    try:
+        return import_module(package)
+    except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
+        name = package.partition(".")[0].replace("_", "-")
+        raise CapabilityError(f"{purpose} needs {name} ({error}); {how}") from None

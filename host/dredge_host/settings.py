@@ -22,7 +22,7 @@ class Settings:
     """One run of the pipeline.
 
     bitrate: speech in b/s, redundancy comes on top; redundancy_s: DRED history in every packet;
-    lbrr: low-rate copy of the previous packet; loss: see dredge_host.loss.GRAMMAR; seed: of the
+    lbrr: low-rate copy of the previous packet; loss: see dredge_host.sending.loss.GRAMMAR; seed: of the
     loss model; conceal: the best source that the receiver may use for a lost packet
     (dred > plc > opus); playout_ms: constant playout delay, or the longest one if adaptive; dtx:
     nothing is sent while nobody speaks; loss_pct: the loss that the Opus

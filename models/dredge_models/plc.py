@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_models.registry import weight_file
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 
 FEATURES = 20
 HOLD = 6                          # frames (60 ms) at full level

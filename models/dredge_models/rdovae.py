@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dredge_kernels.tables import QuantTables
 from dredge_models.modelset import DECODER, ENCODER, SHIPPED, START, ModelSet
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 
 FEATURES = 20
 FRAMES_PER_STEP = 2          # encoder: 20 ms

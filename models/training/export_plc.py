@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dredge_models.tflite_writer import Graph
+from dredge_models.tflite.writer import Graph
 from models.training import manifest
 from models.training.cards import SPEECH_DATA, rounded, write_card
 from models.training.plc_net import PlcConfig, PlcNet

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dredge_models.tflite_writer import Graph
+from dredge_models.tflite.writer import Graph
 from models.training.rdovae_net import INPUT_SCALE, LATENT_GAIN
 
 Weights = dict[str, np.ndarray]

@@ -27,7 +27,7 @@ TEST_FILES = [
     *[f"kernels/test_{name}.py" for name in ("lpcnet", "features", "postfilter", "extensions", "opus")],
     *[f"kernels/test_{name}.py" for name in ("payload", "payload_vectors", "laplace")],
     *[f"models/test_{name}.py" for name in ("rdovae", "tflite", "dred", "plc", "vocoder")],
-    "device/test_device_receiver.py",
+    "device/receiver/test_receiver.py",
 ]
 
 

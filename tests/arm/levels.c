@@ -5,8 +5,8 @@
  *   LEVEL products HASH samples HASH codes N      (N: different excitation codes that were drawn)
  * The hashes do not depend on the processor. Exit status: 0, or 1 after naming the first difference. */
 #include "random_net.h"
-#include "cepstrum.h"
-#include "lpcnet_pack.h"
+#include "features/cepstrum.h"
+#include "lpcnet/pack.h"
 #include <stdio.h>
 #include <string.h>
 

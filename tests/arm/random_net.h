@@ -3,8 +3,8 @@
 #ifndef DREDGE_RANDOM_NET_H
 #define DREDGE_RANDOM_NET_H
 
-#include "lpcnet.h"
-#include "lpcnet_frame.h"
+#include "lpcnet/lpcnet.h"
+#include "lpcnet/frame.h"
 #include <stdlib.h>
 
 #define RN_FEATURES 20

@@ -74,7 +74,7 @@ def test_emulated_arm_agrees_with_this_machine(cpu, arm_levels, here):
 
 def test_dispatch_is_what_keeps_dotprod_from_old_processors(arm):
     """With the check of the processor taken away, the A53 meets an instruction it lacks: the emulation is strict."""
-    always = arm.edited("cpu.c", "(getauxval(AT_HWCAP) & HWCAP_ASIMDDP_BIT) != 0", "1")
+    always = arm.edited("common/cpu.c", "(getauxval(AT_HWCAP) & HWCAP_ASIMDDP_BIT) != 0", "1")
     program = arm.link("always_dotprod", cpu=always)
     assert run_levels(program, "cortex-a53", nets=1).status in (-signal.SIGILL, 128 + signal.SIGILL)
     assert run_levels(program, "cortex-a76", nets=1).status == 0
@@ -83,8 +83,8 @@ def test_dispatch_is_what_keeps_dotprod_from_old_processors(arm):
 @pytest.mark.parametrize(
     ("source", "old", "new", "cpu"),
     [
-        ("lpcnet_neon.c", "smlal v6.8h, v22.8b", "smlal v6.8h, v21.8b", "cortex-a53"),
-        ("lpcnet_dotprod.c", "vld1q_s8(w + 48)", "vld1q_s8(w + 32)", "cortex-a76"),
+        ("lpcnet/levels/neon.c", "smlal v6.8h, v22.8b", "smlal v6.8h, v21.8b", "cortex-a53"),
+        ("lpcnet/levels/dotprod.c", "vld1q_s8(w + 48)", "vld1q_s8(w + 32)", "cortex-a76"),
     ],
 )
 def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
@@ -96,7 +96,7 @@ def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
 
 def test_contraction_would_change_the_samples(arm):
     """Why setup.py forbids it: one level compiled with fused multiply-adds already disagrees."""
-    fused = arm.compile(C_DIR / "lpcnet_neon.c", ["-ffp-contract=fast"], "fused")
+    fused = arm.compile(C_DIR / "lpcnet/levels/neon.c", ["-ffp-contract=fast"], "fused")
     result = run_levels(arm.link("fused_levels", lpcnet_neon=fused), "cortex-a53", nets=2)
     assert result.status == 1
     assert result.levels[0].products == result.levels[1].products

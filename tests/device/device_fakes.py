@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from dredge_device import rtp
-from dredge_device.pi.parts import Parts
+from dredge_device.pi.factory import Parts
 from dredge_device.pi.receiver import Receiver
 
 SSRC = 0x1234

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from dredge_device import chunks, control, rtcp
+from dredge_device import control, fragments, rtcp
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("cython_kernels", "models", "firmware", "host")
@@ -36,7 +36,7 @@ class Host:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect(address)
         self.reports, self.receipts, self.answers = [], [], {}
-        self._incoming = chunks.Incoming()
+        self._incoming = fragments.Incoming()
         self._number = 0
         self.drop = lambda datagram: False  # loss from device to host
 
@@ -74,7 +74,7 @@ class Host:
 
     def _take_report(self, message):
         if message.flags & control.FINAL:
-            self.socket.send(chunks.acknowledgement(message))
+            self.socket.send(fragments.acknowledgement(message))
         report = self._incoming.add(message)
         if report is not None:
             self.reports.append(report)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dredge_host.audio import packets, read_audio
-from dredge_host.sender import Sender
+from dredge_host.sending.audio import packets, read_audio
+from dredge_host.sending.sender import Sender
 from dredge_kernels.opus import OpusDecoder
 
 # How loud recovered speech may be, by the rule of `dredge evaluate --robustness`.

@@ -1,23 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Runs every module of the portable core; printed by CPython and MicroPython, the output must be the
-# same (test_device_micropython.py). Usage: portable_core.py FIRMWARE_FOLDER
+# same (test_micropython.py). Usage: portable_core.py FIRMWARE_FOLDER
 import sys
 
 sys.path.insert(0, sys.argv[1])
 
-from dredge_device import (
-    agent,
-    budget,
-    chunks,
-    control,
-    framing,
-    jitter,
-    playout,
-    rtcp,
-    rtp,
-    telemetry,
-    timeline,
-)
+from dredge_device import agent, budget, control, fragments, framing, jitter, playout, rtcp, rtp, telemetry, timeline
 
 p = rtp.parse(rtp.build(70000, 1 << 33, 7, b"abc"))
 print(p.sequence, p.timestamp, p.ssrc, p.payload)
@@ -34,12 +22,12 @@ try:
 except ValueError as e:
     print(e)
 doc = {"x": "y" * 3000}
-o = chunks.Outgoing(1, doc, True)
-i = chunks.Incoming()
+o = fragments.Outgoing(1, doc, True)
+i = fragments.Incoming()
 for g in o.due(0):
     msg = control.parse(g)[0]
     r = i.add(msg)
-    a = control.parse(chunks.acknowledgement(msg))[0].chunk()
+    a = control.parse(fragments.acknowledgement(msg))[0].chunk()
     o.acknowledge(a[0], a[1])
 print(r == doc, o.delivered())
 j = jitter.JitterBuffer(100)
@@ -114,6 +102,6 @@ bye = control.build(control.with_document(control.BYE, 2, {"last_sequence": 59})
 print(control.parse(host.handle(bye, "peer", now)[0])[0].document())
 for datagram in host.tick(now):
     message = control.parse(datagram)[0]
-    host.handle(chunks.acknowledgement(message), "peer", now)
+    host.handle(fragments.acknowledgement(message), "peer", now)
 print(sorted(host.counters.snapshot().items()))
 print("session over", host.over())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dredge_host.audio import read_audio
+from dredge_host.sending.audio import read_audio
 from dredge_kernels import extensions, features, framing, lpcnet, opus, payload, postfilter, rangecoder
 from dredge_models import rdovae, vocoder
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from dredge_device.pi.receiver import Receiver
-from dredge_host.audio import packets, read_audio
-from dredge_host.sender import Sender
+from dredge_host.sending.audio import packets, read_audio
+from dredge_host.sending.sender import Sender
 
 CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 

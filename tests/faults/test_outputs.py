@@ -12,9 +12,9 @@ import wave
 import numpy as np
 import pytest
 
-from dredge_device.pi import output
-from dredge_device.pi.playthread import ThreadedOutput
-from dredge_device.pi.soundcard import PlayOutput
+from dredge_device.pi.output import open
+from dredge_device.pi.output.soundcard import PlayOutput
+from dredge_device.pi.output.threaded import ThreadedOutput
 
 PIECE = np.arange(320, dtype=np.int16)
 
@@ -35,7 +35,7 @@ def names(folder):
 
 
 def test_a_full_disk_leaves_a_whole_file_of_what_fitted(tmp_path, small_files):
-    out = output.WavOutput(tmp_path / "a.wav")
+    out = open.WavOutput(tmp_path / "a.wav")
     with pytest.raises(OSError, match="File too large"):
         for _ in range(100):
             out.write(PIECE, True)
@@ -49,7 +49,7 @@ def test_a_full_disk_leaves_a_whole_file_of_what_fitted(tmp_path, small_files):
 
 
 def test_the_last_samples_of_a_session_may_be_what_does_not_fit(tmp_path, small_files):
-    out = output.WavOutput(tmp_path / "a.wav")
+    out = open.WavOutput(tmp_path / "a.wav")
     for _ in range(12):  # still in the file object's buffer
         out.write(PIECE, True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

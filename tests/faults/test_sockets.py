@@ -10,10 +10,10 @@ import sys
 import pytest
 from processes import environment
 
-from dredge_device.pi import process
-from dredge_device.pi.endpoint import UdpEndpoint
+from dredge_device.pi.service import process
+from dredge_device.pi.transport.endpoint import UdpEndpoint
 from dredge_host.errors import UnreachableError
-from dredge_host.links import UdpLink
+from dredge_host.links.udp import UdpLink
 
 ERRORS = (errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EAGAIN, errno.ENOBUFS, errno.ECONNREFUSED)
 

@@ -16,7 +16,7 @@ from collections import Counter
 import targets
 from target import Plan, mutated
 
-from dredge_models import tflite_check
+from dredge_models.tflite import check as tflite_check
 
 SLOW_S = 10
 

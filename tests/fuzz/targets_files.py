@@ -18,11 +18,13 @@ from target import Plan, Target, check, in_file, piece
 from targets_opus import dred_packet
 
 from dredge_device import rtp
-from dredge_host import benchcompare, capture, capture_ogg, loss
-from dredge_host.audio import read_audio
-from dredge_host.capture_bit import write as bit_file
+from dredge_host.bench import compare
+from dredge_host.capture import ogg, reader
+from dredge_host.capture.inspect import inspect
+from dredge_host.capture.opus_demo import write as bit_file
 from dredge_host.errors import InputError
-from dredge_host.inspect import inspect
+from dredge_host.sending import loss
+from dredge_host.sending.audio import read_audio
 
 LINKS = (0, 1, 12, 101, 108, 113, 228, 276)
 FEW = 4          # packets in a seed
@@ -34,7 +36,7 @@ def run_capture(data: bytes) -> bool:
     kind = plan.below(6)
     content = plan.rest() if kind == 0 else MAKERS[kind - 1](plan)
     try:
-        found = capture._reader(content)(content, None)
+        found = reader._reader(content)(content, None)
     except ValueError as error:
         check(len(str(error)) < 400, "a sentence as long as the file")
         return False
@@ -76,7 +78,7 @@ def _ogg(plan: Plan) -> bytes:
         serial, flags, lacing, body = plan.below(2), plan.number(), plan.piece()[:255], plan.piece()
         body = body.ljust(sum(lacing), b"\0")[: sum(lacing)]
         page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, serial, 0, 0, len(lacing)) + lacing + body
-        out += page[:22] + struct.pack("<I", capture_ogg.crc(page)) + page[26:]
+        out += page[:22] + struct.pack("<I", ogg.crc(page)) + page[26:]
     return out
 
 
@@ -155,19 +157,19 @@ def run_bench(data: bytes) -> bool:
     """An earlier benchmark result of any content: refused, or compared and shown."""
     with in_file(data, "before.json") as path:
         try:
-            old = benchcompare.read_result(path)
+            old = compare.read_result(path)
         except InputError:
             return False
-    comparison = benchcompare.compare(old, RESULT)
-    check(len(benchcompare.compare_lines(comparison)) > 0, "nothing to show")
-    benchcompare.slower(comparison, 10.0)
-    benchcompare.compare(RESULT, old)
+    comparison = compare.compare(old, RESULT)
+    check(len(compare.compare_lines(comparison)) > 0, "nothing to show")
+    compare.slower(comparison, 10.0)
+    compare.compare(RESULT, old)
     return True
 
 
 _TIMES = {"min": 10.0, "p50": 11.0, "p99": 15.0}
 RESULT = {
-    "schema": benchcompare.SCHEMA, "machine": {"board": "b", "cpu": "c"}, "simd_level": "scalar",
+    "schema": compare.SCHEMA, "machine": {"board": "b", "cpu": "c"}, "simd_level": "scalar",
     "stages": [{"stage": "opus", "throughput_us": _TIMES, "paced_us": _TIMES}], "live": {"cpu_us": _TIMES},
     "burst": {"dred": {"first_20_ms": {"cpu_us": _TIMES}, "whole_gap": {"cpu_us": _TIMES}}},
     "streams": [{"streams": 2, "cpu_us": _TIMES}],

@@ -10,10 +10,10 @@ import threading
 from target import Plan, Target, check, in_file, piece
 
 from dredge_device import control, framing, rtp
-from dredge_device.pi import sealing
-from dredge_device.pi.guard import KeyGuard, OpenGuard
-from dredge_device.pi.sealing import MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, Keys
-from dredge_device.pi.serialline import SerialLine
+from dredge_device.pi.security import session_keys
+from dredge_device.pi.security.access import KeyGuard, OpenGuard
+from dredge_device.pi.security.session_keys import MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, Keys
+from dredge_device.pi.transport.serial_port import SerialLine
 
 PEERS = (("10.0.0.1", 5), ("10.0.0.2", 5), ("10.0.0.3", 5))
 NONCES = tuple(bytes([n]) * NONCE for n in (1, 2, 3))
@@ -119,7 +119,7 @@ class Host:
     def _session(self, nonce: bytes, answer: bytes) -> tuple[Keys, bytes, object]:
         keys = Keys(KEY, nonce, answer[9 + NONCE :])
         head = MAGIC + bytes([TO_DEVICE]) + nonce + answer[5 + NONCE : 9 + NONCE]
-        return keys, head, sealing.srtp(keys.media_key, outbound=True)
+        return keys, head, session_keys.srtp(keys.media_key, outbound=True)
 
     def say(self, plan: Plan, now_us: int) -> None:
         who, which, body = plan.below(len(PEERS)), plan.below(len(NONCES)), plan.piece()[:1000]
@@ -200,8 +200,8 @@ def run_keyfile(data: bytes) -> bool:
     """A key file of any content."""
     with in_file(data, "key") as path:
         try:
-            key = sealing.read_key(path)
-        except sealing.KeyFileError as error:
+            key = session_keys.read_key(path)
+        except session_keys.KeyFileError as error:
             check("key file" in str(error), "the sentence does not name the file")
             return False
     check(len(key) >= 16, "a short key was accepted")

@@ -18,9 +18,11 @@ from target import Plan, Target, check, piece
 
 from dredge_kernels.lpcnet import Lpcnet
 from dredge_kernels.lpcnet_weights import checked
-from dredge_models import importer, libopus_tables, modelset, registry
-from dredge_models.blob import BlobError, read_blob
-from dredge_models.bloblayers import Int8Rows, Layers
+from dredge_models import modelset, registry
+from dredge_models.libopus import importer
+from dredge_models.libopus import tables as libopus_tables
+from dredge_models.libopus.blob import BlobError, read_blob
+from dredge_models.libopus.layers import Int8Rows, Layers
 from dredge_models.npz import read_arrays
 from dredge_models.registry import ModelError
 from dredge_models.vocoder import vocoder_arrays

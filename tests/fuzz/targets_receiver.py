@@ -11,7 +11,7 @@ from target import Plan, Target, check, piece
 from targets_opus import dred_packet
 
 from dredge_device import rtp
-from dredge_device.pi.parts import CONCEAL_MODES, Parts, real_parts
+from dredge_device.pi.factory import CONCEAL_MODES, Parts, real_parts
 from dredge_device.pi.receiver import Receiver
 
 PERIOD_S = 0.02

@@ -7,7 +7,7 @@ import json
 
 from target import Plan, Target, check, piece
 
-from dredge_device import chunks, control, rtcp, rtp
+from dredge_device import control, fragments, rtcp, rtp
 
 SSRCS = (0x11111111, 0x22222222, 0xFFFFFFFF)
 
@@ -81,7 +81,7 @@ def seeds_rtcp() -> list[bytes]:
 
 def run_control(data: bytes) -> bool:
     """Raw datagrams, or messages in sound packets, and reports put together from their chunks."""
-    plan, incoming, sound = Plan(data), chunks.Incoming(), False
+    plan, incoming, sound = Plan(data), fragments.Incoming(), False
     while plan:
         datagram = _datagram(plan)
         try:
@@ -103,8 +103,8 @@ def _datagram(plan: Plan) -> bytes:
     return control.build(control.Message(kind, number, plan.piece(), flags))
 
 
-def _read(message: control.Message, incoming: chunks.Incoming) -> None:
-    for reader in (message.document, message.chunk, lambda: chunks.acknowledgement(message)):
+def _read(message: control.Message, incoming: fragments.Incoming) -> None:
+    for reader in (message.document, message.chunk, lambda: fragments.acknowledgement(message)):
         try:
             reader()
         except ValueError:

@@ -14,21 +14,22 @@ from target import Plan, Target, check, piece
 
 from dredge_device import agent as states
 from dredge_device import control, rtp
-from dredge_device.pi import parts, process
+from dredge_device.pi import factory
+from dredge_device.pi.model_cache import Shelf
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.shelf import Shelf
+from dredge_device.pi.service import process
 from dredge_device.timeline import expand, numbers
-from dredge_host import check as checks
-from dredge_host import livesummary
-from dredge_host.devicereport import checked
 from dredge_host.errors import UnreachableError, VersionMismatch
-from dredge_host.meter import Meter
-from dredge_host.redundancy import AutoRedundancy
-from dredge_host.sender import BitrateMeter, Sender
-from dredge_host.session import REPORT_SCHEMA, Session, progress_of
+from dredge_host.live import check as checks
+from dredge_host.live import result as livesummary
+from dredge_host.live.device_report import checked
+from dredge_host.live.display import Meter
+from dredge_host.live.session import REPORT_SCHEMA, Session, progress_of
+from dredge_host.live.stream import StreamOutcome
+from dredge_host.live.verdict import judge
+from dredge_host.sending.adaptive_redundancy import AutoRedundancy
+from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.settings import Settings
-from dredge_host.streamer import StreamOutcome
-from dredge_host.verdict import judge
 
 PEERS = ("alice", "bob")
 FLAGS = (b"D", b"L", b"DX", b"!", b"N", b"..", b"DL")
@@ -43,10 +44,10 @@ VALUES: tuple[Any, ...] = (0, 1, -1, 200, 5000, 5001, 65535, 2**32 - 1, 10**30, 
                            False, None, "", "dred", "plc", "opus", "7", "fargan", [], [1], {}, "\ud800")  # fmt: skip
 
 
-def made_up_parts(conceal: str, vocoder: str, shelf: Shelf) -> parts.Parts:
+def made_up_parts(conceal: str, vocoder: str, shelf: Shelf) -> factory.Parts:
     """real_parts without models."""
     del shelf
-    if conceal not in parts.CONCEAL_MODES or vocoder not in parts.VOCODERS:
+    if conceal not in factory.CONCEAL_MODES or vocoder not in factory.VOCODERS:
         raise ValueError("unknown mode or vocoder")
     return fake_parts(conceal)
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from target import Plan, Target, check
 
-from dredge_device.pi.endpoint import ListenError, parse_listen
-from dredge_device.pi.serialurl import is_serial, parse_serial
-from dredge_host import network
+from dredge_device.pi.transport.endpoint import ListenError, parse_listen
+from dredge_device.pi.transport.serial_url import is_serial, parse_serial
 from dredge_host.errors import UsageError
-from dredge_host.links import parse_udp
-from dredge_host.loss import parse_loss
+from dredge_host.links.open import parse_udp
+from dredge_host.sending import network
+from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import parse_playout
 
 

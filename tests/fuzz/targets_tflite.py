@@ -9,7 +9,7 @@ import numpy as np
 from target import Plan, Target, check, in_file
 
 from dredge_models.registry import ModelError, weight_file
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 
 EDITED = ("rdovae_start.tflite", "plc_step.tflite")
 
@@ -51,8 +51,8 @@ def run_tflite(data: bytes) -> bool:
 @functools.cache
 def small_graph() -> bytes:
     """A graph of a few hundred bytes' weights with every operator."""
-    from dredge_models.bloblayers import Int8Rows
-    from dredge_models.tflite_writer import Graph
+    from dredge_models.libopus.layers import Int8Rows
+    from dredge_models.tflite.writer import Graph
 
     graph = Graph("small", int8=True)
     x, h = graph.input(6, "x"), graph.input(4, "h")

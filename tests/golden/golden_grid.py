@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dredge_device import rtp
-from dredge_device.pi.load import CLASSIC, FULL, HURRIED, SMALL
 from dredge_device.pi.receiver import Receiver
-from dredge_host.audio import bundled_clip, read_audio
-from dredge_host.loss import parse_loss
-from dredge_host.sender import Sender
+from dredge_device.pi.service.governor import CLASSIC, FULL, HURRIED, SMALL
+from dredge_host.offline.simulate import make_sender, simulate
+from dredge_host.sending.audio import bundled_clip, read_audio
+from dredge_host.sending.loss import parse_loss
+from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings, parse_playout
-from dredge_host.simulate import make_sender, simulate
 from dredge_kernels.extensions import add_extension
 from dredge_kernels.framing import build_packet, parse_packet
 from dredge_kernels.opus import OpusEncoder, opus_version

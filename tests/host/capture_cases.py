@@ -8,7 +8,7 @@ import struct
 from ogg_opus import ogg_opus
 
 from dredge_device import rtp
-from dredge_host.capture_bit import write as bit_file
+from dredge_host.capture.opus_demo import write as bit_file
 
 SSRC = 0x44524447
 ETHERNET, COOKED, COOKED2, NULL, RAW = 1, 113, 276, 0, 101

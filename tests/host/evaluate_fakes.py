@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from dredge_host.evaluation.judges import Judges
-from dredge_host.evaluation.methods import METHODS
-from dredge_host.lossstats import measure_loss
-from dredge_host.simulate import Simulation
+from dredge_host.evaluation.judging.judges import Judges
+from dredge_host.evaluation.methods.methods import METHODS
+from dredge_host.offline.player import Simulation
+from dredge_host.sending.loss_statistics import measure_loss
 
 SPEECH = soundfile.read(Path(__file__).parents[1] / "data" / "speech_short.flac", dtype="int16")[0]
 SPEECH = SPEECH[16000:48000]

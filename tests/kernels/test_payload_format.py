@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laplace_reference import put_reference
 from range_reference import ReferenceEncoder
-from test_laplace import put_reference
 
 from dredge_kernels.payload import decode_payload, encode_symbols
 from dredge_kernels.tables import KINDS, QuantTables

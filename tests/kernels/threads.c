@@ -4,9 +4,9 @@
  * Usage: threads [THREADS [FRAMES]]. Prints "same HASH" or "different"; the exit status is 0 or 1. Meant for
  * -fsanitize=thread, which makes it fail on any unsynchronised access. */
 #include "../arm/random_net.h"
-#include "analysis.h"
-#include "lpcnet_pack.h"
-#include "postfilter.h"
+#include "features/analysis.h"
+#include "lpcnet/pack.h"
+#include "vocoders/postfilter.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

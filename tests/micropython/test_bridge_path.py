@@ -12,10 +12,10 @@ import interpreters
 import pytest
 import soundfile
 
-from dredge_host.agentprocess import AgentProcess
 from dredge_host.errors import UnreachableError
-from dredge_host.links import open_link
-from dredge_host.watch import Watch, line
+from dredge_host.links.agent_process import AgentProcess
+from dredge_host.links.open import open_link
+from dredge_host.live.watch import Watch, line
 
 sys.path.append(str(interpreters.ROOT / "tests/device"))
 from cable import Cable, Faults
@@ -116,7 +116,7 @@ def test_a_bridge_says_who_it_is(command, tmp_path):
 
 
 def test_nobody_there_is_said(monkeypatch):
-    monkeypatch.setattr("dredge_host.watch.ANSWER_S", 0.3)
+    monkeypatch.setattr("dredge_host.live.watch.ANSWER_S", 0.3)
     with pytest.raises(UnreachableError):
         Watch(open_link(f"udp://127.0.0.1:{boards.free_port()}"))
 

@@ -14,7 +14,8 @@ import interpreters
 import pytest
 from click.testing import CliRunner
 
-from dredge_host import cli, deployboard
+from dredge_host.cli import main
+from dredge_host.deploy import board as deployboard
 from dredge_host.errors import CapabilityError, UnreachableError
 
 pytest.importorskip("mpremote", reason="pip install mpremote")
@@ -41,7 +42,7 @@ def board(tmp_path):
 
 
 def deploy(*words):
-    return CliRunner().invoke(cli.cli, ["deploy", "--board", *words], env={"DREDGE_WIFI_PASSWORD": "secret"})
+    return CliRunner().invoke(main.cli, ["deploy", "--board", *words], env={"DREDGE_WIFI_PASSWORD": "secret"})
 
 
 def test_a_board_gets_core_programs_and_settings(board):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dredge_models.bloblayers import Linear
-from dredge_models.libopus_rdovae import Decoder, Encoder, Stage
-from dredge_models.libopus_tables import c_name
+from dredge_models.libopus.layers import Linear
+from dredge_models.libopus.rdovae import Decoder, Encoder, Stage
+from dredge_models.libopus.tables import c_name
 
 KIND = {"f": 0, "i": 3}
 

@@ -12,7 +12,7 @@ from blob_cases import made_up_encoder, record
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dredge_models.blob import MAX_FILE, BlobError, is_blob, read_blob, read_file
+from dredge_models.libopus.blob import MAX_FILE, BlobError, is_blob, read_blob, read_file
 
 A = record("a_bias", np.array([1.5, -2], np.float32))
 B = record("b_weights_int8", np.arange(-4, 96, dtype=np.int8))

@@ -9,8 +9,8 @@ from blob_cases import BlobWriter, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_models.blob import BlobError, read_blob
-from dredge_models.bloblayers import Int8Rows, Layers
+from dredge_models.libopus.blob import BlobError, read_blob
+from dredge_models.libopus.layers import Int8Rows, Layers
 
 
 def layers(*records: bytes) -> Layers:

@@ -16,11 +16,11 @@ from model_cases import speechlike, voice
 
 from dredge_kernels.fargan import FLOATS, LAYERS, Fargan, checked
 from dredge_models import modelset
-from dredge_models.blob import BlobError, read_blob
-from dredge_models.bloblayers import Layers
 from dredge_models.fargan import FarganVocoder
-from dredge_models.importer import import_fargan, read_sources
-from dredge_models.libopus_fargan import has_fargan, read_arrays
+from dredge_models.libopus.blob import BlobError, read_blob
+from dredge_models.libopus.fargan import has_fargan, read_arrays
+from dredge_models.libopus.importer import import_fargan, read_sources
+from dredge_models.libopus.layers import Layers
 from dredge_models.registry import ModelError, verify
 
 VECTORS = Path(os.environ.get("DREDGE_VECTORS", ""))

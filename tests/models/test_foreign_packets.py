@@ -25,7 +25,7 @@ from dredge_kernels.opus import OpusEncoder
 from dredge_kernels.payload import decode_payload, encode_symbols, parse_header
 from dredge_models import modelset
 from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder
-from dredge_models.importer import import_rdovae, read_sources
+from dredge_models.libopus.importer import import_rdovae, read_sources
 
 pytest.importorskip("flatbuffers")
 pytest.importorskip("ai_edge_litert")

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from blob_cases import made_up_decoder, made_up_encoder, run_decoder, run_encoder, write_model
 
-from dredge_models import importer, modelset
-from dredge_models.blob import BlobError, read_blob
-from dredge_models.bloblayers import Layers
+from dredge_models import modelset
 from dredge_models.dred import DredDecoder, DredEncoder
-from dredge_models.importer import import_rdovae, read_sources
-from dredge_models.libopus_rdovae import read_decoder, read_encoder
+from dredge_models.libopus import importer
+from dredge_models.libopus.blob import BlobError, read_blob
+from dredge_models.libopus.importer import import_rdovae, read_sources
+from dredge_models.libopus.layers import Layers
+from dredge_models.libopus.rdovae import read_decoder, read_encoder
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import ModelError, verify
 
@@ -82,8 +83,8 @@ def test_the_decoder_graph_equals_plain_numpy_and_goes_back_in_time(model: model
 
 
 def test_int8_and_float_graphs_are_the_same_numbers(tmp_path: Path) -> None:
-    from dredge_models.libopus_graphs import encoder_graph
-    from dredge_models.tflite import TfliteModel
+    from dredge_models.libopus.graphs import encoder_graph
+    from dredge_models.tflite.runtime import TfliteModel
 
     net = read_encoder(Layers(read_blob(made_up_encoder().blob())))
     outputs, sizes = [], []
@@ -229,6 +230,6 @@ def test_the_user_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_without_the_writer_the_extra_is_named(files: list[Path], tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "dredge_models.libopus_graphs", None)
+    monkeypatch.setitem(sys.modules, "dredge_models.libopus.graphs", None)
     with pytest.raises(ModelError, match=r"pip install dredge\[import\]"):
         importer.import_rdovae(read_sources(files), tmp_path)

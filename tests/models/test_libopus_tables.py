@@ -13,8 +13,8 @@ from blob_cases import c_source, made_up_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_models.blob import BlobError
-from dredge_models.libopus_tables import is_tables, read_tables
+from dredge_models.libopus.blob import BlobError
+from dredge_models.libopus.tables import is_tables, read_tables
 
 TABLES = made_up_tables()
 

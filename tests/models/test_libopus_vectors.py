@@ -15,9 +15,9 @@ import pytest
 
 from dredge_models import modelset
 from dredge_models.dred import DredDecoder
-from dredge_models.importer import import_rdovae, read_sources
-from dredge_models.libopus_graphs import decoder_graph, encoder_graph, start_graph
-from dredge_models.libopus_rdovae import read_decoder, read_encoder
+from dredge_models.libopus.graphs import decoder_graph, encoder_graph, start_graph
+from dredge_models.libopus.importer import import_rdovae, read_sources
+from dredge_models.libopus.rdovae import read_decoder, read_encoder
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import ModelFile
 
@@ -49,7 +49,7 @@ def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def float_network(sources, folder: Path) -> RdoVaeDecoder:
-    from dredge_models.bloblayers import Layers
+    from dredge_models.libopus.layers import Layers
 
     folder.mkdir()
     net = read_decoder(Layers(sources.records))
@@ -113,7 +113,7 @@ def test_features_of_the_whole_grid(decoder: DredDecoder) -> None:
 
 def test_latents_of_the_encoder(tmp_path: Path) -> None:
     """10 s of features; libopus' own two paths differ in .4 % of the symbols, each by at most 3."""
-    from dredge_models.bloblayers import Layers
+    from dredge_models.libopus.layers import Layers
 
     sources = read_sources([VECTORS / "weights" / name for name in FILES])
     encoder_graph(read_encoder(Layers(sources.records))).save(tmp_path / modelset.ENCODER)

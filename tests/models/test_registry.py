@@ -18,7 +18,7 @@ from dredge_models.plc import PlcPredictor
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.rdovae_numpy import load_master
 from dredge_models.registry import ModelError, ModelFile, Problem
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 from dredge_models.vocoder import vocoder_arrays
 
 PACKAGES = Path(registry.__file__).resolve().parents[2]

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dredge_models import tflite
 from dredge_models.registry import ModelError, weight_file
-from dredge_models.tflite import TfliteModel, runtime_name
+from dredge_models.tflite import runtime
+from dredge_models.tflite.runtime import TfliteModel, runtime_name
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
     """Float maths: equal up to rounding, whichever runtime a Python version brings."""
     module = pytest.importorskip(f"{package}.interpreter", reason=f"{package} is not installed")
     default = TfliteModel(weight_file(name))
-    monkeypatch.setattr(tflite, "_interpreter_class", lambda: module.Interpreter)
+    monkeypatch.setattr(runtime, "_interpreter_class", lambda: module.Interpreter)
     other = TfliteModel(weight_file(name))
     assert (other.inputs, other.outputs) == (default.inputs, default.outputs)
     rng = np.random.default_rng(0)
@@ -137,7 +137,7 @@ def test_runtime_fits_the_numpy_version(monkeypatch, version, expected):
         asked.append(name.split(".")[0])
         return SimpleNamespace(Interpreter=name)
 
-    monkeypatch.setattr(tflite, "import_module", load)
-    monkeypatch.setattr(tflite.np, "__version__", version)
-    assert tflite._interpreter_class() == f"{expected}.interpreter"
+    monkeypatch.setattr(runtime, "import_module", load)
+    monkeypatch.setattr(runtime.np, "__version__", version)
+    assert runtime._interpreter_class() == f"{expected}.interpreter"
     assert asked == [expected]

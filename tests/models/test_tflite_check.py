@@ -10,21 +10,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dredge_models.flatbuffer import FlatbufferError, Table, root
 from dredge_models.registry import ModelError, weight_file
-from dredge_models.tflite import TfliteModel
-from dredge_models.tflite_check import DENSE, GraphError, check
+from dredge_models.tflite.check import DENSE, GraphError, check
+from dredge_models.tflite.flatbuffer import FlatbufferError, Table, root
+from dredge_models.tflite.runtime import TfliteModel
 
 flatbuffers = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed: pip install dredge[import]")
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="ai-edge-litert is not installed")
-writer = pytest.importorskip("dredge_models.tflite_writer")
+writer = pytest.importorskip("dredge_models.tflite.writer")
 
 SHIPPED = ("rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite", "plc_step.tflite")
 
 
 def graph():
     """Every operator once, in a few hundred bytes of weights."""
-    from dredge_models.bloblayers import Int8Rows
+    from dredge_models.libopus.layers import Int8Rows
 
     g = writer.Graph("small", int8=True)
     x, h = g.input(6, "x"), g.input(4, "h")

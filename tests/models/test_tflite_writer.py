@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 pytest.importorskip("ai_edge_litert", reason="the writer needs the schema inside ai-edge-litert")
 pytest.importorskip("flatbuffers", reason="the writer needs flatbuffers")
 
-from dredge_models.tflite import TfliteModel
-from dredge_models.tflite_writer import SMALL, Graph, quantise_rows
+from dredge_models.tflite.runtime import TfliteModel
+from dredge_models.tflite.writer import SMALL, Graph, quantise_rows
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from training_cases import same_state, stop_after, synthetic_features, torch, write_data
 
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 from models.training import train_plc
 from models.training.plc_net import Ahead, PlcConfig, PlcNet, inputs, plc_loss
 from models.training.progress import load_checkpoint

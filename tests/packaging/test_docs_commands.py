@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dredge_host import cli
+from dredge_host.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs/deploy.md", ROOT / "docs/micropython.md"]
@@ -33,13 +33,13 @@ def test_there_are_commands():
 @pytest.mark.parametrize(("page", "line"), DREDGE)
 def test_the_verb_understands_the_line(page, line):
     _, verb, *words = shlex.split(line)
-    command = cli.cli.get_command(click.Context(cli.cli), verb)
+    command = main.cli.get_command(click.Context(main.cli), verb)
     assert command is not None, f"no verb {verb}"
     command.make_context(verb, words)  # raises click.UsageError for what it does not know
 
 
 def test_an_unknown_option_would_be_noticed():
-    command = cli.cli.get_command(click.Context(cli.cli), "deploy")
+    command = main.cli.get_command(click.Context(main.cli), "deploy")
     with pytest.raises(click.UsageError):
         command.make_context("deploy", ["pi@raspberrypi", "--no-such"])
 

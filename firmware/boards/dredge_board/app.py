@@ -43,7 +43,7 @@ def open_uart(settings):
 
 
 def _peer(settings):
-    from dredge_board.net import address
+    from dredge_board.udp import address
 
     text = settings.get("peer")
     if not text:
@@ -56,7 +56,7 @@ def _peer(settings):
 
 def run_bridge(settings):
     from dredge_board.bridgeloop import BridgeLoop
-    from dredge_board.net import OpenPort, UdpPort
+    from dredge_board.udp import OpenPort, UdpPort
 
     network = UdpPort(settings["port"], _peer(settings))
     about = {"baud": settings["uart"]["baud"], "port": settings["port"]}
@@ -76,7 +76,7 @@ def run_probe(settings):
 def main(path="dredge.json"):
     settings = load(path)
     if "wifi" in settings:
-        from dredge_board.net import join
+        from dredge_board.udp import join
 
         print("address:", join(settings["wifi"]["ssid"], settings["wifi"].get("password", "")))
     if settings["program"] == "probe":

@@ -3,7 +3,7 @@
 #
 # On the line side nothing is allocated. On the network side MicroPython's recv() makes one bytes object per
 # datagram; there is no other way to read UDP there (readinto would join waiting datagrams to one).
-from dredge_board.line import LineReader, LineWriter
+from dredge_board.uart_framing import LineReader, LineWriter
 from dredge_device.budget import Budget
 from dredge_device.telemetry import Counters
 

@@ -2,7 +2,7 @@
 # A receiver that does not play: it reads RTP, extensions and the header of the redundancy, and says which packets
 # were lost and which of those a decoder could have recovered. It takes the receiver's place in
 # dredge_device.agent.Agent, so the host's ordinary tools can stream to it.
-from dredge_board import padding, redhead
+from dredge_board import dred_header, padding
 from dredge_device import rtp, telemetry
 from dredge_device.budget import Budget
 from dredge_device.jitter import JitterBuffer
@@ -64,7 +64,7 @@ class Probe:
             if place is None:
                 self.counters.add("without_dred")
                 return 0
-            head = redhead.read(payload, place[0], place[1])
+            head = dred_header.read(payload, place[0], place[1])
         except ValueError:
             self.counters.add("dred_unreadable")
             return 0

@@ -4,8 +4,8 @@ import select
 import sys
 import time
 
-from dredge_board.net import OpenPort
 from dredge_board.probe import Probe
+from dredge_board.udp import OpenPort
 from dredge_device import agent
 from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.jitter import PERIOD_US

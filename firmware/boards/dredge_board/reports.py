@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Tells whoever asks how a board is doing, in DRDG messages (docs/protocol.md): a hello is answered and begins
 # one report per second, which ends ten seconds after the last hello. No socket, no clock.
-from dredge_device import chunks, control
+from dredge_device import control, fragments
 from dredge_device.telemetry import Counters
 
 try:
@@ -69,4 +69,4 @@ class Reporter:
         document["schema"] = self._schema
         document["number"] = self._number
         document["control"] = self.counters.snapshot()
-        return chunks.Outgoing(self._number, document, False, self._ssrc).due(now_us)
+        return fragments.Outgoing(self._number, document, False, self._ssrc).due(now_us)

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The receiver on a Raspberry Pi (CPython with NumPy).
 
-- ``receiver``: packets in, one 20 ms decision out; the recovery ladder
-- ``recovery``: which later packet can help a lost one, and why not
-- ``voice``: the vocoder's life from the start of a gap to the first real packet; ``ceiling``: how loud a guess may be
-- ``load``, ``shelf``: what gives way under load; what streams share
-- ``history``: what was played lately, as samples and as feature rows
-- ``seam``: joining two pieces of speech without a click
-- ``parts``: the decoder, models and packet readers the receiver is made of
-- ``intake``: datagrams to numbered packets; ``tally``: what was played
-- ``stretch``: speech shorter or longer by whole pitch periods
-- ``meter``: CPU time per stage
-- ``output``: WAV file, sound card, nothing
-- ``serialurl``, ``serialline``, ``endpoint``: where datagrams come from
-- ``sealing``, ``guard``: who may talk to the device
-- ``switchboard``, ``playthread``, ``realtime``: many streams, outputs in threads, punctuality
-- ``process``: the device process
+    receiver              packets in, 20 ms of speech out
+    rtp_input             datagrams to numbered packets
+    concealment/          speech for every packet period: received, from DRED, predicted, or classic concealment
+    playout_statistics    what was played; stage_timer: CPU time per stage
+    interfaces, factory   what the parts of a receiver must offer, and the real ones; model_cache: what streams share
+    output/               WAV file, sound card, nothing
+    transport/            UDP sockets and serial lines
+    security/             who may talk to the device, and the keys of a session
+    service/              the device process: sessions, load governor, pacing, scheduling
+    machine               what this machine is
 """

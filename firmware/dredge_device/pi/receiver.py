@@ -8,14 +8,15 @@ from typing import Any
 
 from dredge_device import playout
 from dredge_device.jitter import PERIOD_US, JitterBuffer
-from dredge_device.pi.intake import Intake
-from dredge_device.pi.ladder import Ladder
-from dredge_device.pi.load import EFFORTS, FULL
-from dredge_device.pi.meter import Meter
-from dredge_device.pi.parts import CONCEAL_MODES, Parts, Pcm, real_parts
-from dredge_device.pi.recovery import TOO_LONG
-from dredge_device.pi.stretch import PERIOD, Stretcher
-from dredge_device.pi.tally import Tally
+from dredge_device.pi.concealment.concealer import Ladder
+from dredge_device.pi.concealment.dred_source import TOO_LONG
+from dredge_device.pi.concealment.time_stretch import PERIOD, Stretcher
+from dredge_device.pi.factory import CONCEAL_MODES, Parts, real_parts
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.playout_statistics import Tally
+from dredge_device.pi.rtp_input import Intake
+from dredge_device.pi.service.governor import EFFORTS, FULL
+from dredge_device.pi.stage_timer import Meter
 
 RATE_US = 62.5  # one sample
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline

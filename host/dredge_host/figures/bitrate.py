@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dredge_host.audio import Pcm, packets
 from dredge_host.errors import InputError
-from dredge_host.sender import BitrateMeter, Sender
+from dredge_host.sending.audio import Pcm, packets
+from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_models.dred import DQ, Q0
 
 NAME, SCHEMA = "bitrate", "dredge.figure.bitrate/1"

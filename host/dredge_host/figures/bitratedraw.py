@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dredge_host.evaluation.results.legend import PARTS, method
+from dredge_host.evaluation.results.markdown import kbps, table
 from dredge_host.figures import charts
 from dredge_host.figures.bitrate import GOAL_BPS, GOAL_PER_SECOND_BPS, GOAL_TOTAL_BPS, totals
-from dredge_host.figures.legend import PARTS, method
-from dredge_host.figures.markdown import kbps, table
 from dredge_host.figures.style import BAD
 
 LINES = {"#073f70": "P", "#a56a00": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a7f5e": "v", "#c04a14": "^", "#777777": "x"}

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dredge_host.evaluation.stats import Interval
-from dredge_host.figures.document import Row, goals, interval, measured, row_of
-from dredge_host.figures.legend import PARTS, method
+from dredge_host.evaluation.results.document import Row, goals, interval, measured, row_of
+from dredge_host.evaluation.results.legend import PARTS, method
+from dredge_host.evaluation.results.stats import Interval
 from dredge_host.figures.style import BAD, INK, OUTSIDE, SOFT
 
 GROUP_WIDTH = 0.84  # of the distance between two groups of bars

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from dredge_host.audio import RATE, Pcm
 from dredge_host.errors import UsageError
-from dredge_host.evaluation.policies import HEAD, run_policies, table_rows
-from dredge_host.figures.markdown import table
-from dredge_host.loss import parse_loss
+from dredge_host.evaluation.methods.policies import HEAD, run_policies, table_rows
+from dredge_host.evaluation.results.markdown import table
+from dredge_host.sending.audio import RATE, Pcm
+from dredge_host.sending.loss import parse_loss
 
 NAME, SCHEMA = "delay", "dredge.figure.delay/1"
 LOSS = "gilbert:rate=20%,burst=5"

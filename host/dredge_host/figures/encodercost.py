@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dredge_host.audio import Pcm
-from dredge_host.benchsender import ratio, redundancy_cost
-from dredge_host.figures.markdown import table
+from dredge_host.bench.sender import ratio, redundancy_cost
+from dredge_host.evaluation.results.markdown import table
 from dredge_host.figures.style import BAD, SOFT
+from dredge_host.sending.audio import Pcm
 
 NAME, SCHEMA = "encoder-cost", "dredge.figure.encoder-cost/1"
 LENGTHS_S = tuple(round(0.1 * k, 1) for k in range(1, 11))
@@ -21,7 +21,7 @@ def measure(pcm: Pcm, count: int = PACKETS) -> dict[str, Any]:
     """Costs of ten senders that encode the same speech packet by packet in turn, so that all of them see the same
     disturbances; `count` packets each, after one second of history. ratio: median of 1 s to that of 100 ms.
     """
-    from dredge_host.machine import Machine
+    from dredge_device.pi.machine import Machine
 
     rows = redundancy_cost(pcm, count, LENGTHS_S)
     return {"schema": SCHEMA, "packets": count, "goal_ratio": GOAL, "ratio": ratio(rows), "rows": rows,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dredge_host.evaluation.results.document import Document, groups, measured, without_silence
+from dredge_host.evaluation.results.legend import GOALS, STRATA
 from dredge_host.figures import charts, quality
-from dredge_host.figures.document import Document, groups, measured, without_silence
-from dredge_host.figures.legend import GOALS, STRATA
 from dredge_host.figures.style import Draw, check_plotting, write_svg
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from dredge_host.errors import InputError
+from dredge_host.evaluation.results.document import Document, groups, measured
+from dredge_host.evaluation.results.legend import STRATA
 from dredge_host.figures import charts
-from dredge_host.figures.document import Document, groups, measured
-from dredge_host.figures.legend import STRATA
 
 NAME = "quality"
 

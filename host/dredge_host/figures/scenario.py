@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from dredge_host.audio import PACKET, RATE, Pcm, packets
+from dredge_host.capture.inspect_packet import Inspector
 from dredge_host.errors import InputError, UsageError
-from dredge_host.inspect_packet import Inspector
-from dredge_host.loss import LossModel
+from dredge_host.offline.simulate import make_sender, simulate
+from dredge_host.sending.audio import PACKET, RATE, Pcm, packets
+from dredge_host.sending.loss import LossModel
 from dredge_host.settings import Settings
-from dredge_host.simulate import make_sender, simulate
 
 NAME, SCHEMA = "scenario", "dredge.figure.scenario/1"
 PACKET_MS = 20

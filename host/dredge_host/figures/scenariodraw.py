@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_host.charts.spectrogram import FLOOR_DB, palette
 from dredge_host.figures.style import INK, SOFT
-from dredge_host.report.png import FLOOR_DB, palette
 
 SOURCES = {
     "opus": ("received", "#aab2be"),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dredge_host.audio import atomic
-from dredge_host.optional import need
+from dredge_host.errors import need
+from dredge_host.sending.audio import atomic
 
 INK, SOFT, LINE, BAD = "#1c1d22", "#5d606b", "#dcdad4", "#a5231c"
 OUTSIDE = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dredge_host.capture import is_capture
+from dredge_host.capture.reader import is_capture
 from dredge_host.errors import InputError
 
 SCHEMAS = ("dredge.demo/1", "dredge.stream/1", "dredge.simulate/1", "dredge.replay/1")

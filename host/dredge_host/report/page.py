@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dredge_host.audio import Pcm, atomic
+from dredge_host.charts.spectrogram import picture
 from dredge_host.report import charts, listen, sections, shell, signals, summary, timing
 from dredge_host.report.document import adaptive, lookahead, normal, part
-from dredge_host.report.png import picture
 from dredge_host.report.timeline import LETTERS, PACKET_S, SOURCES, Row, gaps, packed, timeline_rows
+from dredge_host.sending.audio import Pcm, atomic
 
 SCRIPTS = ("players.js", "timeline.js", "abx.js", "report.js")
 Step = Callable[[int, int], None]

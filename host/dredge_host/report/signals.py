@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from dredge_host.report.png import PACKET, power_columns
+from dredge_host.charts.spectrogram import PACKET, power_columns
 from dredge_host.report.timeline import Row, heard_at
 
 RATE = 16000

@@ -5,9 +5,9 @@
  * 20. FRAMES: how many are measured; as many are run before, to fill caches and branch predictors. Prints a checksum
  * of the speech. Marks for plugin.c around the measured frames. */
 #define _DEFAULT_SOURCE
-#include "cepstrum.h"
-#include "lpcnet.h"
-#include "lpcnet_pack.h"
+#include "features/cepstrum.h"
+#include "lpcnet/lpcnet.h"
+#include "lpcnet/pack.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -64,7 +64,7 @@ def shipped(model: str) -> dict[str, np.ndarray]:
 
 def speech_features(frames: int) -> np.ndarray:
     """Rows of the bundled clip: twice the frames, and the vocoder's context."""
-    from dredge_host.audio import bundled_clip, read_audio
+    from dredge_host.sending.audio import bundled_clip, read_audio
     from dredge_kernels.features import FeatureExtractor
 
     with bundled_clip() as path:

@@ -63,8 +63,8 @@ def speech(rows):
 
 def session(pcm):
     """A whole simulation through burst losses."""
+    from dredge_host.offline.simulate import simulate
     from dredge_host.settings import Settings
-    from dredge_host.simulate import simulate
 
     run = simulate(pcm, Settings(loss="gilbert:rate=20%,burst=4", seed=3, playout_ms=400))
     return run.pcm, run.result

@@ -9,7 +9,7 @@ sys.path[:0] = [sys.argv[1], sys.argv[1] + "/boards"]
 
 import micropython
 from dredge_board.bridge import Bridge
-from dredge_board.line import LineReader, LineWriter
+from dredge_board.uart_framing import LineReader, LineWriter
 from dredge_device import budget, jitter, telemetry
 
 WARM = 700  # the first 14 s fill what has a fixed size

@@ -5,7 +5,7 @@ import json
 from dredge_board.bridge import Bridge
 from dredge_board.probe import Probe
 from dredge_board.reports import Reporter
-from dredge_device import agent, chunks, control, rtp
+from dredge_device import agent, control, fragments, rtp
 
 VECTORS = __file__.rpartition("/")[0] + "/dred_vectors.json"
 
@@ -97,7 +97,7 @@ def test_whoever_says_hello_gets_ten_reports():
     hello = control.build(control.Message(control.HELLO, 4))
     answer = control.parse(reporter.handle(hello, "peer", 0)[0])[0]
     assert answer.document()["role"] == "bridge" and answer.number == 4
-    incoming, got = chunks.Incoming(), []
+    incoming, got = fragments.Incoming(), []
     for now in range(0, 20000000, 20000):
         for datagram in reporter.tick(now, late):
             got.append(incoming.add(control.parse(datagram)[0]))
@@ -172,7 +172,7 @@ def test_probe_is_a_receiver_for_the_agent():
         clock.us += 20000
     bye = control.with_document(control.BYE, 2, {"last_sequence": 59})
     board.handle(control.build(bye), "peer", clock.us)
-    incoming, final = chunks.Incoming(), None
+    incoming, final = fragments.Incoming(), None
     for _ in range(20):
         if board.state == agent.DRAINING:
             decided = board.receiver.pull()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The portable core: packets, buffer, budget, telemetry.
 from bytesource import ByteSource
-from dredge_device import budget, chunks, control, jitter, rtcp, rtp, telemetry, timeline
+from dredge_device import budget, control, fragments, jitter, rtcp, rtp, telemetry, timeline
 
 
 def test_rtp_round_trip():
@@ -92,7 +92,7 @@ def test_control_messages():
 def test_reports_survive_loss_and_disorder():
     document = {"list": list(range(900)), "name": "x" * 2000}
     source = ByteSource(14)
-    outgoing, incoming = chunks.Outgoing(5, document, True), chunks.Incoming()
+    outgoing, incoming = fragments.Outgoing(5, document, True), fragments.Incoming()
     now, got = 0, None
     while not outgoing.done():
         for datagram in outgoing.due(now):
@@ -102,7 +102,7 @@ def test_reports_survive_loss_and_disorder():
             done = incoming.add(message)
             got = done if done is not None else got
             if source.below(4):
-                report, index, _, _ = control.parse(chunks.acknowledgement(message))[0].chunk()
+                report, index, _, _ = control.parse(fragments.acknowledgement(message))[0].chunk()
                 outgoing.acknowledge(report, index)
         now += 200000
     assert got == document and outgoing.delivered()

@@ -3,7 +3,7 @@
 # (tests/micropython/test_vectors_are_current.py makes sure they are).
 import json
 
-from dredge_board import padding, redhead
+from dredge_board import dred_header, padding
 
 VECTORS = __file__.rpartition("/")[0] + "/dred_vectors.json"
 
@@ -21,7 +21,7 @@ def test_headers_are_read():
     for vector in load()["packets"]:
         packet = unhex(vector["packet"])
         start, stop = padding.find_dred(packet)
-        head = redhead.read(packet, start, stop)
+        head = dred_header.read(packet, start, stop)
         got = [head.version, head.q0, head.slope, head.offset, head.latents, head.span_ms]
         assert got == vector["head"], (got, vector["head"])
     return len(load()["packets"])
@@ -48,7 +48,7 @@ def test_contradictions_are_named():
             raise AssertionError("accepted: %r" % packet)
     for data in (b"", b"Dx", b"E\xd1\x00\x00"):
         try:
-            redhead.read(data, 0, len(data))
+            dred_header.read(data, 0, len(data))
         except ValueError:
             continue
         raise AssertionError("accepted: %r" % data)
@@ -62,7 +62,7 @@ def test_cut_packets():
         try:
             place = padding.find_dred(packet, 0, size)
             if place is not None:
-                redhead.read(packet, place[0], place[1])
+                dred_header.read(packet, place[0], place[1])
         except ValueError:
             refused += 1
     assert refused > 0

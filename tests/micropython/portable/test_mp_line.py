@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Frames without allocation are the frames of the portable core, in both directions, whatever happens to the bytes.
 from bytesource import ByteSource
-from dredge_board.line import LineReader, LineWriter
+from dredge_board.uart_framing import LineReader, LineWriter
 from dredge_device import framing
 
 SIZES = (0, 1, 2, 5, 100, 246, 247, 248, 251, 252, 253, 254, 255, 256, 500, 1200, 2048)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#if defined(__aarch64__)
+#pragma GCC target("tune=cortex-a53")
+#include "lpcnet/levels/vec_neon.h"
+#include <string.h>
+
+#define LN_OFFSET 0
+#define LN_FULL 0
+#define LN_TILE 1
+
+/* ARMv8.0 (Cortex-A53, A72). Two blocks of a strip in a step: the products of both are added in 16 bits, which holds
+ * because 2 * 127 * 127 = 32258 < 32768 (with -128 it would not), then pairs of neighbours into 32 bits.
+ *
+ * In assembly, because the A53 executes in order: an instruction that has to wait holds up all that follow, and
+ * compilers schedule for cores that do not. The three instructions of a product stand at least four others apart, the
+ * last one in the next step. Everything is loaded a step ahead, in pieces of 64 bits (those of 128 do not start beside
+ * an arithmetic instruction), and one at a time between the arithmetic.
+ *
+ * v0-v3: sums, lanes are halves of outputs 0 0 1 1, 2 2 3 3, ...; v4-v7: products; v16-v19 and v20-v23: weights of the
+ * first and the second block; v24, v25: their inputs. x: of the next step. */
+#define STEP                                                                                                           \
+    "ldrb %w[c0], [%[column]], #2\n"                                                                                   \
+    "sadalp v0.4s, v4.8h\n"                                                                                            \
+    "ldrb %w[c1], [%[column], #-1]\n"                                                                                  \
+    "smull v4.8h, v16.8b, v24.8b\n"                                                                                    \
+    "sadalp v1.4s, v5.8h\n"                                                                                            \
+    "ldr d16, [%[w]]\n"                                                                                                \
+    "smull v5.8h, v17.8b, v24.8b\n"                                                                                    \
+    "ldr d17, [%[w], #8]\n"                                                                                            \
+    "sadalp v2.4s, v6.8h\n"                                                                                            \
+    "add %[c0], %[x], %[c0], lsl #2\n"                                                                                 \
+    "smull v6.8h, v18.8b, v24.8b\n"                                                                                    \
+    "ldr d18, [%[w], #16]\n"                                                                                           \
+    "sadalp v3.4s, v7.8h\n"                                                                                            \
+    "add %[c1], %[x], %[c1], lsl #2\n"                                                                                 \
+    "smull v7.8h, v19.8b, v24.8b\n"                                                                                    \
+    "ldr d19, [%[w], #24]\n"                                                                                           \
+    "ld1r {v24.2s}, [%[c0]]\n"                                                                                         \
+    "smlal v4.8h, v20.8b, v25.8b\n"                                                                                    \
+    "ldr d20, [%[w], #32]\n"                                                                                           \
+    "smlal v5.8h, v21.8b, v25.8b\n"                                                                                    \
+    "ldr d21, [%[w], #40]\n"                                                                                           \
+    "smlal v6.8h, v22.8b, v25.8b\n"                                                                                    \
+    "ldr d22, [%[w], #48]\n"                                                                                           \
+    "smlal v7.8h, v23.8b, v25.8b\n"                                                                                    \
+    "ld1r {v25.2s}, [%[c1]]\n"                                                                                         \
+    "ldr d23, [%[w], #56]\n"                                                                                           \
+    "add %[w], %[w], #64\n"
+
+#define STORE                                                                                                          \
+    "addp v0.4s, v0.4s, v1.4s\n"                                                                                       \
+    "addp v2.4s, v2.4s, v3.4s\n"                                                                                       \
+    "stp q0, q2, [%[at]]\n"
+
+#define CLEAR(a, b, c, d) "movi v" #a ".4s, #0\nmovi v" #b ".4s, #0\nmovi v" #c ".4s, #0\nmovi v" #d ".4s, #0\n"
+
+static inline void ln_product(const ln_matrix *m, const int8_t *x, int32_t *y)
+{
+    const int8_t *w = m->weights;
+    const uint8_t *column = m->column;
+    const uint16_t *steps = m->steps, *place = m->place;
+    int32_t nothing[8], *at = nothing;          /* where the sums of the strip before go */
+    uint64_t c0, c1, n, strips = (uint64_t)m->tiles;
+    for (; strips && !*steps; steps++, place++, strips--) memset(y + *place, 0, 8 * sizeof *y);
+    if (!strips) return;
+    __asm__ volatile(
+        CLEAR(0, 1, 2, 3) CLEAR(4, 5, 6, 7)
+        CLEAR(16, 17, 18, 19) CLEAR(20, 21, 22, 23) CLEAR(24, 24, 25, 25)
+        STEP                                    /* of nothing: loads the first */
+        "1:\n"
+        STEP STORE CLEAR(0, 1, 2, 3)
+        "ldrh %w[n], [%[place]], #2\n"
+        "add %[at], %[y], %[n], lsl #2\n"
+        "ldrh %w[n], [%[steps]], #2\n"
+        "subs %w[n], %w[n], #1\n"
+        "b.eq 3f\n"
+        "2:\n"
+        STEP
+        "subs %w[n], %w[n], #1\n"
+        "b.ne 2b\n"
+        "3:\n"
+        "subs %[strips], %[strips], #1\n"
+        "b.ne 1b\n"                             /* the last step loads what follows the weights: zeros */
+        "sadalp v0.4s, v4.8h\nsadalp v1.4s, v5.8h\nsadalp v2.4s, v6.8h\nsadalp v3.4s, v7.8h\n"
+        STORE
+        : [w] "+r"(w), [column] "+r"(column), [steps] "+r"(steps), [place] "+r"(place), [at] "+r"(at),
+          [strips] "+r"(strips), [n] "=&r"(n), [c0] "=&r"(c0), [c1] "=&r"(c1)
+        : [x] "r"(x), [y] "r"(y)
+        : "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",
+          "v22", "v23", "v24", "v25");
+}
+
+#include "lpcnet/run.h"
+
+const ln_level ln_level_neon = LN_LEVEL("neon");
+#else
+typedef int dredge_no_neon;
+#endif

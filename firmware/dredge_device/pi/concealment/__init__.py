@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Speech for every packet period: received, recovered or concealed."""

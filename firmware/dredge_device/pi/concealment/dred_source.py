@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which later packet describes a lost one by its DRED, and why none does."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dredge_device.jitter import JitterBuffer
+from dredge_device.pi.interfaces import Carrier, Dred, Rows
+
+ROWS = 4  # two frames to synthesise, two of look-ahead
+
+NO_LATER = "no later packet"
+NO_DRED = "no DRED in packet"
+DAMAGED = "damaged payload"
+TOO_LONG = "gap longer than redundancy"
+_LADDER = (NO_LATER, NO_DRED, DAMAGED, TOO_LONG)  # the further down, the more telling
+
+
+@dataclass
+class Entry:
+    """DRED of one packet: the parsed payload, or the reason why there is none."""
+
+    packet: Any = None
+    newest: int = 0  # newest coded frame, counted from the packet's own first frame
+    reason: str = ""
+
+
+class Recovery:
+    """Finds feature rows for lost packets; parses a payload once, only when it is needed."""
+
+    def __init__(self, buffer: JitterBuffer, carrier: Carrier, dred: Dred) -> None:
+        self._buffer = buffer
+        self._carrier = carrier
+        self._dred = dred
+        self._entries: dict[int, Entry] = {}
+        self.parsed = 0
+        self.parsed_bytes = 0
+        self.damaged = 0
+
+    def clear(self) -> None:
+        """Forget the stream."""
+        self._entries.clear()
+
+    def find(self, number: int) -> tuple[Rows | None, str]:
+        """Rows float32[4, 20] of a lost packet's two frames and two of look-ahead, or a reason.
+
+        Taken from the earliest later packet that covers both frames: its copy was quantised with
+        the finest steps.
+        """
+        reason = NO_LATER
+        later = self._buffer.next_after(number)
+        while later is not None:
+            rows, why = self._from_packet(later, number)
+            if rows is not None:
+                return rows, ""
+            reason = max(reason, why, key=_LADDER.index)
+            later = self._buffer.next_after(later)
+        return None, reason
+
+    def rows(self, holder: int, number: int) -> Rows | None:
+        """Rows float32[4, 20] that begin with this packet's frames, as packet ``holder`` tells."""
+        return self._from_packet(holder, number)[0]
+
+    def _from_packet(self, holder: int, number: int) -> tuple[Rows | None, str]:
+        entry = self._entry(holder)
+        if entry.packet is None:
+            return None, entry.reason
+        count = 2 * (holder - number) + entry.newest + 1  # rows from the lost packet to the newest
+        if count < 2:
+            return None, NO_DRED  # the payload ends before this packet (a silent tail)
+        if count > entry.packet.span_frames:
+            return None, TOO_LONG
+        try:
+            rows = self._dred.features(entry.packet, count)
+        except (ValueError, RuntimeError):
+            return None, self._spoil(entry)
+        if not np.isfinite(rows).all():
+            return None, self._spoil(entry)
+        rows = rows[:ROWS]
+        missing = ROWS - len(rows)
+        if missing:
+            rows = np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0)))
+        return np.ascontiguousarray(rows, np.float32), ""
+
+    def _spoil(self, entry: Entry) -> str:
+        entry.packet, entry.reason = None, DAMAGED
+        self.damaged += 1
+        return DAMAGED
+
+    def _entry(self, holder: int) -> Entry:
+        entry = self._entries.get(holder)
+        if entry is None:
+            self._forget_old()
+            entry = self._entries[holder] = self._parse(self._buffer.get(holder))
+        return entry
+
+    def _parse(self, packet: bytes | None) -> Entry:
+        try:
+            data = self._carrier.dred(packet) if packet is not None else None
+            if data is None:
+                return Entry(reason=NO_DRED)
+            parsed = self._dred.parse(data)
+        except (ValueError, RuntimeError):
+            entry = Entry()
+            self._spoil(entry)
+            return entry
+        self.parsed += 1
+        self.parsed_bytes += len(data)
+        return Entry(packet=parsed, newest=parsed.header.offset // 4 - 1)
+
+    def _forget_old(self) -> None:
+        """The packet being played may still be asked about, older ones not."""
+        if self._buffer.next is not None:
+            for number in [n for n in self._entries if n < self._buffer.next - 1]:
+                del self._entries[number]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Both ends of a gap: what was played before it, what has already arrived of the time after it."""
+
+from dredge_device.jitter import JitterBuffer
+from dredge_device.pi.concealment.decoder_priming import Rehearsal
+from dredge_device.pi.concealment.history import History
+from dredge_device.pi.concealment.interpolation import Gap
+from dredge_device.pi.concealment.lookahead import Scout
+from dredge_device.pi.factory import Parts
+from dredge_device.pi.interfaces import Pcm, Rows
+
+
+class Ends:
+    """The gap that is being played, if any. Without the parts it needs, every answer is None."""
+
+    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool) -> None:
+        self._decoder = parts.decoder
+        self._scout = None
+        if parts.spare and parts.listener:
+            self._scout = Scout(parts.spare, parts.listener, buffer, parts.carrier, use_lbrr)
+        self._rehearsal = Rehearsal(parts.rehearser) if parts.rehearser else None
+        self._gap: Gap | None = None
+
+    def open(self, number: int, history: History) -> None:
+        """A gap begins with this packet."""
+        self._gap = Gap(number, history.context()[1], history.background)
+
+    def close(self) -> None:
+        """The gap is not followed any longer."""
+        self._gap = None
+        if self._scout:
+            self._scout.clear()
+
+    def bridge(self, number: int) -> Rows | None:
+        """Rows float32[4, 20] from this lost packet on, between what was and what will be."""
+        following = self._scout.follow(number) if self._scout and self._gap else None
+        return self._gap.bridge(number, following) if self._gap and following else None
+
+    def after(self, number: int) -> Rows | None:
+        """Rows float32[4, 20] of the first packet after the gap, if the scout has heard it."""
+        following = self._scout.found if self._scout else None
+        if self._gap is None or following is None or following.number != number:
+            return None
+        return self._gap.after(following)
+
+    def rehearse(self, played: Pcm, tail: Pcm, packet: bytes) -> None:
+        """The gap has been filled; the decoder hears with what, before it gets this packet."""
+        if self._rehearsal and packet:
+            self._rehearsal.run(self._decoder, played, tail, packet)

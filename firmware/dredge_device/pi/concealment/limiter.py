@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How loud a guess may be: a vocoder that hears nothing new can rise for a moment, speech seldom does."""
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+
+MARGIN = 10 ** (4 / 20)  # above the loudest 20 ms that are known
+FLOOR = 33.0  # -60 dBFS: beside silence nothing is loud
+RAMP = 80  # 5 ms from one gain to the next
+PACKET = 320
+
+
+class Ceiling:
+    """The limit of one gap, and the gain that keeps to it."""
+
+    def __init__(self) -> None:
+        self._limit = np.inf
+        self._gain = 1.0
+
+    def open(self, before: Pcm) -> None:
+        """A gap begins after int16[640]."""
+        loudest = max(_rms(before[:PACKET]), _rms(before[PACKET:]))
+        self._limit = MARGIN * max(loudest, FLOOR)
+        self._gain = 1.0
+
+    def hold(self, pcm: Pcm, blind: bool) -> Pcm:
+        """int16[320] of the gap, no louder than it may be. What is known of the gap (not blind) raises the limit."""
+        loud = _rms(pcm)
+        if not blind:
+            self._limit = max(self._limit, MARGIN * loud)
+        return self._turned(pcm, min(1.0, self._limit / max(loud, 1.0)))
+
+    def release(self, pcm: Pcm) -> Pcm:
+        """The last samples of a gap, back to their own loudness."""
+        return self._turned(pcm, 1.0)
+
+    def _turned(self, pcm: Pcm, gain: float) -> Pcm:
+        before, self._gain = self._gain, gain
+        if before == gain == 1.0:
+            return pcm
+        curve = np.full(len(pcm), gain)
+        curve[:RAMP] = np.linspace(before, gain, RAMP)
+        return np.rint(pcm * curve).astype(np.int16)
+
+
+def _rms(pcm: Pcm) -> float:
+    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))

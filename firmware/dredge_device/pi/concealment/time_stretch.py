@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Speech a little shorter or longer without a click and without another pitch.
+
+Waveform similarity overlap-add (Verhelst and Roelands, ICASSP 1993), one pitch period at a time.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_device.pi.interfaces import Pcm
+
+PERIOD = 320
+OVERLAP = 160  # 10 ms of cross-fade
+MIN_LAG, MAX_LAG = 40, 240  # 2.5 to 15 ms: pitch of 67 to 400 Hz
+_SIMILAR = 0.6  # normalised correlation above which two pitch periods are taken for the same sound
+_SHARE = 4  # speech runs at most 1 + 1/4 times as fast
+_CREDIT = 320
+_FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
+
+
+class Stretcher:
+    """A queue of samples from which pitch periods can be taken out, or repeated."""
+
+    def __init__(self) -> None:
+        self._queue = np.zeros(0, np.int16)
+        self._credit = 0
+        self._level = 0.0  # running level of speech, to tell a pause
+        self.removed = 0
+        self.inserted = 0
+
+    @property
+    def queued(self) -> int:
+        """Samples that wait."""
+        return len(self._queue)
+
+    def push(self, pcm: Pcm) -> None:
+        """Samples at the end of the queue."""
+        self._queue = np.concatenate((self._queue, pcm)) if len(self._queue) else pcm
+
+    def pop(self) -> Pcm:
+        """int16[320] from the front, filled up with zeros if there are fewer."""
+        out, self._queue = self._queue[:PERIOD], self._queue[PERIOD:]
+        self._credit = min(_CREDIT, self._credit + PERIOD // _SHARE)
+        self._level = max(_rms(out), 0.99 * self._level)
+        if len(out) < PERIOD:
+            out = np.concatenate((out, np.zeros(PERIOD - len(out), np.int16)))
+        return out
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._queue = self._queue[:0]
+
+    def shorten(self) -> int:
+        """Take one pitch period out of the queue, keeping at least 20 ms; samples taken, or 0.
+
+        In a pause whatever fits is taken; speech gives only what keeps it at 1.25 times its speed.
+        """
+        room = self.queued - PERIOD
+        pause = self._pause()
+        longest = min(MAX_LAG, room if pause else min(room, self._credit))
+        lag = self._best_lag(longest, pause)
+        if not lag:
+            return 0
+        head, rest = self._queue[:OVERLAP], self._queue[lag:]
+        self._queue = np.concatenate((_mix(head, rest[:OVERLAP]), rest[OVERLAP:]))
+        self._credit = max(0, self._credit - lag)
+        self.removed += lag
+        return lag
+
+    def lengthen(self) -> int:
+        """Repeat one pitch period; samples added, or 0."""
+        lag = self._best_lag(min(MAX_LAG, self.queued - OVERLAP, self._credit), self._pause())
+        if not lag:
+            return 0
+        again = _mix(self._queue[lag : lag + OVERLAP], self._queue[:OVERLAP])
+        self._queue = np.concatenate((self._queue[:lag], again, self._queue[OVERLAP:]))
+        self._credit = max(0, self._credit - lag)
+        self.inserted += lag
+        return lag
+
+    def _pause(self) -> bool:
+        return _rms(self._queue[:PERIOD]) <= max(30.0, self._level / 12)
+
+    def _best_lag(self, longest: int, pause: bool) -> int:
+        """The lag at which the speech repeats itself best; 0 if it does not, or there is no room."""
+        longest = min(longest, self.queued - OVERLAP)
+        if longest < MIN_LAG:
+            return 0
+        if pause:
+            return longest
+        signal = self._queue[: longest + OVERLAP].astype(np.float64)
+        head, tail = signal[:OVERLAP], signal[MIN_LAG:]
+        power = np.concatenate(([0.0], np.cumsum(tail**2)))
+        norm = np.sqrt(float(head @ head) * (power[OVERLAP:] - power[:-OVERLAP]) + 1.0)
+        similar = np.correlate(tail, head, "valid") / norm
+        best = int(np.argmax(similar))
+        return MIN_LAG + best if similar[best] >= _SIMILAR else 0
+
+
+def _mix(old: Pcm, new: Pcm) -> Pcm:
+    mixed: NDArray[np.float64] = old * (1 - _FADE) + new * _FADE
+    return np.rint(mixed).astype(np.int16)
+
+
+def _rms(pcm: Pcm) -> float:
+    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2))) if len(pcm) else 0.0

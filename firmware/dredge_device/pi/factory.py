@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The parts a receiver is made of: what they must offer, and the real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dredge_device.pi.model_cache import Shelf
+from dredge_device.pi.interfaces import Carrier, Decoder, Dred, Encoder, Extractor, Predictor, Speech
+
+DTX_BYTES = 2  # an Opus packet this short codes no speech
+CONCEAL_MODES = ("dred", "plc", "opus")
+VOCODERS = ("standard", "small", "lpcnet", "fargan")  # lpcnet: our standard one; fargan: imported by the user
+DEAR, CHEAPEST = ("standard", "lpcnet"), "small"  # vocoders that a cheaper one can stand in for, and which
+
+
+class OpusCarrier:
+    """The real carrier: Opus packets with extensions in their padding."""
+
+    def __init__(self) -> None:
+        from dredge_kernels import extensions, opus
+        from dredge_models import dred, modelset
+
+        self._read = extensions.read_extensions
+        self._strip = extensions.strip_padding
+        self._samples = opus.packet_samples
+        self._lbrr = opus.packet_has_lbrr
+        self._id = dred.DRED_EXTENSION_ID
+        self._mark = dred.MARK
+        self._versions = modelset.versions()
+
+    def samples(self, packet: bytes) -> int:
+        """Duration in samples at 16 kHz."""
+        return int(self._samples(packet))
+
+    def has_lbrr(self, packet: bytes) -> bool:
+        """True when the packet repeats the one before it."""
+        return bool(self._lbrr(packet))
+
+    def rests(self, packet: bytes) -> bool:
+        """True when the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
+        return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
+
+    def dred(self, packet: bytes) -> bytes | None:
+        """DRED data with its two-byte prefix; None when there is none of a version we have a model for.
+
+        Senders put it on the first frame of a packet; elsewhere its offset would mean another time.
+        """
+        for extension in self._read(packet):
+            data = extension.data
+            if extension.id != self._id or extension.frame or data[:1] != self._mark or len(data) < 2:
+                continue
+            if data[1] in self._versions:
+                return bytes(data)
+        return None
+
+
+@dataclass
+class Parts:
+    """Everything replaceable in a receiver; None where the concealment mode needs no such part."""
+
+    carrier: Carrier
+    decoder: Decoder
+    dred: Dred | None = None
+    vocoder: Speech | None = None
+    plc: Predictor | None = None
+    extractor: Extractor | None = None
+    spare: Decoder | None = None  # with listener: hears what follows a gap
+    listener: Extractor | None = None
+    rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
+    economy: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
+
+
+def real_parts(conceal: str, vocoder: str = "standard", shelf: Shelf | None = None) -> Parts:
+    """The parts of this concealment mode; models that it does not need are not loaded.
+
+    shelf: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
+    mode or vocoder and the registry's ModelError for missing weights.
+    """
+    if conceal not in CONCEAL_MODES:
+        raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
+    if vocoder not in VOCODERS:
+        raise ValueError(f"vocoder is '{vocoder}', expected one of {', '.join(VOCODERS)}")
+    from dredge_kernels.opus import OpusDecoder, OpusEncoder
+
+    parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
+    if conceal == "opus":
+        return parts
+    from dredge_device.pi.model_cache import Shelf
+    from dredge_kernels.features import FeatureExtractor
+
+    shelf = shelf or Shelf()
+    parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
+    parts.spare = OpusDecoder()
+    parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
+    parts.plc = shelf.predictor()
+    parts.vocoder = shelf.vocoder(vocoder)
+    if vocoder in DEAR:
+        parts.economy = shelf.vocoder(CHEAPEST)
+    if conceal == "dred":
+        parts.dred = shelf.dred
+    return parts

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the parts of a receiver must offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    pass
+
+
+Pcm = NDArray[np.int16]
+Rows = NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """An Opus decoder at 16 kHz mono; errors are RuntimeError."""
+
+    def decode(self, packet: bytes) -> Pcm: ...
+    def decode_fec(self, packet: bytes, samples: int = 320) -> Pcm: ...
+    def conceal(self, samples: int = 320) -> Pcm: ...
+    def reset(self) -> None: ...
+
+
+class Encoder(Protocol):
+    """An Opus encoder at 16 kHz mono, 20 ms packets."""
+
+    @property
+    def lookahead(self) -> int: ...
+    def encode(self, pcm: Pcm) -> bytes: ...
+    def reset(self) -> None: ...
+
+
+class Carrier(Protocol):
+    """Reads what an Opus packet carries; errors are ValueError or RuntimeError."""
+
+    def samples(self, packet: bytes) -> int: ...
+    def has_lbrr(self, packet: bytes) -> bool: ...
+    def rests(self, packet: bytes) -> bool: ...
+    def dred(self, packet: bytes) -> bytes | None: ...
+
+
+class Dred(Protocol):
+    """DRED payloads to features (``dredge_models.dred.DredDecoder``)."""
+
+    def parse(self, data: bytes) -> Any: ...
+    def features(self, packet: Any, frames: int) -> Rows: ...
+
+
+class Speech(Protocol):
+    """The vocoder (``dredge_models.vocoder.Vocoder``)."""
+
+    def begin(self, pcm: Pcm, features: Rows, ahead: Rows | None = None) -> None: ...
+    def reset(self) -> None: ...
+    def synthesise(self, features: Rows) -> Pcm: ...
+
+
+class Predictor(Protocol):
+    """The feature predictor (``dredge_models.plc.PlcPredictor``)."""
+
+    def update(self, feature: Rows) -> None: ...
+    def predict(self) -> Rows: ...
+    def reset(self) -> None: ...
+
+
+class Extractor(Protocol):
+    """The streaming feature extractor (``dredge_kernels.features.FeatureExtractor``)."""
+
+    def process(self, pcm: Pcm) -> Rows: ...
+    def reset(self) -> None: ...

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an output for played speech offers."""
+
+from typing import Any, Protocol
+
+from dredge_device.pi.interfaces import Pcm
+
+RATE = 16000
+
+
+class CapabilityError(RuntimeError):
+    """Something this machine does not have was asked for."""
+
+
+class Output(Protocol):
+    """Takes 20 ms at a time; ``close`` ends a session and says what was made, ``discard`` all."""
+
+    def write(self, pcm: Pcm, spoken: bool) -> None: ...
+    def close(self) -> dict[str, Any]: ...
+    def discard(self) -> None: ...

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An output in a thread of its own, so that a slow card or disk never delays decoding."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.interface import Output
+
+_ROOM = 25  # half a second; what a sound card falls behind by that much is given up
+_PATIENT_ROOM = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
+_WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
+
+
+class ThreadedOutput:
+    """The same output behind a queue; ``close`` and ``discard`` wait for what is queued, up to ``wait_s`` seconds.
+
+    ``patient`` outputs (files) may fall behind by a minute, others by half a second; what comes while
+    the queue is full is dropped and counted.
+    """
+
+    def __init__(self, output: Output, patient: bool, wait_s: float = _WAIT_S) -> None:
+        self._output = output
+        self._patient = patient
+        self._wait_s = wait_s
+        self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_PATIENT_ROOM if patient else _ROOM)
+        self.dropped = 0
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="playout", daemon=True)
+        self._thread.start()
+
+    def write(self, pcm: Pcm, spoken: bool) -> None:
+        """Queues 20 ms. Raises what an earlier write raised (a full disk)."""
+        self._check()
+        try:
+            self._queue.put_nowait(lambda: self._output.write(pcm, spoken))
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self) -> dict[str, Any]:
+        """Ends the session once everything is written. An output that is stuck is reported as that."""
+        report = self._ask(self._output.close)
+        dropped, self.dropped = self.dropped, 0
+        if report is None:
+            report = {"kind": "stuck", "error": f"the output took nothing for {self._wait_s:g} s"}
+        return report if self._patient and not dropped else {**report, "dropped": dropped}
+
+    def discard(self) -> None:
+        """Ends the thread and lets go of the output; what failed before has been told already."""
+        if self._put(self._output.discard) and self._put(_stop):
+            self._thread.join(self._wait_s)
+
+    def _ask(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        """What the output answers; None when it does not get to it in time."""
+        done = threading.Event()
+        result: list[dict[str, Any]] = []
+
+        def job() -> None:
+            try:
+                result.append(work())
+            finally:
+                done.set()
+
+        if not self._put(job) or not done.wait(self._wait_s):
+            return None
+        self._check()
+        return result[0]
+
+    def _put(self, job: Callable[[], Any]) -> bool:
+        try:
+            self._queue.put(job, timeout=self._wait_s)
+        except queue.Full:
+            return False
+        return True
+
+    def _check(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _work(self) -> None:
+        while True:
+            job = self._queue.get()
+            try:
+                job()
+            except _Stop:
+                return
+            except BaseException as error:
+                self._error = error
+
+
+class _Stop(Exception):
+    pass
+
+
+def _stop() -> None:
+    raise _Stop

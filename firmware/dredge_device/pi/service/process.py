@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The device process: one thread listens, one decodes, one per output plays."""
+
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dredge_device.agent import Agent
+from dredge_device.pi.factory import real_parts
+from dredge_device.pi.model_cache import Shelf
+from dredge_device.pi.output.interface import CapabilityError, Output
+from dredge_device.pi.output.open import open_output
+from dredge_device.pi.output.threaded import ThreadedOutput
+from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.security import session_keys
+from dredge_device.pi.security.access import Guard, KeyGuard, OpenGuard
+from dredge_device.pi.service import scheduling
+from dredge_device.pi.service.capabilities import describe, machine
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.pacer import Pacer
+from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
+from dredge_device.pi.transport.serial_url import is_serial
+
+__all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
+
+EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
+_LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
+_LINGER_S = 0.6
+_INBOX = 4096  # datagrams that wait for the decoder; 80 s of one stream
+
+
+@dataclass
+class Options:
+    """Settings of the process; a host may change the last four for its session."""
+
+    listen: str = "udp://127.0.0.1:5004"
+    out: str = "null"
+    once: bool = False  # leave after the first session
+    allow_remote: bool = False
+    key_file: str | None = None
+    streams: int = 1  # at the same time
+    realtime: bool = False
+    core: int | None = None
+    lock_memory: bool = False
+    playout_ms: int = 1000
+    adaptive: bool = False
+    conceal: str = "dred"
+    lbrr: bool = True
+    vocoder: str = "standard"
+
+
+def make_receiver(options: dict[str, Any], shelf: Shelf) -> Receiver:
+    """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
+    playout, conceal, lbrr = options["playout_ms"], options["conceal"], options["lbrr"]
+    adaptive = options["adaptive"]
+    if not isinstance(playout, int) or not isinstance(conceal, str):
+        raise ValueError("playout_ms must be an integer and conceal a string")
+    if not isinstance(lbrr, bool) or not isinstance(adaptive, bool):
+        raise ValueError("lbrr and adaptive must be true or false")
+    parts = real_parts(conceal, str(options["vocoder"]), shelf)
+    return Receiver(playout, conceal, lbrr, adaptive=adaptive, parts=parts)
+
+
+def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Guard:
+    """Who may talk to this process; ``rekeyed`` is told which peer has new keys."""
+    if options.key_file is not None:
+        return KeyGuard(session_keys.read_key(options.key_file), options.streams + 1, rekeyed)
+    return OpenGuard(limited=options.allow_remote and not _local(options.listen))
+
+
+def _local(listen: str) -> bool:
+    return is_serial(listen) or is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
+
+
+def output_for(text: str, index: int) -> Output:
+    """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
+    if index and text.lower().endswith(".wav"):
+        path = Path(text)
+        text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
+    return ThreadedOutput(open_output(text), patient=text != "play")
+
+
+class Process:
+    """Endpoint, guard and streams of one device process.
+
+    Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
+    CapabilityError (no sound card), ImportError (no pylibsrtp) and the models' own errors.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        remote = options.allow_remote or options.key_file is not None
+        self._guard = make_guard(options, lambda peer: self._streams.rekeyed(peer))
+        self._info = {**describe(), "boot": secrets.token_hex(4)}
+        self._endpoint = open_endpoint(options.listen, remote)
+        self._inbox: deque[tuple[bytes, Any, int]] = deque()
+        self._overflow = 0
+        self._stopping = threading.Event()
+        self._finished = threading.Event()
+        self.signal_number = 0
+        self._deaf = False
+        self._pacer = Pacer()
+        self._shelf = Shelf()
+        self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
+        try:
+            self._streams = Switchboard(self._make_station, options.streams, self._governor)
+        except BaseException:
+            self._endpoint.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """Where the process listens, with the port the system chose."""
+        return self._endpoint.address
+
+    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """Ends the process after its next period; fits signal.signal."""
+        self.signal_number = number
+        self._stopping.set()
+
+    def notes(self) -> list[str]:
+        """Applies what was asked of the system to the calling thread; what came of it."""
+        options, said = self._options, []
+        if options.lock_memory:
+            said.append(scheduling.lock_memory())
+        if options.core is not None:
+            said.append(scheduling.pin(options.core))
+        if options.realtime:
+            said.append(scheduling.real_time())
+        if options.key_file is not None and session_keys.open_to_others(options.key_file):
+            said.append(f"{options.key_file} can be read by other users: chmod 600 {options.key_file}")
+        return said
+
+    def run(self) -> None:
+        """Listens and plays until stopped (or, with once, until the first session is over)."""
+        listener = threading.Thread(target=self._listen, name="listen", daemon=True)
+        listener.start()
+        try:
+            self._play()
+        finally:
+            self._stopping.set()
+            self._finished.set()
+            listener.join()
+            self.close()
+        if self._deaf:
+            raise OSError("the thread that listens has died; what it said is above")
+
+    def close(self) -> None:
+        """Frees everything of a process that was never run."""
+        self._endpoint.close()
+        self._streams.close()
+
+    def _make_receiver(self, options: dict[str, Any]) -> Receiver:
+        return make_receiver(options, self._shelf)
+
+    def _make_station(self, index: int) -> Station:
+        options = self._options
+        output = output_for(options.out, index)
+        defaults = {
+            "playout_ms": options.playout_ms, "adaptive": options.adaptive,
+            "conceal": options.conceal, "lbrr": options.lbrr, "vocoder": options.vocoder,
+        }  # fmt: skip
+
+        def end_session() -> dict[str, Any]:
+            pacing = self._pacer.report()
+            self._pacer.restart()
+            about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
+            return {"machine": machine(), **output.close(), **about}
+
+        try:
+            return Station(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
+        except BaseException:
+            output.discard()
+            raise
+
+    def _link_report(self) -> dict[str, Any]:
+        return {**self._endpoint.report(), **self._guard.counters.snapshot(), "overflow": self._overflow}
+
+    def _listen(self) -> None:
+        """Takes datagrams off the link as they come; nothing here waits for a decoder.
+
+        Whatever ends this thread ends the process: a device that cannot hear is worse than one that starts again.
+        """
+        try:
+            self._hear()
+        except BaseException:
+            self._deaf = True
+            self._stopping.set()
+            raise
+
+    def _hear(self) -> None:
+        while not self._finished.is_set():
+            arrived = self._endpoint.recv(0.1)
+            if arrived is None:
+                continue
+            if len(self._inbox) < _INBOX:
+                self._inbox.append(arrived)
+            else:
+                self._overflow += 1
+
+    def _play(self) -> None:
+        self._pacer = Pacer()
+        while not self._stopping.is_set():
+            self._pacer.wait()
+            self._governor.begin()
+            self._answer()
+            self._send(self._streams.period(_clock_us()))
+            self._governor.end()
+            if self._options.once and self._streams.sessions_ended:
+                self._linger()
+                return
+        self._last_words()
+
+    def _linger(self) -> None:
+        """The answer to the host's goodbye may have been lost: it asks again within this time."""
+        until = time.monotonic() + _LINGER_S
+        while time.monotonic() < until and not self._stopping.is_set():
+            time.sleep(0.02)
+            self._answer()
+
+    def _answer(self) -> None:
+        """Everything that arrived since the last period."""
+        while self._inbox:
+            datagram, peer, now_us = self._inbox.popleft()
+            clear, answers = self._guard.receive(datagram, peer, now_us)
+            for answer in answers:
+                self._endpoint.send(answer, peer)
+            if clear is not None:
+                self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
+
+    def _last_words(self) -> None:
+        """Interrupted: completes the output and tries to deliver the final reports."""
+        self._streams.interrupt()
+        until = time.monotonic() + _LAST_WORDS_S
+        while self._streams.reporting and time.monotonic() < until:
+            self._answer()
+            self._send(self._streams.report(_clock_us()))
+            time.sleep(0.02)
+        self._streams.give_up()
+
+    def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:
+        for datagram, peer in datagrams:
+            wrapped = self._guard.wrap(datagram, peer)
+            if wrapped is not None:
+                self._endpoint.send(wrapped, peer)
+
+
+def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
+    """Runs the device process in this thread and returns its exit code (docs/protocol.md).
+
+    ``ready`` is called with the address once it listens; sentences about what went wrong go to
+    standard error.
+    """
+    try:
+        process = Process(options)
+    except CapabilityError as error:
+        return _complain(error, EXIT_CAPABILITY)
+    except OSError as error:
+        return _complain(error, EXIT_UNREACHABLE)
+    except ValueError as error:
+        return _complain(error, EXIT_USAGE)
+    except (RuntimeError, ImportError) as error:  # models, libopus or pylibsrtp missing
+        return _complain(error, EXIT_CAPABILITY)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, process.stop)
+    try:
+        for note in process.notes():
+            print(f"dredge agent: {note}", file=sys.stderr)
+    except ValueError as error:
+        process.close()
+        return _complain(error, EXIT_USAGE)
+    (ready or _announce)(process.address)
+    try:
+        process.run()
+    except OSError as error:  # a full disk, a sound card that was unplugged
+        return _complain(error, EXIT_UNREACHABLE)
+    return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
+
+
+def _clock_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+def _announce(address: str) -> None:
+    print(f"listening {address}", flush=True)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"dredge agent: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where datagrams come from on the device: a UDP port, or one serial line."""
+
+import ipaddress
+import socket
+import time
+from typing import Any, Protocol
+
+from dredge_device.pi.transport.serial_port import SerialLine
+from dredge_device.pi.transport.serial_url import is_serial
+
+MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
+_RETRY_S = 0.02  # between attempts to receive while the network is broken
+_RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
+
+
+class ListenError(ValueError):
+    """The address is not one this process may listen on."""
+
+
+class Endpoint(Protocol):
+    """Datagrams of many peers; ``recv`` gives (datagram, peer, arrival in µs) or None."""
+
+    address: str
+
+    def recv(self, timeout: float) -> tuple[bytes, Any, int] | None: ...
+    def send(self, datagram: bytes, peer: Any) -> None: ...
+    def report(self) -> dict[str, Any]: ...
+    def close(self) -> None: ...
+
+
+class UdpEndpoint:
+    """A bound UDP socket. Raises OSError when it cannot be bound."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        try:
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.address = "udp://{}:{}".format(*self._socket.getsockname()[:2])
+        self.unsent = self.unheard = 0
+
+    def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
+        """The next datagram; an earlier answer that found nobody is the peer's affair.
+
+        When the network itself fails (interface down, no buffers) it is counted and tried again later.
+        """
+        self._socket.settimeout(timeout)
+        try:
+            datagram, peer = self._socket.recvfrom(MAX_DATAGRAM)
+        except (TimeoutError, ConnectionError):
+            return None
+        except OSError:
+            self.unheard += 1
+            time.sleep(min(timeout, _RETRY_S))
+            return None
+        return datagram, peer, time.monotonic_ns() // 1000
+
+    def send(self, datagram: bytes, peer: Any) -> None:
+        """Best effort: reports are repeated anyway."""
+        try:
+            self._socket.sendto(datagram, peer)
+        except OSError:
+            self.unsent += 1
+
+    def report(self) -> dict[str, Any]:
+        """Datagrams that could not be sent, attempts to receive that failed."""
+        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard}
+
+    def close(self) -> None:
+        """Frees the port."""
+        self._socket.close()
+
+
+class SerialEndpoint:
+    """One serial line, one peer. Raises what SerialLine raises."""
+
+    def __init__(self, url: str) -> None:
+        self._line = SerialLine(url)
+        self.address = url
+
+    def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
+        """The next datagram of the line."""
+        arrived = self._line.recv_timed(timeout)
+        return (arrived[0], "serial", round(arrived[1] * 1e6)) if arrived else None
+
+    def send(self, datagram: bytes, peer: Any) -> None:
+        """Queues it; the line drops what it cannot carry in time."""
+        del peer
+        self._line.send(datagram)
+
+    def report(self) -> dict[str, Any]:
+        """The line's counters."""
+        return {"kind": "serial", **self._line.counters()}
+
+    def close(self) -> None:
+        """Sends what is queued and frees the port."""
+        self._line.close()
+
+
+def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
+    """Host and port of ``udp://HOST:PORT``; ListenError when it is another thing or not local."""
+    host, colon, port = text.removeprefix("udp://").rpartition(":")
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not text.startswith("udp://") or not colon or not digits or int(port) > 65535:
+        raise ListenError(f"listen address is '{text}', expected udp://HOST:PORT or serial://DEVICE?baud=N")
+    if not allow_remote and not is_loopback(host):
+        raise ListenError(
+            f"'{host}' can be reached from other machines, and the stream is neither encrypted "
+            "nor authenticated: give both sides the same --key-file, or add --allow-remote if that "
+            "is what you want"
+        )
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """True for addresses that only this machine can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_endpoint(text: str, allow_remote: bool) -> Endpoint:
+    """The endpoint of a ``--listen`` URL; ListenError, OSError, LineError, ValueError as above."""
+    if is_serial(text):
+        return SerialEndpoint(text)
+    return UdpEndpoint(*parse_listen(text, allow_remote))

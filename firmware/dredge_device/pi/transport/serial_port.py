@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A serial line that carries datagrams and comes back by itself after it was unplugged."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.framing import Deframer, Framer
+from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
+
+REOPEN_S = 0.2
+_INBOX = 1024  # datagrams nobody has fetched yet
+_BACKLOG_S = 0.25  # of line time; what is older than this when it leaves is of no use to anybody
+_READ_S = 0.1
+
+Opener = Callable[[SerialAddress], Any]
+
+
+class LineError(ConnectionError):
+    """The line cannot be opened."""
+
+
+class SerialLine:
+    """Datagrams over one serial port: ``send`` never blocks, ``recv`` waits for a whole frame.
+
+    A reader and a writer thread own the port. When the port vanishes, what is sent is dropped and
+    counted, and the port is tried again five times a second. Raises LineError when it cannot be
+    opened the first time, ValueError for a malformed URL.
+    """
+
+    def __init__(self, url: str, opener: Opener | None = None) -> None:
+        self.url = url
+        self.address = parse_serial(url)
+        self._opener = opener or open_port
+        self._framer, self._deframer = Framer(), Deframer()
+        self._inbox: queue.Queue[tuple[bytes, float]] = queue.Queue(_INBOX)
+        self._outbox: list[bytes] = []
+        self._waiting = 0  # bytes in the outbox
+        self._backlog = max(4096, int(self.address.baud / 10 * _BACKLOG_S))
+        self._ready = threading.Condition()
+        self._closing = threading.Event()
+        self.overruns = self.reopened = self.sent = self.unsent = self.overflow = 0
+        self._port: Any = self._open()
+        self._threads = [
+            threading.Thread(target=work, name=f"serial {name}", daemon=True)
+            for name, work in (("reader", self._read), ("writer", self._write))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def up(self) -> bool:
+        """False while the port is gone."""
+        return self._port is not None
+
+    def send(self, datagram: bytes) -> None:
+        """Queue one datagram; dropped and counted when the line is down or too slow for it."""
+        line = self._framer.frame(datagram)
+        with self._ready:
+            if self._port is None:
+                self.unsent += 1
+            elif self._waiting + len(line) > self._backlog:
+                self.overruns += 1
+            else:
+                self._outbox.append(line)
+                self._waiting += len(line)
+                self._ready.notify()
+
+    def recv(self, timeout: float = 0.0) -> bytes | None:
+        """The next datagram, or None after ``timeout`` seconds."""
+        arrived = self.recv_timed(timeout)
+        return arrived[0] if arrived else None
+
+    def recv_timed(self, timeout: float) -> tuple[bytes, float] | None:
+        """Like ``recv``, with the monotonic time at which the frame was complete."""
+        try:
+            return self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+
+    def counters(self) -> dict[str, int]:
+        """What the line did, for reports."""
+        return {
+            **self._deframer.counters(),
+            "sent": self.sent, "unsent": self.unsent, "overruns": self.overruns,
+            "overflow": self.overflow, "reopened": self.reopened,
+        }  # fmt: skip
+
+    def drain(self, seconds: float = 1.0) -> None:
+        """Wait until everything queued has been handed to the port."""
+        until = time.monotonic() + seconds
+        while self._waiting and self.up and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        """Send what is queued, then let go of the port."""
+        self.drain()
+        self._closing.set()
+        with self._ready:
+            self._ready.notify()
+        for thread in self._threads:
+            thread.join()
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def _open(self) -> Any:
+        try:
+            return self._opener(self.address)
+        except (OSError, ValueError) as error:
+            raise LineError(f"{self.url}: the serial port cannot be opened ({_why(error)})") from error
+
+    def _read(self) -> None:
+        while not self._closing.is_set():
+            port = self._port
+            if port is None:
+                self._reopen()
+                continue
+            try:
+                data = port.read(port.in_waiting or 1)
+            except (OSError, TypeError, AttributeError):  # the last two: closed under the reader
+                self._lose(port)
+                continue
+            now = time.monotonic()
+            for datagram in self._deframer.feed(data):
+                self._keep(datagram, now)
+
+    def _keep(self, datagram: bytes, now: float) -> None:
+        try:
+            self._inbox.put_nowait((datagram, now))
+        except queue.Full:
+            self.overflow += 1
+
+    def _write(self) -> None:
+        while not self._closing.is_set():
+            with self._ready:
+                while not self._outbox and not self._closing.is_set():
+                    self._ready.wait()
+                lines, self._outbox = self._outbox, []
+                port = self._port
+            for line in lines:
+                self._put(port, line)
+                with self._ready:
+                    self._waiting -= len(line)
+
+    def _put(self, port: Any, line: bytes) -> None:
+        if port is None or port is not self._port:
+            self.unsent += 1
+            return
+        try:
+            port.write(line)
+            self.sent += 1
+        except (OSError, TypeError, AttributeError) as error:
+            self.unsent += 1
+            if type(error).__name__ != "SerialTimeoutException":  # the other end holds CTS: not gone
+                self._lose(port)
+
+    def _lose(self, port: Any) -> None:
+        with self._ready:
+            if self._port is port:
+                self._port = None
+        try:
+            port.close()
+        except (OSError, TypeError):
+            return
+
+    def _reopen(self) -> None:
+        if self._closing.wait(REOPEN_S):
+            return
+        try:
+            port = self._open()
+        except LineError:
+            return
+        self._deframer.feed(b"\0")  # half a frame from before is not continued
+        with self._ready:
+            self._port = port
+        self.reopened += 1
+
+
+def open_port(address: SerialAddress) -> Any:
+    """pyserial's port, 8N1. DTR and RTS stay as the system sets them: no reset line is pulsed."""
+    import serial
+
+    port = serial.serial_for_url(address.port, do_not_open=True, timeout=_READ_S, write_timeout=1.0)
+    port.baudrate = address.baud
+    port.rtscts = address.flow == "on"
+    if "://" not in address.port:
+        port.exclusive = True
+    port.open()
+    if address.flow == "auto":
+        port.rtscts = _clear_to_send(port)
+    return port
+
+
+def _clear_to_send(port: Any) -> bool:
+    """True when the other end drives CTS, which is how it offers flow control."""
+    try:
+        return bool(port.cts)
+    except (OSError, NotImplementedError):
+        return False
+
+
+def _why(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split())

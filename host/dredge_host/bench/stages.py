@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The stages of the pipeline, each as one call on real speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.sending.audio import Pcm, packets
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One measurable call; covers_ms: how much audio it is the work for; prepare: not measured."""
+
+    name: str
+    side: str
+    covers_ms: float
+    call: Callable[[], object]
+    prepare: Callable[[], object] | None = None
+
+
+def stages(pcm: Pcm) -> list[Stage]:
+    """All stages in the order of the pipeline. Needs int16[n >= 48000], else ValueError."""
+    if len(pcm) < 48000:
+        raise ValueError(f"at least 3 s of speech are needed, got {len(pcm) / 16000:.2f} s")
+    pieces = list(packets(pcm[: len(pcm) // 320 * 320]))
+    return [*_opus(pieces), *_analysis(pieces), *_payload(pieces), *_synthesis(pcm)]
+
+
+def _opus(pieces: list[Pcm]) -> list[Stage]:
+    from dredge_kernels.opus import OpusDecoder, OpusEncoder
+
+    encoder, decoder, lost = OpusEncoder(), OpusDecoder(), OpusDecoder()
+    speech = cycle(pieces)
+    coder = OpusEncoder()
+    coded = cycle([coder.encode(piece) for piece in pieces])
+    lost.decode(next(coded))
+    return [
+        Stage("opus encode", "sender", 20, lambda: encoder.encode(next(speech))),
+        Stage("opus decode", "receiver", 20, lambda: decoder.decode(next(coded))),
+        Stage("opus conceal", "receiver", 20, lambda: lost.conceal()),
+    ]
+
+
+def _analysis(pieces: list[Pcm]) -> list[Stage]:
+    from dredge_kernels.features import FeatureExtractor
+    from dredge_models.rdovae import RdoVaeEncoder
+
+    extractor, network = FeatureExtractor(), RdoVaeEncoder()
+    speech = cycle(pieces)
+    rows = cycle([FeatureExtractor().process(piece) for piece in pieces])
+    return [
+        Stage("features", "both", 20, lambda: extractor.process(next(speech))),
+        Stage("rdovae encode", "sender", 20, lambda: network.push(next(rows))),
+    ]
+
+
+def _payload(pieces: list[Pcm]) -> list[Stage]:
+    from dredge_kernels.extensions import add_extension, read_extensions
+    from dredge_kernels.opus import OpusEncoder
+    from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder
+
+    encoder, decoder, coder = DredEncoder(), DredDecoder(), OpusEncoder()
+    for piece in pieces[:100]:
+        encoder.push(piece)
+        plain = coder.encode(piece)
+    data = encoder.payload(1.0)
+    packet = add_extension(plain, DRED_EXTENSION_ID, data)
+    fresh: list[Any] = [decoder.parse(data)]
+    whole = fresh[0].span_frames
+
+    def parse() -> None:
+        """A parsed packet keeps what it decoded, so every call needs a new one."""
+        fresh[0] = decoder.parse(data)
+
+    def decode(frames: int) -> Callable[[], object]:
+        return lambda: decoder.features(fresh[0], frames)
+
+    return [
+        Stage("payload encode 100 ms", "sender", 20, lambda: encoder.payload(0.1)),
+        Stage("payload encode 1 s", "sender", 20, lambda: encoder.payload(1.0)),
+        Stage("extension write", "sender", 20, lambda: add_extension(plain, DRED_EXTENSION_ID, data)),
+        Stage("extension read", "receiver", 20, lambda: read_extensions(packet)),
+        Stage("payload decode 1 s", "receiver", 1000, lambda: decoder.parse(data)),
+        Stage("rdovae decode 40 ms", "receiver", 40, decode(4), parse),
+        Stage("rdovae decode 1 s", "receiver", 1000, decode(whole), parse),
+    ]
+
+
+def _synthesis(pcm: Pcm) -> list[Stage]:
+    from dredge_kernels.features import FeatureExtractor
+    from dredge_models.plc import PlcPredictor
+
+    start, rows = _voiced(pcm)
+    features = FeatureExtractor().process(pcm[: len(pcm) // 160 * 160])
+    predictor = PlcPredictor()
+    real, known = pcm[start - 640 : start], features[rows - 6 : rows]
+    windows = cycle(list(_windows(features)))
+    feature = cycle(list(features))
+
+    def predict() -> object:
+        predictor.update(next(feature))
+        predictor.update(next(feature))
+        return predictor.predict(), predictor.predict()
+
+    stages = []
+    for name, make in _vocoders().items():
+        stages += _speaking(name, make(), make(), real, known, windows)
+    return [*stages, Stage("plc predict", "receiver", 20, predict)]
+
+
+def _vocoders() -> dict[str, Callable[[], Any]]:
+    """The default vocoder, the small one, and an imported FARGAN if there is one."""
+    from dredge_models.fargan import FarganVocoder
+    from dredge_models.registry import ModelError
+    from dredge_models.vocoder import Vocoder
+
+    found: dict[str, Callable[[], Any]] = {"vocoder": Vocoder, "small": lambda: Vocoder("small")}
+    with suppress(ModelError):
+        FarganVocoder()
+        found["fargan"] = FarganVocoder
+    return found
+
+
+def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:
+    """Taking up real speech, and 20 ms of going on with it."""
+    vocoder.begin(real, known)
+    return [
+        Stage(f"{name} prime", "receiver", 20, lambda: primer.begin(real, known)),
+        Stage(name, "receiver", 20, lambda: vocoder.synthesise(next(windows))),
+    ]
+
+
+def _voiced(pcm: Pcm) -> tuple[int, int]:
+    """Sample and frame number in the middle of the loudest second: there is speech to continue."""
+    energy = np.add.reduceat(pcm.astype(np.float64) ** 2, np.arange(0, len(pcm), 16000))
+    frame = min(max(100 * int(energy.argmax()) + 50, 10), len(pcm) // 160)
+    return 160 * frame, frame
+
+
+def _windows(features: Rows) -> Iterator[Rows]:
+    """Two frames to synthesise with two frames of context on both sides."""
+    for index in range(0, len(features) - 6, 2):
+        yield np.ascontiguousarray(features[index : index + 6])

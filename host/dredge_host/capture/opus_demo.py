@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`opus_demo` bit files: per packet its length and the encoder's final range, both u32 big endian, then its bytes."""
+
+from __future__ import annotations
+
+import struct
+
+from dredge_host.capture.packets import FORMATS, Capture, Captured
+
+_HEAD = struct.Struct(">II")
+MAX_PACKET = 1276 * 48       # the largest packet RFC 6716 allows, and then some
+
+
+def read(data: bytes, ssrc: int | None = None) -> Capture:
+    """Packets of a bit file; ValueError for bytes that are none, or for an SSRC (there are none here)."""
+    if ssrc is not None:
+        raise ValueError("an opus_demo file has no SSRC")
+    capture = Capture("opus_demo")
+    at = 0
+    while at < len(data):
+        left = len(data) - at - _HEAD.size
+        size = _HEAD.unpack_from(data, at)[0] if left >= 0 else 0
+        if size > MAX_PACKET:
+            raise ValueError(f"not {FORMATS}: at byte {at} a packet of {size} bytes")
+        if left < size:
+            _cut(capture, size - left)
+            break
+        at += _HEAD.size + size
+        capture.packets.append(Captured(data[at - size : at]))
+    return capture
+
+
+def _cut(capture: Capture, missing: int) -> None:
+    """A last packet that is not complete is nothing unusual, a first one is another kind of file."""
+    if not capture.packets:
+        raise ValueError(f"not {FORMATS}")
+    capture.notes.append(f"the file ends inside a packet ({missing} bytes are missing)")
+
+
+def write(packets: list[tuple[bytes, int]]) -> bytes:
+    """A bit file of (packet, final range of its encoder; 0: unknown, the decoder does not check)."""
+    return b"".join(_HEAD.pack(len(packet), final_range) + packet for packet, final_range in packets)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge check`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dredge_host.cli import options as shared
+from dredge_host.console import emit
+from dredge_host.errors import CHECK_FAILED, OK
+
+EPILOG = """\b
+Examples
+  dredge check                                               this machine, an agent of its own
+  dredge check --to udp://raspberrypi:5004 --budget 50%      a device, for the exit code
+  dredge check --capacity
+  dredge check --to serial:///dev/ttyUSB0?baud=921600 --junit check.xml --json
+"""
+
+
+def _budget(ctx: click.Context, param: click.Parameter, text: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise click.BadParameter(f"expected a share of the period such as 50%, got '{text}'")
+    return value
+
+
+@click.command(epilog=EPILOG)
+@click.option("--to", "url", help="The device; without it an agent is started on this machine.")
+@click.option("--budget", default="50%", show_default=True, callback=_budget, help="CPU time per packet at p99.")
+@click.option("--seconds", type=click.FloatRange(2, 3600), default=10.0, show_default=True, help="Per loss pattern.")
+@click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive[:<longest ms>]")
+@click.option("--capacity", is_flag=True, help="Instead: how many streams one core of this machine decodes.")
+@click.option("--realtime", is_flag=True, help="Without --to: real-time scheduling for the agent.")
+@shared.key_option
+@click.option("--junit", "junit_path", type=shared.FILE_OUT, help="Write the verdict as JUnit XML.")
+@shared.json_option
+def command(
+    url: str | None,
+    budget: float,
+    seconds: float,
+    playout: str,
+    capacity: bool,
+    realtime: bool,
+    key_file: str | None,
+    junit_path: Path | None,
+    as_json: bool,
+) -> int:
+    """The verdict: does the device keep up in real time? Exit code 0 yes, 1 no.
+
+    Streams speech with no loss, 5 %, 20 % in bursts and gaps of one second back to back. The device
+    measures itself, per packet and stage, with its thread CPU clock and its monotonic clock. It fails
+    when the 99th percentile of the CPU time exceeds the budget, or when any packet is late by either
+    clock. Prints board, clock, governor, temperature and throttling as well.
+    """
+    from dredge_host.live.check import check, junit, lines
+    from dredge_host.live.display import Meter
+    from dredge_host.sending.audio import atomic, bundled_clip, check_target, read_audio
+    from dredge_host.settings import Settings, parse_playout
+    from dredge_models.registry import model_ids
+
+    if junit_path:
+        check_target(junit_path)
+    adaptive, milliseconds = parse_playout(playout)
+    settings = Settings(playout_ms=milliseconds, adaptive=adaptive)
+    with bundled_clip() as path:
+        pcm = read_audio(path).pcm
+    if capacity:
+        return _capacity(pcm, settings, seconds, as_json)
+    with ExitStack() as stack:
+        opener = _opener(stack, url, key_file, realtime)
+        meter = stack.enter_context(Meter(0))
+        result = check(pcm, opener, settings, budget, seconds, model_ids(), meter.update, _say)
+    if junit_path:
+        with atomic(junit_path) as temporary:
+            temporary.write_bytes(junit(result))
+    emit(result, lines(result), as_json)
+    return OK if result["pass"] else CHECK_FAILED
+
+
+def _capacity(pcm: Any, settings: Any, seconds: float, as_json: bool) -> int:
+    from dredge_device.pi.machine import Machine
+    from dredge_host.offline.capacity import capacity
+    from dredge_host.simd import simd_level
+
+    found = capacity(pcm, replace(settings, loss="gilbert:rate=20%,burst=5"), seconds, say=_say)
+    result = {"schema": "dredge.capacity/1", **found, "simd_level": simd_level(), "machine": Machine().facts()}
+    text = f"{found['streams']} streams at 20 % burst loss on one core ({result['simd_level']} kernels)"
+    emit(result, [text], as_json)
+    return OK
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _opener(stack: ExitStack, url: str | None, key_file: str | None, realtime: bool) -> Callable[[], Any]:
+    from dredge_host.links.agent_process import AgentProcess
+    from dredge_host.links.open import open_secured
+
+    if url is None:
+        options = [*(["--key-file", key_file] if key_file else []), *(["--realtime"] if realtime else [])]
+        url = stack.enter_context(AgentProcess(options=options)).url
+    address = url
+    return lambda: open_secured(address, key_file)

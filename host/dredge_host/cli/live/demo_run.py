@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The main job, end to end: agent process, real-time stream through harsh loss, report, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dredge_host.console import to_json
+from dredge_host.links.agent_process import AgentProcess
+from dredge_host.live import result as livesummary
+from dredge_host.live.session import Session
+from dredge_host.live.stream import StreamOutcome, stream
+from dredge_host.live.verdict import judge
+from dredge_host.offline.simulate import simulate
+from dredge_host.sending.audio import PACKET, RATE, Audio, Pcm, atomic, packets, read_audio, write_wav
+from dredge_host.sending.loss import parse_loss, save_trace
+from dredge_host.sending.sender import Sender
+from dredge_host.settings import Settings
+
+SCHEMA = "dredge.demo/1"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do: `audio` through `settings`, everything into the folder `out`."""
+
+    audio: Audio
+    settings: Settings
+    out: Path
+
+
+def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
+    """Run the demo and return its result document; files lie in job.out afterwards.
+
+    original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the same losses offline,
+    with lesser means), trace.txt, result.json, report.html. result["verdict"]["pass"] is the
+    verdict. Raises UnreachableError if the agent does not start or stops answering.
+    """
+    from dredge_host.report import write_report
+
+    job.out.mkdir(parents=True, exist_ok=True)
+    wavs = {"original": write_wav(job.out / "original.wav", job.audio.pcm)}
+    say(f"streaming {job.audio.seconds:.1f} s of speech to a device agent in its own process")
+    outcome, sender = _stream(job, json_lines)
+    wavs["dred"] = _align(job, outcome, sender)
+    save_trace(job.out / "trace.txt", outcome.trace)
+    for conceal in ("plc", "opus"):
+        say(f"the same losses offline, concealment '{conceal}'")
+        wavs[conceal] = _offline(job, conceal)
+    result = _document(job, outcome, wavs)
+    say("writing the report")
+    with atomic(job.out / "result.json") as temporary:
+        temporary.write_text(to_json(result) + "\n", encoding="utf-8")
+    write_report(job.out / "report.html", result, wavs)
+    return result
+
+
+def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
+    from dredge_host.links.open import open_link
+    from dredge_host.live.display import Meter
+    from dredge_models.registry import model_ids
+
+    settings = job.settings
+    sender = Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
+    count = -(-(len(job.audio.pcm) + sender.lookahead) // PACKET)
+    loss = parse_loss(settings.loss, settings.seed)
+    with AgentProcess(_raw(job), settings.playout_ms) as agent:
+        link = open_link(agent.url)
+        try:
+            with Meter(count, json_lines=json_lines) as meter:
+                outcome = stream(
+                    packets(job.audio.pcm, count),
+                    Session(link, update=meter.update),
+                    settings,
+                    loss,
+                    sender=sender,
+                    models=model_ids(),
+                    update=meter.update,
+                )
+        finally:
+            link.close()
+    return outcome, sender
+
+
+def _raw(job: Job) -> Path:
+    return job.out / "device.wav"
+
+
+def _align(job: Job, outcome: StreamOutcome, sender: Sender) -> Path:
+    """The agent's recording as a file that is aligned with the original, sample by sample."""
+    raw = _raw(job)
+    rows = livesummary.timeline_rows(outcome.report, sender.first_sequence)
+    played = read_audio(raw).pcm if raw.is_file() and raw.stat().st_size > 44 else _nothing()
+    start = rows[0][0] * PACKET - sender.lookahead if rows else 0
+    pcm = place(played, start, len(job.audio.pcm))
+    raw.unlink(missing_ok=True)
+    return write_wav(job.out / "dred.wav", pcm)
+
+
+def place(pcm: Pcm, start: int, length: int) -> Pcm:
+    """int16[length] with pcm's sample 0 at `start` (may be negative); silence around it."""
+    out = np.zeros(length, np.int16)
+    first, last = max(0, start), min(length, start + len(pcm))
+    if first < last:
+        out[first:last] = pcm[first - start : last - start]
+    return out
+
+
+def _nothing() -> Pcm:
+    return np.zeros(0, np.int16)
+
+
+def _offline(job: Job, conceal: str) -> Path:
+    settings = replace(job.settings, conceal=conceal, redundancy_s=0.0, lbrr=False)
+    loss = parse_loss(f"trace:{job.out / 'trace.txt'}")
+    run = simulate(job.audio.pcm, settings, loss=loss)
+    return write_wav(job.out / f"{conceal}.wav", run.pcm)
+
+
+def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> dict[str, Any]:
+    result = livesummary.document(outcome, job.settings)
+    result["schema"] = SCHEMA
+    result["seconds"] = round(len(job.audio.pcm) / RATE, 4)
+    result["files"] = {name: path.name for name, path in wavs.items()}
+    result["verdict"] = judge(outcome, job.settings)
+    return result

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge deploy`"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dredge_host.cli.options import json_option
+from dredge_host.console import emit
+from dredge_host.deploy import deploy
+from dredge_host.deploy.ssh import Remote, RemoteError
+from dredge_host.deploy.systemd_unit import Agent, unit
+from dredge_host.errors import CheckFailed, DredgeError, UsageError
+
+SCHEMA = "dredge.deploy/1"
+EPILOG = """\b
+Examples
+  dredge deploy pi@raspberrypi --allow-remote            builds the wheel, installs, starts, measures
+  dredge deploy pi@raspberrypi --key-file key --out play
+  dredge deploy pi@raspberrypi --dry-run                 prints every step
+  dredge deploy pi@raspberrypi --uninstall
+  dredge deploy --board /dev/ttyACM0 --program bridge --ssid home --arch armv6m
+
+\b
+The Wi-Fi password of --board is read from DREDGE_WIFI_PASSWORD, or asked for.
+"""
+
+
+# A verdict of "no" comes as a document as well; without one, what was said on standard error is the reason.
+_SAID = """\
+said=$({command} 2>/tmp/dredge-said.$$) || true
+if [ -z "$said" ]; then cat /tmp/dredge-said.$$ >&2; rm -f /tmp/dredge-said.$$; exit 1; fi
+rm -f /tmp/dredge-said.$$
+printf '%s\\n' "$said"
+"""
+
+
+def repository() -> Path | None:
+    """The clone this program runs from, if it does."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "scripts/wheel.sh").exists() else None
+
+
+def build_wheel(machine: str) -> Path:
+    """A wheel for the machine (aarch64 or x86_64), made by scripts/wheel.sh."""
+    root = repository()
+    if root is None:
+        raise UsageError("no clone of the repository here to build a wheel from; name one with --wheel FILE")
+    target = "aarch64" if machine == "aarch64" else "native"
+    click.echo(f"building a wheel for {machine} (half a minute)", err=True)
+    done = subprocess.run([str(root / "scripts/wheel.sh"), target], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise DredgeError("the wheel was not built; see above")
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def _tell(title: str, outcome: str) -> None:
+    click.echo(f"{outcome:<12}{title}", err=True)
+
+
+def dry_run(plan: deploy.Plan) -> list[str]:
+    """Every step with its script, without connecting."""
+    place = f"/tmp/.../{plan.wheel.name}"
+    lines = [f"# copy {plan.wheel} to {place}"]
+    for step in deploy.steps(plan, place, "SHA-256-of-the-wheel"):
+        lines += ["", f"# {step.title}", step.script]
+    return [*lines, "", "# doctor and check", f"{plan.program} doctor", shlex.join(_check_words(plan))]
+
+
+def _check_words(plan: deploy.Plan) -> list[str]:
+    """`dredge check` on the device: of the running agent, or of one of its own where none runs or it has no socket."""
+    words = [plan.program, "check", "--json"]
+    if plan.live and plan.agent.listen.startswith("udp://"):
+        words += ["--to", plan.agent.listen.replace("0.0.0.0", "127.0.0.1")]
+    if plan.agent.key_file and plan.live:
+        words += ["--key-file", plan.agent.key_file]
+    return words
+
+
+def verdicts(remote: Remote, plan: deploy.Plan, rights: str) -> dict[str, Any]:
+    """What doctor and check say on the device: their JSON documents, {"error": ...} where one gave none."""
+    found = {}
+    for name, words in (("doctor", [plan.program, "doctor", "--json"]), ("check", _check_words(plan))):
+        # Only root may read the key.
+        step = deploy.Step(name, _SAID.format(command=shlex.join(words)), as_root=name == "check")
+        try:
+            found[name] = json.loads(remote.run(deploy.privileged(step, rights)))
+        except (ValueError, RemoteError) as error:
+            found[name] = {"pass": False, "error": str(error)}
+    return found
+
+
+def _report(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, document in found.items():
+        lines.append(f"{name}: {'pass' if document.get('pass') else 'FAIL'}")
+        if "error" in document:
+            lines.append(f"  {document['error']}")
+        for pattern in document.get("patterns", []):
+            lines += [f"  {pattern['name']}: {reason}" for reason in pattern["reasons"]]
+        for finding in document.get("findings", []):
+            if finding["state"] in ("warn", "fail"):
+                lines.append(f"  {finding['state']} {finding['name']}: {finding['value']} -> {finding['advice']}")
+    return lines
+
+
+def to_board(device: str, program: str, ssid: str | None, peer: str | None, baud: int, arch: str | None) -> int:
+    """Install the MicroPython programs; the number of files."""
+    from dredge_host.deploy import board
+
+    root = repository()
+    if root is None:
+        raise UsageError("the board programs are in the repository; run this in a clone of it")
+    password = os.environ.get("DREDGE_WIFI_PASSWORD")
+    if ssid and password is None:
+        password = click.prompt("Wi-Fi password", hide_input=True, default="", show_default=False, err=True)
+    document = board.settings(program, ssid, password, peer, baud)
+    return board.install(device, root / "firmware", document, arch)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("target", required=False, metavar="[USER@HOST]")
+@click.option("--wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Default: build one.")
+@click.option("--listen", default="", help="As in `dredge agent`.  [default: this machine, or all with --allow-remote]")
+@click.option("--out", default="null", show_default=True, help="null, play or NAME.wav (in /var/lib/dredge)")
+@click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive")
+@click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
+@click.option("--key-file", help="Path of the key on the device; the agent then listens for everybody.")
+@click.option("--core", type=click.IntRange(0), help="Decode on this core.")
+@click.option("--unpinned", is_flag=True, help="Let pip choose versions; else they and their SHA-256 are fixed.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the ssh server.")
+@click.option("--ssh-config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="As ssh -F.")
+@click.option("--root", default="/", show_default=True, help="Install below this folder; start nothing.")
+@click.option("--dry-run", is_flag=True, help="Print every step, connect to nobody.")
+@click.option("--uninstall", is_flag=True, help="Remove everything but the recordings.")
+@click.option("--board", metavar="DEV", help="A MicroPython board instead: its serial port, or auto.")
+@click.option("--program", type=click.Choice(["bridge", "probe"]), default="bridge", show_default=True)
+@click.option("--ssid", help="Wi-Fi network of the board.")
+@click.option("--peer", help="HOST:PORT that the bridge calls.  [default: it listens]")
+@click.option("--baud", type=click.IntRange(1200), default=921600, show_default=True, help="UART of the board.")
+@click.option("--arch", help="Compile for armv6m (Pico W), armv7emsp (Pico 2 W) or xtensawin (ESP32).")
+@json_option
+def command(target: str | None, as_json: bool, **given: Any) -> None:
+    """Install the agent on a Raspberry Pi over ssh, or the bridge or probe on a MicroPython board.
+
+    On the Pi: a virtual environment in /opt/dredge, a sandboxed systemd unit with real-time permissions, then
+    `dredge doctor` and `dredge check` there. A second run changes only what is different. Exit code 1 when the
+    verdict is no.
+    """
+    if (target is None) == (given["board"] is None):
+        raise UsageError("expected one of USER@HOST and --board DEV")
+    if given["board"]:
+        names = ("program", "ssid", "peer", "baud", "arch")
+        count = to_board(given["board"], *[given[name] for name in names])
+        document = {"schema": SCHEMA, "pass": True, "files": count}
+        emit(document, [f"{count} files copied; the board has started"], as_json)
+        return
+    assert target is not None
+    agent = agent_from(given)
+    lock = None if given["unpinned"] else deploy.LOCK
+    plan = deploy.Plan(given["wheel"] or Path("dredge-VERSION-aarch64.whl"), agent, given["root"], lock=lock)
+    if given["dry_run"]:
+        lines = dry_run(plan) if not given["uninstall"] else [s.script for s in deploy.removal(plan)]
+        emit({"schema": SCHEMA, "unit": unit(agent, plan.program), "steps": lines}, lines, as_json)
+        return
+    with Remote(target, given["ssh_config"], given["port"]) as remote:
+        there = deploy.look(remote)
+        if given["uninstall"]:
+            for step in deploy.removal(plan):
+                _tell(step.title, remote.run(deploy.privileged(step, there.get("root", "no"))).splitlines()[-1])
+            emit({"schema": SCHEMA, "pass": True, "uninstalled": True}, ["removed"], as_json)
+            return
+        if given["wheel"] is None:
+            machine = deploy.MACHINES.get(there.get("machine", ""), "aarch64")
+            plan = replace(plan, wheel=build_wheel(machine))
+        deploy.require(plan, there)
+        _tell(f"{target}: {there.get('board') or there['machine']}, Python {there['python']}", "found")
+        deploy.carry_out(remote, plan, there["root"], _tell)
+        found = verdicts(remote, plan, there["root"])
+    passed = all(document.get("pass") for document in found.values())
+    emit({"schema": SCHEMA, "pass": passed, "device": there, **found}, _report(found), as_json)
+    if not passed:
+        raise CheckFailed(f"{target}: installed, but not fit yet; see above")
+
+
+def agent_from(given: dict[str, Any]) -> Agent:
+    """The agent's options from the command's."""
+    reachable = given["allow_remote"] or given["key_file"]
+    return Agent(
+        listen=given["listen"] or ("udp://0.0.0.0:5004" if reachable else "udp://127.0.0.1:5004"),
+        out=given["out"],
+        playout=given["playout"],
+        allow_remote=given["allow_remote"],
+        key_file=given["key_file"],
+        core=given["core"],
+    )

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge stream`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dredge_host.cli import options as shared
+from dredge_host.console import emit, note
+from dredge_host.errors import UnreachableError, UsageError
+from dredge_host.links.link import Link
+from dredge_host.links.open import parse_udp
+from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
+
+NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
+EPILOG = (
+    """\b
+Examples
+  dredge stream speech.wav --to udp://raspberrypi:5004 --loss harsh
+  dredge stream speech.wav --to udp://raspberrypi:5004 --key-file dredge.key --redundancy auto
+  dredge stream speech.wav --to serial:///dev/ttyUSB0?baud=921600 --playout adaptive
+  dredge stream speech.wav --to udp://raspberrypi:5004 --jitter 30ms --reorder 5%,by=5 --capture out.pcap
+  dredge stream speech.flac --to loop:// --loss 10% --json     (device in this process)
+
+"""
+    + shared.LOSS_HELP
+    + "\n\n"
+    + NETWORK_HELP
+)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", metavar="IN", type=shared.AUDIO_IN)
+@click.option("--to", "url", required=True, help="udp://host:port, serial://DEV?baud=N, socket://…, rfc2217://…, loop://")
+@click.option("--seconds", type=click.FloatRange(min=0.02), help="Send only so much; longer than IN repeats it.")
+@shared.link_options
+@shared.codec_options
+@shared.network_options
+@shared.key_option
+@click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
+@click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
+@click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
+@shared.json_option
+def command(
+    source: Path,
+    url: str,
+    seconds: float | None,
+    save_trace: Path | None,
+    key_file: str | None,
+    cap: int,
+    capture: Path | None,
+    json_lines: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Send IN (WAV, FLAC, OGG) to a device agent in real time, losing packets on the way.
+
+    Losses are made on this side, so that the same seed gives the same losses on any network. A
+    device that restarts is greeted again while the stream goes on.
+
+    SIGUSR1 mutes (kill -USR1 PID), SIGUSR2 ends that; at a terminal the key m does both in turn. After
+    muting, nothing said before is in any packet.
+    """
+    automatic = values["redundancy"] == "auto"
+    settings = shared.settings_from(values)
+    from dredge_host.live.display import Meter
+    from dredge_host.live.mute import MuteSwitch
+    from dredge_host.live.result import document, lines
+    from dredge_host.live.session import Session
+    from dredge_host.live.stream import stream
+    from dredge_host.sending.adaptive_redundancy import AutoRedundancy
+    from dredge_host.sending.audio import RATE, packets, read_audio
+    from dredge_host.sending.loss import parse_loss
+    from dredge_host.sending.loss import save_trace as write_trace
+    from dredge_host.sending.network import Network
+    from dredge_models.registry import model_ids
+
+    loss = parse_loss(settings.loss, settings.seed)
+    network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
+    audio = read_audio(source)
+    for text in audio.notes:
+        note(text)
+    wanted = len(audio.pcm) if seconds is None else int(seconds * RATE)
+    total = -(-wanted // 320)
+    log: list[dict[str, Any]] = []
+
+    def steering(sender: Any) -> AutoRedundancy:
+        auto = AutoRedundancy(sender, settings.playout_ms, cap)
+        auto.log = log
+        return auto
+
+    with ExitStack() as stack:
+        link = stack.enter_context(open_device(url, key_file))
+        link, tap = _captured(stack, link, url, key_file, capture)
+        meter = stack.enter_context(Meter(total, json_lines=json_lines))
+        outcome = stream(
+            packets(_repeated(audio.pcm, wanted), total),
+            Session(link, update=meter.update),
+            settings,
+            loss,
+            models=model_ids() if settings.conceal == "dred" else None,
+            update=meter.update,
+            network=network,
+            control=steering if automatic else None,
+            tap=tap,
+            muted=stack.enter_context(MuteSwitch()),
+        )
+    if save_trace:
+        write_trace(save_trace, outcome.trace)
+    result = document(outcome, settings)
+    result["input"] = str(source)
+    if automatic:
+        result["adaptation"] = log
+    emit(result, [*lines(result), *adaptation_lines(log)], as_json)
+    if outcome.report is None:
+        raise UnreachableError(f"{url}: the device never sent its complete final report")
+
+
+def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
+    """What the closed loop did and why."""
+    return [f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}: {e['why']}" for e in log]
+
+
+def _repeated(pcm: Any, samples: int) -> Any:
+    import numpy as np
+
+    return np.resize(pcm, samples) if samples > len(pcm) else pcm[:samples]
+
+
+def _captured(
+    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None
+) -> tuple[Link, Callable[[bytes], None] | None]:
+    """The link with its traffic written to a file, if one is wanted.
+
+    With a key only the media is written, in the clear: what is on the wire nobody could play.
+    """
+    if path is None:
+        return link, None
+    from dredge_host.capture.writer import Capture, TappedLink
+
+    try:
+        far = parse_udp(url)
+    except UsageError:
+        far = ("127.0.0.1", 5004)
+    capture = stack.enter_context(Capture(path, far))
+    return (link, capture.sent) if key_file else (TappedLink(link, capture), None)
+
+
+@contextmanager
+def open_device(url: str, key_file: str | None = None) -> Iterator[Link]:
+    """The link of a URL; `loop://` starts a device in this process."""
+    if url == "loop://":
+        from dredge_host.links.loop_device import LoopDevice
+
+        with LoopDevice() as near:
+            yield near
+        return
+    from dredge_host.links.open import open_secured
+
+    link = open_secured(url, key_file)
+    try:
+        yield link
+    finally:
+        link.close()

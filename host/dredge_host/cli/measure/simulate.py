@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge simulate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dredge_host.cli import options as shared
+from dredge_host.console import Progress, emit, note
+
+if TYPE_CHECKING:
+    from dredge_host.offline.player import Simulation
+    from dredge_host.settings import Settings
+
+EPILOG = (
+    """\b
+Examples
+  dredge simulate in.wav out.wav --loss gilbert:rate=20%,burst=5
+  dredge simulate in.flac out.wav --loss harsh --conceal plc --json
+  dredge simulate in.wav out.wav --loss trace:car.txt --lbrr --playout fixed:300
+  dredge simulate call.pcap out.wav --loss 10%                   (a captured stream, ours or libopus')
+
+"""
+    + shared.LOSS_HELP
+)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("source", metavar="IN", type=shared.AUDIO_IN)
+@click.argument("target", metavar="OUT", type=shared.FILE_OUT)
+@shared.link_options
+@shared.codec_options
+@shared.json_option
+def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any) -> None:
+    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (WAV).
+
+    OUT is as long as IN and aligned with it. The same seed gives the same file.
+
+    IN may also be a captured stream (pcap, pcapng, rtpdump, opus_demo .bit): then its packets are played as they are,
+    and the options about the sender mean nothing.
+    """
+    settings = shared.settings_from(values)
+    from dredge_host.capture.reader import is_capture
+    from dredge_host.sending.audio import check_target, write_wav
+    from dredge_host.sending.loss import parse_loss
+    from dredge_host.sending.loss import save_trace as write_trace
+
+    check_target(target)
+    loss = parse_loss(settings.loss, settings.seed)
+    progress = Progress("simulating", 1)
+
+    def step(done: int, total: int) -> None:
+        progress.total = total
+        progress.step(done)
+
+    try:
+        run = (_replayed if is_capture(source) else _simulated)(source, settings, loss=loss, progress=step)
+    finally:
+        progress.close()
+    write_wav(target, run.pcm)
+    if save_trace:
+        write_trace(save_trace, run.trace)
+    timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
+    run.result.update(input=str(source), output=str(target), timeline=timeline)
+    emit(run.result, summary(run.result), as_json)
+
+
+def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:
+    from dredge_host.offline.simulate import simulate
+    from dredge_host.sending.audio import read_audio
+
+    audio = read_audio(source)
+    for text in audio.notes:
+        note(text)
+    run = simulate(audio.pcm, settings, **extra)
+    run.result["notes"] = audio.notes
+    return run
+
+
+def _replayed(source: Path, settings: Settings, **extra: Any) -> Simulation:
+    from dredge_host.capture.reader import read_capture
+    from dredge_host.offline.replay import replay
+
+    capture = read_capture(source)
+    for text in capture.notes:
+        note(text)
+    return replay(capture, settings, **extra)
+
+
+def summary(result: dict[str, Any]) -> list[str]:
+    """The result in a few lines for people."""
+    filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)
+    loss = result["loss"]
+    bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
+    lines = [
+        f"{result['output']}: {result['seconds']:.2f} s of speech in {result['packets']} packets",
+        f"loss     {100 * loss['rate']:.1f} % in {bursts} (seed {result['seed']})",
+        f"packets  {filled}",
+    ]
+    if "bitrate_bps" in result:
+        parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in result["bitrate_bps"].items() if rate)
+        lines += [
+            f"bitrate  {result['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
+            f"speed    {result['cpu']['times_real_time']:.1f} times real time ({result['simd_level']} kernels)",
+        ]
+    return lines

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dredge_host.errors import UsageError
+from dredge_host.sending.loss import GRAMMAR
+from dredge_host.settings import CONCEAL, DRED_VERSIONS, VOCODERS, Settings, parse_playout
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
+
+AUDIO_IN = click.Path(path_type=Path)
+FILE_OUT = click.Path(path_type=Path, dir_okay=False)
+
+LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
+
+key_option = click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False),
+    envvar="DREDGE_KEY_FILE",
+    help="Pre-shared key (openssl rand -hex 32): SRTP and authenticated control.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+VOCODER_HELP = (
+    "Who speaks what was lost: ours (small is for the slowest boards), or FARGAN if you have imported it "
+    "(dredge models import)."
+)
+
+_LINK: list[Decorator] = [
+    click.option("--loss", default="none", show_default=True, help="Loss model, see below."),
+    click.option("--seed", default=1, show_default=True, help="Seed of the loss model."),
+    click.option("--save-trace", type=FILE_OUT, help="Write the losses as 0/1 lines."),
+]
+_NETWORK: list[Decorator] = [
+    click.option("--delay", default="", help="Delay of every packet, e.g. 40ms."),
+    click.option("--jitter", default="", help="Delay on top that differs, e.g. 20ms or pareto:10ms."),
+    click.option("--reorder", default="", help="Packets that others overtake, e.g. 5%,by=5."),
+    click.option("--duplicate", default="", help="Packets that come twice, e.g. 1%."),
+]
+_CODEC: list[Decorator] = [
+    click.option(
+        "--redundancy",
+        help="Seconds of history in every packet; stream: auto follows the losses.  "
+        "[default: 1.0; 0 unless --conceal dred]",
+    ),
+    click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
+    click.option("--lbrr", is_flag=True, help="Add a low-rate copy of the packet before."),
+    click.option("--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."),
+    click.option(
+        "--conceal",
+        type=click.Choice(CONCEAL),
+        default="dred",
+        show_default=True,
+        help="The best thing the receiver may do about a lost packet.",
+    ),
+    click.option(
+        "--vocoder", type=click.Choice(VOCODERS), default="standard", show_default=True, help=VOCODER_HELP
+    ),
+    click.option(
+        "--dred-version",
+        type=click.Choice([str(version) for version in DRED_VERSIONS]),
+        default=str(DRED_VERSIONS[0]),
+        show_default=True,
+        help="Whose model makes the history: 209 is ours, 10 that of libopus 1.5 (see `dredge models import`).",
+    ),
+    click.option("--dtx", is_flag=True, help="Send nothing while nobody speaks."),
+    click.option(
+        "--playout",
+        default="fixed:1000",
+        show_default=True,
+        help="fixed:<ms>, or adaptive[:<longest ms>]: short delay that grows in a gap and shrinks again.",
+    ),
+]
+
+
+def link_options(function: F) -> F:
+    """--loss, --seed, --save-trace."""
+    return _apply(_LINK, function)
+
+
+def codec_options(function: F) -> F:
+    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dtx,
+    --playout."""
+    return _apply(_CODEC, function)
+
+
+def network_options(function: F) -> F:
+    """--delay, --jitter, --reorder, --duplicate."""
+    return _apply(_NETWORK, function)
+
+
+def settings_from(values: dict[str, Any]) -> Settings:
+    """Settings from the options above."""
+    redundancy = values["redundancy"]
+    if redundancy is None:
+        redundancy = 1.0 if values["conceal"] == "dred" else 0.0
+    elif redundancy == "auto" and "jitter" in values:
+        redundancy = 1.0  # to begin with
+    else:
+        redundancy = _seconds(redundancy)
+    adaptive, milliseconds = parse_playout(values["playout"])
+    return Settings(
+        bitrate=values["bitrate"],
+        redundancy_s=redundancy,
+        lbrr=values["lbrr"],
+        loss=values["loss"],
+        seed=values["seed"],
+        conceal=values["conceal"],
+        playout_ms=milliseconds,
+        adaptive=adaptive,
+        dtx=values["dtx"],
+        vocoder=values["vocoder"],
+        dred_version=int(values["dred_version"]),
+        loss_pct=values["expect_loss"],
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"redundancy is '{text}', expected seconds, e.g. 0.5; dredge stream takes auto") from None
+
+
+def _apply(options: list[Decorator], function: F) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Puts the agent onto a Raspberry Pi: what is done there, step by step, each step safe to repeat."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dredge_host.deploy.ssh import Remote
+from dredge_host.deploy.systemd_unit import NAME, STATE, Agent, unit
+from dredge_host.errors import CapabilityError, UsageError
+
+DONE, ALREADY = "done", "already so"
+LOCK = Path(__file__).parent / "assets/device-lock.txt"  # written by scripts/lock.py
+MACHINES = {"aarch64": "aarch64", "arm64": "aarch64", "x86_64": "x86_64"}
+
+_LOOK = """\
+printf 'machine=%s\\n' "$(uname -m)"
+printf 'python=%s\\n' "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
+printf 'board=%s\\n' "$(tr -d '\\0' 2>/dev/null </proc/device-tree/model)"
+printf 'root=%s\\n' "$([ "$(id -u)" = 0 ] && echo yes || { sudo -n true 2>/dev/null && echo sudo || echo no; })"
+printf 'systemd=%s\\n' "$([ -d /run/systemd/system ] && echo running || echo no)"
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is wanted.
+
+    `root`: another root folder on the device, for images and tests; nothing is started then. `lock`: the packages that
+    are installed beside the wheel, with versions and sums; None lets pip choose from the wheel's own ranges.
+    """
+
+    wheel: Path
+    agent: Agent = field(default_factory=Agent)
+    root: str = "/"
+    prefix: str = "/opt/dredge"
+    lock: Path | None = LOCK
+
+    @property
+    def folder(self) -> str:
+        """Where the program is installed, as the device sees it now."""
+        return self.root.rstrip("/") + self.prefix
+
+    @property
+    def unit_path(self) -> str:
+        return f"{self.root.rstrip('/')}/etc/systemd/system/{NAME}"
+
+    @property
+    def live(self) -> bool:
+        """Whether the service is to be started."""
+        return self.root == "/"
+
+    @property
+    def program(self) -> str:
+        return f"{self.folder}/venv/bin/dredge"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: `script` runs on the device and prints DONE or ALREADY, with root rights if `as_root`."""
+
+    title: str
+    script: str
+    as_root: bool = True
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def steps(plan: Plan, uploaded: str, wheel_sum: str) -> list[Step]:
+    """Everything after the wheel was copied to the path `uploaded` on the device."""
+    listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum), _unit(plan)]
+    return [*listed, _start(plan)] if plan.live else [*listed, _enable(plan)]
+
+
+def _say(condition: str, action: str) -> str:
+    return f"if {condition}; then echo '{ALREADY}'; else\n{action}\necho {DONE}; fi"
+
+
+def _packages(plan: Plan) -> Step:
+    need = {"python3-venv": "python3 -c 'import ensurepip, venv' 2>/dev/null"}
+    if plan.agent.out == "play":
+        need["libportaudio2"] = "ldconfig -p | grep -q libportaudio.so.2"
+    tests = " && ".join(f"{{ {test}; }}" for test in need.values())
+    apt = "export DEBIAN_FRONTEND=noninteractive\n{ apt-get update -qq && apt-get install -y -qq " + " ".join(need)
+    return Step(f"packages: {', '.join(need)}", _say(tests, apt + "; } >/dev/null"))
+
+
+def _environment(plan: Plan) -> Step:
+    venv = shlex.quote(f"{plan.folder}/venv")
+    action = f"mkdir -p {shlex.quote(plan.folder)}\npython3 -m venv {venv}"
+    return Step(f"virtual environment {plan.folder}/venv", _say(f"{venv}/bin/python -c ''  2>/dev/null", action))
+
+
+def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
+    python = shlex.quote(f"{plan.folder}/venv/bin/python")
+    mark = shlex.quote(f"{plan.folder}/wheel.sha256")
+    extras = ["play"] * plan.agent.plays + ["secure"] * bool(plan.agent.key_file)
+    pip = f"{python} -m pip install -q --disable-pip-version-check --no-input"
+    if plan.lock is not None:
+        wanted = f"{wheel_sum} {digest(plan.lock)}"
+        others = f"--no-deps --require-hashes -r {shlex.quote(_beside(uploaded, plan.lock))}"
+    else:
+        wanted = f"{wheel_sum} {','.join(extras)}"
+        others = shlex.quote(f"{uploaded}[{','.join(extras)}]" if extras else uploaded)
+    action = (
+        f"{pip} {others}\n"
+        # The version number may be the one that is there: only the content counts.
+        f"{pip} --force-reinstall --no-deps {shlex.quote(uploaded)}\n"
+        f"printf '%s' {shlex.quote(wanted)} >{mark}"
+    )
+    return Step(f"install {plan.wheel.name}", _say(f'[ "$(cat {mark} 2>/dev/null)" = {shlex.quote(wanted)} ]', action))
+
+
+def _beside(uploaded: str, lock: Path) -> str:
+    """Where the lock lies on the device."""
+    return f"{uploaded.rpartition('/')[0]}/{lock.name}"
+
+
+def _unit(plan: Plan) -> Step:
+    # In an image the program will be found without the image's own root in front.
+    text = unit(plan.agent, f"{plan.prefix}/venv/bin/dredge")
+    path = shlex.quote(plan.unit_path)
+    action = f"mkdir -p $(dirname {path})\nprintf '%s' {shlex.quote(text)} >{path}.new\nmv {path}.new {path}"
+    return Step(f"unit {plan.unit_path}", _say(f"printf '%s' {shlex.quote(text)} | cmp -s - {path}", action))
+
+
+def _enable(plan: Plan) -> Step:
+    link = shlex.quote(f"{plan.root.rstrip('/')}/etc/systemd/system/multi-user.target.wants/{NAME}")
+    action = f"systemctl --root={shlex.quote(plan.root)} enable {NAME} >/dev/null 2>&1"
+    return Step(f"enable {NAME} (starts with the image)", _say(f"[ -L {link} ]", action))
+
+
+def _start(plan: Plan) -> Step:
+    stamp = shlex.quote(f"{plan.folder}/started")
+    inputs = f"$(cat {shlex.quote(plan.folder)}/wheel.sha256 {shlex.quote(plan.unit_path)} | sha256sum)"
+    condition = f'[ "{inputs}" = "$(cat {stamp} 2>/dev/null)" ] && systemctl is-active -q {NAME}'
+    action = (
+        f"systemctl daemon-reload\nsystemctl enable -q {NAME}\nsystemctl restart {NAME}\nsleep 3\n"
+        f"systemctl is-active -q {NAME} || {{ journalctl -u {NAME} -n 5 --no-pager -o cat >&2; exit 1; }}\n"
+        f'printf \'%s\' "{inputs}" >{stamp}'
+    )
+    return Step(f"start {NAME}", _say(condition, action))
+
+
+def removal(plan: Plan) -> list[Step]:
+    """The way back; recordings in the state folder stay."""
+    folder, path = shlex.quote(plan.folder), shlex.quote(plan.unit_path)
+    wants = shlex.quote(f"{plan.root.rstrip('/')}/etc/systemd/system/multi-user.target.wants/{NAME}")
+    stop = f"systemctl disable -q --now {NAME} 2>/dev/null || true\n" if plan.live else ""
+    reload = "systemctl daemon-reload\n" if plan.live else ""
+    return [
+        Step(f"stop and remove {NAME}", _say(f"[ ! -e {path} ]", f"{stop}rm -f {path} {wants}\n{reload}")),
+        Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}")),
+    ]
+
+
+def privileged(step: Step, rights: str) -> str:
+    """The script as it is sent: through sudo where the user is not root, stopping at the first failure."""
+    script = f"set -e\n{step.script}\n"
+    return f"sudo -n sh -c {shlex.quote(script)}\n" if step.as_root and rights == "sudo" else script
+
+
+def look(remote: Remote) -> dict[str, str]:
+    """What is at the other end: machine, python, board, root (yes, sudo, no), systemd."""
+    return dict(line.split("=", 1) for line in remote.run(_LOOK).splitlines() if "=" in line)
+
+
+def require(plan: Plan, there: dict[str, str]) -> None:
+    """Raise CapabilityError or UsageError, with advice, where the device or the wheel does not fit."""
+    machine = MACHINES.get(there.get("machine", ""))
+    if machine is None:
+        raise CapabilityError(f"the device is {there.get('machine')}; there are wheels for 64-bit systems only")
+    if not plan.wheel.name.endswith((f"_{machine}.whl", "-any.whl")):
+        raise UsageError(f"{plan.wheel.name} is not for {machine}; make one with `make wheel-aarch64`")
+    python = there.get("python", "")
+    if not python or tuple(map(int, python.split("."))) < (3, 11):
+        raise CapabilityError(f"the device has Python {python or 'none'}, 3.11 or newer is needed (Debian 12)")
+    if there.get("root") == "no":
+        raise CapabilityError("neither root nor password-less sudo on the device; allow it, or deploy as root")
+    if plan.live and there.get("systemd") != "running":
+        raise CapabilityError("systemd does not run on the device; use --root DIR to install into an image")
+
+
+def carry_out(remote: Remote, plan: Plan, rights: str, tell: Callable[[str, str], None]) -> None:
+    """Copy the wheel, run every step, call `tell(title, outcome)` after each. Raises RemoteError."""
+    folder = remote.run("mktemp -d")
+    uploaded = f"{folder}/{plan.wheel.name}"
+    try:
+        remote.copy(plan.wheel, uploaded)
+        if plan.lock is not None:
+            remote.copy(plan.lock, _beside(uploaded, plan.lock))
+        tell(f"copy {plan.wheel.name} ({plan.wheel.stat().st_size / 1e6:.1f} MB)", DONE)
+        for step in steps(plan, uploaded, digest(plan.wheel)):
+            tell(step.title, remote.run(privileged(step, rights)).splitlines()[-1])
+    finally:
+        remote.run(f"rm -rf {shlex.quote(folder)}")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The metrics that a plan asks for, loaded once per process, and what decides their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.evaluation.running.plan import Plan
+
+Pcm = NDArray[np.int16]
+
+
+@dataclass
+class Judges:
+    """plcmos: int16[n] to a score; hear: int16[n] to words; estoi: (original, played) to a score or None. None where
+    the plan does without. All at 16 kHz."""
+
+    plcmos: Callable[[Pcm], float] | None = None
+    hear: Callable[[Pcm], list[str]] | None = None
+    estoi: Callable[[Pcm, Pcm], float | None] | None = None
+
+
+def load_judges(plan: Plan) -> Judges:
+    """The metrics of the plan. Raises CapabilityError when a package is missing."""
+    judges = Judges()
+    if plan.plcmos:
+        from dredge_host.evaluation.judging.metrics import Plcmos
+
+        judges.plcmos = Plcmos()
+    if plan.recogniser:
+        from dredge_host.evaluation.judging.recognisers import open_recogniser
+
+        judges.hear = open_recogniser(plan.recogniser, plan.recogniser_model)
+    if plan.estoi:
+        from dredge_host.evaluation.judging.metrics import estoi
+
+        estoi(np.zeros(16000, np.int16), np.zeros(16000, np.int16))  # a missing package shows now, not hours later
+        judges.estoi = estoi
+    return judges
+
+
+def metric_versions(plan: Plan) -> dict[str, str]:
+    """What the scores of this plan depend on besides the speech: packages, and the recogniser's model."""
+    wanted = ["numpy"]
+    wanted += ["speechmos", "onnxruntime"] if plan.plcmos else []
+    wanted += ["pystoi", "scipy"] if plan.estoi else []
+    wanted += [plan.recogniser] if plan.recogniser else []  # each is called as its package is
+    found: dict[str, str] = {name: _version(name) for name in wanted}
+    if plan.recogniser and plan.recogniser_model:
+        found["recogniser model"] = _model_digest(Path(plan.recogniser_model))
+    return found
+
+
+def noise_of(judges: Judges, pcm: Pcm) -> float | None:
+    """Standard deviation of one clip's PLCMOS over the model's raters; None without PLCMOS."""
+    measure: Any = getattr(judges.plcmos, "noise", None)
+    return None if measure is None else round(float(measure(pcm)), 4)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _model_digest(path: Path) -> str:
+    """A short digest of names, sizes and times of a model's files: reading gigabytes for every run would take long."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    found = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.exists()]
+    return sha256(repr(found or str(path)).encode()).hexdigest()[:16]

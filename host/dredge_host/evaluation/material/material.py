@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an evaluation sends: clips, and the losses that each of them meets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from dredge_host.errors import InputError
+from dredge_host.evaluation.material.clips import Clip, read_clips
+from dredge_host.evaluation.material.traces import Trace, crossed_traces, recorded_trace, trace_for_clip
+from dredge_host.evaluation.material.traceset import Item, read_set, read_speech
+from dredge_host.evaluation.running.cell import Task
+from dredge_host.evaluation.running.plan import Plan
+from dredge_host.sending.audio import PACKET, RATE
+
+
+class Material(NamedTuple):
+    """name: of the folder; pairs: a clip and a trace that it meets; notes: what people should know about them."""
+
+    name: str
+    pairs: list[tuple[Clip, Trace]]
+    notes: list[str]
+
+    @property
+    def clips(self) -> list[Clip]:
+        """Every clip once, in order."""
+        return list({clip.name: clip for clip, _ in self.pairs}.values())
+
+    @property
+    def strata(self) -> list[str]:
+        """Every stratum that occurs, in order of appearance."""
+        return list(dict.fromkeys(trace.stratum for _, trace in self.pairs))
+
+    def tasks(self, methods: tuple[str, ...]) -> list[Task]:
+        """The grid: one task for every clip and trace."""
+        return [Task(number, clip, trace, methods) for number, (clip, trace) in enumerate(self.pairs)]
+
+
+def from_folder(folder: Path, plan: Plan) -> Material:
+    """Speech files and drawn traces: all three strata for every clip, or one in turn if the plan is not crossed.
+
+    Raises InputError for a folder without speech.
+    """
+    clips, notes = read_clips(folder, plan.clips, plan.seconds)
+    pairs = [(clip, trace) for index, clip in enumerate(clips) for trace in _drawn(index, clip, plan)]
+    return Material(folder.name, pairs, notes)
+
+
+def _drawn(index: int, clip: Clip, plan: Plan) -> list[Trace]:
+    packets = packets_of(clip)
+    if plan.crossed:
+        return crossed_traces(index, packets, plan.seed)
+    return [trace_for_clip(index, packets, plan.seed)]
+
+
+def packets_of(clip: Clip) -> int:
+    """Packets that a trace has to cover: those of the clip, and some for the codec's delay."""
+    return -(-len(clip.pcm) // PACKET) + 2
+
+
+def from_set(folder: Path, plan: Plan) -> Material:
+    """A trace set on disk (see dredge_host.evaluation.material.traceset): every clip meets its own recorded losses.
+
+    Raises InputError for a folder without any clip that has a trace, and for speech whose losses are silence already.
+    """
+    items = read_set(folder)
+    with_trace = [item for item in items if item.lost is not None]
+    if not with_trace:
+        raise InputError(f"{folder}: no clip here has a loss trace; expected NAME.wav with NAME_is_lost.txt")
+    notes = []
+    if len(with_trace) < len(items):
+        notes.append(f"{len(items) - len(with_trace)} clips without a loss trace are left out")
+    chosen = with_trace[: plan.clips or None]
+    return Material(folder.name, [_recorded(item, plan) for item in chosen], notes)
+
+
+def _recorded(item: Item, plan: Plan) -> tuple[Clip, Trace]:
+    clip = Clip(item.name, item.name, read_speech(item)[: int(plan.seconds * RATE) or None])
+    return clip, recorded_trace(item.name, (item.lost or ())[: packets_of(clip)])

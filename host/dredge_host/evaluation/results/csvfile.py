@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The cells of an evaluation as a CSV file, one line each, for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dredge_host.sending.audio import atomic
+
+
+def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Writes records as UTF-8 CSV (RFC 4180) with a head line, all of it or nothing.
+
+    Values inside values get names with a dot (bitrate_bps.dred). A cell without a metric has an empty field.
+    """
+    lines = [flat(record) for record in records]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, names, restval="")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """One level: {"a": {"b": 1}} becomes {"a.b": 1}."""
+    line: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            line |= flat(value, f"{before}{name}.")
+        else:
+            line[f"{before}{name}"] = value
+    return line

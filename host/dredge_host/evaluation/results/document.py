@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reading saved measurements: the document of an evaluation and those of the figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dredge_host.errors import InputError
+from dredge_host.evaluation.results.legend import GOALS
+from dredge_host.evaluation.results.stats import Interval
+
+EVALUATE = "dredge.evaluate/2"
+Document = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+def read_document(path: str | Path, schema: str = EVALUATE) -> dict[str, Any]:
+    """The JSON document in a file. Raises InputError when it is missing, no JSON, or of another schema."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"no JSON: {error}"
+        raise InputError(f"{path}: this result cannot be read ({reason})") from None
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != schema:
+        raise InputError(f"{path}: expected a document of schema {schema}, got {found or 'none'}")
+    if schema == EVALUATE:
+        _check_rows(path, document)
+    return document
+
+
+def _check_rows(path: str | Path, document: Document) -> None:
+    rows = document.get("summary")
+    if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) and "method" in r for r in rows):
+        raise InputError(f"{path}: summary: expected one row per method, each with its `method`")
+
+
+def interval(row: Row | None, key: str) -> Interval | None:
+    """A measured mean with its 95 % interval, or None where the run did not measure it."""
+    value = row.get(key) if row else None
+    if not isinstance(value, Mapping):
+        return None
+    numbers = [value.get(name) for name in Interval._fields]
+    if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers):
+        return None
+    return Interval(*map(float, numbers))  # type: ignore[arg-type]
+
+
+def row_of(rows: Sequence[Row], method: str) -> Row | None:
+    """The row of one method."""
+    return next((row for row in rows if row.get("method") == method), None)
+
+
+def measured(rows: Sequence[Row], key: str) -> list[tuple[str, Interval]]:
+    """(method, interval) of every row in which `key` was measured, in order."""
+    pairs = ((str(row["method"]), interval(row, key)) for row in rows)
+    return [(name, value) for name, value in pairs if value is not None]
+
+
+def without_silence(rows: Sequence[Row]) -> list[Row]:
+    """The rows for pictures of the gap: silence lies so far below classic concealment that it would set the scale."""
+    return [row for row in rows if row.get("method") != "silence"]
+
+
+def goals(rows: Sequence[Row]) -> Iterator[tuple[str, float, Interval]]:
+    """(method, goal, share won back) of every goal that the rows can tell about."""
+    for name, goal in GOALS.items():
+        value = interval(row_of(rows, name), "gap_won_back")
+        if value is not None:
+            yield name, goal, value
+
+
+def groups(document: Document, key: str) -> dict[str, list[Row]]:
+    """The tables by `strata` or `loss_rates`; empty without them."""
+    found = document.get(key)
+    return {str(name): list(rows) for name, rows in found.items() if rows} if isinstance(found, Mapping) else {}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Finished cells on disk, each under the SHA-256 of everything that decides its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dredge_host.errors import InputError
+from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.traces import Trace
+from dredge_host.evaluation.methods.methods import METHODS
+from dredge_host.evaluation.running.cell import Measurement
+from dredge_host.evaluation.running.plan import Plan
+from dredge_host.sending.audio import atomic
+
+FORMAT = 1  # of the files below
+
+
+def default_folder() -> Path:
+    """`dredge/evaluate` in the user's cache folder (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "dredge" / "evaluate"
+
+
+def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
+    """SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`."""
+    chosen = METHODS[method]
+    content = {
+        "format": FORMAT,
+        "speech": clip.digest,
+        "losses": "" if chosen.lossless else "".join("01"[lost] for lost in trace.lost),
+        "method": [method, chosen.transport],
+        "settings": chosen.settings(plan.bitrate).as_dict(),
+        "words": bool(plan.recogniser) and clip.english,
+        "metrics": plan.metrics(),
+        **identity,
+    }
+    return digest_of(content)
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of JSON values, whatever the order of their names."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Cache:
+    """Measurements by key; folder None remembers nothing.
+
+    Files are complete or absent; one that was damaged is as good as absent. Raises InputError when the folder
+    cannot be used.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be used as a cache ({error.strerror}); try --no-cache") from None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a cell is found again."""
+        return self._folder is not None
+
+    def get(self, key: str) -> Measurement | None:
+        """What was measured before, or None."""
+        path = self._path(key)
+        if path is None:
+            return None
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            whole = entry["key"] == key and entry["sha256"] == digest_of(entry["cell"])
+            return dict(entry["cell"]) if whole else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, key: str, cell: Measurement) -> None:
+        """Keep a finished cell."""
+        path = self._path(key)
+        if path is None:
+            return
+        path.parent.mkdir(exist_ok=True)
+        entry = {"key": key, "sha256": digest_of(cell), "cell": cell}
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
+
+    def _path(self, key: str) -> Path | None:
+        return None if self._folder is None else self._folder / key[:2] / f"{key}.json"

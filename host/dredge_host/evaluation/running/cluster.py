@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The same cells on a Dask cluster: tasks carry their speech, so workers need no files, only dredge itself.
+
+Dask runs what it is sent: use a cluster whose network you trust, or tls:// (Dask's own security settings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from queue import Empty, Queue
+from threading import Lock
+from typing import Any
+
+from dredge_host.errors import UnreachableError, VersionMismatch, need
+from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement, Task
+from dredge_host.evaluation.running.identity import identity
+from dredge_host.evaluation.running.plan import Plan
+from dredge_host.evaluation.running.workers import Result
+
+TIMEOUT_S = 10
+POLL_S = 1.0
+PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
+HOW = "pip install 'dredge[cluster]'"
+
+_LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would share
+_RUNNERS: dict[Plan, CellRunner] = {}
+
+
+def run_task(plan: Plan, task: Task, wanted: dict[str, Any]) -> list[tuple[str, Measurement | Failure]]:
+    """All cells of a task, on a worker. Raises VersionMismatch where this dredge is not the one that asks."""
+    own = identity(plan)
+    different = [name for name in wanted if own.get(name) != wanted[name]]
+    if different:
+        raise VersionMismatch(
+            f"a worker of the cluster has another {', '.join(different)} than this machine; "
+            f"install the same dredge and metrics on both"
+        )
+    with _LOCK:
+        runner = _RUNNERS.get(plan)
+        if runner is None:
+            _RUNNERS.clear()
+            runner = _RUNNERS[plan] = CellRunner(plan)
+        return list(runner.run(task))
+
+
+def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator[Result, None, None]:
+    """Every cell once, in the order in which the workers of a scheduler finish them.
+
+    address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without
+    the package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
+    """
+    distributed = need("distributed", "--scheduler", HOW)
+    wanted = identity(plan)
+    with _client(distributed, address) as client:
+        waiting = list(reversed(tasks))
+        running: dict[Any, Task] = {}
+        finished: Queue[Any] = Queue()
+        most = PER_WORKER * max(1, sum(client.nthreads().values()))
+        while waiting or running:
+            while waiting and len(running) < most:
+                task = waiting.pop()
+                future = client.submit(run_task, plan, task, wanted, pure=False)
+                running[future] = task
+                future.add_done_callback(finished.put)
+            future = _next(finished, client, address)
+            yield from _results(distributed, future, running.pop(future), address)
+
+
+def _next(finished: Queue[Any], client: Any, address: str) -> Any:
+    """The next future that is done. Raises UnreachableError when the scheduler has been away for TIMEOUT_S."""
+    away = 0.0
+    while True:
+        try:
+            return finished.get(timeout=POLL_S)
+        except Empty:
+            away = 0.0 if client.status == "running" else away + POLL_S
+        if away >= TIMEOUT_S:
+            raise _lost(address)
+
+
+def _results(distributed: Any, future: Any, task: Task, address: str) -> Iterator[Result]:
+    """The cells of one finished task; a failure of the cluster fails them all."""
+    try:
+        found = future.result()
+    except distributed.KilledWorker:
+        found = [(method, Failure("every worker that began it died")) for method in task.methods]
+    except distributed.CancelledError:
+        raise _lost(address) from None
+    for method, cell in found:
+        yield task, method, cell
+
+
+def _lost(address: str) -> UnreachableError:
+    return UnreachableError(f"{address}: the scheduler went away; what was finished is in the cache, if there is one")
+
+
+def _client(distributed: Any, address: str) -> Any:
+    try:
+        client = distributed.Client(address, timeout=TIMEOUT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UnreachableError(f"{address}: no Dask scheduler answers there ({type(error).__name__})") from None
+    try:
+        client.wait_for_workers(1, timeout=TIMEOUT_S)
+    except TimeoutError:
+        client.close()
+        raise UnreachableError(
+            f"{address}: the scheduler has no workers; start some with `dask worker {address} --nthreads 1`"
+        ) from None
+    return client

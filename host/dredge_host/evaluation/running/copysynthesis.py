@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge evaluate --copy-synthesis`: how near a vocoder comes to speech whose exact features it gets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.errors import UsageError
+from dredge_host.evaluation.results.stats import mean_interval, resamples
+from dredge_host.evaluation.results.table import as_dict, cell
+
+Pcm = NDArray[np.int16]
+Rows = NDArray[np.float32]
+RATE = 16000
+FRAME = 160
+DELAY = 80  # the extractor's frame i describes the 160 samples before its input's frame i (docs/architecture.md)
+ACTIVE_DB = 40.0  # frames further below the loudest one do not count
+VOICED = 0.1  # correlation feature above which a pitch means something
+HEAD = ("vocoder", "PLCMOS", "pitch error", "band distance", "level", "clips")
+
+
+def track(pcm: Pcm) -> Rows:
+    """float32[n // 160, 20]: the features of every whole frame of int16[n] at 16 kHz."""
+    from dredge_kernels.features import FeatureExtractor
+
+    frames = len(pcm) // FRAME
+    heard = np.zeros((frames + 1) * FRAME, np.int16)
+    heard[DELAY : DELAY + frames * FRAME] = pcm[: frames * FRAME]
+    return FeatureExtractor().process(heard)[1:]
+
+
+def resynthesise(rows: Rows, model: str) -> Pcm:
+    """int16[160 n] from float32[n, 20] by a shipped vocoder that starts from silence."""
+    from dredge_models.vocoder import Vocoder
+
+    held = np.concatenate((rows[:1], rows[:1], rows, rows[-1:], rows[-1:]))
+    return Vocoder(model).synthesise(held)
+
+
+def band_levels(rows: Rows) -> NDArray[np.float64]:
+    """Levels of the 18 bands in dB, float64[n, 18] (inverse of the cosine transform behind the cepstrum)."""
+    cepstra = rows[:, :18].astype(np.float64)
+    cepstra[:, 0] += 4.0
+    order, band = np.arange(18), np.arange(18) + 0.5
+    basis = np.cos(np.pi / 18 * np.outer(order, band)) * np.sqrt(2 / 18)
+    basis[0] *= np.sqrt(0.5)
+    return 10.0 * (cepstra @ basis)
+
+
+def active(rows: Rows) -> NDArray[np.bool_]:
+    """Frames within ACTIVE_DB of the loudest."""
+    level = 10.0 * np.log10(np.sum(10.0 ** (band_levels(rows) / 10.0), axis=1))
+    return np.asarray(level > level.max() - ACTIVE_DB)
+
+
+def compare(wanted: Rows, got: Rows) -> dict[str, float]:
+    """What the synthesised speech is off by.
+
+    pitch_error_pct: mean deviation of the pitch where both are voiced; pitch_jumps_pct: share of those frames off by
+    more than a third of an octave, which the mean leaves out; band_distance_db: RMS over bands and active frames.
+    """
+    counted = active(wanted)
+    voiced = counted & (wanted[:, 19] > VOICED) & (got[:, 19] > VOICED)
+    octaves = np.abs(wanted[voiced, 18] - got[voiced, 18]).astype(np.float64)
+    near = octaves[octaves < 1 / 3]
+    distance = band_levels(wanted)[counted] - band_levels(got)[counted]
+    return {
+        "pitch_error_pct": float(100.0 * np.mean(2.0**near - 1.0)) if len(near) else 0.0,
+        "pitch_jumps_pct": float(100.0 * (1.0 - len(near) / len(octaves))) if len(octaves) else 0.0,
+        "band_distance_db": float(np.sqrt(np.mean(distance**2))),
+    }
+
+
+def loudness_db(pcm: Pcm, reference: Pcm) -> float:
+    """Level of one signal against another's, dB."""
+    power = [float(np.mean(x.astype(np.float64) ** 2)) + 1e-3 for x in (pcm, reference)]
+    return 10.0 * float(np.log10(power[0] / power[1]))
+
+
+def vocoders() -> list[str]:
+    """Names of the shipped vocoders, the default first."""
+    from dredge_models.registry import manifest
+    from dredge_models.vocoder import DEFAULT_MODEL
+
+    files = str(manifest())
+    others = [name for name in ("standard", "small") if f"vocoder_{name}.npz" in files and name != DEFAULT_MODEL]
+    return [DEFAULT_MODEL, *others]
+
+
+def run(
+    clips: Sequence[tuple[str, Pcm]],
+    models: Sequence[str] = (),
+    score: Callable[[Pcm], float] | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> dict[str, Any]:
+    """A `dredge.copy-synthesis/1` document for named clips, int16[n] at 16 kHz.
+
+    models: shipped vocoders, all by default; score: PLCMOS, left out without one. The first row is the recordings
+    themselves. Raises UsageError for a vocoder that is not shipped.
+    """
+    known = vocoders()
+    for name in models:
+        if name not in known:
+            raise UsageError(f"vocoder '{name}' is not shipped; expected one of {', '.join(known)}")
+    started = time.monotonic()
+    records: list[dict[str, Any]] = []
+    for done, (clip, pcm) in enumerate(clips, 1):
+        records += _clip(clip, pcm[: len(pcm) // FRAME * FRAME], models or known, score)
+        if progress:
+            progress(done, len(clips), time.monotonic() - started)
+    names = ["original", *(models or known)]
+    summary = [_row(name, [r for r in records if r["vocoder"] == name]) for name in names]
+    return {"schema": "dredge.copy-synthesis/1", "summary": summary, "records": records}
+
+
+def _clip(
+    clip: str, pcm: Pcm, models: Sequence[str], score: Callable[[Pcm], float] | None
+) -> list[dict[str, Any]]:
+    rows = track(pcm)
+    heard = {"original": pcm} | {name: resynthesise(rows, name) for name in models}
+    records = []
+    for name, speech in heard.items():
+        record: dict[str, Any] = {"clip": clip, "vocoder": name, **compare(rows, track(speech))}
+        record["level_db"] = loudness_db(speech, pcm)
+        if score:
+            record["plcmos"] = score(speech)
+        records.append(record)
+    return records
+
+
+def _row(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"vocoder": name, "clips": len(records)}
+    for key in ("pitch_error_pct", "pitch_jumps_pct", "band_distance_db", "level_db"):
+        row[key] = round(float(np.mean([r[key] for r in records])), 3)
+    if all("plcmos" in r for r in records):
+        row["plcmos"] = as_dict(mean_interval([r["plcmos"] for r in records], resamples(len(records))))
+    return row
+
+
+def table_rows(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The summary as text cells under HEAD."""
+    return [
+        [
+            row["vocoder"],
+            cell(row.get("plcmos"), 1.0, ".2f", ""),
+            f"{row['pitch_error_pct']:.2f} %, {row['pitch_jumps_pct']:.1f} % off",
+            f"{row['band_distance_db']:.2f} dB",
+            f"{row['level_db']:+.2f} dB",
+            str(row["clips"]),
+        ]
+        for row in summary
+    ]
+
+
+def read_clips(paths: Sequence[Path], seconds: float) -> list[tuple[str, Pcm]]:
+    """Names and samples of speech files, the first `seconds` of each (0: all)."""
+    from dredge_host.sending.audio import read_audio
+
+    return [(p.name, read_audio(p).pcm[: int(seconds * RATE) or None]) for p in paths]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is the same for every cell of an evaluation; plain values, so that workers elsewhere can have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dredge_host.errors import UsageError
+from dredge_host.evaluation.judging.recognisers import RECOGNISERS
+from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, METHODS, known
+from dredge_host.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """methods: keys of METHODS; clips: how many, 0 = all files; seconds: used of each, 0 = all; seed: of the loss
+    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; plcmos, estoi:
+    scored or not; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
+    UsageError for a value outside its limits.
+    """
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    clips: int = 0
+    seconds: float = 12.0
+    seed: int = 1
+    bitrate: int = 24000
+    crossed: bool = True
+    plcmos: bool = True
+    estoi: bool = True
+    recogniser: str | None = "pocketsphinx"
+    recogniser_model: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "methods", known(self.methods))
+        if not self.methods:
+            raise UsageError(f"there is no method to evaluate; expected some of {', '.join(METHODS)}")
+        if self.clips < 0 or not 0 <= self.seconds < 1e6:
+            raise UsageError(f"clips is {self.clips} and seconds {self.seconds:g}, expected 0 (all) or more")
+        if self.recogniser is not None and self.recogniser not in RECOGNISERS:
+            raise UsageError(f"recogniser is '{self.recogniser}', expected one of {', '.join(RECOGNISERS)}")
+        Settings(bitrate=self.bitrate)
+
+    def metrics(self) -> list[str]:
+        """Names of what is measured in every cell beyond rates, lags and seams."""
+        asked = {"plcmos": self.plcmos, "estoi": self.estoi, f"words by {self.recogniser}": bool(self.recogniser)}
+        return [name for name, wanted in asked.items() if wanted]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values for the document."""
+        return {
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "bitrate_bps": self.bitrate,
+            "methods": list(self.methods),
+            "crossed": self.crossed,
+            "plcmos": self.plcmos,
+            "estoi": self.estoi,
+            "recogniser": self.recogniser,
+        }

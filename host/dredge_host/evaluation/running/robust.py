@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge evaluate --robustness`: speech that models were not trained for must not come out as noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_host.charts.spectrogram import stacked_png
+from dredge_host.sending.audio import atomic
+from dredge_host.settings import Settings
+
+Pcm = NDArray[np.int16]
+PACKET = 320
+FLOOR_DBFS = -60.0  # what is quieter than this is silence, on both sides of a comparison
+AROUND = 2  # packets on either side in which the clean decode may have the level that is compared with
+LIMIT_DB = 6.0
+DESCRIBED = ("dred", "lbrr")
+LOSS = "gilbert:rate=20%,burst=5"
+HEAD = ("input", "mode", "recovered", "described", "louder by up to", "quieter by up to", "beyond 6 dB", "verdict")
+
+
+class Verdict(NamedTuple):
+    """How the recovered packets compare with the same packets without loss.
+
+    recovered: packets that were not received, described: those of them that a later packet described; louder_db:
+    largest level above the loudest clean packet nearby; quieter_db: largest level of a described packet below the
+    quietest one nearby; over: packets beyond LIMIT_DB.
+    """
+
+    recovered: int
+    described: int
+    louder_db: float
+    quieter_db: float
+    over: int
+
+    @property
+    def passed(self) -> bool:
+        """No level jumps beyond the limit."""
+        return self.over == 0
+
+
+def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
+    """Levels of the recovered packets against the clean decode around them.
+
+    played, clean: int16[n], aligned; sources: where each whole packet of them came from. Nearby is AROUND packets on
+    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and
+    it may fade.
+    """
+    ours, theirs = _levels(played), _levels(clean)
+    names = list(sources)[: min(len(ours), len(theirs))]
+    louder, quieter, over = 0.0, 0.0, 0
+    for k, name in enumerate(names):
+        if name == "opus":
+            continue
+        described = name in DESCRIBED
+        first, last = (k, k) if described else _gap(names, k)
+        near = theirs[max(0, first - AROUND) : last + AROUND + 1]
+        above, below = float(ours[k] - near.max()), float(near.min() - ours[k]) if described else 0.0
+        louder, quieter = max(louder, above), max(quieter, below)
+        over += max(above, below) > LIMIT_DB
+    recovered = [name for name in names if name != "opus"]
+    return Verdict(len(recovered), sum(name in DESCRIBED for name in recovered), louder, quieter, over)
+
+
+def _gap(names: Sequence[str], k: int) -> tuple[int, int]:
+    """First and last packet of the gap around packet k."""
+    first = last = k
+    while first > 0 and names[first - 1] != "opus":
+        first -= 1
+    while last + 1 < len(names) and names[last + 1] != "opus":
+        last += 1
+    return first, last
+
+
+def run_case(pcm: Pcm, conceal: str, seed: int = 1) -> tuple[Verdict, Pcm, Pcm]:
+    """One input through burst loss: verdict, what was played, the clean decode; both int16[n]."""
+    from dredge_host.offline.simulate import simulate
+
+    redundancy = 1.0 if conceal == "dred" else 0.0
+    clean = simulate(pcm, Settings(conceal="opus", redundancy_s=0.0))
+    lossy = simulate(pcm, Settings(conceal=conceal, redundancy_s=redundancy, loss=LOSS, seed=seed))
+    look = lossy.result["alignment"]["opus_lookahead_samples"]
+    sources = ["silence"] * lossy.result["packets"]
+    for number, source, *_ in lossy.timeline:
+        sources[number] = source
+    start = PACKET - look  # packet k of the stream begins look samples before 320 k of the aligned output
+    return compare(lossy.pcm[start:], clean.pcm[start:], sources[1:]), lossy.pcm, clean.pcm
+
+
+def run(
+    cases: Mapping[str, Pcm],
+    conceal: Sequence[str] = ("dred", "plc"),
+    pictures: Path | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> dict[str, Any]:
+    """A `dredge.robustness/1` document for named inputs, int16[n] at 16 kHz.
+
+    pictures: folder for one PNG per input, spectrograms of the clean decode and of every concealment mode below it.
+    """
+    rows = []
+    started = time.monotonic()
+    for done, (name, pcm) in enumerate(cases.items(), 1):
+        heard: list[Pcm] = []
+        for mode in conceal:
+            verdict, played, clean = run_case(pcm, mode)
+            rows.append({"input": name, "conceal": mode, **verdict._asdict(), "passed": verdict.passed})
+            heard += [played] if heard else [clean, played]
+        if pictures:
+            with atomic(pictures / f"{name}.png") as temporary:
+                temporary.write_bytes(stacked_png(heard))
+        if progress:
+            progress(done, len(cases), time.monotonic() - started)
+    return {"schema": "dredge.robustness/1", "loss": LOSS, "passed": all(r["passed"] for r in rows), "rows": rows}
+
+
+def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Text cells under HEAD."""
+    return [
+        [
+            row["input"],
+            row["conceal"],
+            str(row["recovered"]),
+            str(row["described"]),
+            f"{row['louder_db']:.1f} dB",
+            f"{row['quieter_db']:.1f} dB",
+            str(row["over"]),
+            "PASS" if row["passed"] else "FAIL",
+        ]
+        for row in rows
+    ]
+
+
+def _levels(pcm: Pcm) -> NDArray[np.float64]:
+    """RMS of every whole packet, dBFS, not below the floor."""
+    rows = pcm[: len(pcm) // PACKET * PACKET].reshape(-1, PACKET).astype(np.float64) / 32768.0
+    return np.maximum(10.0 * np.log10(np.mean(rows**2, axis=1) + 1e-12), FLOOR_DBFS)
+

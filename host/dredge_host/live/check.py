@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Does this device keep up? Streams loss patterns at it and reads its own clocks."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dredge_host.links.link import Link
+from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
+from dredge_host.live.session import Session, Update
+from dredge_host.live.stream import StreamOutcome, stream
+from dredge_host.sending.audio import Pcm, packets
+from dredge_host.sending.loss import parse_loss
+from dredge_host.settings import Settings
+
+SCHEMA = "dredge.check/1"
+
+# What a device meets, from nothing to do to as much as there can be: gaps of one second, 1.2 s apart.
+PATTERNS = {
+    "no loss": "none",
+    "5 % loss": "5%",
+    "20 % in bursts": "gilbert:rate=20%,burst=5",
+    "gaps of 1 s": "burst:ms=1000,every=2.2s",
+}
+
+OpenLink = Callable[[], Link]
+
+
+def check(
+    pcm: Pcm, open_link: OpenLink, settings: Settings, budget_pct: float, seconds: float,
+    models: list[str] | None = None, update: Update | None = None, say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Stream every pattern for so long; the result document with the verdict.
+
+    A pattern fails when the p99 of the CPU time per packet is above the budget (in % of the period),
+    when a packet took longer than its period, or was not ready when it was due by the device's
+    monotonic clock, or when its report never came. Raises what greeting a device raises.
+    """
+    results = []
+    for name, loss in PATTERNS.items():
+        if say:
+            say(f"{name}: {seconds:g} s")
+        link = open_link()
+        try:
+            outcome = _one(pcm, link, replace(settings, loss=loss), seconds, models, update)
+        finally:
+            link.close()
+        results.append(_judge(name, outcome, replace(settings, loss=loss), budget_pct))
+    return {
+        "schema": SCHEMA,
+        "budget_pct": budget_pct,
+        "seconds_per_pattern": seconds,
+        "settings": settings.as_dict(),
+        "device": outcome.device,
+        "board": ((outcome.report or {}).get("output") or {}).get("machine"),
+        "patterns": results,
+        "pass": all(result["pass"] for result in results),
+    }
+
+
+def _one(
+    pcm: Pcm, link: Link, settings: Settings, seconds: float, models: list[str] | None, update: Update | None
+) -> StreamOutcome:
+    import numpy as np
+
+    count = max(1, round(seconds / 0.02))
+    loss = parse_loss(settings.loss, settings.seed)
+    pieces = packets(np.resize(pcm, count * 320), count)
+    return stream(pieces, Session(link, update=update), settings, loss, models=models, update=update)
+
+
+def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
+    report = outcome.report or {}
+    budget = report.get("budget") or {}
+    pacing = (report.get("output") or {}).get("pacing") or {}
+    late_cpu, late_clock = budget.get("late_frames"), pacing.get("missed_deadlines")
+    p99 = budget.get("p99_pct")
+    reasons = []
+    if p99 is None or late_cpu is None or late_clock is None:
+        reasons.append("the device's report never came complete")
+    else:
+        if p99 > budget_pct:
+            reasons.append(f"p99 of the CPU time is {p99:g} % of the period, the budget {budget_pct:g} %")
+        if late_cpu:
+            reasons.append(f"{late_cpu} packets took more CPU time than their 20 ms")
+        if late_clock:
+            reasons.append(f"{late_clock} of {budget['frames']} periods were not done when the next was due")
+    rows = timeline_rows(report)
+    return {
+        "name": name,
+        "loss": settings.loss,
+        "pass": not reasons,
+        "reasons": reasons,
+        "p99_pct": p99,
+        "late_cpu": late_cpu,
+        "late_clock": late_clock,
+        "wall": budget.get("wall"),
+        "cpu": cpu_part(budget),
+        "pacing": pacing,
+        "sources": by_source(rows, len(outcome.trace)),
+        "accounting": accounting(outcome),
+    }
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The verdict first, then each pattern, then the board."""
+    out = ["PASS" if result["pass"] else "FAIL"]
+    for pattern in result["patterns"]:
+        cpu = pattern["cpu"]
+        text = f"{'ok    ' if pattern['pass'] else 'FAILED'}  {pattern['name']:<15}"
+        if cpu.get("p99_us") is not None:
+            text += _times(cpu)
+            text += f"  ({pattern['p99_pct']:g} % of {result['budget_pct']:g} %)"
+            text += f"  late {pattern['late_cpu']} by CPU, {pattern['late_clock']} by clock"
+        out.append(text)
+        out += [f"        {reason}" for reason in pattern["reasons"]]
+        out += [
+            f"        {stage:<9}{_times(times)}"
+            for stage, times in (cpu.get("stages") or {}).items()
+            if times["frames"]
+        ]
+    return out + board_lines(result)
+
+
+def _times(cpu: dict[str, Any]) -> str:
+    return "".join(f"  {name} {cpu[f'{name}_us'] / 1000:5.2f}" for name in ("p50", "p99", "max")) + " ms"
+
+
+def board_lines(result: dict[str, Any]) -> list[str]:
+    """What was measured on; unknown facts are left out."""
+    board, device = result["board"] or {}, result["device"]
+    throttling = board.get("throttling")
+    facts = [
+        ("board", board.get("board") or device.get("board")),
+        ("CPU", board.get("cpu")),
+        ("clock", f"{board['clock_mhz']:.0f} MHz" if board.get("clock_mhz") else None),
+        ("governor", board.get("governor")),
+        ("temperature", f"{board['temperature_c']:.1f} °C" if board.get("temperature_c") is not None else None),
+        ("throttling", None if throttling is None else ", ".join(throttling) or "none"),
+        ("kernels", device.get("simd")),
+        ("libopus", device.get("opus")),
+    ]
+    return [f"{name:<12} {value}" for name, value in facts if value]
+
+
+def junit(result: dict[str, Any]) -> bytes:
+    """The verdict as JUnit XML: one test case per pattern."""
+    cases = result["patterns"]
+    failed = sum(not case["pass"] for case in cases)
+    suite = ET.Element("testsuite", name="dredge check", tests=str(len(cases)), failures=str(failed), errors="0")
+    for case in cases:
+        seconds = str(result["seconds_per_pattern"])
+        element = ET.SubElement(suite, "testcase", classname="dredge.check", name=case["name"], time=seconds)
+        if not case["pass"]:
+            ET.SubElement(element, "failure", message="; ".join(case["reasons"]))
+    root = ET.Element("testsuites")
+    root.append(suite)
+    xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return xml

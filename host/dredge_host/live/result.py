@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A live stream as one result document: what was sent, what the device made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from dredge_device.pi.machine import Machine
+from dredge_device.timeline import expand, numbers
+from dredge_host.live.stream import StreamOutcome
+from dredge_host.sending.loss_statistics import measure_loss
+from dredge_host.settings import Settings
+from dredge_host.timing import percentiles
+
+SCHEMA = "dredge.stream/1"
+SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
+RARE = ("dtx", "skipped")  # shown only where they occur
+Row = tuple[int, str, float, float]
+
+
+def timeline_rows(report: dict[str, Any] | None, first_sequence: int = 0) -> list[Row]:
+    """(packet, source, delay_ms, cpu_us) per played packet, packets counted from 0."""
+    part = (report or {}).get("timeline") or {}
+    if not part.get("sources"):
+        return []
+    names, delays = expand(part)
+    rows = zip(numbers(part), names, delays, part["cpu_us"], strict=True)
+    return [(number - first_sequence, name, delay, cpu) for number, name, delay, cpu in rows]
+
+
+def by_source(rows: list[Row], packets: int) -> dict[str, int]:
+    """Packets of the stream per source; `silence` is what the device never played."""
+    counts = Counter(row[1] for row in rows)
+    counts["silence"] += packets - len(rows)
+    return {name: counts[name] for name in (*SOURCES, *(rare for rare in RARE if counts[rare]))}
+
+
+def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
+    """The JSON result of a stream; the same shape as the report page expects."""
+    report = outcome.report or {}
+    rows = timeline_rows(outcome.report)
+    loss = measure_loss(outcome.trace)
+    return {
+        "schema": SCHEMA,
+        "settings": settings.as_dict(),
+        "packets": loss.packets,
+        "stream": {
+            "bitrate_total_bps": outcome.meter.total(),
+            "bitrate_bps": outcome.meter.rates(),
+            "loss": {
+                "model": settings.loss,
+                "seed": settings.seed,
+                "measured_pct": round(100 * loss.rate, 3),
+                **loss.as_dict(),
+            },
+            "redundancy_s": settings.redundancy_s,
+            "playout_ms": settings.playout_ms,
+            "sender_late_ms": percentiles(outcome.late_ms),
+            "accounting": accounting(outcome),
+            "line": outcome.line,
+            "missed_deadlines_pct": missed_deadlines_pct(report),
+        },
+        "frames": {
+            "by_source": by_source(rows, loss.packets),
+            "total": loss.packets,
+            "reasons": report.get("reasons", {}),
+        },
+        "cpu": cpu_part(report.get("budget", {})),
+        "timeline": [list(row) for row in rows],
+        "models": outcome.device.get("models"),
+        "environment": {"host": Machine().facts(), "device": outcome.device},
+        "device_report": {k: v for k, v in report.items() if k != "timeline"},
+    }
+
+
+def accounting(outcome: StreamOutcome) -> dict[str, Any]:
+    """Where every packet went: made = lost by the model + sent + refused + withheld; sent (copies included) = arrived +
+    missing on the way. complete: the device's books agree with ours to the packet.
+    """
+    report = outcome.report or {}
+    packets = report.get("packets") or {}
+    dropped, made = sum(outcome.trace), sum(outcome.trace) + outcome.sent
+    made += outcome.refused + outcome.withheld
+    copies = outcome.network.get("duplicated", 0)
+    arrived, expected = packets.get("arrived"), packets.get("sent")
+    sources = report.get("sources") or {}
+    return {
+        "made": made - copies,
+        "dropped_by_model": dropped,
+        "sent": outcome.sent,
+        "copies": copies,
+        "refused": outcome.refused,
+        "withheld": outcome.withheld,
+        "arrived": arrived,
+        "missing_at_device": packets.get("missing"),
+        "device_restarts": outcome.restarts,
+        "periods": sum(sources.values()) - sources.get("silence", 0),
+        "complete": expected == made - copies and arrived == outcome.sent - copies,
+    }
+
+
+def missed_deadlines_pct(report: dict[str, Any]) -> float | None:
+    """Share of the device's periods that were not done when the next was due, by the wall clock.
+
+    Far above the share of late packets by CPU time it says that the machine was busy elsewhere.
+    """
+    pacing = (report.get("output") or {}).get("pacing") or {}
+    periods = (report.get("budget") or {}).get("frames")
+    if not periods or "missed_deadlines" not in pacing:
+        return None
+    return round(100.0 * pacing["missed_deadlines"] / periods, 2)
+
+
+def cpu_part(budget: dict[str, Any]) -> dict[str, Any]:
+    """CPU per packet as the report page wants it: percentiles and a histogram with edges."""
+    part = {k: v for k, v in budget.items() if k != "histogram"}
+    bins = budget.get("histogram") or []
+    if bins:
+        edges = [0, *[edge for edge, _ in bins]]
+        part["histogram"] = {"edges_us": edges, "counts": [count for _, count in bins]}
+    return part
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The result in a few lines for people."""
+    rates = result["stream"]["bitrate_bps"]
+    parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
+    filled = result["frames"]["by_source"]
+    loss, cpu = result["stream"]["loss"], result["cpu"]
+    bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
+    words = [
+        f"loss     {loss['measured_pct']:.1f} % in {bursts}",
+        "packets  " + ", ".join(f"{name} {count}" for name, count in filled.items() if count),
+        f"bitrate  {result['stream']['bitrate_total_bps'] / 1000:.1f} kb/s: {parts}",
+    ]
+    if cpu:
+        words.append(
+            f"device   CPU p99 {cpu['p99_us'] / 1000:.1f} ms of {cpu['period_us'] / 1000:g} ms "
+            f"per packet ({cpu['p99_pct']:.0f} %), {cpu['late_frames']} late"
+        )
+    return words + overload_lines(result["device_report"])
+
+
+def overload_lines(report: dict[str, Any]) -> list[str]:
+    """What a device beyond its rating took away from this stream; nothing while it gave all."""
+    load = report.get("load") or {}
+    spent = ", ".join(f"{name} {periods}" for name, periods in load.items() if name != "full" and periods)
+    return [f"load     the device was beyond its rating; periods at each level: {spent}"] if spent else []

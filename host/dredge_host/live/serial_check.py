@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Does a serial line carry what a stream needs? Asked before streaming, not after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dredge_device.framing import OVERHEAD
+from dredge_device.pi.transport.serial_url import parse_serial
+from dredge_host.errors import UnreachableError
+from dredge_host.live.session import Session
+from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.timing import percentiles
+
+PROBES = 20
+PROBE_BYTES = 160
+MIN_SHARE = 0.8  # of the probes must come back
+HEADER_BYTES = 12
+DRED_BPS = 26000.0  # one second of redundancy, measured (docs/results.md)
+
+
+def check_line(session: Session, settings: Settings) -> dict[str, Any]:
+    """Send probes with every byte value and see them come back unchanged.
+
+    Returns rate and round trips. Raises UnreachableError when too many are lost, or when the baud
+    rate cannot carry the stream at all.
+    """
+    baud = parse_serial(session.link.url).baud
+    needed = needed_baud(settings)
+    if needed > baud:
+        raise UnreachableError(
+            f"{session.link.url}: the stream needs about {needed} baud and the line has {baud}; "
+            "raise baud on both sides, or lower --bitrate or --redundancy"
+        )
+    wheel = bytes(range(256)) * 2
+    good: list[float] = []
+    for number in range(PROBES):
+        start = 13 * number % 256
+        trip = session.probe(wheel[start : start + PROBE_BYTES])
+        if trip is not None:
+            good.append(1000 * trip)
+        if number + 1 - len(good) > (1 - MIN_SHARE) * PROBES:
+            break  # too many are lost already
+    if len(good) < MIN_SHARE * PROBES:
+        raise UnreachableError(
+            f"{session.link.url}: only {len(good)} of {PROBES} probes came back undamaged; "
+            "check the wiring, and that both sides use the same baud rate"
+        )
+    return {"baud": baud, "needed_baud": needed, "probes": PROBES, "answered": len(good), "trip_ms": percentiles(good)}
+
+
+def needed_baud(settings: Settings) -> int:
+    """Line rate for these settings, in one direction: ten bits per byte, framing included."""
+    bits = settings.bitrate * (1.7 if settings.lbrr else 1.0) + DRED_BPS * settings.redundancy_s
+    per_packet = bits * PACKET_SECONDS / 8 + HEADER_BYTES + OVERHEAD + 1
+    return round(10 * per_packet / PACKET_SECONDS)

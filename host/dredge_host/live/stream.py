@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A live stream: packets at absolute deadlines, through a network model, whatever the link does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dredge_device.pi.transport.serial_url import is_serial
+from dredge_host.errors import UnreachableError, VersionMismatch
+from dredge_host.live.serial_check import check_line
+from dredge_host.live.session import Session, Update
+from dredge_host.sending.audio import Pcm
+from dredge_host.sending.loss import LossModel
+from dredge_host.sending.network import Network
+from dredge_host.sending.sender import BitrateMeter, Packet, Sender
+from dredge_host.settings import PACKET_SECONDS, Settings
+
+FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
+STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
+UNHEARD_S = 2.5  # reports come every second; after this long without one the device is asked again
+KNOCK_S = 0.25
+
+
+class Control(Protocol):
+    """What may steer the sender while it runs (dredge_host.sending.adaptive_redundancy.AutoRedundancy)."""
+
+    def consider(self, t_s: float, report: dict[str, Any], meter: BitrateMeter) -> None: ...
+
+
+@dataclass
+class StreamOutcome:
+    """What a stream did. report: the device's final report, None if it never came complete.
+
+    sent: datagrams given to the link; refused: those that found nobody; withheld: those that hold speech from
+    before a mute or under other keys; restarts: how often another device process was found at the same address.
+    """
+
+    device: dict[str, Any]
+    report: dict[str, Any] | None
+    trace: list[bool]
+    meter: BitrateMeter
+    late_ms: list[float] = field(default_factory=list)
+    sent: int = 0
+    refused: int = 0
+    withheld: int = 0
+    restarts: int = 0
+    line: dict[str, Any] | None = None
+    network: dict[str, int] = field(default_factory=dict)
+
+
+def stream(
+    pieces: Iterable[Pcm],
+    session: Session,
+    settings: Settings,
+    loss: LossModel,
+    *,
+    sender: Sender | None = None,
+    models: list[str] | None = None,
+    update: Update | None = None,
+    network: Network | None = None,
+    control: Callable[[Sender], Control] | None = None,
+    tap: Callable[[bytes], None] | None = None,
+    muted: Callable[[], bool] | None = None,
+) -> StreamOutcome:
+    """Send int16[320] pieces, one per 20 ms, and wait for the device's final report.
+
+    Packets that `loss` takes are built but not sent; `network` delays, reorders and repeats the
+    others; `tap` sees every datagram that goes out; `muted` is asked once per packet. When it turns true, and
+    when the link got other keys, nothing said before goes out any more (docs/threat-model.md). A device that
+    vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the
+    stream ended, so that its files are complete too, and KeyboardInterrupt goes on.
+    """
+    sender = sender or Sender(
+        settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
+        dred_version=settings.dred_version,
+    )  # fmt: skip
+    outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
+    if is_serial(session.link.url):
+        outcome.line = check_line(session, settings)
+    session.configure(settings, sender.ssrc, sender.first_sequence)
+    run = _Run(session, sender, loss, outcome, network or Network(), tap, muted)
+    if control is not None:
+        run.control = control(sender)
+    try:
+        run.all(pieces, update)
+    except KeyboardInterrupt:
+        _hang_up(session)
+        raise
+    wait = settings.playout_ms / 1000 + FINAL_REPORT_S
+    outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
+    return outcome
+
+
+class _Run:
+    """The loop of one stream."""
+
+    def __init__(
+        self,
+        session: Session,
+        sender: Sender,
+        loss: LossModel,
+        outcome: StreamOutcome,
+        network: Network,
+        tap: Callable[[bytes], None] | None,
+        muted: Callable[[], bool] | None,
+    ) -> None:
+        self._session, self._sender, self._loss = session, sender, loss
+        self._outcome, self._network, self._tap, self._muted = outcome, network, tap, muted
+        self._clock = session._clock
+        self._next: float | None = None
+        self._knocked = self._clock()
+        self._boot = session.boot
+        self._considered = 0
+        self._refusals = session.refused  # refused datagrams that were looked into
+        self._media_refused = 0
+        self._key_changes = session.key_changes
+        self._stale = False  # the packet in hand holds what must not go out any more
+        self.control: Control | None = None
+
+    def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
+        self._session.tolerant = True
+        self._session.heard_s = self._clock()
+        try:
+            for pcm in pieces:
+                self._stale = False
+                self._one(self._sender.push(pcm))
+                if update:
+                    update(self._state())
+            self._flush()
+        finally:
+            self._session.tolerant = False
+            self._outcome.refused = self._media_refused
+            self._outcome.network = self._network.counters()
+
+    def _one(self, packet: Packet) -> None:
+        outcome = self._outcome
+        outcome.meter.add(packet.split)
+        outcome.late_ms.append(self._wait())
+        self._forget()
+        if not packet.data:
+            self._loss.skip()
+        elif not self._loss.lost():
+            self._put(packet.data)
+        self._release()
+        self._look_after_the_device()
+        if self.control is not None and self._session.reports != self._considered:
+            self._considered = self._session.reports
+            self.control.consider(self._sender.index * PACKET_SECONDS, self._session.newest, outcome.meter)
+
+    def _put(self, datagram: bytes) -> None:
+        if self._stale:
+            self._outcome.withheld += 1
+        else:
+            self._network.put(self._clock(), datagram)
+
+    def _forget(self) -> None:
+        """After a change of keys, or when somebody muted: what was said before stays here.
+
+        What the network model holds was sent under the old keys, so nobody could read it any more.
+        """
+        changes = self._session.key_changes
+        if changes != self._key_changes:
+            self._key_changes = changes
+            self._sender.flush()
+            self._outcome.withheld += len(self._network.take(math.inf))
+            self._stale = True
+        if self._muted is not None:
+            muted = self._muted()
+            self._stale |= muted and not self._sender.muted
+            self._sender.mute(muted)
+
+    def _wait(self) -> float:
+        """Return at the next deadline; the result is how late that is, in ms."""
+        if self._next is None:
+            self._next = self._clock()  # the first packet may have taken long to make
+        while (due := self._network.due()) is not None and due < self._next:
+            self._session.listen(max(due, self._clock()))
+            self._release()
+        self._session.listen(self._next)
+        late = self._clock() - self._next
+        self._next += PACKET_SECONDS
+        if late > STALL_S:
+            self._next = self._clock() + PACKET_SECONDS
+        return 1000 * max(0.0, late)
+
+    def _release(self) -> None:
+        self._forget()
+        for datagram in self._network.take(self._clock()):
+            if self._session.transmit(datagram):
+                self._outcome.sent += 1
+                if self._tap:
+                    self._tap(datagram)
+            else:
+                self._media_refused += 1
+
+    def _flush(self) -> None:
+        """What the network still holds is on its way when the stream ends."""
+        while (due := self._network.due()) is not None:
+            self._session.listen(max(due, self._clock()))
+            self._release()
+
+    def _look_after_the_device(self) -> None:
+        session, now = self._session, self._clock()
+        if session.boot != self._boot:
+            self._boot = session.boot
+            self._outcome.restarts += 1
+            session.knock()
+        unheard = now - session.heard_s > UNHEARD_S or session.refused > self._refusals
+        if unheard and now - self._knocked > KNOCK_S:
+            self._knocked = now
+            self._refusals = session.refused
+            session.knock()
+
+    def _state(self) -> dict[str, Any]:
+        meter = self._outcome.meter
+        return {
+            "t_s": round(self._sender.index * PACKET_SECONDS, 2),
+            "bitrate_bps": meter.recent_total(),
+            "split_bps": meter.recent(),
+            "redundancy_s": self._sender.redundancy_s,
+            "muted": self._sender.muted,
+        }
+
+
+def _hang_up(session: Session) -> None:
+    """Best effort: the device is told to end now, without playing what it has buffered."""
+    try:
+        session.goodbye(None, 2.0)
+    except (UnreachableError, VersionMismatch, OSError):
+        return  # nobody is there to be told

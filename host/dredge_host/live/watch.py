@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reports of a board: who it is, then one document per second for as long as somebody asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dredge_device import control, fragments
+from dredge_host.errors import UnreachableError, VersionMismatch
+from dredge_host.links.link import Link
+
+ANSWER_S = 5.0  # silence after which the board counts as gone
+RETRY_S = 0.5
+RENEW_S = 5.0  # a hello keeps the reports coming for ten seconds
+
+
+class Watch:
+    """Asks a bridge for its reports (docs/micropython.md) over a link.
+
+    `info`: what the board answered to the hello. Raises UnreachableError when nobody answers,
+    VersionMismatch when the board speaks another version of the protocol.
+    """
+
+    def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
+        self._link, self._clock = link, clock
+        self._incoming = fragments.Incoming()
+        self._asked = 0.0
+        self._number = 0
+        self.info: dict[str, Any] = {}
+        self._greet()
+
+    def _greet(self) -> None:
+        until = self._clock() + ANSWER_S
+        while not self.info and self._clock() < until:
+            self._hello()
+            retry = self._clock() + RETRY_S
+            while not self.info and self._clock() < retry:
+                self._take(self._link.recv(max(0.0, retry - self._clock())))
+        if not self.info:
+            raise UnreachableError(f"{self._link.url}: no board answers there within {ANSWER_S:g} s")
+
+    def _hello(self) -> None:
+        self._number += 1
+        self._asked = self._clock()
+        message = control.with_document(control.HELLO, self._number, {"role": "host"})
+        self._link.send(control.build(message))
+
+    def _take(self, datagram: bytes | None) -> dict[str, Any] | None:
+        """A report that this datagram completes; what is not ours is passed over."""
+        try:
+            messages = control.parse(datagram) if datagram else []
+        except control.VersionError as error:
+            raise VersionMismatch(f"{self._link.url}: {error}; install the same version of dredge on both") from None
+        except ValueError:
+            return None
+        for message in messages:
+            try:
+                if message.kind == control.HELLO and message.flags & control.REPLY:
+                    self.info = message.document()
+                elif message.kind == control.REPORT:
+                    return self._incoming.add(message)
+            except ValueError:
+                continue
+        return None
+
+    def reports(self, count: int | None = None) -> Iterator[dict[str, Any]]:
+        """The next `count` reports as they come (None: until the caller stops)."""
+        heard = self._clock()
+        seen = 0
+        while count is None or seen < count:
+            if self._clock() - self._asked > RENEW_S:
+                self._hello()
+            document = self._take(self._link.recv(0.5))
+            if document is not None:
+                heard, seen = self._clock(), seen + 1
+                yield document
+            elif self._clock() - heard > ANSWER_S:
+                raise UnreachableError(f"{self._link.url}: the board has stopped reporting")
+
+    def close(self) -> None:
+        """Tell the board that nobody listens any more."""
+        self._link.send(control.build(control.Message(control.BYE, self._number + 1)))
+
+
+def line(report: dict[str, Any]) -> str:
+    """One report of a bridge for people."""
+    bridge, wire, budget = report.get("bridge", {}), report.get("line", {}), report.get("budget", {})
+    lost = wire.get("missed", 0) + wire.get("damaged", 0) + wire.get("overlong", 0)
+    return (
+        f"{report.get('number', 0):5d}  in {bridge.get('udp_in', 0)} out {bridge.get('udp_out', 0)} datagrams, "
+        f"line: {wire.get('frames', 0)} frames, {lost} lost, busy {bridge.get('line_busy', 0)}; "
+        f"CPU p99 {budget.get('p99_pct', 0)} % of 20 ms"
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How many streams one core of this machine decodes in real time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dredge_host.offline.player import VirtualClock
+from dredge_host.offline.simulate import make_receiver, make_sender
+from dredge_host.sending.audio import Pcm, packets
+from dredge_host.sending.loss import parse_loss
+from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.timing import percentiles
+
+STAGGER = 37  # periods by which each stream is behind the one before, so that their gaps do not coincide
+PERIOD_US = 20000
+
+Feed = list[bytes | None]
+
+
+def capacity(
+    pcm: Pcm, settings: Settings, seconds: float = 10.0, most: int = 256, say: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """The largest number of streams whose CPU time stays below 20 ms in 99 of 100 periods.
+
+    All streams carry the same speech with the losses of ``settings``, each from another point on. One
+    thread decodes them one after the other; `runs` holds what was measured for each number tried.
+    """
+    feed = _feed(pcm, settings, seconds)
+    runs: dict[int, dict[str, float]] = {}
+
+    def fits(streams: int) -> bool:
+        if streams not in runs:
+            runs[streams] = percentiles(_busy_us(feed, settings, streams))
+            if say:
+                say(f"{streams} streams: p99 {runs[streams]['p99'] / 1000:.1f} ms of 20 ms")
+        return runs[streams]["p99"] <= PERIOD_US
+
+    low, high = 0, 1
+    while high <= most and fits(high):
+        low, high = high, 2 * high
+    while high - low > max(1, low // 16):
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    tried = {str(streams): runs[streams] for streams in sorted(runs)}
+    return {"streams": low, "resolution": high - low, "loss": settings.loss, "runs": tried}
+
+
+def _feed(pcm: Pcm, settings: Settings, seconds: float) -> Feed:
+    import numpy as np
+
+    count = max(100, round(seconds / PACKET_SECONDS))
+    loss = parse_loss(settings.loss, settings.seed)
+    with make_sender(settings) as sender:
+        made = [sender.push(piece).data for piece in packets(np.resize(pcm, count * 320), count)]
+    return [None if loss.lost() else data for data in made]
+
+
+def _busy_us(feed: Feed, settings: Settings, streams: int) -> list[float]:
+    """CPU time of each period in which all streams are decoded."""
+    clock = VirtualClock()
+    receivers = [make_receiver(settings, clock) for _ in range(streams)]
+    begin = settings.playout_ms // 20 + STAGGER * streams % len(feed)
+    busy = []
+    for period in range(begin + len(feed)):
+        clock.now = period * PACKET_SECONDS
+        started = time.thread_time_ns()
+        for index, receiver in enumerate(receivers):
+            _serve(receiver, feed, period, STAGGER * index % len(feed), clock.now)
+        if period >= begin:
+            busy.append((time.thread_time_ns() - started) / 1000)
+    return busy
+
+
+def _serve(receiver: Any, feed: Feed, period: int, offset: int, now: float) -> None:
+    """One stream's period: the packet that arrives, if any, and the packet that is played."""
+    number = period - offset
+    datagram = feed[number % len(feed)] if number >= 0 else None
+    if datagram is not None:
+        receiver.push(_renumbered(datagram, number), now)
+    receiver.pull()
+
+
+def _renumbered(datagram: bytes, number: int) -> bytes:
+    """The feed repeats, the stream goes on."""
+    from dredge_device import rtp
+
+    packet = rtp.parse(datagram)
+    return rtp.build(number, number * rtp.SAMPLES_PER_PACKET, packet.ssrc, packet.payload)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a network does to packets that it does not lose: delay, jitter, disorder, copies.
+
+Made on the sending side with a seed, like losses; `tc_netem` names the same thing for a real path.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+
+from dredge_host.errors import UsageError
+from dredge_host.settings import PACKET_SECONDS
+
+GRAMMAR = """--delay 40ms                 every packet is that late
+--jitter 20ms                uniform between 0 and 20 ms more
+--jitter normal:10ms         normal, standard deviation 10 ms, never below 0
+--jitter pareto:10ms         mean 10 ms with a heavy tail (shape 3)
+--reorder 5%,by=5            5 % of the packets come 5 packets late, the others overtake them
+--duplicate 1%               1 % come twice"""
+
+SHAPES = ("uniform", "normal", "pareto")
+_PARETO_SHAPE = 3.0
+
+
+class Network:
+    """Holds packets until they are due; times are seconds and come from outside.
+
+    Raises UsageError for a malformed value, see GRAMMAR.
+    """
+
+    def __init__(
+        self, delay: str = "", jitter: str = "", reorder: str = "", duplicate: str = "", seed: int = 1
+    ) -> None:
+        self.delay_s = _seconds("delay", delay) if delay else 0.0
+        self.shape, self.jitter_s = _jitter(jitter)
+        self.reorder, self.by = _reorder(reorder)
+        self.duplicate = _share("duplicate", duplicate) if duplicate else 0.0
+        self._dice = random.Random(seed ^ 0x5EED)
+        self._held: list[tuple[float, int, bytes]] = []
+        self._count = 0
+        self._counters = {"delayed": 0, "reordered": 0, "duplicated": 0}
+
+    def put(self, now: float, datagram: bytes) -> None:
+        """A packet enters the network."""
+        self._hold(now + self.lag(), datagram)
+        if self.duplicate and self._dice.random() < self.duplicate:
+            self._counters["duplicated"] += 1
+            self._hold(now + self.lag(), datagram)
+
+    def lag(self) -> float:
+        """How late the next packet will be, in seconds."""
+        lag = self.delay_s + self._jitter()
+        if self.reorder and self._dice.random() < self.reorder:
+            self._counters["reordered"] += 1
+            lag += self.by * PACKET_SECONDS
+        self._counters["delayed"] += lag > 0
+        return lag
+
+    def due(self) -> float | None:
+        """When the next packet leaves; None when none is held."""
+        return self._held[0][0] if self._held else None
+
+    def take(self, now: float) -> list[bytes]:
+        """The packets that leave by now, in the order of their times."""
+        out = []
+        while self._held and self._held[0][0] <= now:
+            out.append(heapq.heappop(self._held)[2])
+        return out
+
+    def counters(self) -> dict[str, int]:
+        """Packets delayed, reordered and duplicated so far."""
+        return dict(self._counters)
+
+    def tc_netem(self, loss: str = "", device: str = "eth0") -> str:
+        """The command that makes the kernel do the same on this device."""
+        words = [f"tc qdisc add dev {device} root netem limit 100000"]
+        if self.delay_s or self.jitter_s:
+            words.append(_netem_delay(self))
+        if self.reorder:
+            words.append(f"reorder {100 * (1 - self.reorder):g}%  # with a delay of {20 * self.by} ms")
+        if self.duplicate:
+            words.append(f"duplicate {100 * self.duplicate:g}%")
+        return " ".join([words[0], *([loss] if loss else []), *words[1:]])
+
+    def _hold(self, when: float, datagram: bytes) -> None:
+        heapq.heappush(self._held, (when, self._count, datagram))
+        self._count += 1
+
+    def _jitter(self) -> float:
+        if not self.jitter_s:
+            return 0.0
+        if self.shape == "uniform":
+            return self._dice.uniform(0, self.jitter_s)
+        if self.shape == "normal":
+            return max(0.0, self._dice.gauss(0, self.jitter_s))
+        mean = 1 / (_PARETO_SHAPE - 1)  # of a Pareto variable that starts at 0
+        return (self._dice.paretovariate(_PARETO_SHAPE) - 1) / mean * self.jitter_s
+
+
+def _netem_delay(network: Network) -> str:
+    """netem adds its jitter on both sides of the delay, ours only makes it longer."""
+    half = network.jitter_s / 2 if network.shape == "uniform" else network.jitter_s
+    shift = half if network.shape == "uniform" else 0.0
+    words = f"delay {1000 * (network.delay_s + shift):g}ms"
+    if network.jitter_s:
+        words += f" {1000 * half:g}ms"
+        words += f" distribution {network.shape}" if network.shape != "uniform" else ""
+    return words
+
+
+def netem_loss(spec: str) -> str:
+    """netem's words for a loss model of ours; UsageError where it has none."""
+    from dredge_host.sending.loss import parse_loss
+
+    model = parse_loss(spec)
+    if spec == "none":
+        return ""
+    if model.gemodel is not None:
+        p, r, h, k = model.gemodel
+        return f"loss gemodel {100 * p:.6g}% {100 * r:.6g}% {100 * (1 - h):.6g}% {100 * (1 - k):.6g}%"
+    raise UsageError(f"loss '{spec}': tc netem has no such model; use trace:FILE on the sending side")
+
+
+def _jitter(text: str) -> tuple[str, float]:
+    if not text:
+        return "uniform", 0.0
+    shape, colon, value = text.partition(":")
+    if not colon:
+        shape, value = "uniform", text
+    if shape not in SHAPES:
+        raise UsageError(f"jitter '{text}': unknown shape '{shape}', expected one of {', '.join(SHAPES)}")
+    return shape, _seconds("jitter", value)
+
+
+def _reorder(text: str) -> tuple[float, int]:
+    if not text:
+        return 0.0, 0
+    share, comma, rest = text.partition(",")
+    name, equals, count = rest.partition("=")
+    digits = count.isascii() and count.isdigit() and len(count) <= 3
+    if comma and (name != "by" or not equals or not digits or not 1 <= int(count) <= 100):
+        raise UsageError(f"reorder '{text}': expected a share and by=<packets up to 100>, e.g. 5%,by=5")
+    return _share("reorder", share), int(count) if comma else 1
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        value = float(text.removesuffix("ms")) / 1000
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 60:
+        raise UsageError(f"{name} '{text}': expected milliseconds from 0 to 60000, e.g. 40ms")
+    return value
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = -1.0
+    if not text.endswith("%") or not 0 <= value <= 1:
+        raise UsageError(f"{name} '{text}': expected a share from 0% to 100%")
+    return value

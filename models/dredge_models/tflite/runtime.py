@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs one .tflite graph with named inputs and outputs, on whichever runtime is installed.
+
+tflite-runtime (Python up to 3.11) and ai-edge-litert (Python 3.12 and later) have the same
+interpreter; nothing else in the project imports either.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dredge_models.registry import ModelError, ModelFile
+from dredge_models.tflite import check
+
+# tflite-runtime was built against NumPy 1 and cannot load beside NumPy 2; ai-edge-litert can use either.
+RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+
+
+def _interpreter_class() -> Any:
+    usable = RUNTIMES if np.lib.NumpyVersion(np.__version__) < "2.0.0" else RUNTIMES[1:]
+    for package in usable:
+        try:
+            return import_module(f"{package}.interpreter").Interpreter
+        except ImportError:
+            continue
+    raise ModelError(f"no TFLite runtime that works with numpy {np.__version__}: install ai-edge-litert, "
+                     "or tflite-runtime with numpy < 2 (Python 3.11 or older)")
+
+
+_quiet = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keeps the runtime's own "Created delegate" line, written by C++, off the user's stderr.
+
+    Failures still arrive as exceptions. The lock keeps two threads from saving each other's stderr.
+    """
+    with _quiet, contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+        except OSError:              # no stderr at all (a service): nothing to keep clean
+            yield
+            return
+        stack.callback(os.close, saved)
+        null = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, null)
+        stack.callback(os.dup2, saved, 2)
+        os.dup2(null, 2)
+        yield
+
+
+def runtime_name() -> str:
+    """The runtime in use and its version, for reports; ModelError if there is none."""
+    from importlib import metadata
+
+    package = _interpreter_class().__module__.split(".")[0].replace("_", "-")
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return package
+
+
+class TfliteModel:
+    """A graph with float32 inputs [1, n]; calls are not thread-safe, each uses one CPU thread.
+
+    model = TfliteModel(weight_file(name)); outputs = model(frames=..., memory=...)
+    """
+
+    def __init__(self, source: Path | ModelFile) -> None:
+        """source: a verified file, or the path of one that was just made; ModelError if it is no valid graph.
+
+        The runtime is no judge of hostile files, it crashes on some: only graphs of our own kind reach it.
+        """
+        file = source if isinstance(source, ModelFile) else ModelFile.of(Path(source))
+        content = file.content
+        if content[4:8] != b"TFL3":
+            raise ModelError(f"{file.name}: not a TFLite file")
+        try:
+            check.check(content)
+        except check.GraphError as error:
+            raise ModelError(f"{file.name}: not a graph of ours ({error})") from None
+        interpreter = _interpreter_class()
+        try:
+            with _without_greeting():
+                self._run = interpreter(model_content=content, num_threads=1)
+                self._run.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{file.name}: not a usable TFLite graph ({error})") from None
+        # Kept alive: the interpreter reads weights from this buffer.
+        self._content = content
+        inputs, outputs = self._run.get_input_details(), self._run.get_output_details()
+        self.inputs = {d["name"]: tuple(map(int, d["shape"])) for d in inputs}
+        self.outputs = {d["name"]: tuple(map(int, d["shape"])) for d in outputs}
+        self._in = {d["name"]: d["index"] for d in inputs}
+        self._out = {d["name"]: d["index"] for d in outputs}
+
+    def __call__(self, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Runs the graph once; every input by name, float32 of the graph's shape.
+
+        Returns fresh arrays. ValueError for missing, unknown or wrongly shaped inputs.
+        """
+        if inputs.keys() != self._in.keys():
+            raise ValueError(f"inputs: expected {sorted(self._in)}, got {sorted(inputs)}")
+        for name, value in inputs.items():
+            if value.shape != self.inputs[name] or value.dtype != np.float32:
+                raise ValueError(f"{name}: expected float32 {list(self.inputs[name])}, "
+                                 f"got {value.dtype} {list(value.shape)}")
+            self._run.set_tensor(self._in[name], value)
+        self._run.invoke()
+        return {name: self._run.get_tensor(index) for name, index in self._out.items()}

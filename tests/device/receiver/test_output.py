@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Files that are complete or not there, deadlines that do not drift, CPU time per stage."""
+
+import sys
+import types
+import wave
+
+import numpy as np
+import pytest
+
+from dredge_device.pi.output import open
+from dredge_device.pi.service.pacer import Pacer
+from dredge_device.pi.stage_timer import STAGES, Meter
+
+PIECE = np.arange(320, dtype=np.int16)
+
+
+def samples_of(path):
+    with wave.open(str(path), "rb") as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_wav_appears_only_when_it_is_complete(tmp_path):
+    out = open.open_output(str(tmp_path / "a.wav"))
+    out.write(PIECE, True)
+    assert names(tmp_path) == [".a.wav.part"]
+    assert out.close() == {"kind": "wav", "file": str(tmp_path / "a.wav"), "samples": 320}
+    assert (samples_of(tmp_path / "a.wav") == PIECE).all()
+    out.discard()
+    assert names(tmp_path) == ["a.wav"]
+
+
+def test_silence_outside_the_stream_is_not_in_the_file(tmp_path):
+    out = open.WavOutput(tmp_path / "a.wav")
+    out.write(PIECE, False)
+    out.write(PIECE, True)
+    out.write(PIECE, False)
+    assert out.close()["samples"] == 320
+    out.discard()
+
+
+def test_every_session_gets_its_own_file(tmp_path):
+    out = open.WavOutput(tmp_path / "a.wav")
+    for level in (1, 2, 3):
+        out.write(PIECE * level, True)
+        out.close()
+    out.discard()
+    assert names(tmp_path) == ["a-2.wav", "a-3.wav", "a.wav"]
+    assert samples_of(tmp_path / "a-3.wav")[1] == 3
+
+
+def test_unfinished_session_is_completed_at_the_end(tmp_path):
+    out = open.WavOutput(tmp_path / "a.wav")
+    out.write(PIECE, True)
+    out.discard()
+    assert names(tmp_path) == ["a.wav"] and len(samples_of(tmp_path / "a.wav")) == 320
+
+
+def test_earlier_file_stays_until_the_new_one_is_complete(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"old")
+    out = open.WavOutput(tmp_path / "a.wav")
+    out.write(PIECE, True)
+    assert (tmp_path / "a.wav").read_bytes() == b"old"
+    out.discard()
+    assert len(samples_of(tmp_path / "a.wav")) == 320
+
+
+def test_null_counts_the_stream_only():
+    out = open.open_output("null")
+    out.write(PIECE, True)
+    out.write(PIECE, False)
+    assert out.close() == {"kind": "null", "samples": 320} and out.close()["samples"] == 0
+
+
+@pytest.mark.parametrize("text", ["", "x.mp3", "Play", "wav"])
+def test_other_outputs_are_refused(text):
+    with pytest.raises(ValueError, match="expected null, play or a file name"):
+        open.open_output(text)
+
+
+def test_playing_without_the_package_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(open.CapabilityError, match="pip install sounddevice"):
+        open.open_output("play")
+
+
+class Card:
+    """A sound card module: collects samples, underflows on every second write."""
+
+    PortAudioError = OSError
+
+    def __init__(self, works=True):
+        self.works, self.heard, self.open = works, b"", False
+
+    def RawOutputStream(self, rate, block, device, channels, kind, latency):
+        assert (rate, channels, kind) == (16000, 1, "int16")
+        if not self.works:
+            raise self.PortAudioError("no device")
+        return self
+
+    def start(self):
+        self.open = True
+
+    def stop(self):
+        self.open = False
+
+    close = stop
+
+    def write(self, data):
+        self.heard += data
+        return len(self.heard) // 640 % 2 == 0
+
+
+def test_card_hears_everything_and_counts_underflows(monkeypatch):
+    card = Card()
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    out = open.open_output("play")
+    for spoken in (True, False, True):
+        out.write(PIECE, spoken)
+    assert card.open and card.heard == PIECE.tobytes() * 3
+    report = out.close()
+    assert (report["kind"], report["underflows"]) == ("play", 1) and "--realtime" in report["advice"]
+    assert out.close() == {"kind": "play", "underflows": 0}
+    out.discard()
+    assert not card.open
+
+
+def test_missing_card_is_a_missing_capability(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", Card(works=False))
+    with pytest.raises(open.CapabilityError, match="no sound card can be opened: no device"):
+        open.open_output("play")
+
+
+class Clock:
+    """Time that passes by sleeping (2 ms too long each time) and by working."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds + 0.002
+
+
+def test_deadlines_do_not_drift_with_late_wake_ups():
+    clock = Clock()
+    pacer = Pacer(clock, clock.sleep)
+    for n in range(1, 101):
+        pacer.wait()
+        assert clock.now == pytest.approx(100 + 0.02 * n + 0.002)
+        clock.now += 0.007
+    report = pacer.report()
+    assert report["missed_deadlines"] == 0 and 1990 <= report["wake_p50_us"] <= 2125
+
+
+def test_missed_deadlines_are_caught_up_and_counted():
+    clock = Clock()
+    pacer = Pacer(clock, clock.sleep)
+    pacer.wait()
+    clock.now += 0.065
+    for _ in range(4):
+        pacer.wait()
+    assert pacer.missed == 3 and pacer.stalls == 0
+    assert clock.now == pytest.approx(100.1 + 0.002)
+
+
+def test_stalled_process_starts_its_deadlines_anew():
+    clock = Clock()
+    pacer = Pacer(clock, clock.sleep)
+    clock.now += 5
+    pacer.wait()
+    before = clock.now
+    pacer.wait()
+    assert pacer.stalls == 1 and clock.now == pytest.approx(before + 0.022)
+
+
+def test_meter_adds_up_stages_and_survives_errors():
+    time = types.SimpleNamespace(now=0)
+    meter = Meter(lambda: time.now)
+    meter.start()
+    for name, cost in (("opus", 3_000_000), ("dred", 1_500_999), ("opus", 1_000_000)):
+        try:
+            with meter.stage(name):
+                time.now += cost
+                raise RuntimeError
+        except RuntimeError:
+            time.now += 500_000
+    assert meter.stop() == 7000
+    stages = meter.budget.report()["stages"]
+    assert set(stages) == set(STAGES)
+    assert stages["opus"]["max_us"] == 4000 and stages["dred"]["max_us"] == 1500
+    assert stages["vocoder"]["frames"] == 0
+    meter.start()
+    assert meter.stop() == 0

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A device process beyond its rating: real sockets and periods, work whose cost is only claimed."""
+
+import socket
+import threading
+import time
+
+import pytest
+from device_fakes import FakeVocoder, fake_parts, packet
+from device_host import Host
+
+from dredge_device import control, rtp
+from dredge_device.pi.service import process as device
+from dredge_device.pi.service.governor import Governor
+from dredge_host.errors import UNREACHABLE, UnreachableError, exit_code
+from dredge_host.links.open import open_link
+from dredge_host.live.session import Session
+
+HOSTS, PERIODS = 6, 120
+DECODE, DEAR, CHEAP, CONCEAL = 2700, 6000, 4000, 2600  # us; six hosts: packets take 16 ms, gaps much more
+
+
+class Claims:
+    """A clock for the governor that counts claimed work only, so that a slow machine changes nothing."""
+
+    def __init__(self):
+        self.us = 0
+
+    def of(self, part, **costs):
+        claims = self
+
+        class Costly:
+            def __getattr__(self, name):
+                def call(*arguments, **named):
+                    claims.us += costs.get(name, 0)
+                    return getattr(part, name)(*arguments, **named)
+
+                return call
+
+        return Costly()
+
+
+@pytest.fixture
+def agent(monkeypatch):
+    """A running process with six streams whose parts claim to be slow; (address, process)."""
+    claims = Claims()
+
+    def parts(conceal, vocoder, shelf):
+        made = fake_parts()
+        made.decoder = claims.of(made.decoder, decode=DECODE, conceal=CONCEAL)
+        made.vocoder = claims.of(made.vocoder, begin=DEAR, synthesise=DEAR)
+        made.economy = claims.of(FakeVocoder(), begin=CHEAP, synthesise=CHEAP)
+        return made
+
+    monkeypatch.setattr(device, "real_parts", parts)
+    monkeypatch.setattr(device, "Governor", lambda *_: Governor(lambda: claims.us, lambda: claims.us))
+    process = device.Process(device.Options(listen="udp://127.0.0.1:0", streams=HOSTS + 2, playout_ms=500))
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    host, port = process.address.removeprefix("udp://").split(":")
+    yield (host, int(port)), process
+    process.stop()
+    thread.join()
+
+
+def test_streams_go_on_while_quality_goes_and_new_hosts_are_refused(agent):
+    address, _ = agent
+    hosts = [Host(address) for _ in range(HOSTS)]
+    for host in hosts:
+        assert host.ask(control.CONFIGURE, {"ssrc": 7, "first_sequence": 0, "first_timestamp": 0})["ok"]
+    begin = time.monotonic()
+    for n in range(PERIODS):
+        for index, host in enumerate(hosts):
+            if (n + 4 * index) % 25 >= 5 or n < 3 or n == PERIODS - 1:
+                host.socket.send(rtp.build(n, 960 * n, 7, packet(n)))
+        time.sleep(max(0.0, begin + 0.02 * (n + 1) - time.monotonic()))
+        if n == PERIODS - 10:
+            check_refusal(address)
+    for host in hosts:
+        host.ask(control.BYE, {"last_sequence": PERIODS - 1, "last_timestamp": 960 * (PERIODS - 1)})
+    reports = [host.final() for host in hosts]
+    for host in hosts:
+        host.close()
+    for report in reports:  # one frame per period, and everything that arrived was decoded
+        sources, packets = report["sources"], report["packets"]
+        assert sum(sources.values()) - sources["silence"] >= packets["expected"] == PERIODS
+        given_up = packets["late"] + sources["skipped"]  # where this machine itself stood still
+        assert packets["arrived"] - given_up <= sources["opus"] <= packets["arrived"] and sources["conceal"] > 0
+        assert report["load"]["full"] < PERIODS
+    load = reports[-1]["output"]["load"]
+    assert [level for _, level in load["changes"]][:3] == ["small", "classic", "closed"]
+    assert load["refused"] >= 1
+
+
+def check_refusal(address):
+    link = open_link("udp://{}:{}".format(*address))
+    try:
+        with pytest.raises(UnreachableError, match=r"refused: the device is at its load limit: .* try again") as caught:
+            Session(link).greet()
+        assert exit_code(caught.value) == UNREACHABLE
+    finally:
+        link.close()
+
+
+def test_a_stranger_without_a_session_is_not_heard_either(agent):
+    address, process = agent
+    process._governor.level = 3
+    hosts = [Host(address)]
+    assert hosts[0].ask(control.HELLO)["ok"]  # nobody is there yet: no reason to refuse
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for n in range(5):
+            stranger.sendto(rtp.build(n, 960 * n, 9, packet(n)), address)
+        time.sleep(0.1)
+    assert hosts[0].ask(control.HELLO)["ok"]
+    assert len(process._streams._playing()) == 1
+    hosts[0].close()

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The pieces of the device process: output thread, streams by host, what the system permits."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from device_fakes import fake_parts, packet
+
+from dredge_device import control, rtp
+from dredge_device.agent import Agent
+from dredge_device.pi.output.threaded import ThreadedOutput
+from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.service import scheduling
+from dredge_device.pi.service.capabilities import machine
+from dredge_device.pi.service.process import Options, make_guard, output_for
+from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint
+
+PIECE = np.arange(320, dtype=np.int16)
+OPTIONS = {"playout_ms": 40, "adaptive": False, "conceal": "dred", "lbrr": True}
+
+
+class Slow:
+    """An output that waits for permission before every write."""
+
+    def __init__(self, error=None):
+        self.gate, self.written, self.error, self.discarded = threading.Event(), 0, error, False
+
+    def write(self, pcm, spoken):
+        self.gate.wait(10)
+        if self.error:
+            raise self.error
+        self.written += 1
+
+    def close(self):
+        return {"kind": "slow", "written": self.written}
+
+    def discard(self):
+        self.discarded = True
+
+
+def test_a_slow_disk_gets_everything_and_delays_nobody():
+    slow = Slow()
+    output = ThreadedOutput(slow, patient=True)
+    for _ in range(500):
+        output.write(PIECE, True)  # returns although nothing is written yet
+    assert slow.written == 0
+    slow.gate.set()
+    assert output.close() == {"kind": "slow", "written": 500}
+    output.discard()
+    assert slow.discarded
+
+
+def test_a_slow_card_loses_what_it_cannot_play_in_time():
+    slow = Slow()
+    output = ThreadedOutput(slow, patient=False)
+    for _ in range(100):
+        output.write(PIECE, True)
+    slow.gate.set()
+    report = output.close()
+    assert report["written"] + report["dropped"] == 100 and report["dropped"] >= 70
+    assert output.close()["dropped"] == 0
+    output.discard()
+
+
+def test_a_full_disk_is_not_silent():
+    output = ThreadedOutput(Slow(OSError("No space left on device")), patient=True)
+    output._output.gate.set()
+    with pytest.raises(OSError, match="No space left"):
+        for _ in range(10000):
+            output.write(PIECE, True)
+    output.discard()
+
+
+class Ear:
+    def __init__(self):
+        self.spoken = 0
+
+    def write(self, pcm, spoken):
+        assert pcm.shape == (320,)
+        self.spoken += spoken
+
+    def close(self):
+        return {}
+
+    def discard(self):
+        self.spoken = -1
+
+
+def board(most):
+    clock = [0.0]
+
+    def make(index):
+        def receiver(options):
+            return Receiver(options["playout_ms"], clock=lambda: clock[0], parts=fake_parts())
+
+        return Station(Agent(receiver, OPTIONS, {"ok": True, "index": index}), Ear())
+
+    return Switchboard(make, most), clock
+
+
+def test_hosts_have_streams_of_their_own():
+    streams, clock = board(3)
+    for n in range(60):
+        for host in range(3):
+            streams.handle(rtp.build(n, 960 * n, 7, packet(n)), host, int(clock[0] * 1e6))
+        sent = streams.period(int(clock[0] * 1e6))
+        clock[0] += 0.02
+        assert all(peer in range(3) for _, peer in sent)
+    assert len(streams.stations) == 3
+    assert [station.output.spoken for station in streams.stations] == [58] * 3
+    assert {station.agent.peer for station in streams.stations} == {0, 1, 2}
+
+
+def test_one_host_too_many_is_told_so_and_an_idle_stream_is_used_again():
+    streams, _ = board(2)
+    hello = control.build(control.Message(control.HELLO, 1))
+    for host in (0, 1):
+        (answer,) = streams.handle(hello, host, 0)
+        assert control.parse(answer)[0].document()["index"] == host
+    (answer,) = streams.handle(hello, 2, 0)
+    assert control.parse(answer)[0].document() == {"ok": False, "error": "all 2 streams of the device are in use"}
+    streams.interrupt()
+    streams.give_up()
+    assert streams.sessions_ended == 2 and not streams.reporting
+    (answer,) = streams.handle(hello, 2, 0)
+    assert control.parse(answer)[0].document()["ok"] and len(streams.stations) == 2
+    streams.close()
+    assert all(station.output.spoken == -1 for station in streams.stations)
+
+
+def test_refused_priorities_are_explained(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert "not permitted" in scheduling.real_time() and "LimitRTPRIO" in scheduling.real_time()
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *_: None)
+    assert "SCHED_FIFO" in scheduling.real_time()
+
+
+@pytest.mark.parametrize(("answer", "words"), [(0, "memory is locked"), (-1, "LimitMEMLOCK")])
+def test_locked_memory_says_what_came_of_it(monkeypatch, answer, words):
+    class Library:
+        def __init__(self, *_, **__):
+            pass
+
+        def mlockall(self, flags):
+            assert flags == 3
+            return answer
+
+    monkeypatch.setattr(scheduling.ctypes, "CDLL", Library)
+    assert words in scheduling.lock_memory()
+
+
+def test_cores_that_are_not_there_are_refused(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: pinned.append(cores))
+    assert scheduling.pin(1) == "decoding on core 1" and pinned == [{1}]
+    with pytest.raises(ValueError, match="core 9 is not available, expected one of 0, 1"):
+        scheduling.pin(9)
+
+
+def test_the_board_is_read_from_where_it_is_written(tmp_path):
+    for name, text in {
+        "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+        "proc/cpuinfo": "processor : 0\nModel : Raspberry Pi 4\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1500000\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
+        "sys/class/thermal/thermal_zone0/temp": "61234\n",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    facts = machine(tmp_path)
+    assert facts["board"] == "Raspberry Pi 4 Model B Rev 1.4" and facts["cpu"] == "Raspberry Pi 4"
+    assert (facts["clock_mhz"], facts["governor"], facts["temperature_c"]) == (1500.0, "performance", 61.234)
+    assert facts["throttling"] == ["under-voltage now", "throttled now", "under-voltage since boot",
+                                   "throttled since boot"]  # fmt: skip
+
+
+def test_a_board_that_says_nothing(tmp_path):
+    facts = machine(tmp_path)
+    assert facts["clock_mhz"] is facts["temperature_c"] is facts["throttling"] is facts["governor"] is None
+
+
+@pytest.mark.parametrize(
+    ("url", "remote", "sentence"),
+    [("udp://0.0.0.0:0", False, "--key-file"), ("udp://x", True, "expected udp://HOST:PORT or serial"),
+     ("tcp://127.0.0.1:1", True, "expected udp")],
+)  # fmt: skip
+def test_addresses_that_are_refused(url, remote, sentence):
+    with pytest.raises(ListenError, match=sentence):
+        open_endpoint(url, remote)
+
+
+def test_an_endpoint_is_told_from_its_peers():
+    near, far = open_endpoint("udp://127.0.0.1:0", False), open_endpoint("udp://localhost:0", False)
+    host, port = near.address.removeprefix("udp://").split(":")
+    far.send(b"x" * 5000, (host, int(port)))  # longer than any stream needs: cut, so no memory is lost
+    datagram, _, _ = near.recv(5.0)
+    assert len(datagram) == 4096 and near.recv(0.01) is None
+    far.send(b"x", ("0.0.0.0", 0))
+    assert far.report() == {"kind": "udp", "unsent": 1, "unheard": 0}
+    near.close()
+    far.close()
+
+
+def test_limits_apply_to_remote_peers_without_a_key_only(tmp_path):
+    assert is_loopback("127.3.4.5") and not is_loopback("example.org")
+    assert make_guard(Options(listen="udp://127.0.0.1:1", allow_remote=True)).wrap(b"x", "peer") == b"x"
+    assert make_guard(Options(listen="serial:///dev/x")).wrap(b"x", "peer") == b"x"
+    assert make_guard(Options(listen="udp://0.0.0.0:1", allow_remote=True)).wrap(b"x", "peer") is None
+
+
+def test_files_of_streams_have_names_of_their_own(tmp_path):
+    first, second = (output_for(str(tmp_path / "a.wav"), index) for index in range(2))
+    second.write(PIECE, True)
+    assert second.close()["file"] == str(tmp_path / "a-s2.wav")
+    for output in (first, second):
+        output.discard()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Captures that other programs open: tshark reads every field, ffmpeg plays the stream."""
+
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dredge_device import control, rtp
+from dredge_host.capture.writer import Capture, TappedLink, checksum, ipv4_udp, sdp
+from dredge_host.errors import InputError
+from dredge_host.links.loop import loop_pair
+from dredge_host.sending.sender import Sender
+
+FAR = ("127.0.0.1", 5004)
+
+
+def tone(packets: int) -> np.ndarray:
+    t = np.arange(320 * packets) / 16000
+    return np.rint(6000 * np.sin(2 * np.pi * 300 * t) * (1 + 0.3 * np.sin(2 * np.pi * 3 * t))).astype(np.int16)
+
+
+def datagrams(count: int, redundancy_s: float = 1.0) -> list[bytes]:
+    pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
+    sender = Sender(redundancy_s=redundancy_s, first_sequence=65530)
+    return [sender.push(piece).data for piece in tone(count).reshape(-1, 320)]
+
+
+def write(path: Path, sent: list[bytes]) -> Path:
+    ticks = iter(range(10**6))
+    with Capture(path, FAR, clock=lambda: 1_700_000_000 + 0.02 * next(ticks)) as capture:
+        for datagram in sent:
+            capture.sent(datagram)
+        capture.received(control.build(control.with_document(control.REPORT, 1, {})))
+    return path
+
+
+def test_checksum_of_the_rfc() -> None:
+    """The numbers of RFC 1071 section 3."""
+    assert checksum(bytes([0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7])) == (~0xDDF2 & 0xFFFF)
+
+
+def test_headers_check_out() -> None:
+    packet = ipv4_udp(b"odd", ("10.0.0.1", 40000), ("10.0.0.2", 5004), 7)
+    assert checksum(packet[:20]) == 0
+    pseudo = packet[12:20] + struct.pack(">BBH", 0, 17, len(packet) - 20)
+    assert checksum(pseudo + packet[20:]) == 0
+    assert packet[28:] == b"odd" and len(packet) == 31
+
+
+def test_the_file_appears_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    capture = Capture(path, FAR)
+    capture.sent(b"\x80o" + bytes(20))
+    assert not path.exists()
+    capture.close()
+    capture.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pcap", "a.sdp"]
+    raw = path.read_bytes()
+    assert struct.unpack_from("<IHH", raw) == (0xA1B2C3D4, 2, 4) and len(raw) == 24 + 16 + 28 + 22
+
+
+def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        Capture(tmp_path / "no" / "a.pcap", FAR)
+
+
+def test_a_tapped_link_shows_both_directions(tmp_path: Path) -> None:
+    near, far = loop_pair()
+    with Capture(tmp_path / "a.pcap", ("pi", 5004)) as capture:
+        link = TappedLink(near, capture)
+        link.send(b"there")
+        far.send(b"back")
+        assert link.recv(1.0) == b"back" and link.recv() is None and far.recv() == b"there"
+        assert capture.datagrams == 2
+
+
+def tshark(path: Path, *fields: str, match: str = "rtp") -> list[list[str]]:
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    words = ["tshark", "-r", str(path), "-d", "udp.port==5004,rtp", "-o", "ip.check_checksum:TRUE"]
+    words += ["-o", "udp.check_checksum:TRUE", "-Y", match, "-T", "fields"]
+    for field in fields:
+        words += ["-e", field]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def test_tshark_reads_every_packet(tmp_path: Path) -> None:
+    sent = datagrams(20)
+    path = write(tmp_path / "a.pcap", sent)
+    rows = tshark(path, "rtp.seq", "rtp.timestamp", "rtp.p_type", "rtp.ssrc", "rtp.marker", "udp.checksum.status")
+    parsed = [rtp.parse(datagram) for datagram in sent]
+    assert [int(row[0]) for row in rows] == [p.sequence for p in parsed]
+    assert [int(row[1]) for row in rows] == [p.timestamp for p in parsed]
+    assert {(row[2], row[3], row[5]) for row in rows} == {("111", "0x44524447", "1")}
+    assert [row[4] in ("1", "True") for row in rows] == [True] + [False] * 19
+    reports = tshark(path, "rtcp.pt", "rtcp.app.name", match="rtcp")
+    assert reports == [["204", "DRDG"]]
+
+
+def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
+    """The packets sent again to ffmpeg, which knows nothing but the .sdp."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is not installed")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "a.sdp").write_text(sdp("127.0.0.1", port), encoding="ascii")
+    out = tmp_path / "heard.wav"
+    player = subprocess.Popen(
+        ["ffmpeg", "-loglevel", "error", "-y", "-protocol_whitelist", "file,udp,rtp", "-i", str(tmp_path / "a.sdp"),
+         "-t", "1.0", "-ac", "1", "-ar", "16000", str(out)],
+        stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    packets = datagrams(100)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        until = time.monotonic() + 60
+        round_ = 0
+        while player.poll() is None and time.monotonic() < until:
+            for n, datagram in enumerate(packets):
+                p = rtp.parse(datagram)
+                again = rtp.build(p.sequence + 100 * round_, p.timestamp + 96000 * round_, p.ssrc, p.payload)
+                sender.sendto(again, ("127.0.0.1", port))
+                time.sleep(0.02)
+                if player.poll() is not None or n < 0:
+                    break
+            round_ += 1
+    error = player.communicate(timeout=20)[1].decode()
+    assert player.returncode == 0, error
+    import soundfile
+
+    pcm, rate = soundfile.read(out, dtype="int16")
+    assert rate == 16000 and len(pcm) >= 15000
+    spectrum = np.abs(np.fft.rfft(pcm[4000:12000].astype(float)))
+    assert int(np.argmax(spectrum)) * 2 == pytest.approx(300, abs=10)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What would be done on the device, and the unit it leaves there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dredge_host.cli import main
+from dredge_host.cli.live import deploy as cli_deploy
+from dredge_host.deploy import deploy
+from dredge_host.deploy.systemd_unit import NAME, Agent, unit
+from dredge_host.errors import CapabilityError, UsageError
+
+PLAN = deploy.Plan(Path("dredge-0.1.0-cp311-abi3-manylinux_2_31_aarch64.whl"))
+GOOD = {"machine": "aarch64", "python": "3.11", "root": "sudo", "systemd": "running"}
+
+
+def dredge(*words):
+    return CliRunner().invoke(main.cli, ["deploy", *words])
+
+
+def test_a_pi_that_fits():
+    deploy.require(PLAN, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"machine": "armv7l"}, "64-bit systems only"),
+        ({"python": "3.9"}, "3.11 or newer"),
+        ({"python": ""}, "Python none"),
+        ({"root": "no"}, "password-less sudo"),
+        ({"systemd": "no"}, "--root DIR"),
+    ],
+)
+def test_a_pi_that_does_not_fit_is_told_why(change, words):
+    with pytest.raises(CapabilityError, match=words):
+        deploy.require(PLAN, {**GOOD, **change})
+
+
+def test_a_wheel_for_another_machine_is_refused():
+    with pytest.raises(UsageError, match="make wheel-aarch64"):
+        deploy.require(deploy.Plan(Path("dredge-0.1.0-cp311-abi3-manylinux_2_31_x86_64.whl")), GOOD)
+
+
+def test_an_image_needs_no_running_systemd():
+    deploy.require(deploy.Plan(PLAN.wheel, root="/mnt"), {**GOOD, "systemd": "no"})
+
+
+@pytest.mark.parametrize("agent", [Agent(), Agent(out="play"), Agent(key_file="/etc/dredge.key", core=2)])
+@pytest.mark.parametrize("root", ["/", "/mnt/a folder"])
+def test_every_script_is_a_shell_script(agent, root):
+    plan = deploy.Plan(PLAN.wheel, agent, root)
+    for step in [*deploy.steps(plan, "/tmp/x.whl", "abc"), *deploy.removal(plan)]:
+        for rights in ("yes", "sudo"):
+            done = subprocess.run(["sh", "-n"], input=deploy.privileged(step, rights), text=True, capture_output=True)
+            assert done.returncode == 0, step.title + done.stderr
+
+
+def test_without_root_every_step_goes_through_sudo():
+    step = deploy.Step("t", "id -u")
+    assert deploy.privileged(step, "sudo").startswith("sudo -n sh -c ")
+    assert "sudo" not in deploy.privileged(step, "yes")
+
+
+def test_dry_run_prints_every_step_and_connects_to_nobody():
+    result = dredge("nobody@host.invalid", "--dry-run", "--allow-remote")
+    assert result.exit_code == 0
+    for step in deploy.steps(PLAN, "x", "y"):
+        assert f"# {step.title.split()[0]}" in result.stdout
+    assert "systemctl restart" in result.stdout and "dredge doctor" in result.stdout
+    assert "--listen udp://0.0.0.0:5004" in result.stdout
+    document = json.loads(dredge("nobody@host.invalid", "--dry-run", "--json").stdout)
+    assert document["schema"] == "dredge.deploy/1" and "[Service]" in document["unit"]
+
+
+def test_other_packages_are_pinned_unless_they_are_not_wanted_so():
+    (pinned,) = [s for s in deploy.steps(PLAN, "/tmp/d/x.whl", "abc") if s.title.startswith("install")]
+    assert "--no-deps --require-hashes -r /tmp/d/device-lock.txt\n" in pinned.script
+    assert deploy.digest(deploy.LOCK) in pinned.script
+    keyed = deploy.Plan(PLAN.wheel, Agent(key_file="/k", out="play"), lock=None)
+    (free,) = [s for s in deploy.steps(keyed, "/tmp/d/x.whl", "abc") if s.title.startswith("install")]
+    assert "x.whl[play,secure]" in free.script and "--require-hashes" not in free.script
+    assert "--require-hashes" in dredge("nobody@host.invalid", "--dry-run").stdout
+    assert "--require-hashes" not in dredge("nobody@host.invalid", "--dry-run", "--unpinned").stdout
+
+
+def test_target_and_board_exclude_each_other():
+    for words in ([], ["pi@host", "--board", "/dev/ttyACM0"]):
+        result = dredge(*words)
+        assert result.exit_code == 2 and "--board" in result.stderr
+
+
+def test_unit_has_what_was_asked_for():
+    text = unit(Agent(out="play", core=3, listen="serial:///dev/ttyAMA0?baud=921600"), "/opt/dredge/venv/bin/dredge")
+    lines = text.splitlines()
+    exec_start = next(line for line in lines if line.startswith("ExecStart="))
+    assert "--core 3" in exec_start and "--realtime --lock-memory" in exec_start
+    assert "DeviceAllow=char-alsa rw" in lines and "DeviceAllow=/dev/ttyAMA0 rw" in lines
+    for line in ("LimitRTPRIO=50", "LimitMEMLOCK=infinity", "Restart=always", "DynamicUser=yes", "NoNewPrivileges=yes"):
+        assert line in lines
+
+
+def test_a_key_is_a_credential_and_not_an_argument():
+    text = unit(Agent(key_file="/etc/dredge.key"), "/opt/dredge/venv/bin/dredge")
+    assert "LoadCredential=key:/etc/dredge.key" in text
+    assert "--key-file ${CREDENTIALS_DIRECTORY}/key" in text
+    assert "--allow-remote" not in text
+
+
+def test_percent_signs_are_not_specifiers():
+    assert "a%%b.wav" in unit(Agent(out="a%b.wav"), "/x/dredge")
+
+
+REMOTE = {"listen": "udp://0.0.0.0:5004", "key_file": "/etc/k"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "has", "has_not"),
+    [
+        (
+            Agent(),
+            ["IPAddressDeny=any", "IPAddressAllow=localhost", "PrivateDevices=yes", "PrivateUsers=yes"],
+            ["SupplementaryGroups", "PrivateNetwork", "DeviceAllow"],
+        ),
+        (Agent(**REMOTE), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["IPAddress", "AF_UNIX"]),
+        (
+            Agent(**REMOTE, out="play"),
+            ["SupplementaryGroups=audio", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"],
+            ["PrivateDevices", "PrivateUsers", "dialout"],
+        ),
+        (
+            Agent(listen="serial:///dev/ttyAMA0"),
+            ["PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=none", "SupplementaryGroups=dialout"],
+            ["IPAddressAllow", "audio", "PrivateDevices"],
+        ),
+        (Agent(listen="socket://10.0.0.1:7"), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["PrivateNetwork"]),
+    ],
+)  # fmt: skip
+def test_the_walls_are_as_close_as_the_options_allow(agent, has, has_not):
+    lines = unit(agent, "/x/dredge").splitlines()
+    for line in has:
+        assert line in lines
+    for word in has_not:
+        assert not any(word in line for line in lines), word
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize(
+    ("agent", "exposure"),  # in tenths, as --threshold takes it: what was measured, and a little
+    [
+        (Agent(), 13),
+        (Agent(**REMOTE), 15),
+        (Agent(**REMOTE, out="play"), 19),
+        (Agent(listen="serial://auto"), 11),
+    ],
+)
+def test_systemd_understands_the_unit_and_finds_it_shut(agent, exposure, tmp_path):
+    path = tmp_path / NAME
+    path.write_text(unit(agent, "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if NAME in line]
+    assert complaints == [], done.stderr
+    words = ["systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}", str(path)]
+    score = subprocess.run(words, capture_output=True, text=True)
+    assert score.returncode == 0, score.stdout[-600:] + score.stderr
+
+
+def test_reasons_of_a_failed_check_are_shown():
+    document = {"pass": False, "patterns": [{"name": "harsh", "reasons": ["3 packets took too long"]}]}
+    assert cli_deploy._report({"check": document}) == ["check: FAIL", "  harsh: 3 packets took too long"]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""PLCMOS is repeatable and falls with damage; words are counted right; absence is said clearly."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dredge_host.errors import CapabilityError, exit_code, need
+from dredge_host.evaluation.judging.metrics import Plcmos, estoi, word_errors
+from dredge_host.evaluation.judging.recognisers import FasterWhisper, PocketSphinx, Vosk
+
+SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0]
+words = st.lists(st.sampled_from("abc"), max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("reference", "heard", "errors"),
+    [
+        ("", "", 0),
+        ("a b c", "a b c", 0),
+        ("a b c", "a x c", 1),
+        ("a b c", "a c", 1),
+        ("a b c", "a b b c", 1),
+        ("a b", "", 2),
+        ("", "a b", 2),
+        ("one two three four", "two three five four six", 3),
+    ],
+)
+def test_word_errors(reference, heard, errors):
+    assert word_errors(reference.split(), heard.split()) == errors
+
+
+@given(words, words, words)
+def test_word_errors_are_a_distance(a, b, c):
+    assert word_errors(a, b) == word_errors(b, a)
+    assert (word_errors(a, b) == 0) == (a == b)
+    assert word_errors(a, c) <= word_errors(a, b) + word_errors(b, c)
+    assert abs(len(a) - len(b)) <= word_errors(a, b) <= max(len(a), len(b))
+
+
+@pytest.mark.parametrize(
+    ("package", "use", "how"),
+    [
+        ("speechmos.plcmos", Plcmos, "PLCMOS needs speechmos .*dredge.metrics"),
+        ("onnxruntime", Plcmos, "PLCMOS needs onnxruntime .*dredge.metrics"),
+        ("pocketsphinx", PocketSphinx, "word error rate needs pocketsphinx .*dredge.metrics"),
+        ("pystoi", lambda: estoi(SPEECH, SPEECH), "ESTOI needs pystoi .*dredge.metrics"),
+        ("vosk", lambda: Vosk("model"), "needs vosk .*pip install vosk"),
+        ("faster_whisper", lambda: FasterWhisper("model"), "needs faster-whisper .*pip install faster-whisper"),
+    ],
+)
+def test_missing_packages_are_a_capability(monkeypatch, package, use, how):
+    if package != "onnxruntime" and "speechmos" in package:
+        pytest.importorskip("onnxruntime")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CapabilityError, match=how) as caught:
+        use()
+    assert exit_code(caught.value) == 5
+
+
+def test_a_package_whose_library_does_not_load_is_missing_too(monkeypatch, tmp_path):
+    (tmp_path / "half_there.py").write_text("raise OSError('libhalf.so: cannot open')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(CapabilityError, match=r"needs half-there \(libhalf.so: cannot open\)"):
+        need("half_there", "this test")
+
+
+@pytest.fixture(scope="module")
+def plcmos():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("speechmos")
+    return Plcmos()
+
+
+def test_plcmos_is_repeatable_and_leaves_the_generator_alone(plcmos):
+    np.random.seed(42)
+    before = np.random.get_state()[1].copy()
+    assert plcmos(SPEECH) == plcmos(SPEECH)
+    assert plcmos(SPEECH, seed=1) != plcmos(SPEECH)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_plcmos_falls_when_packets_vanish(plcmos):
+    gaps = SPEECH.copy()
+    for start in range(10 * 320, len(gaps), 40 * 320):
+        gaps[start : start + 8 * 320] = 0
+    assert plcmos(gaps) < plcmos(SPEECH) - 0.5
+
+
+def test_plcmos_noise_is_small(plcmos):
+    assert 0.0 < plcmos.noise(SPEECH, seeds=3) < 0.2

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Finished cells come back only when everything that decides them is the same."""
+
+from dataclasses import replace
+
+import pytest
+from evaluate_fakes import SPEECH
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dredge_host.errors import InputError, exit_code
+from dredge_host.evaluation.judging.judges import load_judges, metric_versions, noise_of
+from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.traces import crossed_traces
+from dredge_host.evaluation.running import identity as identities
+from dredge_host.evaluation.running.cache import Cache, cell_key, default_folder
+from dredge_host.evaluation.running.identity import code_digest, identity
+from dredge_host.evaluation.running.plan import Plan
+
+CLIP = Clip("a", "a", SPEECH)
+SHORT, MEDIUM, _ = crossed_traces(0, 102, 1)
+PLAN = Plan()
+SAME = {"code": "c", "models": {"m": "1"}}
+KEY = cell_key(PLAN, CLIP, SHORT, "dred", SAME)
+CELL = {"loss_pct": 0.1 + 0.2, "frames": {"opus": 3}, "lag": [1e-17, 2.0]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clip": Clip("a", "a", SPEECH[1:])},
+        {"clip": Clip("a", "a", SPEECH, english=False)},
+        {"trace": MEDIUM},
+        {"method": "dred_lbrr"},
+        {"plan": replace(PLAN, bitrate=16000)},
+        {"plan": replace(PLAN, plcmos=False)},
+        {"plan": replace(PLAN, estoi=False)},
+        {"plan": replace(PLAN, recogniser=None)},
+        {"identity": {"code": "d", "models": {"m": "1"}}},
+        {"identity": {"code": "c", "models": {"m": "2"}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_everything_that_decides_a_result_changes_its_key(change):
+    parts = {"plan": PLAN, "clip": CLIP, "trace": SHORT, "method": "dred", "identity": SAME}
+    assert cell_key(**(parts | change)) != KEY
+
+
+def test_what_does_not_decide_a_result_leaves_the_key():
+    renamed = Clip("b@1", "b", SPEECH.copy())
+    assert cell_key(replace(PLAN, seed=7, clips=3, crossed=False), renamed, SHORT, "dred", SAME) == KEY
+    clean = [cell_key(PLAN, CLIP, trace, "clean", SAME) for trace in (SHORT, MEDIUM)]
+    assert clean[0] == clean[1]
+
+
+def test_a_cell_comes_back_as_it_was(tmp_path):
+    cache = Cache(tmp_path / "deep" / "cells")
+    assert cache.get(KEY) is None
+    cache.put(KEY, CELL)
+    assert cache.get(KEY) == CELL and cache.get(KEY[::-1]) is None
+    assert [p.name for p in (tmp_path / "deep" / "cells").rglob("*.*")] == [f"{KEY}.json"]
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_damaged_file_is_as_good_as_none(tmp_path_factory, data):
+    cache = Cache(tmp_path_factory.mktemp("cells"))
+    cache.put(KEY, CELL)
+    (path,) = cache._folder.rglob("*.json")
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    at = data.draw(st.integers(0, len(whole) - 1))
+    damaged[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(data.draw(st.sampled_from([bytes(damaged), whole[:at]])))
+    assert cache.get(KEY) in (None, CELL)  # a changed blank or name may leave the content whole
+    if path.read_bytes() == whole[:at]:
+        assert cache.get(KEY) is None
+    cache.put(KEY, CELL)
+    assert cache.get(KEY) == CELL
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"key": "x"}', '{"key": null, "cell": 1, "sha256": 2}'])
+def test_other_files_are_no_cells(tmp_path, text):
+    cache = Cache(tmp_path)
+    cache.put(KEY, CELL)
+    next(tmp_path.rglob("*.json")).write_text(text)
+    assert cache.get(KEY) is None
+
+
+def test_without_a_folder_nothing_is_kept():
+    cache = Cache(None)
+    cache.put(KEY, CELL)
+    assert cache.get(KEY) is None
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be used as a cache .*; try --no-cache") as caught:
+        Cache(tmp_path / "file" / "cells")
+    assert exit_code(caught.value) == 2
+
+
+def test_the_default_folder_is_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_folder() == tmp_path / "dredge" / "evaluate"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert default_folder() == tmp_path / "me" / ".cache" / "dredge" / "evaluate"
+
+
+def test_the_identity_names_code_models_and_metrics():
+    found = identity(Plan(plcmos=False, estoi=False, recogniser=None))
+    assert len(found["code"]) == 64 and "vocoder_standard.npz" in found["models"] and "opus" in found["opus"]
+    assert list(found["metrics"]) == ["numpy"]
+    wanted = metric_versions(Plan(recogniser="vosk", recogniser_model="/no/such/model"))
+    assert {"speechmos", "onnxruntime", "pystoi", "scipy", "vosk", "recogniser model"} <= wanted.keys()
+
+
+def test_any_changed_source_changes_the_digest(monkeypatch, tmp_path):
+    (tmp_path / "c").mkdir()
+    for name, text in (("one.py", "1"), ("two.py", "2")):
+        (tmp_path / name).write_text(text)
+    sources = [("one.py", tmp_path / "one.py"), ("two.py", tmp_path / "two.py")]
+    monkeypatch.setattr(identities, "_sources", lambda: iter(sources))
+    first = code_digest.__wrapped__()
+    sources.reverse()
+    assert code_digest.__wrapped__() == first
+    (tmp_path / "two.py").write_text("3")
+    assert code_digest.__wrapped__() != first
+
+
+def test_the_digest_covers_every_package_and_the_cells_own_code():
+    names = [name for name, _ in identities._sources()]
+    for wanted in (
+        *identities.HOST_FILES, "dredge_device/pi/receiver.py", "dredge_models/dred.py", "dredge_kernels/opus.pyx",
+    ):  # fmt: skip
+        assert wanted in names
+    assert len(names) == len(set(names))
+
+
+def test_a_recognisers_model_is_known_by_its_files(tmp_path):
+    def digest():
+        return metric_versions(Plan(recogniser="vosk", recogniser_model=str(tmp_path)))["recogniser model"]
+
+    (tmp_path / "a.bin").write_bytes(b"1")
+    first = digest()
+    assert digest() == first
+    (tmp_path / "a.bin").write_bytes(b"22")
+    assert digest() != first
+
+
+def test_nobody_judges_a_plan_without_metrics():
+    judges = load_judges(Plan(plcmos=False, estoi=False, recogniser=None))
+    assert (judges.plcmos, judges.hear, judges.estoi) == (None, None, None) and noise_of(judges, SPEECH) is None
+
+
+def test_the_real_judges_judge():
+    for package in ("speechmos", "onnxruntime", "pocketsphinx", "pystoi"):
+        pytest.importorskip(package)
+    judges = load_judges(Plan())
+    assert 1.0 <= judges.plcmos(SPEECH) <= 5.0 and judges.estoi(SPEECH, SPEECH) == pytest.approx(1.0)
+    assert isinstance(judges.hear(SPEECH), list)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Difficult inputs are what they say, and bursts of noise would be found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dredge_host.evaluation.material import inputs
+from dredge_host.evaluation.running.robust import AROUND, HEAD, LIMIT_DB, compare, run, run_case, table_rows
+
+SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0][:64000]
+
+
+def dbfs(pcm):
+    return 10 * np.log10(np.mean((pcm / 32768.0) ** 2) + 1e-12)
+
+
+def test_inputs_are_what_they_say():
+    noise = np.random.default_rng(3).integers(-500, 500, 20000).astype(np.int16)
+    added = inputs.noisy(SPEECH, noise).astype(float) - SPEECH
+    assert dbfs(SPEECH) - dbfs(added) == pytest.approx(10.0, abs=0.1)
+    assert dbfs(inputs.quiet(SPEECH)) == pytest.approx(-40.0, abs=0.1)
+    cut = inputs.clipped(SPEECH)
+    assert np.mean(np.abs(cut.astype(int)) >= 32767) > 0.001
+    assert len(inputs.childlike(SPEECH)) == pytest.approx(len(SPEECH) / 1.45, abs=2)
+    assert not inputs.silence(1000)[:500].any() and set(inputs.silence(1000)[500:].tolist()) == {-1, 0, 1}
+    assert -35 < dbfs(inputs.melody(32000)) < -8
+
+
+def test_a_folder_gives_speech_a_child_and_every_noise(tmp_path):
+    speech, noise = tmp_path / "test", tmp_path / "noise" / "test"
+    speech.mkdir()
+    noise.mkdir(parents=True)
+    for name in ("a_1", "b_1"):
+        soundfile.write(speech / f"{name}.flac", SPEECH // (1 + (name == "b_1")), 16000)
+    for name in ("rain", "dog"):
+        soundfile.write(noise / f"{name}.wav", SPEECH[:8000], 16000)
+    plain = inputs.cases(speech, 1.0)
+    assert {"noisy-rain", "noisy-dog", "child", "music", "silence", "clipped", "quiet", "higher"} < set(plain)
+    np.testing.assert_array_equal(plain["child"], plain["higher"])
+    (tmp_path / "MANIFEST.csv").write_text("file,age\ntest/a_1.flac,9\ntest/b_1.flac,\n", encoding="utf-8")
+    told = inputs.cases(speech, 1.0)
+    np.testing.assert_array_equal(told["child"], SPEECH[:16000])
+    np.testing.assert_array_equal(told["speech"], SPEECH[:16000] // 2)
+
+
+def test_without_recorded_noise_it_is_white(tmp_path):
+    soundfile.write(tmp_path / "a.wav", SPEECH, 16000)
+    assert "noisy-white" in inputs.cases(tmp_path, 1.0)
+
+
+def flat(level, packets=20):
+    return np.full(320 * packets, level, np.int16)
+
+
+def with_packet(pcm, k, level):
+    out = pcm.copy()
+    out[320 * k : 320 * (k + 1)] = level
+    return out
+
+
+@pytest.mark.parametrize(
+    ("source", "level", "passed"),
+    [
+        ("dred", 1000, True),
+        ("dred", 1900, True),
+        ("dred", 2100, False),  # 6.4 dB louder than anything near
+        ("dred", 480, False),  # 6.4 dB quieter
+        ("plc", 2100, False),
+        ("plc", 100, True),  # a guess may fade
+        ("opus", 9000, True),  # not recovered: nobody's fault
+    ],
+)
+def test_a_level_jump_is_found(source, level, passed):
+    sources = ["opus"] * 20
+    sources[10] = source
+    verdict = compare(with_packet(flat(1000), 10, level), flat(1000), sources)
+    assert verdict.passed is passed
+    assert verdict.recovered == (source != "opus") and verdict.described == (source == "dred")
+
+
+def test_what_is_near_may_be_as_loud():
+    clean = with_packet(flat(100), 10 + AROUND, 1000)
+    sources = ["opus"] * 20
+    sources[10] = "dred"
+    assert compare(with_packet(clean, 10, 1000), clean, sources).passed
+    assert not compare(with_packet(flat(100), 10, 1000), flat(100), sources).passed
+
+
+def test_a_guess_is_measured_against_its_whole_gap():
+    clean = with_packet(flat(10), 4, 1000)
+    sources = ["opus"] * 5 + ["plc"] * 10 + ["opus"] * 5
+    held = clean.copy()
+    held[320 * 5 : 320 * 15] = 900
+    assert compare(held, clean, sources).passed
+    assert not compare(held, clean, ["dred" if s == "plc" else s for s in sources]).passed
+
+
+def test_below_the_floor_everything_is_silence():
+    sources = ["dred"] * 20
+    assert compare(flat(20), flat(0), sources).louder_db == 0.0
+
+
+@pytest.mark.parametrize("conceal", ["dred", "plc"])
+@pytest.mark.parametrize("case", ["noisy", "quiet", "clipped", "childlike", "silence", "melody"])
+def test_difficult_speech_is_recovered_without_a_jump(case, conceal):
+    noise = np.random.default_rng(3).integers(-2000, 2000, 20000).astype(np.int16)
+    made = {"noisy": lambda: inputs.noisy(SPEECH, noise), "silence": lambda: inputs.silence(64000),
+            "melody": lambda: inputs.melody(64000)}  # fmt: skip
+    pcm = made[case]() if case in made else getattr(inputs, case)(SPEECH)
+    verdict, played, clean = run_case(pcm, conceal)
+    assert verdict.recovered >= 10 and len(played) == len(clean) == len(pcm)
+    assert verdict.passed, verdict
+    assert (verdict.described > 0) == (conceal == "dred")
+    assert np.abs(played.astype(int)).max() <= 1.5 * np.abs(clean.astype(int)).max() + 30
+
+
+def test_a_run_draws_one_picture_for_each_input(tmp_path):
+    told = []
+    result = run({"speech": SPEECH[:32000]}, pictures=tmp_path, progress=lambda *args: told.append(args[:2]))
+    assert result["passed"] and [r["conceal"] for r in result["rows"]] == ["dred", "plc"]
+    assert (tmp_path / "speech.png").read_bytes().startswith(b"\x89PNG")
+    assert told == [(1, 1)]
+    cells = table_rows(result["rows"])
+    assert all(len(row) == len(HEAD) for row in cells) and cells[0][-1] == "PASS"
+    assert LIMIT_DB == 6.0

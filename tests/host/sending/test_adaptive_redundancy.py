@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The closed loop: what it asks for, when, and why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dredge_host.sending.adaptive_redundancy import IDLE_S, AutoRedundancy, estimated_bps
+from dredge_host.sending.sender import BitrateMeter, Split
+
+
+class Steered:
+    """What AutoRedundancy changes of a sender."""
+
+    def __init__(self, redundancy_s: float = 1.0, q0: int = 4) -> None:
+        self.redundancy_s, self.q0 = redundancy_s, q0
+
+
+def meter(speech: int = 60) -> BitrateMeter:
+    made = BitrateMeter()
+    for _ in range(50):
+        made.add(Split(speech, 0, 60, 40))
+    return made
+
+
+def run(reports, cap: int = 0, playout_ms: int = 1000):
+    sender = Steered()
+    auto = AutoRedundancy(sender, playout_ms, cap)  # type: ignore[arg-type]
+    for second, report in enumerate(reports):
+        auto.consider(float(second), report, meter())
+    return sender, auto
+
+
+def test_without_loss_the_history_shrinks_to_a_minimum() -> None:
+    sender, auto = run([{"bursts": {}}] * 15)
+    assert sender.redundancy_s == pytest.approx(IDLE_S)
+    lengths = [entry["redundancy_s"] for entry in auto.log]
+    assert lengths == sorted(lengths, reverse=True) and lengths[0] == pytest.approx(0.8)
+    assert "nothing lost" in auto.log[-1]["why"]
+
+
+def test_the_first_long_burst_brings_it_back_at_once() -> None:
+    sender, auto = run([{"bursts": {}}] * 15 + [{"bursts": {"12": 1}}])
+    assert sender.redundancy_s == pytest.approx(0.28)
+    assert "bursts up to 240 ms hold 100 % of 12 lost packets" in auto.log[-1]["why"]
+
+
+def test_it_covers_the_bursts_that_matter_and_not_the_rare_giant() -> None:
+    sender, _ = run([{"bursts": {"2": 500, "40": 1}}] * 12)
+    assert sender.redundancy_s == pytest.approx(IDLE_S, abs=0.05)
+    sender, _ = run([{"bursts": {"2": 10, "40": 10}}] * 12)
+    assert sender.redundancy_s == pytest.approx(0.84)
+
+
+def test_frames_that_were_too_old_ask_for_everything() -> None:
+    sender, auto = run([{"bursts": {"3": 4}, "reasons": {"gap longer than redundancy": 7}}])
+    assert sender.redundancy_s == pytest.approx(1.0) or "older than the history" in auto.log[-1]["why"]
+
+
+def test_history_beyond_the_playout_delay_is_of_no_use() -> None:
+    sender, _ = run([{"bursts": {"40": 5}}] * 12, playout_ms=300)
+    assert sender.redundancy_s == pytest.approx(0.3)
+
+
+def test_old_losses_are_forgotten() -> None:
+    sender, _ = run([{"bursts": {"20": 3}}] * 45)  # counts are cumulative: nothing new after the first
+    assert sender.redundancy_s == pytest.approx(IDLE_S)
+
+
+def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> None:
+    lossy = [{"bursts": {"45": n}} for n in range(1, 12)]
+    free, _ = run(lossy)
+    assert free.redundancy_s == pytest.approx(0.94) and free.q0 == 4
+    coarse, _ = run(lossy, cap=60_000)
+    assert coarse.redundancy_s == pytest.approx(0.94) and coarse.q0 > 4
+    short, auto = run(lossy, cap=48_000)
+    assert short.redundancy_s < 0.7 and "allows no more" in auto.log[-1]["why"]
+    rates = meter().recent()
+    spent = rates["speech"] + rates["lbrr"] + rates["headers"]
+    assert spent + estimated_bps(short.redundancy_s, short.q0) <= 48_000
+
+
+def test_estimate_agrees_with_what_was_measured() -> None:
+    assert estimated_bps(1.0, 4) == pytest.approx(24_200, rel=0.01)
+    assert estimated_bps(0.1, 4) < 0.7 * estimated_bps(1.0, 4), "the newest latents are the dearest"
+    assert estimated_bps(0.2, 5) < estimated_bps(0.5, 5) < estimated_bps(0.5, 4)
+
+
+REPORTS = st.lists(
+    st.fixed_dictionaries({}, optional={
+        "bursts": st.dictionaries(st.sampled_from(["1", "3", "10", "64+"]), st.integers(0, 1000)),
+        "reasons": st.dictionaries(st.sampled_from(["gap longer than redundancy"]), st.integers(0, 99)),
+    }),
+    max_size=30,
+)  # fmt: skip
+
+
+@given(REPORTS, st.sampled_from([0, 20_000, 50_000, 80_000]), st.integers(0, 5000))
+def test_whatever_is_reported_the_sender_can_do_it(reports, cap, playout_ms) -> None:
+    sender, auto = run(reports, cap, playout_ms)
+    assert 0 <= sender.redundancy_s <= 1.02 and 4 <= sender.q0 <= 12
+    assert all(entry["why"] for entry in auto.log)

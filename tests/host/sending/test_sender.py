@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Speech to RTP packets."""
+
+import numpy as np
+import pytest
+from host_fakes import Constant, History, PcmEncoder
+
+from dredge_device import rtp
+from dredge_host.errors import UsageError
+from dredge_host.sending.sender import BitrateMeter, Sender, Split
+from dredge_host.settings import Settings, parse_playout
+
+SILENCE = np.zeros(320, np.int16)
+
+
+def plain_sender(**options) -> Sender:
+    return Sender(redundancy_s=0, encoder=Constant(60), **options)
+
+
+def test_rtp_fields_count_up() -> None:
+    sender = plain_sender(ssrc=0x1234, first_sequence=65534)
+    packets = [rtp.parse(sender.push(SILENCE).data) for _ in range(4)]
+    assert [p.sequence for p in packets] == [65534, 65535, 0, 1]
+    assert [p.timestamp for p in packets] == [0, 960, 1920, 2880]
+    assert {p.ssrc for p in packets} == {0x1234}
+    assert [p.marker for p in packets] == [True, False, False, False]
+    assert all(len(p.payload) == 60 for p in packets)
+
+
+def test_split_without_redundancy() -> None:
+    packet = plain_sender().push(SILENCE)
+    assert packet.split == Split(60, 0, 0, 40)
+    assert packet.split.total == len(packet.data) + 28
+    assert packet.index == 0
+
+
+@pytest.mark.parametrize(("real", "twin", "speech"), [(90, 60, 60), (50, 60, 50)])
+def test_lbrr_is_what_exceeds_the_twin(real: int, twin: int, speech: int) -> None:
+    sender = Sender(redundancy_s=0, lbrr=True, encoder=Constant(real), twin=Constant(twin))
+    split = sender.push(SILENCE).split
+    assert (split.speech, split.lbrr) == (speech, real - speech)
+
+
+def test_muting_forgets_the_history_and_sends_silence() -> None:
+    encoder, history = Constant(60), History()
+    sender = Sender(redundancy_s=1.0, encoder=encoder, history=history)
+    sender.mute()
+    sender.mute()
+    loud = np.full(320, 1000, np.int16)
+    packet = sender.push(loud)
+    assert history.calls == ["flush", "push"]  # once, and no payload while muted
+    assert packet.split.dred == 0
+    assert not encoder.heard[-1].any()
+    sender.mute(False)
+    sender._history = None
+    sender.push(loud)
+    assert encoder.heard[-1].all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros(319, np.int16), np.zeros(320, np.float32), np.zeros((1, 320), np.int16), [0] * 320],
+)
+def test_wrong_audio_is_refused_with_both_shapes(wrong) -> None:
+    with pytest.raises(UsageError, match=r"int16\[320\], got"):
+        plain_sender().push(wrong)
+
+
+def test_bitrate_meter_is_bytes_over_time() -> None:
+    meter = BitrateMeter()
+    assert meter.total() == 0
+    for _ in range(50):
+        meter.add(Split(60, 5, 55, 40))
+    assert meter.rates() == {"speech": 24000.0, "lbrr": 2000.0, "dred": 22000.0, "headers": 16000.0}
+    assert meter.total() == 64000.0
+
+
+def test_fake_codec_is_late_by_its_lookahead() -> None:
+    encoder = PcmEncoder(104)
+    ramp = np.arange(640, dtype=np.int16)
+    out = b"".join(encoder.encode(ramp[i : i + 320]) for i in (0, 320))
+    np.testing.assert_array_equal(np.frombuffer(out, np.int16)[104:], ramp[:-104])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"bitrate": 5999}, "6000 to 256000"),
+        ({"redundancy_s": 1.1}, "0 to 1.02 s"),
+        ({"redundancy_s": -0.1}, "0 to 1.02 s"),
+        ({"redundancy_s": float("nan")}, "redundancy is nan"),
+        ({"playout_ms": 5001}, "0 to 5000 ms"),
+        ({"loss_pct": 101}, "0 to 100 %"),
+        ({"conceal": "magic"}, "dred, plc, opus"),
+    ],
+)
+def test_settings_name_their_limits(values: dict, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings(**values)
+    assert words in str(caught.value)
+
+
+def test_playout_grammar() -> None:
+    assert parse_playout("fixed:300") == (False, 300)
+    assert parse_playout("adaptive") == (True, 1000)
+    assert parse_playout("adaptive:600") == (True, 600)
+    for text in ["", "fixed", "fixed:", "fixed:-1", "fixed:9999", "adaptive:", "fixed:²"]:
+        with pytest.raises(UsageError):
+            parse_playout(text)
