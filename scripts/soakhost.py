@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dredge_device import control, fragments, rtp
+from dredge_device.units import RTP_TICKS_PER_PACKET
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
@@ -167,7 +168,7 @@ class SoakHost:
             datagram = rtp.build(self._sequence, self._stamp, self._ssrc, payload)
             self._at = (self._at + 1) % len(self._feed)
             self._sequence += 1
-            self._stamp += rtp.SAMPLES_PER_PACKET
+            self._stamp += RTP_TICKS_PER_PACKET
             yield datagram, not lost
 
     def _stream(self, now: float) -> None:
@@ -189,7 +190,7 @@ class SoakHost:
             CONFIGURE: (control.CONFIGURE, {"ssrc": self._ssrc, "first_sequence": self._first,
                                             "first_timestamp": self._stamp}),
             BYE: (control.BYE, {"last_sequence": self._sequence - 1 & 0xFFFF,
-                                "last_timestamp": self._stamp - rtp.SAMPLES_PER_PACKET & 0xFFFFFFFF}),
+                                "last_timestamp": self._stamp - RTP_TICKS_PER_PACKET & 0xFFFFFFFF}),
         }  # fmt: skip
         kind, document = documents[self.state]
         self._send(control.build(control.with_document(kind, self._number, document)))

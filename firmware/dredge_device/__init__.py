@@ -13,6 +13,7 @@
 #   budget     CPU time per frame in fixed-size histograms
 #   telemetry  counters, loss bursts, interarrival jitter
 #   timeline   source, delay and CPU time of every frame, small enough to send
+#   units      sample rate, frame and packet, declared once
 #   agent      the device's half of a session, without sockets and clocks
 #
 # pi (CPython with NumPy): the receiver that turns packets into speech, audio output, the process.

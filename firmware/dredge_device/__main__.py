@@ -4,9 +4,10 @@
 import argparse
 import sys
 
-from dredge_device.pi.factory import CONCEAL_MODES, VOCODERS
+from dredge_device.pi.factory import VOCODERS
 from dredge_device.pi.service.process import Options, run
 from dredge_device.playout import parse_playout
+from dredge_device.units import CONCEAL_MODES
 
 
 def _playout(text: str) -> tuple[str, int]:

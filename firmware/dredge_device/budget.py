@@ -2,6 +2,8 @@
 # How much CPU time frames take: a fixed-size histogram, no allocation per frame.
 from array import array
 
+from dredge_device.units import PACKET_US
+
 try:
     from micropython import const
 except ImportError:
@@ -10,7 +12,6 @@ except ImportError:
         return value
 
 
-PERIOD_US = const(20000)
 _SUB_BITS = const(4)  # 16 bins per octave: an edge is at most 6.25 % above the value
 _SUB = const(16)
 _OCTAVES = const(17)  # up to 2 s
@@ -80,7 +81,7 @@ class Histogram:
 # One histogram per stage and one for the whole frame. A stage's zero is not entered: its
 # percentiles are over the frames in which it ran.
 class Budget:
-    def __init__(self, stages, period_us=PERIOD_US):
+    def __init__(self, stages, period_us=PACKET_US):
         self.stages = stages
         self.period_us = period_us
         self.total = Histogram()

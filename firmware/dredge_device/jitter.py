@@ -3,6 +3,7 @@
 # A missing packet is an event on time, not a pause; nothing that arrived is thrown away because
 # a neighbour did not. All times are integer microseconds, passed in.
 from dredge_device.delay import DelayTracker
+from dredge_device.units import PACKET_US
 
 try:
     from micropython import const
@@ -17,7 +18,6 @@ DUPLICATE = const(1)
 LATE = const(2)  # its period was played already
 BEYOND = const(3)  # further ahead than the buffer is long
 
-PERIOD_US = const(20000)
 _LATE_RUN = const(25)  # this many late packets in a row (0.5 s) mean that the sender paused
 
 
@@ -34,7 +34,7 @@ class JitterBuffer:
         self.reordered = 0
         self.beyond = 0
         self.resyncs = 0
-        self.delays = DelayTracker(PERIOD_US)
+        self.delays = DelayTracker(PACKET_US)
         self._capacity = capacity
         self._number = [None] * capacity  # type: list  # running sequence number in each slot
         self._data = [None] * capacity  # type: list
@@ -147,17 +147,17 @@ class JitterBuffer:
             due_us += delay_us - self.playout_us
         if now_us < due_us:
             return False
-        behind = (now_us - due_us) // PERIOD_US
+        behind = (now_us - due_us) // PACKET_US
         self.next = min(self._first + behind, self._anchor)
         return True
 
     # When a number is to be played, by the clock of the first arrival.
     def due_us(self, number):
-        return self._anchor_us + self.playout_us + (number - self._anchor) * PERIOD_US
+        return self._anchor_us + self.playout_us + (number - self._anchor) * PACKET_US
 
     # How long ago the packet with this number would have arrived, had it met no jitter.
     def delay_us(self, number, now_us):
-        return now_us - self.delays.base_us() - number * PERIOD_US
+        return now_us - self.delays.base_us() - number * PACKET_US
 
     # Periods that were decided although the stream had ended before them.
     def beyond_last(self):

@@ -1,8 +1,10 @@
+
+from dredge_device.units import PACKET_US
+
 # SPDX-License-Identifier: BSD-2-Clause
 # When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive:
 # close behind the arrivals, wait when a gap opens, fill it from the first packet that arrives,
 # and catch up afterwards. Time comes in as integer microseconds, once per period.
-from dredge_device.jitter import PERIOD_US
 
 try:
     from micropython import const
@@ -114,7 +116,7 @@ class Playout:
         elif buffer.last is None or number <= buffer.last:
             if buffer.next_after(number) is not None:
                 self._concealed = 0
-                if self._behind(now_us, queued_us) > PERIOD_US and not describable(number):
+                if self._behind(now_us, queued_us) > PACKET_US and not describable(number):
                     buffer.next += 1
                     return SKIP, number
             elif not resting and buffer.last is None and self._stand_still(now_us, queued_us):
@@ -139,7 +141,7 @@ class Playout:
             return buffer.playout_us
         if not buffer.delays.known():
             return min(_START_US, buffer.playout_us)
-        wanted = buffer.delays.spread_us() + PERIOD_US
+        wanted = buffer.delays.spread_us() + PACKET_US
         return min(max(wanted, _MIN_TARGET_US), buffer.playout_us)
 
     # How much later than wanted the next number would be played now; queued_us of speech is

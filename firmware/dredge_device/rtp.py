@@ -16,8 +16,6 @@ MAX_DROPOUT = const(3000)  # a forward jump of more packets than this (60 s) is 
 _MAX_MISORDER = const(100)  # as is a packet older than this (2 s)
 
 PAYLOAD_TYPE = const(111)  # dynamic type; RFC 7587 leaves the choice to signalling
-CLOCK_HZ = const(48000)  # RTP clock of Opus, whatever the audio rate (RFC 7587 section 4.1)
-SAMPLES_PER_PACKET = const(960)  # 20 ms of that clock
 
 
 # One parsed packet. payload is bytes without CSRCs, header extension and padding.

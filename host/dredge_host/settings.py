@@ -12,7 +12,6 @@ from dredge_host.errors import UsageError
 CONCEAL = ("dred", "plc", "opus")
 VOCODERS = ("standard", "small", "lpcnet", "fargan")
 DRED_VERSIONS = (0xD1, 10)
-PACKET_SECONDS = 0.02
 MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet itself
 MAX_PLAYOUT_MS = 5000
 

@@ -11,7 +11,7 @@ from target import Plan, Target, check, in_file, piece
 
 from dredge_device import control, framing, rtp
 from dredge_device.pi.security import session_keys
-from dredge_device.pi.security.access import KeyGuard, OpenGuard
+from dredge_device.pi.security.access import KeyedAccess, OpenAccess
 from dredge_device.pi.security.session_keys import MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, Keys
 from dredge_device.pi.transport.serial_port import SerialLine
 
@@ -104,7 +104,7 @@ def run_serialline(data: bytes) -> bool:
 class Host:
     """The far end of a keyed link, as the plan plays it."""
 
-    def __init__(self, guard: KeyGuard) -> None:
+    def __init__(self, guard: KeyedAccess) -> None:
         self.guard = guard
         self.keys: dict[tuple[int, int], tuple[Keys, bytes, object]] = {}
         self.sent: list[bytes] = []
@@ -149,7 +149,7 @@ class Host:
 
 def run_guard(data: bytes) -> bool:
     """Openings, sound and forged datagrams, replays and clock steps against a keyed device."""
-    plan, guard, now_us = Plan(data), KeyGuard(KEY, most=2), 0
+    plan, guard, now_us = Plan(data), KeyedAccess(KEY, most=2), 0
     host = Host(guard)
     while plan:
         action = plan.below(6)
@@ -182,7 +182,7 @@ def seeds_guard() -> list[bytes]:
 
 def run_open_guard(data: bytes) -> bool:
     """Without a key: a peer is never sent more bytes than it has sent."""
-    plan, guard, balance, now_us = Plan(data), OpenGuard(limited=True), dict.fromkeys(range(4), 0), 0
+    plan, guard, balance, now_us = Plan(data), OpenAccess(limited=True), dict.fromkeys(range(4), 0), 0
     passed = False
     while plan:
         who, datagram = plan.below(4), plan.piece()

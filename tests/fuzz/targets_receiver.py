@@ -11,8 +11,9 @@ from target import Plan, Target, check, piece
 from targets_opus import dred_packet
 
 from dredge_device import rtp
-from dredge_device.pi.factory import CONCEAL_MODES, Parts, real_parts
+from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.receiver import Receiver
+from dredge_device.units import CONCEAL_MODES
 
 PERIOD_S = 0.02
 FLAGS = (b"D", b"L", b"DX", b"!", b"N", b"..", b"DL", b"Z")

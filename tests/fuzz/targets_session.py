@@ -15,10 +15,11 @@ from target import Plan, Target, check, piece
 from dredge_device import agent as states
 from dredge_device import control, rtp
 from dredge_device.pi import factory
-from dredge_device.pi.model_cache import Shelf
+from dredge_device.pi.model_cache import ModelCache
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import process
 from dredge_device.timeline import expand, numbers
+from dredge_device.units import CONCEAL_MODES
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live import check as checks
 from dredge_host.live import result as livesummary
@@ -35,7 +36,7 @@ PEERS = ("alice", "bob")
 FLAGS = (b"D", b"L", b"DX", b"!", b"N", b"..", b"DL")
 DEFAULTS = {"playout_ms": 200, "adaptive": False, "conceal": "dred", "lbrr": True, "vocoder": "standard"}
 PERIOD_US = 20000
-SHELF = Shelf()
+SHELF = ModelCache()
 BUDGET = {"frames": 3, "p50_us": 1, "p99_us": 900, "max_us": 950, "period_us": 20000, "late_frames": 0, "p99_pct": 4.5,
           "histogram": [[10, 3]], "stages": {"opus": {"frames": 3, "p50_us": 1, "p99_us": 2, "max_us": 3}}}  # fmt: skip
 KEYS = ("playout_ms", "adaptive", "conceal", "lbrr", "vocoder", "ssrc", "first_sequence", "first_timestamp",
@@ -44,10 +45,10 @@ VALUES: tuple[Any, ...] = (0, 1, -1, 200, 5000, 5001, 65535, 2**32 - 1, 10**30, 
                            False, None, "", "dred", "plc", "opus", "7", "fargan", [], [1], {}, "\ud800")  # fmt: skip
 
 
-def made_up_parts(conceal: str, vocoder: str, shelf: Shelf) -> factory.Parts:
+def made_up_parts(conceal: str, vocoder: str, shelf: ModelCache) -> factory.Parts:
     """real_parts without models."""
     del shelf
-    if conceal not in factory.CONCEAL_MODES or vocoder not in factory.VOCODERS:
+    if conceal not in CONCEAL_MODES or vocoder not in factory.VOCODERS:
         raise ValueError("unknown mode or vocoder")
     return fake_parts(conceal)
 

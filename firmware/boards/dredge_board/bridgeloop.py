@@ -8,9 +8,9 @@ import time
 from dredge_board.bridge import Bridge
 from dredge_board.reports import Reporter
 from dredge_device.control import PROTOCOL_VERSION
-from dredge_device.jitter import PERIOD_US
+from dredge_device.units import PACKET_US
 
-_PERIOD_MS = PERIOD_US // 1000
+_PERIOD_MS = PACKET_US // 1000
 _PIECE = 256
 _SILENT_MS = 10000
 SCHEMA = "dredge-bridge-report-1"

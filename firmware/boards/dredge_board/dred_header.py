@@ -52,7 +52,7 @@ class _Decoder:
 
 # What one payload says about itself. span_ms: history it describes; None when its version does not
 # say how much that is. offset: end of the newest frame after the packet's first sample, 2.5 ms units.
-class RedHead:
+class DredHeader:
     def __init__(self, version, q0, slope, offset, latents):
         self.version = version
         self.q0 = q0
@@ -71,7 +71,7 @@ def _skip_coarsest(decoder, room):
         decoder.keep(at, at + 1, 2 * room)
 
 
-# RedHead of the data of extension 126 in data[start:stop]; ValueError when it is not that.
+# DredHeader of the data of extension 126 in data[start:stop]; ValueError when it is not that.
 def read(data, start, stop):
     if stop - start < 3 or data[start] != 0x44:
         raise ValueError("redundancy does not begin with the letter D")
@@ -88,4 +88,4 @@ def read(data, start, stop):
         latents = decoder.symbol(32)
         if latents > _MOST:
             raise ValueError("redundancy of %d latents, at most 26 are allowed" % latents)
-    return RedHead(version, q0, slope, offset, latents)
+    return DredHeader(version, q0, slope, offset, latents)

@@ -8,7 +8,7 @@ from dredge_board.probe import Probe
 from dredge_board.udp import OpenPort
 from dredge_device import agent
 from dredge_device.control import PROTOCOL_VERSION
-from dredge_device.jitter import PERIOD_US
+from dredge_device.units import PACKET_US
 
 _PERIODS = 1500  # 30 s of timeline are 9 kB; the counters go on
 
@@ -34,7 +34,7 @@ class ProbeLoop:
         self._agent = agent.Agent(self._make, options, self._about(), periods=_PERIODS)
         self._poll = select.poll()
         self._poll.register(self._port.socket, select.POLLIN)
-        self._due_us = self._clock.now() + PERIOD_US
+        self._due_us = self._clock.now() + PACKET_US
 
     def _make(self, options):
         return Probe(options, self._clock.now)
@@ -54,7 +54,7 @@ class ProbeLoop:
             self._port.write(self._agent.handle(came[0], came[1], self._clock.now()), came[1])
             came = self._port.read()
         if self._clock.now() >= self._due_us:
-            self._due_us += PERIOD_US
+            self._due_us += PACKET_US
             self._period()
 
     def _period(self):

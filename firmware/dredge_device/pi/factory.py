@@ -6,17 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dredge_device.units import CONCEAL_MODES
+
 if TYPE_CHECKING:
-    from dredge_device.pi.model_cache import Shelf
-from dredge_device.pi.interfaces import Carrier, Decoder, Dred, Encoder, Extractor, Predictor, Speech
+    from dredge_device.pi.model_cache import ModelCache
+from dredge_device.pi.interfaces import Decoder, Dred, Encoder, Extractor, PacketReader, Predictor, Speech
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
-CONCEAL_MODES = ("dred", "plc", "opus")
 VOCODERS = ("standard", "small", "lpcnet", "fargan")  # lpcnet: our standard one; fargan: imported by the user
 DEAR, CHEAPEST = ("standard", "lpcnet"), "small"  # vocoders that a cheaper one can stand in for, and which
 
 
-class OpusCarrier:
+class OpusPacketReader:
     """The real carrier: Opus packets with extensions in their padding."""
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class OpusCarrier:
 class Parts:
     """Everything replaceable in a receiver; None where the concealment mode needs no such part."""
 
-    carrier: Carrier
+    carrier: PacketReader
     decoder: Decoder
     dred: Dred | None = None
     vocoder: Speech | None = None
@@ -73,7 +74,7 @@ class Parts:
     economy: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
 
 
-def real_parts(conceal: str, vocoder: str = "standard", shelf: Shelf | None = None) -> Parts:
+def real_parts(conceal: str, vocoder: str = "standard", shelf: ModelCache | None = None) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
     shelf: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
@@ -85,13 +86,13 @@ def real_parts(conceal: str, vocoder: str = "standard", shelf: Shelf | None = No
         raise ValueError(f"vocoder is '{vocoder}', expected one of {', '.join(VOCODERS)}")
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
-    parts = Parts(carrier=OpusCarrier(), decoder=OpusDecoder())
+    parts = Parts(carrier=OpusPacketReader(), decoder=OpusDecoder())
     if conceal == "opus":
         return parts
-    from dredge_device.pi.model_cache import Shelf
+    from dredge_device.pi.model_cache import ModelCache
     from dredge_kernels.features import FeatureExtractor
 
-    shelf = shelf or Shelf()
+    shelf = shelf or ModelCache()
     parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
     parts.spare = OpusDecoder()
     parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)

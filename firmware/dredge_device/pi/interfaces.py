@@ -34,7 +34,7 @@ class Encoder(Protocol):
     def reset(self) -> None: ...
 
 
-class Carrier(Protocol):
+class PacketReader(Protocol):
     """Reads what an Opus packet carries; errors are ValueError or RuntimeError."""
 
     def samples(self, packet: bytes) -> int: ...

@@ -10,7 +10,7 @@ from dredge_models.tflite.runtime import TfliteModel
 from dredge_models.vocoder import Vocoder
 
 
-class Shelf:
+class ModelCache:
     """Parts for the receivers that one thread serves, one after the other. Not thread-safe.
 
     Every network is loaded once, when a receiver first needs it; a vocoder's weights once per process. Raises

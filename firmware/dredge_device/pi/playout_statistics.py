@@ -17,7 +17,7 @@ class Decided(Protocol):
     delay_ms: float
 
 
-class Tally:
+class PlayoutStatistics:
     """Counts decisions. Every period has exactly one source, so the sources add up to all periods."""
 
     def __init__(self) -> None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dredge_device import playout
-from dredge_device.jitter import PERIOD_US, JitterBuffer
-from dredge_device.pi.concealment.concealer import Ladder
+from dredge_device.jitter import JitterBuffer
+from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.concealment.dred_source import TOO_LONG
-from dredge_device.pi.concealment.time_stretch import PERIOD, Stretcher
-from dredge_device.pi.factory import CONCEAL_MODES, Parts, real_parts
+from dredge_device.pi.concealment.time_stretch import TimeStretch
+from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.playout_statistics import Tally
-from dredge_device.pi.rtp_input import Intake
+from dredge_device.pi.playout_statistics import PlayoutStatistics
+from dredge_device.pi.rtp_input import RtpInput
 from dredge_device.pi.service.governor import EFFORTS, FULL
-from dredge_device.pi.stage_timer import Meter
+from dredge_device.pi.stage_timer import StageTimer
+from dredge_device.units import CONCEAL_MODES, PACKET_SAMPLES, PACKET_US
 
 RATE_US = 62.5  # one sample
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
@@ -90,11 +91,11 @@ class Receiver:
         self._clock = clock if clock is not None else time.monotonic
         self._buffer = JitterBuffer(playout_ms)
         self._playout = playout.Playout(self._buffer, adaptive)
-        self._intake = Intake(self._buffer, parts.carrier)
-        self._meter = Meter(cpu_clock, time.monotonic_ns if clock is None else None)
-        self._ladder = Ladder(parts, self._buffer, use_lbrr, self._meter)
-        self._stretch = Stretcher()
-        self._tally = Tally()
+        self._intake = RtpInput(self._buffer, parts.carrier)
+        self._meter = StageTimer(cpu_clock, time.monotonic_ns if clock is None else None)
+        self._ladder = Concealer(parts, self._buffer, use_lbrr, self._meter)
+        self._stretch = TimeStretch()
+        self._tally = PlayoutStatistics()
         self._skipped: list[Frame] = []
         self._efforts = [0] * len(EFFORTS)
         self._started = False
@@ -156,7 +157,7 @@ class Receiver:
         return self._played(pcm, frames, idle, cpu_us)
 
     def _wanted(self) -> int:
-        return PERIOD + (_ROOM if self._playout.debt_us > 0 else 0)
+        return PACKET_SAMPLES + (_ROOM if self._playout.debt_us > 0 else 0)
 
     def _advance(self, now_us: int, frames: list[Frame]) -> str:
         """Decode the next packet period into the queue; "hold" or "silence" when there is none."""
@@ -228,7 +229,7 @@ class Receiver:
             "delay_ms": {
                 **tally["delay_ms"],
                 "jitter": round(self._intake.jitter.units() / 48, 3),
-                "buffered": self._buffer.depth() * PERIOD_US // 1000,
+                "buffered": self._buffer.depth() * PACKET_US // 1000,
                 "target": self._playout.target_us() / 1000,
             },
             "playout": {

@@ -2,10 +2,10 @@
 """Datagrams to numbered Opus packets in the jitter buffer; whatever is wrong is counted."""
 
 from dredge_device import jitter, rtp
-from dredge_device.pi.interfaces import Carrier
+from dredge_device.pi.interfaces import PacketReader
 from dredge_device.telemetry import Arrivals, Counters, Jitter
+from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 
-PACKET_SAMPLES = 320
 MAX_PAYLOAD = 3000  # 1275 bytes of Opus and 1000 of DRED fit; more would only fill the memory
 COUNTERS = (
     "received", "bytes", "malformed", "not_opus", "rtcp", "wrong_duration", "on_trial", "restarts",
@@ -13,14 +13,14 @@ COUNTERS = (
 )  # fmt: skip
 
 
-class Intake:
+class RtpInput:
     """Follows one sender and fills the buffer.
 
     Packets are numbered by period: the running sequence number, plus the periods that the sender
     left out so far because nobody spoke (its timestamp went on, its sequence number did not).
     """
 
-    def __init__(self, buffer: jitter.JitterBuffer, carrier: Carrier) -> None:
+    def __init__(self, buffer: jitter.JitterBuffer, carrier: PacketReader) -> None:
         self._buffer = buffer
         self._carrier = carrier
         self._tracker = rtp.StreamTracker()
@@ -130,7 +130,7 @@ class Intake:
         elif periods == step:
             self._before = None  # the jump is confirmed
         number = self._last[2]
-        stamp = packet.timestamp if sound else self._last[1] + periods * rtp.SAMPLES_PER_PACKET
+        stamp = packet.timestamp if sound else self._last[1] + periods * RTP_TICKS_PER_PACKET
         if step > 0:
             if periods > step and self._before is None:
                 self._before = self._last
@@ -172,4 +172,4 @@ class Intake:
 def _periods(ticks: int) -> int:
     """Whole packet periods between two timestamps, with wrap-around."""
     ticks = (ticks + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-    return round(ticks / rtp.SAMPLES_PER_PACKET)
+    return round(ticks / RTP_TICKS_PER_PACKET)

@@ -9,7 +9,7 @@ from dredge_device.budget import Budget
 STAGES = ("opus", "dred", "plc", "vocoder", "features")
 
 
-class Meter:
+class StageTimer:
     """Adds up the stages of a frame; ``clock`` returns nanoseconds of CPU time, ``wall`` of real time."""
 
     def __init__(self, clock: Callable[[], int], wall: Callable[[], int] | None = None) -> None:

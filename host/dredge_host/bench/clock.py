@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.timing import percentiles
 
-PERIOD_S = 0.02
 _LINE_BYTES = 64
 _WALK_BYTES = 2 << 20  # where the machine does not tell how large its caches are
 
@@ -91,7 +91,7 @@ def paced(
             prepare()
         if disturb:
             disturb()
-        due += PERIOD_S
+        due += PACKET_SECONDS
         ahead = due - time.monotonic()
         if ahead > 0:
             time.sleep(ahead)

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from dredge_host.bench.clock import PERIOD_S, Disturbance, Times, paced, timed
+from dredge_device.units import PACKET_SECONDS
+from dredge_host.bench.clock import Disturbance, Times, paced, timed
 from dredge_host.offline.player import PacketReceiver, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
@@ -50,7 +51,7 @@ class Listener:
 
     def period(self, lost: bool = False) -> Any:
         """What the receiver played (dredge_device.pi.receiver.Played)."""
-        self._clock.now = self._next * PERIOD_S
+        self._clock.now = self._next * PACKET_SECONDS
         if not lost:
             self._receiver.push(self._stream[self._next], self._clock.now)
         self._next += 1
@@ -76,14 +77,14 @@ def live(stream: Sequence[bytes], disturb: Disturbance, make: MakeReceiver = rea
         "frames": count,
         **whole,
         "p99_pct_of_period": _share(whole["cpu_us"]["p99"]),
-        "late_frames": sum(t > 1e6 * PERIOD_S for t in times.cpu_us),
+        "late_frames": sum(t > 1e6 * PACKET_SECONDS for t in times.cpu_us),
         "by_source_us": {name: {"frames": len(t), **percentiles(t)} for name, t in sorted(chosen.items())},
     }
 
 
 def _share(us: float) -> float:
     """Percent of the period."""
-    return round(us / (1e4 * PERIOD_S), 2)
+    return round(us / (1e4 * PACKET_SECONDS), 2)
 
 
 def burst(
@@ -142,7 +143,7 @@ def streams(
         for listener, loss in pairs:
             listener.run(loss.lost() for _ in range(PERIODS_PER_S))
         spent = percentiles([timed(partial(_all, pairs)) for _ in range(periods)])
-        real_time = spent["p99"] <= 1e6 * PERIOD_S
+        real_time = spent["p99"] <= 1e6 * PACKET_SECONDS
         rows.append({"streams": number, "cpu_us": spent, "real_time": real_time})
         if not real_time:
             break

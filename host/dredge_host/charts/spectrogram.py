@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-PACKET = 320  # samples in 20 ms at 16 kHz: one column per packet, so that gaps line up with columns
+from dredge_device.units import PACKET_SAMPLES
+
 ROWS = 128
 FLOOR_DB = -75.0  # below the loudest column of the reference signal
 MAX_COLUMNS = 2000
@@ -70,11 +71,11 @@ def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = Non
     pcm: int16[n] at 16 kHz; starts: first samples of the packets, by default every 320. Beyond MAX_COLUMNS
     neighbouring packets are averaged.
     """
-    packets = max(1, -(-len(pcm) // PACKET)) if starts is None else len(starts)
-    padded = np.zeros(max(packets * PACKET, len(pcm) + PACKET) + 192)
+    packets = max(1, -(-len(pcm) // PACKET_SAMPLES)) if starts is None else len(starts)
+    padded = np.zeros(max(packets * PACKET_SAMPLES, len(pcm) + PACKET_SAMPLES) + 192)
     padded[96 : 96 + len(pcm)] = np.asarray(pcm, np.float64) / 32768.0
     windows = np.lib.stride_tricks.sliding_window_view(padded, 512)
-    first = np.arange(packets) * PACKET if starts is None else np.clip(starts, 0, len(pcm))
+    first = np.arange(packets) * PACKET_SAMPLES if starts is None else np.clip(starts, 0, len(pcm))
     edges = np.linspace(0, packets, min(packets, MAX_COLUMNS) + 1).astype(int)
     columns = np.zeros((len(edges) - 1, 257))
     for at in range(0, len(edges) - 1, 100):  # a ten-minute call at once would need 120 MB

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.methods.policies import HEAD, run_policies, table_rows
 from dredge_host.evaluation.results.markdown import table
-from dredge_host.sending.audio import RATE, Pcm
+from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import parse_loss
 
 NAME, SCHEMA = "delay", "dredge.figure.delay/1"
@@ -29,7 +30,7 @@ def measure(
     if not seconds >= 1:
         raise UsageError(f"seconds is {seconds:g}, expected 1 or more")
     parse_loss(loss, seed)
-    speech = np.resize(pcm, int(RATE * seconds))
+    speech = np.resize(pcm, int(SAMPLE_RATE * seconds))
     rows = run_policies(speech, loss, seed, progress=progress)
     return {"schema": SCHEMA, "loss": loss, "seed": seed, "seconds": seconds, "rows": rows}
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.capture.inspect_packet import Inspector
 from dredge_host.errors import InputError, UsageError
 from dredge_host.offline.simulate import make_sender, simulate
-from dredge_host.sending.audio import PACKET, RATE, Pcm, packets
+from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel
 from dredge_host.settings import Settings
 
@@ -44,7 +45,7 @@ def measure(pcm: Pcm, burst_ms: int = 240) -> dict[str, Any]:
     burst = round(burst_ms / PACKET_MS)
     piece = _loudest(pcm, burst)
     first = LEAD_IN + BEFORE
-    lost = [first <= n < first + burst or n == first + burst + SINGLE for n in range(len(piece) // PACKET)]
+    lost = [first <= n < first + burst or n == first + burst + SINGLE for n in range(len(piece) // PACKET_SAMPLES)]
     shown = slice(LEAD_IN, LEAD_IN + BEFORE + burst + AFTER)
     return {
         "schema": SCHEMA,
@@ -61,17 +62,17 @@ def measure(pcm: Pcm, burst_ms: int = 240) -> dict[str, Any]:
 
 def _loudest(pcm: Pcm, burst: int) -> Pcm:
     """The stretch in which the gap and the 100 ms before it hold the most speech: no point in losing a pause."""
-    count = len(pcm) // PACKET
+    count = len(pcm) // PACKET_SAMPLES
     need = LEAD_IN + BEFORE + burst + AFTER
     if count < need:
-        seconds = need * PACKET / RATE
-        raise InputError(f"the speech is {len(pcm) / RATE:.1f} s long, the scenario needs {seconds:.1f} s")
-    energy = (pcm[: count * PACKET].reshape(count, PACKET).astype(np.float64) ** 2).sum(axis=1)
+        seconds = need * PACKET_SAMPLES / SAMPLE_RATE
+        raise InputError(f"the speech is {len(pcm) / SAMPLE_RATE:.1f} s long, the scenario needs {seconds:.1f} s")
+    energy = (pcm[: count * PACKET_SAMPLES].reshape(count, PACKET_SAMPLES).astype(np.float64) ** 2).sum(axis=1)
     # The logarithm keeps one loud packet from outweighing a pause.
     spoken = np.convolve(np.log1p(energy), np.ones(SPOKEN + burst), "valid")
     first = LEAD_IN + BEFORE - SPOKEN
     start = int(np.argmax(spoken[first : first + count - need + 1]))
-    return pcm[start * PACKET : (start + need) * PACKET]
+    return pcm[start * PACKET_SAMPLES : (start + need) * PACKET_SAMPLES]
 
 
 def _way(pcm: Pcm, lost: Sequence[bool], shown: slice, options: dict[str, Any]) -> dict[str, Any]:
@@ -102,5 +103,5 @@ def _carried(pcm: Pcm, settings: Settings) -> list[float]:
 
 
 def _samples(pcm: Pcm, shown: slice) -> str:
-    piece = pcm[shown.start * PACKET : shown.stop * PACKET]
+    piece = pcm[shown.start * PACKET_SAMPLES : shown.stop * PACKET_SAMPLES]
     return base64.b64encode(np.asarray(piece, "<i2").tobytes()).decode()

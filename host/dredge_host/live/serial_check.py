@@ -7,9 +7,10 @@ from typing import Any
 
 from dredge_device.framing import OVERHEAD
 from dredge_device.pi.transport.serial_url import parse_serial
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError
 from dredge_host.live.session import Session
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
 PROBES = 20

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live.serial_check import check_line
 from dredge_host.live.session import Session, Update
@@ -16,7 +17,7 @@ from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel
 from dredge_host.sending.network import Network
 from dredge_host.sending.sender import BitrateMeter, Packet, Sender
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
 STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.live.result import timeline_rows
 from dredge_host.live.stream import StreamOutcome
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 
 MIN_FILLED_PCT = 90.0
 MAX_LATE_PCT = 1.0

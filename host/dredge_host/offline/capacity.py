@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.units import PACKET_SECONDS, PACKET_US, RTP_TICKS_PER_PACKET
 from dredge_host.offline.player import VirtualClock
 from dredge_host.offline.simulate import make_receiver, make_sender
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import parse_loss
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
 STAGGER = 37  # periods by which each stream is behind the one before, so that their gaps do not coincide
-PERIOD_US = 20000
 
 Feed = list[bytes | None]
 
@@ -36,7 +36,7 @@ def capacity(
             runs[streams] = percentiles(_busy_us(feed, settings, streams))
             if say:
                 say(f"{streams} streams: p99 {runs[streams]['p99'] / 1000:.1f} ms of 20 ms")
-        return runs[streams]["p99"] <= PERIOD_US
+        return runs[streams]["p99"] <= PACKET_US
 
     low, high = 0, 1
     while high <= most and fits(high):
@@ -88,4 +88,4 @@ def _renumbered(datagram: bytes, number: int) -> bytes:
     from dredge_device import rtp
 
     packet = rtp.parse(datagram)
-    return rtp.build(number, number * rtp.SAMPLES_PER_PACKET, packet.ssrc, packet.payload)
+    return rtp.build(number, number * RTP_TICKS_PER_PACKET, packet.ssrc, packet.payload)

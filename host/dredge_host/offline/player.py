@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.errors import DredgeError
-from dredge_host.sending.audio import PACKET, Pcm
+from dredge_host.sending.audio import Pcm
 from dredge_host.sending.sender import BitrateMeter, Packet
-from dredge_host.settings import PACKET_SECONDS
 
 
 class PlayedPacket(Protocol):
@@ -77,7 +77,7 @@ class _Run:
         self.count, self.lookahead = count, lookahead
         self.heard: list[Pcm] | None = [] if adaptive else None
         self.meter = BitrateMeter()
-        self.pcm = np.zeros(count * PACKET, np.int16)
+        self.pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
         self.sources: Counter[str] = Counter()
         self.timeline: list[tuple[int, str, float, float]] = []
         self.last = -1
@@ -90,7 +90,7 @@ class _Run:
         number = played.packet
         if number is None or not 0 <= number < self.count:
             return
-        self.pcm[number * PACKET : (number + 1) * PACKET] = played.pcm
+        self.pcm[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES] = played.pcm
         self._enter(played)
 
     def _take_stretched(self, played: Any) -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 from dredge_host.capture.packets import Capture
 from dredge_host.errors import InputError
 from dredge_host.live.result import SOURCES
 from dredge_host.offline.player import PacketReceiver, Simulation, VirtualClock
 from dredge_host.offline.simulate import make_receiver
-from dredge_host.sending.audio import PACKET, RATE, Pcm
+from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 
 SCHEMA = "dredge.replay/1"
 SSRC = 0x44524447
@@ -96,14 +97,14 @@ def replay(
 def _datagram(number: int, packet: bytes) -> bytes:
     from dredge_device import rtp
 
-    return rtp.build(number, number * rtp.SAMPLES_PER_PACKET, SSRC, packet)
+    return rtp.build(number, number * RTP_TICKS_PER_PACKET, SSRC, packet)
 
 
 class _Run:
     """What was played, by packet number."""
 
     def __init__(self, count: int) -> None:
-        self.pcm: Pcm = np.zeros(count * PACKET, np.int16)
+        self.pcm: Pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
         self.count = count
         self.sources: Counter[str] = Counter()
         self.timeline: list[tuple[int, str, float, float]] = []
@@ -111,7 +112,7 @@ class _Run:
     def take(self, played: Any) -> None:
         number = played.packet
         if number is not None and 0 <= number < self.count:
-            self.pcm[number * PACKET : (number + 1) * PACKET] = played.pcm
+            self.pcm[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES] = played.pcm
             self.sources[played.source] += 1
             self.timeline.append((number, played.source, played.delay_ms, played.cpu_us))
 
@@ -128,7 +129,7 @@ def _result(
         "schema": SCHEMA,
         "settings": settings.as_dict(),
         "format": capture.format,
-        "seconds": round(run.count * PACKET / RATE, 4),
+        "seconds": round(run.count * PACKET_SAMPLES / SAMPLE_RATE, 4),
         "packets": run.count,
         "frames": frames,
         "loss": measure_loss(trace).as_dict(),

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.live.result import RARE, SOURCES
 from dredge_host.offline.player import PacketReceiver, PacketSender, Simulation, VirtualClock, _Run
-from dredge_host.sending.audio import PACKET, RATE, Pcm, packets
+from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.sending.sender import Sender
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.simulate/1"
@@ -46,7 +47,7 @@ def simulate(
     clock = VirtualClock()
     receiver = (receiver_factory or make_receiver)(settings, clock)
     receiver.announce(sender.ssrc, sender.first_sequence)
-    count = -(-(len(pcm) + sender.lookahead) // PACKET)
+    count = -(-(len(pcm) + sender.lookahead) // PACKET_SAMPLES)
     run = _Run(count, sender.lookahead, settings.adaptive)
     for piece in packets(pcm, count):
         packet = sender.push(piece)
@@ -96,7 +97,7 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
     return {
         "schema": SCHEMA,
         "settings": settings.as_dict(),
-        "seconds": round(samples / RATE, 4),
+        "seconds": round(samples / SAMPLE_RATE, 4),
         "packets": run.count,
         "bitrate_total_bps": run.meter.total(),
         "bitrate_bps": run.meter.rates(),
@@ -108,7 +109,7 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
         "simd_level": simd_level(),
         "cpu": {
             "pipeline_seconds": round(run.cpu_seconds, 3),
-            "times_real_time": round(samples / RATE / max(run.cpu_seconds, 1e-9), 2),
+            "times_real_time": round(samples / SAMPLE_RATE / max(run.cpu_seconds, 1e-9), 2),
             "receiver_us_per_packet": percentiles([row[3] for row in run.timeline]),
             "machine": Machine().facts(),
         },

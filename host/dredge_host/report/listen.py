@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.report import blind
 from dredge_host.report.sections import legend, section
 from dredge_host.report.signals import Signal
-from dredge_host.report.timeline import PACKET_S, Run
+from dredge_host.report.timeline import Run
 
 LEAST_DB = 0.1  # a smaller difference in level is not worth a switch
 LONGEST_GAPS = 8
@@ -45,7 +46,7 @@ def body(
     notes: Sequence[str],
 ) -> str:
     """The whole section; counts: packets by source; gaps: for the list of the longest."""
-    seconds = packets * PACKET_S
+    seconds = packets * PACKET_SECONDS
     source_lane = _lane("Source of each 20 ms packet", strip) if strip else ""
     zoom = (
         '<div class="zoom" hidden><label for="zoom">Zoom</label><input type="range" id="zoom" min="0" max="6" '
@@ -141,7 +142,7 @@ def _longest(gaps: Sequence[Run]) -> str:
     longest = sorted(gaps, key=lambda gap: gap.start - gap.end)[:LONGEST_GAPS]
     buttons = "".join(
         f'<button type="button" data-gap="{gap.start}"><span class="swatch k-{gap.source}"></span>'
-        f"{gap.start * PACKET_S:.2f} s: {(gap.end - gap.start) * 20} ms</button>"
+        f"{gap.start * PACKET_SECONDS:.2f} s: {(gap.end - gap.start) * 20} ms</button>"
         for gap in sorted(longest)
     )
     head = '<div class="tools gaps" role="group" aria-label="Longest gaps" hidden><span>Longest gaps</span>'

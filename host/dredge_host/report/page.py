@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.charts.spectrogram import picture
 from dredge_host.report import charts, listen, sections, shell, signals, summary, timing
 from dredge_host.report.document import adaptive, lookahead, normal, part
-from dredge_host.report.timeline import LETTERS, PACKET_S, SOURCES, Row, gaps, packed, timeline_rows
+from dredge_host.report.timeline import LETTERS, SOURCES, Row, gaps, packed, timeline_rows
 from dredge_host.sending.audio import Pcm, atomic
 
 SCRIPTS = ("players.js", "timeline.js", "abx.js", "report.js")
@@ -118,6 +119,7 @@ def _notes(
         )
     wanted = part(result, "frames").get("total")
     if rows and isinstance(wanted, int) and len(rows) < wanted:
-        notes.append(f"The timeline knows {len(rows) * PACKET_S:.0f} s of {wanted * PACKET_S:.0f} s: a device keeps "
-                     "the first two minutes, and packets before the first arrival are not in it.")  # fmt: skip
+        known_s, all_s = len(rows) * PACKET_SECONDS, wanted * PACKET_SECONDS
+        notes.append(f"The timeline knows {known_s:.0f} s of {all_s:.0f} s: a device keeps the first two minutes, "
+                     "and packets before the first arrival are not in it.")  # fmt: skip
     return notes

@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from dredge_host.charts.spectrogram import PACKET, power_columns
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_host.charts.spectrogram import power_columns
 from dredge_host.report.timeline import Row, heard_at
 
-RATE = 16000
 LOSSLESS_S = 600.0  # all signals together; beyond that a page of FLAC takes long to open
 ACTIVE_DB = 40.0  # packets this far below the loudest are pauses and say nothing about the level
 Pcm = NDArray[np.int16]
@@ -62,8 +62,8 @@ class Signal:
     def columns(self, packets: int) -> NDArray[np.float64]:
         """Power spectrogram with columns on the common time axis."""
         if self.heard is not None:
-            return power_columns(self.pcm, np.round(self.heard[:-1] * RATE).astype(np.int64))
-        padded = np.zeros(packets * PACKET, np.int16)
+            return power_columns(self.pcm, np.round(self.heard[:-1] * SAMPLE_RATE).astype(np.int64))
+        padded = np.zeros(packets * PACKET_SAMPLES, np.int16)
         padded[: len(self.pcm)] = self.pcm[: len(padded)]
         return power_columns(padded)
 
@@ -92,7 +92,7 @@ def gather(
     for name, samples in pcm.items():
         stretched = adaptive and name == owner and bool(rows)
         level = None if reference is None else _louder_db(reference, samples, None if stretched else arrived)
-        heard = heard_at(rows, packets) + lookahead / RATE if stretched else None
+        heard = heard_at(rows, packets) + lookahead / SAMPLE_RATE if stretched else None
         signals.append(Signal(name, samples, name == owner, level, heard))
     return signals
 
@@ -115,30 +115,30 @@ def _louder_db(reference: Pcm, pcm: Pcm, arrived: NDArray[np.int64] | None) -> f
 
 
 def _powers(pcm: Pcm) -> NDArray[np.float64]:
-    whole = pcm[: len(pcm) // PACKET * PACKET].astype(np.float64).reshape(-1, PACKET)
+    whole = pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES].astype(np.float64).reshape(-1, PACKET_SAMPLES)
     return np.asarray((whole**2).mean(axis=1), np.float64)
 
 
 def read(path: Path) -> Pcm:
     """int16[n] of a 16 kHz file, its first channel; ValueError for another rate."""
     pcm, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    if rate != RATE:
+    if rate != SAMPLE_RATE:
         raise ValueError(f"{path.name}: the report needs 16000 Hz, this is {rate} Hz")
     return np.ascontiguousarray(pcm[:, 0])
 
 
 def lossless(pcm: Mapping[str, Pcm]) -> bool:
     """Whether the page holds these signals bit by bit."""
-    return sum(map(len, pcm.values())) <= LOSSLESS_S * RATE
+    return sum(map(len, pcm.values())) <= LOSSLESS_S * SAMPLE_RATE
 
 
 def data_uri(pcm: Pcm, exact: bool) -> str:
     """The sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of that again."""
     form, subtype, kind = ("FLAC", "PCM_16", "audio/flac") if exact else ("OGG", "VORBIS", "audio/ogg")
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", RATE, 1, subtype=subtype, format=form) as file:
-        for start in range(0, len(pcm), RATE):  # libsndfile's Vorbis encoder fails on one long block
-            file.write(pcm[start : start + RATE])
+    with soundfile.SoundFile(buffer, "w", SAMPLE_RATE, 1, subtype=subtype, format=form) as file:
+        for start in range(0, len(pcm), SAMPLE_RATE):  # libsndfile's Vorbis encoder fails on one long block
+            file.write(pcm[start : start + SAMPLE_RATE])
     return f"data:{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -147,4 +147,4 @@ def packet_count(rows: Sequence[Row], pcm: Mapping[str, Pcm], adaptive: bool) ->
     stretched = owner_of(pcm) if adaptive and rows else None
     longest = max((len(samples) for name, samples in pcm.items() if name != stretched), default=0)
     last = rows[-1].packet + 1 if rows else 0
-    return max(last, -(-longest // PACKET), 1)
+    return max(last, -(-longest // PACKET_SAMPLES), 1)

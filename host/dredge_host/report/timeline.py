@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-PACKET = 320  # samples at 16 kHz
-PACKET_S = 0.02
+from dredge_device.units import PACKET_SECONDS
+
 SOURCE_TEXT = {
     "opus": "received",
     "lbrr": "low-rate copy in the next packet (LBRR)",
@@ -115,14 +115,14 @@ def heard_at(rows: Sequence[Row], packets: int) -> NDArray[np.float64]:
     """
     known = [row for row in rows if row.delay_ms is not None and row.source not in ("silence", "skipped")]
     if not known:
-        return np.arange(packets + 1) * PACKET_S
+        return np.arange(packets + 1) * PACKET_SECONDS
     at = np.array([row.packet for row in known], np.float64)
     delay = np.array([row.delay_ms for row in known], np.float64) / 1000.0
-    own = (at - at[0]) * PACKET_S + delay - delay[0]
+    own = (at - at[0]) * PACKET_SECONDS + delay - delay[0]
     # Outside the known packets speech goes on at its own pace.
     grid = np.arange(packets + 1, dtype=np.float64)
-    heard = np.interp(grid, at, own) + np.clip(grid - at[-1], 0, None) * PACKET_S
-    heard = heard - np.clip(at[0] - grid, 0, None) * PACKET_S
+    heard = np.interp(grid, at, own) + np.clip(grid - at[-1], 0, None) * PACKET_SECONDS
+    heard = heard - np.clip(at[0] - grid, 0, None) * PACKET_SECONDS
     return np.asarray(np.maximum.accumulate(heard), np.float64)
 
 

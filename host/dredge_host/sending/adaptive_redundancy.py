@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.sending.sender import BitrateMeter, Sender
-from dredge_host.settings import MAX_REDUNDANCY_S, PACKET_SECONDS
+from dredge_host.settings import MAX_REDUNDANCY_S
 from dredge_models.dred import Q0
 
 COVER = 0.95

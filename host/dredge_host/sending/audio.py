@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 
-RATE = 16000
-PACKET = 320  # samples in 20 ms
 CLIP_NAME = "demo_speech.flac"
 RATES = (1000, 768000)       # Hz; a header may promise anything
 MAX_VALUES = 1 << 29         # samples of all channels: 2 GiB while they are read, over nine hours at 16 kHz
@@ -39,7 +38,7 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        return len(self.pcm) / RATE
+        return len(self.pcm) / SAMPLE_RATE
 
 
 def read_audio(path: str | Path) -> Audio:
@@ -56,7 +55,7 @@ def read_audio(path: str | Path) -> Audio:
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate, channels, subtype = file.samplerate, file.channels, file.subtype
-            exact = rate == RATE and channels == 1 and subtype == "PCM_16"
+            exact = rate == SAMPLE_RATE and channels == 1 and subtype == "PCM_16"
             _check_size(path, rate, file.frames * channels)
             data = file.read(dtype="int16" if exact else "float32", always_2d=True)
     except InputError:
@@ -89,15 +88,15 @@ def to_int16(signal: NDArray[np.float32]) -> Pcm:
 
 def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
     """Cut int16[n] into int16[320] pieces, the rest filled with zeros; `count` forces how many."""
-    total = -(-len(pcm) // PACKET) if count is None else count
-    for start in range(0, total * PACKET, PACKET):
-        piece = pcm[start : start + PACKET]
-        if len(piece) < PACKET:
-            piece = np.concatenate([piece, np.zeros(PACKET - len(piece), np.int16)])
+    total = -(-len(pcm) // PACKET_SAMPLES) if count is None else count
+    for start in range(0, total * PACKET_SAMPLES, PACKET_SAMPLES):
+        piece = pcm[start : start + PACKET_SAMPLES]
+        if len(piece) < PACKET_SAMPLES:
+            piece = np.concatenate([piece, np.zeros(PACKET_SAMPLES - len(piece), np.int16)])
         yield np.ascontiguousarray(piece)
 
 
-def write_wav(path: str | Path, pcm: Pcm, rate: int = RATE) -> Path:
+def write_wav(path: str | Path, pcm: Pcm, rate: int = SAMPLE_RATE) -> Path:
     """Write int16[n] as a 16-bit mono WAV that is either complete or not there at all."""
     import soundfile
 
@@ -160,12 +159,12 @@ def _to_mono(data: NDArray[np.float32], notes: list[str]) -> NDArray[np.float32]
 
 
 def _to_rate(signal: NDArray[np.float32], rate: int, notes: list[str]) -> NDArray[np.float32]:
-    if rate == RATE:
+    if rate == SAMPLE_RATE:
         return signal
     import soxr
 
-    notes.append(f"converted from {rate} Hz to {RATE} Hz")
-    return np.asarray(soxr.resample(signal, rate, RATE, quality="HQ"), np.float32)
+    notes.append(f"converted from {rate} Hz to {SAMPLE_RATE} Hz")
+    return np.asarray(soxr.resample(signal, rate, SAMPLE_RATE, quality="HQ"), np.float32)
 
 
 def _umask() -> int:

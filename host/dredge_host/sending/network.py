@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 import random
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UsageError
-from dredge_host.settings import PACKET_SECONDS
 
 GRAMMAR = """--delay 40ms                 every packet is that late
 --jitter 20ms                uniform between 0 and 20 ms more

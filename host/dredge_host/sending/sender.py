@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 from dredge_host.errors import UsageError
 from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
 from dredge_models.registry import DRED_VERSION, ModelError
 
-PACKET = 320
 DTX_BYTES = 2
 PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
@@ -189,9 +189,8 @@ class Sender:
         return self._timestamp(self.index - 1) & 0xFFFFFFFF
 
     def _timestamp(self, index: int) -> int:
-        from dredge_device import rtp
 
-        return index * rtp.SAMPLES_PER_PACKET
+        return index * RTP_TICKS_PER_PACKET
 
     def _with_history(self, plain: bytes, pcm: NDArray[np.int16]) -> bytes:
         if self._history is None:
@@ -243,9 +242,9 @@ class BitrateMeter:
 
 
 def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.shape != (PACKET,):
+    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.shape != (PACKET_SAMPLES,):
         got = f"{getattr(pcm, 'dtype', type(pcm).__name__)}{list(np.shape(pcm))}"
-        raise UsageError(f"a packet is int16[{PACKET}], got {got}")
+        raise UsageError(f"a packet is int16[{PACKET_SAMPLES}], got {got}")
     return np.ascontiguousarray(pcm)
 
 

@@ -9,9 +9,9 @@ import pytest
 from device_fakes import Bench, FakeCarrier, FakeDecoder, FakeExtractor, fake_parts, packet
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.decoder_priming import HEARD, NEEDED, PRELUDE, Rehearsal
-from dredge_device.pi.concealment.interpolation import HOLD, Gap
-from dredge_device.pi.concealment.lookahead import COLD, REACH, Following, Scout
+from dredge_device.pi.concealment.decoder_priming import HEARD, NEEDED, PRELUDE, DecoderPriming
+from dredge_device.pi.concealment.interpolation import HOLD, Interpolation
+from dredge_device.pi.concealment.lookahead import COLD, REACH, Following, Lookahead
 
 opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 soundfile = pytest.importorskip("soundfile")
@@ -41,7 +41,7 @@ class Holding(JitterBuffer):
 
 def scout(use_lbrr=False, **packets):
     decoder = FakeDecoder()
-    return Scout(decoder, FakeListener(), Holding(**packets), FakeCarrier(), use_lbrr), decoder
+    return Lookahead(decoder, FakeListener(), Holding(**packets), FakeCarrier(), use_lbrr), decoder
 
 
 def test_the_scout_hears_the_two_packets_after_the_gap():
@@ -94,7 +94,7 @@ def row(c0, pitch=0.0, voicing=0.3):
 
 def bridge(left, right, packets, background=-10.0):
     """All rows of a gap of so many packets, and the two beyond it."""
-    gap = Gap(10, np.tile(left, (8, 1)), background)
+    gap = Interpolation(10, np.tile(left, (8, 1)), background)
     following = Following(10 + packets, np.stack([right, right, right]))
     rows = [gap.bridge(number, following)[:2] for number in range(10, 11 + packets)]
     assert all(r.dtype == np.float32 for r in rows)
@@ -132,15 +132,16 @@ def test_first_frames_that_are_far_too_loud_are_not_believed():
     """A cold decoder can be wrong by 10 dB in its first packet; the frame after it tells."""
     wrong = row(9.0)
     wrong[1] = 4.0
-    rows = Gap(10, np.tile(row(5.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
+    rows = Interpolation(10, np.tile(row(5.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
     assert rows.shape == (4, 20) and rows[0, 0] < 6.0 and rows[0, 1] == 4.0
     np.testing.assert_array_equal(rows[2], rows[3])
-    louder_before = Gap(10, np.tile(row(13.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
+    following = Following(11, np.stack([wrong, wrong, row(6.0)]))
+    louder_before = Interpolation(10, np.tile(row(13.0), (8, 1)), -10.0).after(following)
     assert louder_before[0, 0] == 9.0
 
 
 def test_the_end_is_the_same_from_every_packet_of_the_gap():
-    gap = Gap(10, np.tile(row(2.0), (8, 1)), -10.0)
+    gap = Interpolation(10, np.tile(row(2.0), (8, 1)), -10.0)
     following = Following(14, np.stack([row(5.0)] * 3))
     np.testing.assert_array_equal(gap.bridge(10, following)[2:], gap.bridge(11, following)[:2])
 
@@ -188,7 +189,7 @@ SILK, CELT = bytes([9 << 3]), bytes([29 << 3])
 def test_the_rehearsal_ends_one_look_ahead_after_the_gap():
     encoder, got = FakeEncoder(), []
     played = np.arange(2000, dtype=np.int16)
-    Rehearsal(encoder).run(SimpleNamespace(decode=got.append), played, np.arange(2000, 2160, dtype=np.int16), SILK)
+    DecoderPriming(encoder).run(SimpleNamespace(decode=got.append), played, np.arange(2000, 2160, dtype=np.int16), SILK)
     heard = np.concatenate(encoder.heard)
     assert encoder.resets == 1 and len(heard) == NEEDED
     np.testing.assert_array_equal(heard, np.arange(2104 - NEEDED, 2104))
@@ -197,7 +198,7 @@ def test_the_rehearsal_ends_one_look_ahead_after_the_gap():
 
 def test_there_is_no_rehearsal_for_packets_that_do_not_predict():
     encoder = FakeEncoder()
-    Rehearsal(encoder).run(FakeDecoder(), np.zeros(2000, np.int16), np.zeros(160, np.int16), CELT)
+    DecoderPriming(encoder).run(FakeDecoder(), np.zeros(2000, np.int16), np.zeros(160, np.int16), CELT)
     assert not encoder.heard
 
 
@@ -208,7 +209,7 @@ def test_after_a_rehearsal_the_first_packets_are_nearer_to_what_was_sent():
     packets = [encoder.encode(pcm[at : at + 320]) for at in range(0, len(pcm) - 320, 320)]
     whole = opus.OpusDecoder()
     clean = np.concatenate([whole.decode(p) for p in packets])
-    rehearsal = Rehearsal(opus.OpusEncoder(complexity=2, loss_pct=20))
+    rehearsal = DecoderPriming(opus.OpusEncoder(complexity=2, loss_pct=20))
     errors = []
     for lost in range(20, len(packets) - 6, 7):
         end = lost + 3

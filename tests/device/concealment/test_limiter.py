@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_device.pi.concealment.history import History
-from dredge_device.pi.concealment.limiter import FLOOR, MARGIN, RAMP, Ceiling
-from dredge_device.pi.concealment.vocoder_session import Voice
+from dredge_device.pi.concealment.limiter import FLOOR, MARGIN, RAMP, Limiter
+from dredge_device.pi.concealment.vocoder_session import VocoderSession
 
 
 def tone(rms, count=320):
@@ -20,7 +20,7 @@ def rms(pcm):
 
 
 def opened(*levels):
-    ceiling = Ceiling()
+    ceiling = Limiter()
     ceiling.open(np.concatenate([tone(level) for level in levels]))
     return ceiling
 
@@ -98,6 +98,6 @@ def test_the_voice_keeps_to_it(blind, loudest):
     history = History(Blank())
     for _ in range(4):
         history.append(tone(500))
-    voice = Voice(Shouting(), history)
+    voice = VocoderSession(Shouting(), history)
     pcm = voice.speak(np.zeros((4, 20), np.float32), blind=blind)
     assert 0.9 * loudest < rms(pcm[RAMP:]) <= loudest

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_device import rtp
-from dredge_device.pi.factory import OpusCarrier, Parts, real_parts
+from dredge_device.pi.factory import OpusPacketReader, Parts, real_parts
 from dredge_device.pi.receiver import Receiver
 
 opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
@@ -77,7 +77,7 @@ def real_voice_or_skip(conceal="dred"):
 def dred_parts():
     """Everything real but vocoder and predictor, whose input is recorded."""
     return Parts(
-        OpusCarrier(), opus.OpusDecoder(), DredDecoder(), FakeVocoder(), FakePlc(),
+        OpusPacketReader(), opus.OpusDecoder(), DredDecoder(), FakeVocoder(), FakePlc(),
         FeatureExtractor(),
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def dred_parts():
 @pytest.fixture(scope="module")
 def clean(sent):
     """The stream without loss."""
-    parts = Parts(OpusCarrier(), opus.OpusDecoder())
+    parts = Parts(OpusPacketReader(), opus.OpusDecoder())
     return joined(listen(sent, parts=parts, conceal="opus")[0])
 
 
@@ -149,7 +149,7 @@ def test_sources_with_and_without_lbrr(sent, use_lbrr):
 
 
 def test_lbrr_is_the_lost_speech(sent, clean):
-    parts = Parts(OpusCarrier(), opus.OpusDecoder())
+    parts = Parts(OpusPacketReader(), opus.OpusDecoder())
     spoken, _ = listen(sent, (80, 120, 160), parts, "opus", use_lbrr=True)
     for n in (80, 120, 160):
         assert spoken[n].source == "lbrr"
@@ -250,4 +250,4 @@ def test_long_loss_fades_to_silence_without_dred(sent):
 def test_fake_carrier_is_not_the_real_one():
     """The stand-in keeps to the real one's interface."""
     for name in ("samples", "has_lbrr", "dred"):
-        assert callable(getattr(FakeCarrier, name)) and callable(getattr(OpusCarrier, name))
+        assert callable(getattr(FakeCarrier, name)) and callable(getattr(OpusPacketReader, name))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dredge_device.pi.concealment.time_stretch import MAX_LAG, MIN_LAG, PERIOD, Stretcher
+from dredge_device.pi.concealment.time_stretch import MAX_LAG, MIN_LAG, TimeStretch
+from dredge_device.units import PACKET_SAMPLES
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed")
 
@@ -22,10 +23,10 @@ def voice(samples, pitch=125.0):
 
 def run(pcm, change, extra=1):
     """Everything through the queue; `change` acts before each 20 ms leave."""
-    stretcher, out = Stretcher(), []
-    pieces = list(pcm[: len(pcm) // PERIOD * PERIOD].reshape(-1, PERIOD))
+    stretcher, out = TimeStretch(), []
+    pieces = list(pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES].reshape(-1, PACKET_SAMPLES))
     while pieces:
-        while pieces and stretcher.queued < PERIOD * (1 + extra):
+        while pieces and stretcher.queued < PACKET_SAMPLES * (1 + extra):
             stretcher.push(pieces.pop(0))
         change(stretcher)
         out.append(stretcher.pop())
@@ -58,32 +59,32 @@ def test_pitch_stays_and_nothing_clicks(way):
     assert largest_step(out) <= largest_step(pcm) * 1.05
     assert abs(float(np.std(out[:30000])) / float(np.std(pcm)) - 1) < 0.05
     changed = stretcher.inserted - stretcher.removed
-    assert abs(len(out) - (len(pcm) + changed)) < PERIOD
+    assert abs(len(out) - (len(pcm) + changed)) < PACKET_SAMPLES
 
 
 def test_voiced_speech_is_never_faster_than_five_quarters():
     pcm = voice(80000)
-    _, stretcher = run(pcm, Stretcher.shorten)
+    _, stretcher = run(pcm, TimeStretch.shorten)
     assert 0.18 < stretcher.removed / len(pcm) <= 0.2 + 320 / len(pcm)
 
 
 def test_pauses_give_more_than_speech():
     speech, pause = voice(16000), np.zeros(16000, np.int16)
-    _, loud = run(speech, Stretcher.shorten)
-    _, quiet = run(np.concatenate((speech[:320], pause)), Stretcher.shorten)
+    _, loud = run(speech, TimeStretch.shorten)
+    _, quiet = run(np.concatenate((speech[:320], pause)), TimeStretch.shorten)
     assert quiet.removed > 1.5 * loud.removed
 
 
 def test_noise_that_does_not_repeat_is_left_alone():
     noise = np.random.default_rng(1).integers(-8000, 8000, 32000).astype(np.int16)
-    _, stretcher = run(noise, Stretcher.shorten)
+    _, stretcher = run(noise, TimeStretch.shorten)
     assert stretcher.removed == 0
 
 
 def test_real_speech_keeps_its_sound():
     pcm, rate = soundfile.read(CLIP, dtype="int16")
     assert rate == 16000
-    out, stretcher = run(pcm, Stretcher.shorten)
+    out, stretcher = run(pcm, TimeStretch.shorten)
     assert stretcher.removed > 0.08 * len(pcm)
     assert largest_step(out) <= 1.3 * largest_step(pcm)
     before, after = (np.abs(np.fft.rfft(x.astype(float), 65536)) ** 2 for x in (pcm, out))
@@ -94,25 +95,25 @@ def test_real_speech_keeps_its_sound():
 
 
 def test_a_short_queue_is_never_emptied():
-    stretcher = Stretcher()
-    stretcher.push(voice(PERIOD + MIN_LAG - 1))
+    stretcher = TimeStretch()
+    stretcher.push(voice(PACKET_SAMPLES + MIN_LAG - 1))
     assert stretcher.shorten() == 0
-    assert len(stretcher.pop()) == PERIOD
-    assert len(stretcher.pop()) == PERIOD and stretcher.queued == 0
+    assert len(stretcher.pop()) == PACKET_SAMPLES
+    assert len(stretcher.pop()) == PACKET_SAMPLES and stretcher.queued == 0
 
 
 @given(st.lists(st.sampled_from(["push", "pop", "shorten", "lengthen", "clear"]), max_size=60), st.integers(0, 9))
 def test_books_balance_whatever_happens(steps, seed):
-    dice, stretcher = np.random.default_rng(seed), Stretcher()
+    dice, stretcher = np.random.default_rng(seed), TimeStretch()
     total = 0
     for step in steps:
         before = stretcher.queued
         if step == "push":
-            stretcher.push(voice(PERIOD, float(dice.integers(70, 390))))
-            total = before + PERIOD
+            stretcher.push(voice(PACKET_SAMPLES, float(dice.integers(70, 390))))
+            total = before + PACKET_SAMPLES
         elif step == "pop":
-            assert stretcher.pop().shape == (PERIOD,)
-            total = max(0, before - PERIOD)
+            assert stretcher.pop().shape == (PACKET_SAMPLES,)
+            total = max(0, before - PACKET_SAMPLES)
         elif step == "clear":
             stretcher.clear()
             total = 0

@@ -8,9 +8,10 @@ from device_fakes import Bench, packet
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
-from dredge_device.jitter import PERIOD_US, JitterBuffer
+from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.receiver import Receiver
 from dredge_device.playout import Playout
+from dredge_device.units import PACKET_US
 
 
 def stopped(seconds, playout_ms=200):
@@ -71,7 +72,7 @@ def test_after_a_resync_nothing_measured_before_it_counts():
         buffer.insert(number, b"x", now)
         playout.step(now, lambda n: False)
         playout.observe(now, 0)
-        now, number = now + PERIOD_US, number + 1
+        now, number = now + PACKET_US, number + 1
     playout.debt_us = -16_000_000
     for _ in range(26):  # the sender's numbers went back: all late, and then the clock is set anew
         buffer.insert(number - 600, b"x", now)

@@ -6,8 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from machine_profile import profile, steps
 
 from dredge_device import jitter
-from dredge_device.jitter import PERIOD_US, JitterBuffer
+from dredge_device.jitter import JitterBuffer
 from dredge_device.playout import HOLD, PLAY, SKIP, WAIT, Playout
+from dredge_device.units import PACKET_US
 
 CAPACITY = 16
 WIDEST = CAPACITY * 3 // 2  # before playout starts an earlier packet may widen what is held by a half
@@ -101,7 +102,7 @@ class JitterMachine(RuleBasedStateMachine):
         if action == PLAY:
             self.playout.observe(self.now, 0)
             self.playout.paid(max(-5000, min(5000, self.playout.debt_us)))
-        self.now += PERIOD_US
+        self.now += PACKET_US
 
     @invariant()
     def every_packet_has_one_outcome(self):

@@ -14,6 +14,7 @@ from dredge_device import control, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.concealment.concealer import MUTE_AFTER
 from dredge_device.pi.receiver import Receiver
+from dredge_device.units import RTP_TICKS_PER_PACKET
 
 PERIOD_S = 0.02
 PEER = "host"
@@ -155,7 +156,7 @@ class ReceiverMachine(RuleBasedStateMachine):
         """The sender's next datagram, or None in a period without one."""
         payload = self.around.sender.payload(self.period)
         self.period += 1
-        stamp, self.stamp = self.stamp, self.stamp + rtp.SAMPLES_PER_PACKET & 0xFFFFFFFF
+        stamp, self.stamp = self.stamp, self.stamp + RTP_TICKS_PER_PACKET & 0xFFFFFFFF
         if not payload:
             return None
         sequence, self.sequence = self.sequence, self.sequence + 1 & 0xFFFF
@@ -248,7 +249,7 @@ class ReceiverMachine(RuleBasedStateMachine):
     @rule(step=st.integers(-100, 3500), odd=st.sampled_from([0, 0, 0, 1, 480]))
     def jump_timestamp(self, step, odd):
         self.disturbed = True
-        self.stamp = self.stamp + step * rtp.SAMPLES_PER_PACKET + odd & 0xFFFFFFFF
+        self.stamp = self.stamp + step * RTP_TICKS_PER_PACKET + odd & 0xFFFFFFFF
 
     @rule(kind=st.sampled_from(KINDS), ssrc=st.integers(1, 3), sequence=st.integers(0, 65535),
           stamp=st.integers(0, 0xFFFFFFFF), announced=st.booleans())  # fmt: skip
@@ -263,7 +264,7 @@ class ReceiverMachine(RuleBasedStateMachine):
     @rule(stamped=st.booleans())
     def finish(self, stamped):
         self.disturbed = True
-        stamp = self.stamp - rtp.SAMPLES_PER_PACKET & 0xFFFFFFFF if stamped else None
+        stamp = self.stamp - RTP_TICKS_PER_PACKET & 0xFFFFFFFF if stamped else None
         self.device.receiver.finish(self.sequence - 1 & 0xFFFF, stamp)
         self.device.said.append(("finish", self.sequence - 1 & 0xFFFF, stamp))
 

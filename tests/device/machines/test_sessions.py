@@ -13,8 +13,8 @@ from dredge_device import agent as states
 from dredge_device import control, fragments, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.security.access import KeyGuard, OpenGuard
-from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.security.access import KeyedAccess, OpenAccess
+from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_host.errors import UnreachableError
 from dredge_host.links.secure import SecureLink
 
@@ -70,12 +70,12 @@ class Table:
     """A device process without sockets and threads, by the same parts in the same order."""
 
     def __init__(self, keyed):
-        self.guard = KeyGuard(KEY, STREAMS + 1) if keyed else OpenGuard(limited=True)
+        self.guard = KeyedAccess(KEY, STREAMS + 1) if keyed else OpenAccess(limited=True)
         self.now_us = 1_000_000
         self.wires, self.heard, self.told = {}, Counter(), Counter()
         self.lost_up = self.lost_down = False
         self.outputs = []
-        self.streams = Switchboard(self._make_station, STREAMS)
+        self.streams = Sessions(self._make_station, STREAMS)
 
     def _make_receiver(self, options):
         if not isinstance(options["playout_ms"], int):
@@ -88,7 +88,7 @@ class Table:
         output = Output()
         self.outputs.append(output)
         info = {"ok": True, "boot": "table"}
-        return Station(Agent(self._make_receiver, DEFAULTS, info, on_end=output.close, periods=200), output)
+        return StreamSession(Agent(self._make_receiver, DEFAULTS, info, on_end=output.close, periods=200), output)
 
     def receive(self, datagram, peer):
         self.heard[peer] += len(datagram)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_device import jitter, playout
-from dredge_device.jitter import PERIOD_US, JitterBuffer
+from dredge_device.jitter import JitterBuffer
+from dredge_device.units import PACKET_US
 
 
 def play(buffer, arrivals, periods):
@@ -14,8 +15,8 @@ def play(buffer, arrivals, periods):
     out = []
     for period in range(periods):
         for number in arrivals.get(period, ()):
-            buffer.insert(number, b"%d" % number, period * PERIOD_US)
-        number = buffer.step(period * PERIOD_US)
+            buffer.insert(number, b"%d" % number, period * PACKET_US)
+        number = buffer.step(period * PACKET_US)
         out.append((number, number is not None and buffer.get(number) is not None))
     return out
 
@@ -84,7 +85,7 @@ def test_duplicates_late_and_reordered_packets_are_counted():
     assert buffer.insert(10, b"b", 0) == jitter.DUPLICATE
     assert buffer.insert(12, b"c", 0) == jitter.STORED
     assert buffer.insert(11, b"d", 0) == jitter.STORED
-    assert [buffer.step(t * PERIOD_US) for t in (2, 3, 4, 5)] == [10, 11, 12, 13]
+    assert [buffer.step(t * PACKET_US) for t in (2, 3, 4, 5)] == [10, 11, 12, 13]
     assert buffer.insert(13, b"e", 0) == jitter.LATE
     assert buffer.insert(12, b"f", 0) == jitter.DUPLICATE
     assert (buffer.duplicate, buffer.late, buffer.reordered) == (2, 1, 1)
@@ -128,9 +129,9 @@ def test_pause_of_the_sender_sets_the_clock_anew():
 def test_numbers_far_ahead_set_the_clock_anew():
     buffer = JitterBuffer(40)
     play(buffer, {n: [n] for n in range(5)}, 5)
-    buffer.insert(3000, b"x", 5 * PERIOD_US)
+    buffer.insert(3000, b"x", 5 * PACKET_US)
     assert buffer.resyncs == 1
-    steps = [buffer.step(t * PERIOD_US) for t in range(5, 9)]
+    steps = [buffer.step(t * PACKET_US) for t in range(5, 9)]
     assert steps == [None, None, 3000, 3001]
 
 
@@ -146,7 +147,7 @@ def test_late_goodbye_tells_how_many_periods_were_none():
     buffer = JitterBuffer(0)
     play(buffer, {n: [n] for n in range(5)}, 9)
     buffer.finish(5)
-    assert buffer.step(9 * PERIOD_US) is None
+    assert buffer.step(9 * PACKET_US) is None
     assert buffer.ended and buffer.beyond_last() == 3
 
 
@@ -172,6 +173,6 @@ def test_clear_forgets_packets_but_keeps_counters():
 def test_slots_are_reused_without_mixing_packets_up():
     buffer = JitterBuffer(0, capacity=8)
     for n in range(40):
-        buffer.insert(n, b"%d" % n, n * PERIOD_US)
-        assert buffer.get(buffer.step(n * PERIOD_US)) == b"%d" % n
+        buffer.insert(n, b"%d" % n, n * PACKET_US)
+        assert buffer.get(buffer.step(n * PACKET_US)) == b"%d" % n
     assert buffer.get(0) is None

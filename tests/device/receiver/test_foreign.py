@@ -10,7 +10,7 @@ import pytest
 from blob_cases import write_model
 
 from dredge_device import rtp
-from dredge_device.pi.factory import OpusCarrier
+from dredge_device.pi.factory import OpusPacketReader
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import capabilities
 
@@ -90,7 +90,7 @@ def test_one_stream_may_change_its_model_in_the_middle(imported):
 
 
 def test_the_carrier_takes_known_versions_on_the_first_frame_only(imported):
-    carrier = OpusCarrier()
+    carrier = OpusPacketReader()
     plain = build_packet(8 << 3, [b"ab", b"cd"])
     for version, frame, taken in ((10, 0, True), (0xD1, 0, True), (12, 0, False), (99, 0, False), (10, 1, False)):
         data = b"D" + bytes([version]) + b"payload"

@@ -10,7 +10,7 @@ import pytest
 
 from dredge_device.pi.output import open
 from dredge_device.pi.service.pacer import Pacer
-from dredge_device.pi.stage_timer import STAGES, Meter
+from dredge_device.pi.stage_timer import STAGES, StageTimer
 
 PIECE = np.arange(320, dtype=np.int16)
 
@@ -182,7 +182,7 @@ def test_stalled_process_starts_its_deadlines_anew():
 
 def test_meter_adds_up_stages_and_survives_errors():
     time = types.SimpleNamespace(now=0)
-    meter = Meter(lambda: time.now)
+    meter = StageTimer(lambda: time.now)
     meter.start()
     for name, cost in (("opus", 3_000_000), ("dred", 1_500_999), ("opus", 1_000_000)):
         try:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dredge_device import control, rtp
 from dredge_device.pi.security import session_keys
-from dredge_device.pi.security.access import KeyGuard, OpenGuard
+from dredge_device.pi.security.access import KeyedAccess, OpenAccess
 from dredge_device.pi.security.session_keys import (
     MAGIC,
     NONCE,
@@ -54,7 +54,7 @@ class Client:
 
 
 def test_a_holder_of_the_key_is_heard_and_answered():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard)
     assert len(client.answer) < len(client.opening)
     assert client.say(HELLO)[1] == HELLO
@@ -65,13 +65,13 @@ def test_a_holder_of_the_key_is_heard_and_answered():
 
 
 def test_media_is_not_readable_on_the_wire():
-    client = Client(KeyGuard(KEY))
+    client = Client(KeyedAccess(KEY))
     client.say(HELLO)
     assert b"speech" not in client.media(1)[0]
 
 
 def test_a_wrong_key_is_counted_and_never_answered():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     stranger = Client(guard, key=bytes(32))
     assert stranger.say(HELLO)[1] is None and stranger.media(0)[1] is None
     assert guard.wrap(b"secret", HOST) is None
@@ -80,7 +80,7 @@ def test_a_wrong_key_is_counted_and_never_answered():
 
 
 def test_a_replay_changes_nothing_now_and_later():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard)
     control_datagram, _ = client.say(HELLO)
     media_datagram, _ = client.media(1)
@@ -97,7 +97,7 @@ def test_a_replay_changes_nothing_now_and_later():
 
 
 def test_a_session_that_just_ended_cannot_be_replayed_within_its_cookie():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     first = Client(guard)
     recorded, _ = first.say(HELLO)
     second = Client(guard)  # the same host, started anew
@@ -107,7 +107,7 @@ def test_a_session_that_just_ended_cannot_be_replayed_within_its_cookie():
 
 
 def test_every_changed_bit_is_noticed():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard)
     client.say(HELLO)
     sealed = client.keys.to_device.seal(client.head, HELLO)
@@ -120,21 +120,21 @@ def test_every_changed_bit_is_noticed():
 
 
 def test_old_cookies_are_refused():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard, now_us=0)
     assert client.say(HELLO, now_us=40_000_000)[1] is None
-    assert Client(KeyGuard(KEY), now_us=15_900_000).say(HELLO, now_us=16_100_000)[1] == HELLO
+    assert Client(KeyedAccess(KEY), now_us=15_900_000).say(HELLO, now_us=16_100_000)[1] == HELLO
 
 
 def test_a_cookie_is_good_for_one_address():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard)
     client.peer = EVIL
     assert client.say(HELLO)[1] is None
 
 
 def test_strangers_are_looked_at_only_so_often():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     answered = sum(len(guard.receive(Client.__name__.encode(), EVIL, 0)[1]) for _ in range(10))
     assert answered == 0
     opening = (MAGIC + bytes([OPEN]) + bytes(NONCE)).ljust(OPEN_BYTES, b"\0")
@@ -144,7 +144,7 @@ def test_strangers_are_looked_at_only_so_often():
 
 
 def test_one_flood_does_not_shut_out_another_stranger():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     opening = (MAGIC + bytes([OPEN]) + bytes(NONCE)).ljust(OPEN_BYTES, b"\0")
     for n in range(5000):
         guard.receive(b"noise", EVIL, 1000 * n)
@@ -154,7 +154,7 @@ def test_one_flood_does_not_shut_out_another_stranger():
 
 
 def test_members_are_not_slowed_down_by_a_flood():
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     client = Client(guard)
     client.say(HELLO)
     for n in range(3000):
@@ -163,18 +163,18 @@ def test_members_are_not_slowed_down_by_a_flood():
 
 
 def test_memory_is_bounded():
-    guard = KeyGuard(KEY, most=3)
+    guard = KeyedAccess(KEY, most=3)
     for n in range(200):
         Client(guard, peer=("10.0.1.1", n), now_us=1_000_000 + 100_000 * n).say(HELLO, 1_000_000 + 100_000 * n)
     assert len(guard._members) <= 3 and guard.counters.get("full") > 100
-    open_guard = OpenGuard(limited=True)
+    open_guard = OpenAccess(limited=True)
     for n in range(5000):
         open_guard.receive(b"x", ("10.0.1.1", n), 0)
     assert len(open_guard._credit) <= 64
 
 
 def test_without_a_key_a_remote_peer_never_gets_more_than_it_sent():
-    guard = OpenGuard(limited=True)
+    guard = OpenAccess(limited=True)
     sent = got = 0
     dice = random.Random(1)
     for _ in range(500):
@@ -189,14 +189,14 @@ def test_without_a_key_a_remote_peer_never_gets_more_than_it_sent():
 
 
 def test_on_this_machine_nothing_is_withheld():
-    guard = OpenGuard()
+    guard = OpenAccess()
     assert guard.receive(b"?", HOST, 0) == (b"?", []) and guard.wrap(bytes(5000), HOST) == bytes(5000)
 
 
 @given(st.lists(st.binary(max_size=120) | st.binary(max_size=80).map(lambda b: MAGIC + b), max_size=40))
 @settings(deadline=None)
 def test_no_datagram_opens_a_session_or_gets_a_longer_answer(datagrams):
-    guard = KeyGuard(KEY)
+    guard = KeyedAccess(KEY)
     for n, datagram in enumerate(datagrams):
         clear, answers = guard.receive(datagram, EVIL, n * 1_000_000)
         assert clear is None and sum(map(len, answers)) < max(1, len(datagram))

@@ -10,7 +10,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import governor
 from dredge_device.pi.service.governor import CLASSIC, CLOSED, FULL, HURRIED, SMALL, Governor
-from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.service.sessions import Sessions, StreamSession
 
 OPTIONS = {"playout_ms": 200, "adaptive": False, "conceal": "dred", "lbrr": True}
 STEEP = 1500  # a step between two samples that would be heard as a click
@@ -142,7 +142,7 @@ class Room:
     def __init__(self, most=100):
         self.clock = [0]
         self.governor = Governor(lambda: self.clock[0], lambda: self.clock[0])
-        self.streams = Switchboard(self._station, most, self.governor)
+        self.streams = Sessions(self._station, most, self.governor)
         self.begun, self.costs = 0, []
 
     def _parts(self):
@@ -156,7 +156,7 @@ class Room:
         def receiver(options):
             return Receiver(options["playout_ms"], clock=lambda: self.begun / 1e6, parts=self._parts())
 
-        return Station(Agent(receiver, OPTIONS, {"ok": True}), Ear())
+        return StreamSession(Agent(receiver, OPTIONS, {"ok": True}), Ear())
 
     def run(self, hosts, periods, lost):
         """Hosts 0 … send one packet per period; lost(host, n) tells which do not arrive."""

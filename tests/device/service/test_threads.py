@@ -15,7 +15,7 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.capabilities import machine
 from dredge_device.pi.service.process import Options, make_guard, output_for
-from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint
 
 PIECE = np.arange(320, dtype=np.int16)
@@ -96,9 +96,9 @@ def board(most):
         def receiver(options):
             return Receiver(options["playout_ms"], clock=lambda: clock[0], parts=fake_parts())
 
-        return Station(Agent(receiver, OPTIONS, {"ok": True, "index": index}), Ear())
+        return StreamSession(Agent(receiver, OPTIONS, {"ok": True, "index": index}), Ear())
 
-    return Switchboard(make, most), clock
+    return Sessions(make, most), clock
 
 
 def test_hosts_have_streams_of_their_own():

@@ -19,7 +19,7 @@ import dredge_host
 from dredge_device import rtp
 from dredge_device.agent import ACTIVE, IDLE
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_host.errors import UnreachableError
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.loop_device import LoopDevice
@@ -232,9 +232,9 @@ class Table:
         self.link = SecureLink(near, bytes(32), clock=lambda: self.now_s)
 
     def restart(self) -> None:
-        from dredge_device.pi.security.access import KeyGuard
+        from dredge_device.pi.security.access import KeyedAccess
 
-        self.guard = KeyGuard(bytes(32), 2, self.rekeyed.append)
+        self.guard = KeyedAccess(bytes(32), 2, self.rekeyed.append)
 
     def serve(self) -> None:
         while (datagram := self.far.recv()) is not None:
@@ -359,8 +359,8 @@ def test_the_switchboard_tells_the_receiver_of_this_peer_only() -> None:
         def rekeyed(self) -> None:
             told.append(self.name)
 
-    board = Switchboard(lambda index: Station(Heard("first", "a", ACTIVE), None), 3)  # type: ignore[arg-type]
-    board.stations += [Station(Heard("other", "b", ACTIVE), None), Station(Heard("idle", "a", IDLE), None)]  # type: ignore[arg-type]
+    board = Sessions(lambda index: StreamSession(Heard("first", "a", ACTIVE), None), 3)  # type: ignore[arg-type]
+    board.stations += [StreamSession(Heard("other", "b", ACTIVE), None), StreamSession(Heard("idle", "a", IDLE), None)]  # type: ignore[arg-type]
     board.rekeyed("a")
     assert told == ["first"]
 

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.charts.spectrogram import (
-    MAX_COLUMNS,
-    PACKET,
-    ROWS,
-    encode_png,
-    palette,
-    picture,
-    power_columns,
-    stacked_png,
-)
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.charts.spectrogram import MAX_COLUMNS, ROWS, encode_png, palette, picture, power_columns, stacked_png
 
 
 def decode(png):
@@ -80,8 +72,8 @@ def test_tone_is_the_brightest_row(hertz):
 
 
 def test_a_lost_packet_darkens_its_own_column():
-    noise = np.random.default_rng(1).normal(0, 3000, 100 * PACKET).astype(np.int16)
-    noise[40 * PACKET : 43 * PACKET] = 0
+    noise = np.random.default_rng(1).normal(0, 3000, 100 * PACKET_SAMPLES).astype(np.int16)
+    noise[40 * PACKET_SAMPLES : 43 * PACKET_SAMPLES] = 0
     pixels, _ = decode(picture(power_columns(noise)))
     means = pixels.mean(axis=0)
     assert means[41] == 0
@@ -105,7 +97,7 @@ def test_shared_peak_makes_signals_comparable():
 
 
 def test_long_signals_keep_their_energy_in_fewer_columns():
-    noise = np.random.default_rng(3).normal(0, 1000, (MAX_COLUMNS * 2 + 7) * PACKET)
+    noise = np.random.default_rng(3).normal(0, 1000, (MAX_COLUMNS * 2 + 7) * PACKET_SAMPLES)
     power = power_columns(noise.astype(np.int16))
     assert len(power) == MAX_COLUMNS
     assert power.mean() == pytest.approx(

@@ -9,18 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_device import timeline as device
-from dredge_host.report.timeline import (
-    LETTERS,
-    PACKET_S,
-    SOURCES,
-    WHOLE,
-    Row,
-    gaps,
-    heard_at,
-    packed,
-    runs,
-    timeline_rows,
-)
+from dredge_device.units import PACKET_SECONDS
+from dredge_host.report.timeline import LETTERS, SOURCES, WHOLE, Row, gaps, heard_at, packed, runs, timeline_rows
 
 
 def rows_of(sources):
@@ -99,8 +89,8 @@ def test_packed_delays_unfold_to_the_rows(delays):
 
 def test_a_constant_delay_is_heard_packet_by_packet():
     rows = [Row(i, "opus", 200.0) for i in range(5)]
-    np.testing.assert_allclose(heard_at(rows, 8), np.arange(9) * PACKET_S)
-    np.testing.assert_allclose(heard_at([], 3), np.arange(4) * PACKET_S)
+    np.testing.assert_allclose(heard_at(rows, 8), np.arange(9) * PACKET_SECONDS)
+    np.testing.assert_allclose(heard_at([], 3), np.arange(4) * PACKET_SECONDS)
 
 
 def test_growing_delay_is_speech_held_and_falling_delay_speech_shortened():

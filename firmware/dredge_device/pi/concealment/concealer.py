@@ -7,16 +7,16 @@ import numpy as np
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment import crossfade
-from dredge_device.pi.concealment.dred_source import Recovery
-from dredge_device.pi.concealment.gap_ends import Ends
-from dredge_device.pi.concealment.history import DELAY, FRAME, History
-from dredge_device.pi.concealment.vocoder_session import Voice
+from dredge_device.pi.concealment.dred_source import DredSource
+from dredge_device.pi.concealment.gap_ends import GapEnds
+from dredge_device.pi.concealment.history import DELAY, History
+from dredge_device.pi.concealment.vocoder_session import VocoderSession
 from dredge_device.pi.factory import Parts
 from dredge_device.pi.interfaces import Pcm, Rows
 from dredge_device.pi.service.governor import CLASSIC, FULL, HURRIED, OVERLOAD, SMALL
-from dredge_device.pi.stage_timer import Meter
+from dredge_device.pi.stage_timer import StageTimer
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-SAMPLES = 320
 MUTE_AFTER = 25  # predicted packets in a row (0.5 s): by then the prediction has faded
 
 
@@ -29,10 +29,10 @@ class Choice:
     reason: str = ""
 
 
-class Ladder:
+class Concealer:
     """Turns one packet number into 20 ms of speech."""
 
-    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool, meter: Meter) -> None:
+    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool, meter: StageTimer) -> None:
         self._parts = parts
         self._buffer = buffer
         self._use_lbrr = use_lbrr
@@ -40,9 +40,9 @@ class Ladder:
         self._history = History(parts.extractor) if parts.extractor else None
         self._voice = None
         if parts.vocoder and self._history:
-            self._voice = Voice(parts.vocoder, self._history, parts.economy)
-        self.recovery = Recovery(buffer, parts.carrier, parts.dred) if parts.dred else None
-        self._ends = Ends(parts, buffer, use_lbrr)
+            self._voice = VocoderSession(parts.vocoder, self._history, parts.economy)
+        self.recovery = DredSource(buffer, parts.carrier, parts.dred) if parts.dred else None
+        self._ends = GapEnds(parts, buffer, use_lbrr)
         self._tail: Pcm | None = None  # vocoder under the first real samples
         self._predicted = 0  # predicted packets in a row
         self._muted = False  # the last output faded to zero, so the next one must rise from it
@@ -155,7 +155,7 @@ class Ladder:
                 return None
             self._approach(number, following)
             with self._meter.stage("opus"):
-                pcm = self._parts.decoder.decode_fec(following, SAMPLES)
+                pcm = self._parts.decoder.decode_fec(following, PACKET_SAMPLES)
         except (ValueError, RuntimeError):
             return None
         return Choice(self._real(pcm), "lbrr")
@@ -165,7 +165,7 @@ class Ladder:
         self._predicted = 0
         if self._tail is not None:
             pcm = pcm.copy()
-            pcm[:FRAME] = crossfade.cross_fade(self._tail, pcm[:FRAME])
+            pcm[:FRAME_SAMPLES] = crossfade.cross_fade(self._tail, pcm[:FRAME_SAMPLES])
             self._tail = None
         elif self._muted:
             pcm = crossfade.fade_in(pcm)
@@ -220,9 +220,9 @@ class Ladder:
         """The decoder's own concealment, which also moves its state on."""
         try:
             with self._meter.stage("opus"):
-                return self._parts.decoder.conceal(SAMPLES)
+                return self._parts.decoder.conceal(PACKET_SAMPLES)
         except RuntimeError:
-            return np.zeros(SAMPLES, np.int16)
+            return np.zeros(PACKET_SAMPLES, np.int16)
 
     def _complete(self, hidden: Pcm) -> None:
         """The feature row that still needs 5 ms of what would have come."""
@@ -280,7 +280,7 @@ class Ladder:
         assert self._voice is not None and self._history is not None
         self._voice.drop()
         self._muted = True
-        pcm = np.zeros(SAMPLES, np.int16)
+        pcm = np.zeros(PACKET_SAMPLES, np.int16)
         with self._meter.stage("features"):
             self._history.append(pcm)
         return pcm

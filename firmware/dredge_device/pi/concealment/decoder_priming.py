@@ -4,15 +4,15 @@
 import numpy as np
 
 from dredge_device.pi.interfaces import Decoder, Encoder, Pcm
+from dredge_device.units import PACKET_SAMPLES
 
-SAMPLES = 320
 HEARD = 2  # packets that the decoder gets
 PRELUDE = 1  # packets before them, for the encoder alone
-NEEDED = (HEARD + PRELUDE) * SAMPLES
+NEEDED = (HEARD + PRELUDE) * PACKET_SAMPLES
 SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 6716 table 2)
 
 
-class Rehearsal:
+class DecoderPriming:
     """Encodes the recovered speech at the end of a gap and has the decoder decode it.
 
     A packet predicts from the samples before it. After a loss the decoder has its own concealment
@@ -32,7 +32,7 @@ class Rehearsal:
         look = self._encoder.lookahead
         speech = np.concatenate((played[-(NEEDED - look) :], tail[:look]))
         self._encoder.reset()
-        for i in range(0, NEEDED, SAMPLES):
-            coded = self._encoder.encode(np.ascontiguousarray(speech[i : i + SAMPLES]))
-            if i >= PRELUDE * SAMPLES:
+        for i in range(0, NEEDED, PACKET_SAMPLES):
+            coded = self._encoder.encode(np.ascontiguousarray(speech[i : i + PACKET_SAMPLES]))
+            if i >= PRELUDE * PACKET_SAMPLES:
                 decoder.decode(coded)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.interfaces import Carrier, Dred, Rows
+from dredge_device.pi.interfaces import Dred, PacketReader, Rows
 
 ROWS = 4  # two frames to synthesise, two of look-ahead
 
@@ -27,10 +27,10 @@ class Entry:
     reason: str = ""
 
 
-class Recovery:
+class DredSource:
     """Finds feature rows for lost packets; parses a payload once, only when it is needed."""
 
-    def __init__(self, buffer: JitterBuffer, carrier: Carrier, dred: Dred) -> None:
+    def __init__(self, buffer: JitterBuffer, carrier: PacketReader, dred: Dred) -> None:
         self._buffer = buffer
         self._carrier = carrier
         self._dred = dred

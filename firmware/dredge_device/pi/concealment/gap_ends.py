@@ -2,28 +2,28 @@
 """Both ends of a gap: what was played before it, what has already arrived of the time after it."""
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.decoder_priming import Rehearsal
+from dredge_device.pi.concealment.decoder_priming import DecoderPriming
 from dredge_device.pi.concealment.history import History
-from dredge_device.pi.concealment.interpolation import Gap
-from dredge_device.pi.concealment.lookahead import Scout
+from dredge_device.pi.concealment.interpolation import Interpolation
+from dredge_device.pi.concealment.lookahead import Lookahead
 from dredge_device.pi.factory import Parts
 from dredge_device.pi.interfaces import Pcm, Rows
 
 
-class Ends:
+class GapEnds:
     """The gap that is being played, if any. Without the parts it needs, every answer is None."""
 
     def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool) -> None:
         self._decoder = parts.decoder
         self._scout = None
         if parts.spare and parts.listener:
-            self._scout = Scout(parts.spare, parts.listener, buffer, parts.carrier, use_lbrr)
-        self._rehearsal = Rehearsal(parts.rehearser) if parts.rehearser else None
-        self._gap: Gap | None = None
+            self._scout = Lookahead(parts.spare, parts.listener, buffer, parts.carrier, use_lbrr)
+        self._rehearsal = DecoderPriming(parts.rehearser) if parts.rehearser else None
+        self._gap: Interpolation | None = None
 
     def open(self, number: int, history: History) -> None:
         """A gap begins with this packet."""
-        self._gap = Gap(number, history.context()[1], history.background)
+        self._gap = Interpolation(number, history.context()[1], history.background)
 
     def close(self) -> None:
         """The gap is not followed any longer."""

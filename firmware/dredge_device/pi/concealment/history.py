@@ -6,13 +6,13 @@ import math
 import numpy as np
 
 from dredge_device.pi.interfaces import Extractor, Pcm, Rows
+from dredge_device.units import FRAME_SAMPLES
 
-FRAME = 160
 DELAY = 80  # the extractor hears the output this late; its frame i is then output frame i - 1
 KEEP_SAMPLES = 1280
 CONTEXT_SAMPLES = 640
 KEEP_ROWS = 8
-_WARM_UP = 8 * FRAME
+_WARM_UP = 8 * FRAME_SAMPLES
 _FORGET = 0.01  # c0 per frame: the background estimate follows a louder one in seconds
 
 
@@ -57,7 +57,7 @@ class History:
         """
         self._pcm = np.concatenate((self._pcm, pcm))[-KEEP_SAMPLES:]
         first = self._played
-        self._played += len(pcm) // FRAME
+        self._played += len(pcm) // FRAME_SAMPLES
         given: list[Rows] = []
         if rows is not None:
             given = [self._put(first + i, row) for i, row in enumerate(rows)]
@@ -83,7 +83,7 @@ class History:
 
     def _hear(self, pcm: Pcm) -> list[Rows]:
         self._pending = np.concatenate((self._pending, pcm))
-        ready = len(self._pending) // FRAME * FRAME
+        ready = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
         heard = np.ascontiguousarray(self._pending[:ready])
         self._pending = self._pending[ready:]
         new: list[Rows] = []

@@ -14,7 +14,7 @@ _BANDS = np.cos(np.pi / 18 * np.outer(np.arange(18), np.arange(18) + 0.5)) * np.
 _BANDS[0] *= np.sqrt(0.5)
 
 
-class Gap:
+class Interpolation:
     """One gap, from its first lost packet on."""
 
     def __init__(self, first: int, before: Rows, background: float) -> None:

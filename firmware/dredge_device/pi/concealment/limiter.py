@@ -4,14 +4,14 @@
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import PACKET_SAMPLES
 
 MARGIN = 10 ** (4 / 20)  # above the loudest 20 ms that are known
 FLOOR = 33.0  # -60 dBFS: beside silence nothing is loud
 RAMP = 80  # 5 ms from one gain to the next
-PACKET = 320
 
 
-class Ceiling:
+class Limiter:
     """The limit of one gap, and the gain that keeps to it."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Ceiling:
 
     def open(self, before: Pcm) -> None:
         """A gap begins after int16[640]."""
-        loudest = max(_rms(before[:PACKET]), _rms(before[PACKET:]))
+        loudest = max(_rms(before[:PACKET_SAMPLES]), _rms(before[PACKET_SAMPLES:]))
         self._limit = MARGIN * max(loudest, FLOOR)
         self._gain = 1.0
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.history import DELAY, FRAME
-from dredge_device.pi.interfaces import Carrier, Decoder, Extractor, Pcm, Rows
+from dredge_device.pi.concealment.history import DELAY
+from dredge_device.pi.interfaces import Decoder, Extractor, PacketReader, Pcm, Rows
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-SAMPLES = 320
 REACH = 25  # packets (0.5 s); what comes later does not help yet
 COLD = 0.55  # c0 (1.3 dB) that the first frame of a cold decoder is too quiet; mean over valid/
 
@@ -22,7 +22,7 @@ class Following:
     rows: Rows
 
 
-class Scout:
+class Lookahead:
     """Decodes what has arrived beyond a gap, with a decoder of its own.
 
     That decoder starts cold. Measured against one with the real decoder's state, with or without
@@ -30,7 +30,7 @@ class Scout:
     """
 
     def __init__(
-        self, decoder: Decoder, listener: Extractor, buffer: JitterBuffer, carrier: Carrier, use_lbrr: bool
+        self, decoder: Decoder, listener: Extractor, buffer: JitterBuffer, carrier: PacketReader, use_lbrr: bool
     ) -> None:
         self._decoder = decoder
         self._listener = listener
@@ -67,21 +67,21 @@ class Scout:
         self._decoder.reset()
         repeats = self._use_lbrr and holder - number > 1 and self._carrier.has_lbrr(packet)
         if repeats:
-            pcm = [self._decoder.decode_fec(packet, SAMPLES), self._decoder.decode(packet)]
+            pcm = [self._decoder.decode_fec(packet, PACKET_SAMPLES), self._decoder.decode(packet)]
         else:
             pcm = [self._decoder.decode(packet), self._next(holder + 1)]
         return Following(holder - repeats, self._rows(np.concatenate(pcm)))
 
     def _next(self, number: int) -> Pcm:
         packet = self._buffer.get(number)
-        return self._decoder.decode(packet) if packet else self._decoder.conceal(SAMPLES)
+        return self._decoder.decode(packet) if packet else self._decoder.conceal(PACKET_SAMPLES)
 
     def _rows(self, pcm: Pcm) -> Rows:
         """Of the first three frames. The extractor hears them in a mirror first: same sound, no edge."""
         self._listener.reset()
         heard = np.concatenate((np.zeros(DELAY, np.int16), pcm[::-1], pcm))
-        rows = self._listener.process(np.ascontiguousarray(heard[: len(heard) // FRAME * FRAME]))
-        start = len(pcm) // FRAME + 1  # its frame i is output frame i - 1
+        rows = self._listener.process(np.ascontiguousarray(heard[: len(heard) // FRAME_SAMPLES * FRAME_SAMPLES]))
+        start = len(pcm) // FRAME_SAMPLES + 1  # its frame i is output frame i - 1
         rows = np.array(rows[start : start + 3], np.float32)
         rows[0, 0] += COLD
         return rows

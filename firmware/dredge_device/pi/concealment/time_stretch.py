@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import PACKET_SAMPLES
 
-PERIOD = 320
 OVERLAP = 160  # 10 ms of cross-fade
 MIN_LAG, MAX_LAG = 40, 240  # 2.5 to 15 ms: pitch of 67 to 400 Hz
 _SIMILAR = 0.6  # normalised correlation above which two pitch periods are taken for the same sound
@@ -18,7 +18,7 @@ _CREDIT = 320
 _FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
 
 
-class Stretcher:
+class TimeStretch:
     """A queue of samples from which pitch periods can be taken out, or repeated."""
 
     def __init__(self) -> None:
@@ -39,11 +39,11 @@ class Stretcher:
 
     def pop(self) -> Pcm:
         """int16[320] from the front, filled up with zeros if there are fewer."""
-        out, self._queue = self._queue[:PERIOD], self._queue[PERIOD:]
-        self._credit = min(_CREDIT, self._credit + PERIOD // _SHARE)
+        out, self._queue = self._queue[:PACKET_SAMPLES], self._queue[PACKET_SAMPLES:]
+        self._credit = min(_CREDIT, self._credit + PACKET_SAMPLES // _SHARE)
         self._level = max(_rms(out), 0.99 * self._level)
-        if len(out) < PERIOD:
-            out = np.concatenate((out, np.zeros(PERIOD - len(out), np.int16)))
+        if len(out) < PACKET_SAMPLES:
+            out = np.concatenate((out, np.zeros(PACKET_SAMPLES - len(out), np.int16)))
         return out
 
     def clear(self) -> None:
@@ -55,7 +55,7 @@ class Stretcher:
 
         In a pause whatever fits is taken; speech gives only what keeps it at 1.25 times its speed.
         """
-        room = self.queued - PERIOD
+        room = self.queued - PACKET_SAMPLES
         pause = self._pause()
         longest = min(MAX_LAG, room if pause else min(room, self._credit))
         lag = self._best_lag(longest, pause)
@@ -79,7 +79,7 @@ class Stretcher:
         return lag
 
     def _pause(self) -> bool:
-        return _rms(self._queue[:PERIOD]) <= max(30.0, self._level / 12)
+        return _rms(self._queue[:PACKET_SAMPLES]) <= max(30.0, self._level / 12)
 
     def _best_lag(self, longest: int, pause: bool) -> int:
         """The lag at which the speech repeats itself best; 0 if it does not, or there is no room."""

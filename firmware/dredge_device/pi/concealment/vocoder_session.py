@@ -4,11 +4,11 @@
 import numpy as np
 
 from dredge_device.pi.concealment.history import History
-from dredge_device.pi.concealment.limiter import Ceiling
+from dredge_device.pi.concealment.limiter import Limiter
 from dredge_device.pi.interfaces import Pcm, Rows, Speech
 
 
-class Voice:
+class VocoderSession:
     """Synthesises lost packets; ``active`` from the first one until ``tail`` or ``drop``.
 
     economy: a cheaper vocoder; which of the two speaks is decided at the beginning of a gap.
@@ -18,7 +18,7 @@ class Voice:
         self._dear, self._cheap = vocoder, economy or vocoder
         self._vocoder = vocoder
         self._history = history
-        self._ceiling = Ceiling()
+        self._ceiling = Limiter()
         self.active = False
 
     def speak(self, rows: Rows, thrifty: bool = False, blind: bool = False) -> Pcm:

@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 from dredge_device.pi.interfaces import Pcm
 
-RATE = 16000
-
 
 class CapabilityError(RuntimeError):
     """Something this machine does not have was asked for."""

@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.output.interface import RATE, CapabilityError
+from dredge_device.pi.output.interface import CapabilityError
+from dredge_device.units import SAMPLE_RATE
 
 _AGAIN = 50  # periods (1 s) between two attempts to open a card that went away
 
@@ -34,7 +35,7 @@ class PlayOutput:
 
     def _open(self) -> Any:
         # PortAudio's own low latency crackles on a Pi; 40 ms does not.
-        stream = self._library.RawOutputStream(RATE, 0, None, 1, "int16", latency=0.04)
+        stream = self._library.RawOutputStream(SAMPLE_RATE, 0, None, 1, "int16", latency=0.04)
         stream.start()
         return stream
 

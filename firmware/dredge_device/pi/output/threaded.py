@@ -40,7 +40,7 @@ class ThreadedOutput:
             self.dropped += 1
 
     def close(self) -> dict[str, Any]:
-        """Ends the session once everything is written. An output that is stuck is reported as that."""
+        """GapEnds the session once everything is written. An output that is stuck is reported as that."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
         if report is None:
@@ -48,7 +48,7 @@ class ThreadedOutput:
         return report if self._patient and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
-        """Ends the thread and lets go of the output; what failed before has been told already."""
+        """GapEnds the thread and lets go of the output; what failed before has been told already."""
         if self._put(self._output.discard) and self._put(_stop):
             self._thread.join(self._wait_s)
 

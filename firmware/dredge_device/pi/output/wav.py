@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.output.interface import RATE
+from dredge_device.units import SAMPLE_RATE
 
 _HEADER_BYTES = 44
 
@@ -36,7 +36,7 @@ class WavOutput:
         self._wav = wave.Wave_write(self._raw)
         self._wav.setnchannels(1)
         self._wav.setsampwidth(2)
-        self._wav.setframerate(RATE)
+        self._wav.setframerate(SAMPLE_RATE)
         self._samples = 0
         self._full = False
 
@@ -65,7 +65,7 @@ class WavOutput:
         return {"kind": "wav", "file": str(self._final), "samples": self._samples}
 
     def discard(self) -> None:
-        """Ends for good; a file that no session has written to is not left behind."""
+        """GapEnds for good; a file that no session has written to is not left behind."""
         if self._samples or self._session == 1:
             self._finish()
         else:
@@ -87,6 +87,7 @@ def _shortened(path: Path) -> int:
     with path.open("r+b") as file:
         file.truncate(_HEADER_BYTES + size if samples else 0)
         if samples:
-            head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+            rates = SAMPLE_RATE, 2 * SAMPLE_RATE  # samples and bytes per second
+            head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, *rates, 2, 16)
             file.write(head + struct.pack("<4sI", b"data", size))
     return samples

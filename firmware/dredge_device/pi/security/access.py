@@ -23,7 +23,7 @@ _HEAD = len(MAGIC) + 1 + NONCE + 4  # magic, kind, nonce, epoch
 _KNOWN_PEERS = 64
 
 
-class Guard(Protocol):
+class Access(Protocol):
     """``receive``: what a datagram holds for the agent (None: nothing) and answers to send at once;
     ``wrap``: what to send for the agent's datagram (None: nothing)."""
 
@@ -33,7 +33,7 @@ class Guard(Protocol):
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None: ...
 
 
-class OpenGuard:
+class OpenAccess:
     """No key. ``limited``: the peers are remote and unproven, so answers never outgrow questions."""
 
     def __init__(self, limited: bool = False) -> None:
@@ -62,7 +62,7 @@ class OpenGuard:
         return datagram
 
 
-class Member:
+class Peer:
     """A peer that has proven to hold the key."""
 
     def __init__(self, nonce: bytes, keys: Keys) -> None:
@@ -72,7 +72,7 @@ class Member:
         self.heard_us = 0
 
 
-class KeyGuard:
+class KeyedAccess:
     """Control is authenticated with a replay counter, media is SRTP, memory is bounded.
 
     Until a peer has proven that it holds the key, nothing about it is stored: the cookie it must
@@ -85,7 +85,7 @@ class KeyGuard:
         self._most = most
         self._rekeyed = rekeyed
         self._secret = os.urandom(32)
-        self._members: OrderedDict[Any, Member] = OrderedDict()
+        self._members: OrderedDict[Any, Peer] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
         self._strangers: OrderedDict[Any, tuple[float, int]] = OrderedDict()  # allowance left, when last heard
         self._tokens = float(_BURST_ALL)
@@ -119,7 +119,7 @@ class KeyGuard:
             return None
         return member.keys.to_host.seal(MAGIC + bytes([TO_HOST]), datagram)
 
-    def _media(self, datagram: bytes, member: Member | None, now_us: int) -> bytes | None:
+    def _media(self, datagram: bytes, member: Peer | None, now_us: int) -> bytes | None:
         if member is None or rtp.is_rtcp(datagram) or len(datagram) < 12:
             self.counters.add("unauthenticated")
             return None
@@ -155,7 +155,7 @@ class KeyGuard:
             return None
         return clear if self._admit(peer, member, now_us) else None
 
-    def _candidate(self, peer: Any, nonce: bytes, epoch: int, now_us: int) -> Member | None:
+    def _candidate(self, peer: Any, nonce: bytes, epoch: int, now_us: int) -> Peer | None:
         """Keys for a peer that brings back our cookie; used nonces and old cookies are refused."""
         age = (now_us // _EPOCH_US & 0xFFFFFFFF) - epoch
         if age not in (0, 1):
@@ -164,9 +164,9 @@ class KeyGuard:
         if nonce in self._over:
             self.counters.add("replayed")
             return None
-        return Member(nonce, Keys(self._key, nonce, self._make_cookie(peer, nonce, epoch)))
+        return Peer(nonce, Keys(self._key, nonce, self._make_cookie(peer, nonce, epoch)))
 
-    def _admit(self, peer: Any, member: Member, now_us: int) -> bool:
+    def _admit(self, peer: Any, member: Peer, now_us: int) -> bool:
         if self._members.get(peer) is not member:
             self._expire(now_us)
             if peer in self._members:

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.budget import PERIOD_US, Histogram
+from dredge_device.budget import Histogram
+from dredge_device.units import PACKET_US
 
 FULL, SMALL, CLASSIC, CLOSED = range(4)  # levels
 HURRIED = 4  # what the guard asks of one stream for one period
@@ -17,9 +18,9 @@ EFFORTS = ("full", "small", "classic", "closed", "hurried")
 OVERLOAD = "device at its load limit"  # the reason of a period that is concealed although a vocoder is there
 SPOKEN = ("dred", "plc")  # sources that the vocoder makes
 
-HIGH_US = PERIOD_US * 80 // 100  # CPU time of a period that is too much …
-LOW_US = PERIOD_US * 50 // 100  # … and so little that there is room for one level more
-GUARD_US = PERIOD_US * 90 // 100  # when all streams of a period must be decoded, from its beginning on
+HIGH_US = PACKET_US * 80 // 100  # CPU time of a period that is too much …
+LOW_US = PACKET_US * 50 // 100  # … and so little that there is room for one level more
+GUARD_US = PACKET_US * 90 // 100  # when all streams of a period must be decoded, from its beginning on
 WINDOW = 50  # periods that are judged
 OFTEN = 3  # of them too long: one or two are chance
 SETTLE = 10  # periods after a change that say nothing: gaps that had begun are spoken to their end
@@ -95,7 +96,7 @@ class Governor:
     def end(self) -> None:
         """All is done and sent: chooses the level of the next period."""
         busy = self._cpu_clock() - self._begun_cpu
-        over = self._clock() - self._begun > PERIOD_US
+        over = self._clock() - self._begun > PACKET_US
         self.busy.add(busy)
         self.overruns += over
         self._periods[self.level] += 1
@@ -124,7 +125,7 @@ class Governor:
             return None
         return (
             f"the device is at its load limit: {streams + 1} streams would take {wanted / 1000:.1f} ms of every "
-            f"{PERIOD_US // 1000} ms without filling one gap; try again later or use another device"
+            f"{PACKET_US // 1000} ms without filling one gap; try again later or use another device"
         )
 
     def report(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class Governor:
         return {
             "level": EFFORTS[self.level],
             "periods": dict(zip(EFFORTS, self._periods, strict=False)),
-            "changes": [[round(at * PERIOD_US / 1e6, 2), EFFORTS[level]] for at, level in self._changes],
+            "changes": [[round(at * PACKET_US / 1e6, 2), EFFORTS[level]] for at, level in self._changes],
             "hurried": self.hurried,
             "overruns": self.overruns,
             "refused": self.refused,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.budget import Histogram
-from dredge_device.jitter import PERIOD_US
+from dredge_device.units import PACKET_US
 
-_PERIOD = PERIOD_US / 1e6
+_PERIOD = PACKET_US / 1e6
 _STALL = 10  # this many periods behind, the deadlines start anew instead of being caught up
 
 

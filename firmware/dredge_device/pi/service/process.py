@@ -15,18 +15,18 @@ from typing import Any
 
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import real_parts
-from dredge_device.pi.model_cache import Shelf
+from dredge_device.pi.model_cache import ModelCache
 from dredge_device.pi.output.interface import CapabilityError, Output
 from dredge_device.pi.output.open import open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
-from dredge_device.pi.security.access import Guard, KeyGuard, OpenGuard
+from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.capabilities import describe, machine
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.pacer import Pacer
-from dredge_device.pi.service.sessions import Station, Switchboard
+from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
 from dredge_device.pi.transport.serial_url import is_serial
 
@@ -58,7 +58,7 @@ class Options:
     vocoder: str = "standard"
 
 
-def make_receiver(options: dict[str, Any], shelf: Shelf) -> Receiver:
+def make_receiver(options: dict[str, Any], shelf: ModelCache) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     playout, conceal, lbrr = options["playout_ms"], options["conceal"], options["lbrr"]
     adaptive = options["adaptive"]
@@ -70,11 +70,11 @@ def make_receiver(options: dict[str, Any], shelf: Shelf) -> Receiver:
     return Receiver(playout, conceal, lbrr, adaptive=adaptive, parts=parts)
 
 
-def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Guard:
+def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Access:
     """Who may talk to this process; ``rekeyed`` is told which peer has new keys."""
     if options.key_file is not None:
-        return KeyGuard(session_keys.read_key(options.key_file), options.streams + 1, rekeyed)
-    return OpenGuard(limited=options.allow_remote and not _local(options.listen))
+        return KeyedAccess(session_keys.read_key(options.key_file), options.streams + 1, rekeyed)
+    return OpenAccess(limited=options.allow_remote and not _local(options.listen))
 
 
 def _local(listen: str) -> bool:
@@ -109,10 +109,10 @@ class Process:
         self.signal_number = 0
         self._deaf = False
         self._pacer = Pacer()
-        self._shelf = Shelf()
+        self._shelf = ModelCache()
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         try:
-            self._streams = Switchboard(self._make_station, options.streams, self._governor)
+            self._streams = Sessions(self._make_station, options.streams, self._governor)
         except BaseException:
             self._endpoint.close()
             raise
@@ -123,7 +123,7 @@ class Process:
         return self._endpoint.address
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Ends the process after its next period; fits signal.signal."""
+        """GapEnds the process after its next period; fits signal.signal."""
         self.signal_number = number
         self._stopping.set()
 
@@ -162,7 +162,7 @@ class Process:
     def _make_receiver(self, options: dict[str, Any]) -> Receiver:
         return make_receiver(options, self._shelf)
 
-    def _make_station(self, index: int) -> Station:
+    def _make_station(self, index: int) -> StreamSession:
         options = self._options
         output = output_for(options.out, index)
         defaults = {
@@ -177,7 +177,7 @@ class Process:
             return {"machine": machine(), **output.close(), **about}
 
         try:
-            return Station(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
+            return StreamSession(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
         except BaseException:
             output.discard()
             raise

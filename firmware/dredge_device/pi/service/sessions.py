@@ -15,14 +15,14 @@ Outgoing = list[tuple[bytes, Any]]  # datagrams and the peers they are for
 
 
 @dataclass
-class Station:
+class StreamSession:
     """One stream's agent and where its speech goes."""
 
     agent: Agent
     output: Output
 
 
-class Switchboard:
+class Sessions:
     """Routes datagrams to stations by peer; ``make`` builds the station with this index.
 
     A station is built when the ones there are busy; a host beyond the limit is answered by the
@@ -30,7 +30,7 @@ class Switchboard:
     stream may be, and turns hosts away when there is no time for another stream.
     """
 
-    def __init__(self, make: Callable[[int], Station], most: int = 1, governor: Governor | None = None) -> None:
+    def __init__(self, make: Callable[[int], StreamSession], most: int = 1, governor: Governor | None = None) -> None:
         self._make = make
         self._most = most
         self._governor = governor
@@ -94,10 +94,10 @@ class Switchboard:
         for station in self.stations:
             station.output.discard()
 
-    def _playing(self) -> list[Station]:
+    def _playing(self) -> list[StreamSession]:
         return [s for s in self.stations if s.agent.state in (states.ACTIVE, states.DRAINING)]
 
-    def _of(self, peer: Any) -> Station | None:
+    def _of(self, peer: Any) -> StreamSession | None:
         for station in self.stations:
             if station.agent.state != states.IDLE and station.agent.peer == peer:
                 return station
@@ -109,7 +109,7 @@ class Switchboard:
         self._governor.refused += bool(answers)
         return answers
 
-    def _free(self) -> Station:
+    def _free(self) -> StreamSession:
         for station in self.stations:
             if station.agent.state == states.IDLE:
                 return station
@@ -118,7 +118,7 @@ class Switchboard:
             return self.stations[-1]
         return self.stations[0]
 
-    def _play(self, station: Station, waiting: int) -> int:
+    def _play(self, station: StreamSession, waiting: int) -> int:
         """One stream, when so many, itself included, wait for their turn; how much work it was allowed."""
         agent, governor = station.agent, self._governor
         effort = governor.effort(waiting) if governor else FULL
@@ -130,7 +130,7 @@ class Switchboard:
         station.output.write(played.pcm, played.spoken)
         return effort
 
-    def _due(self, station: Station, now_us: int) -> Outgoing:
+    def _due(self, station: StreamSession, now_us: int) -> Outgoing:
         agent = station.agent
         peer = agent.peer
         datagrams = agent.tick(now_us)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.cli.options import AUDIO_IN, json_option
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CHECK_FAILED, OK
@@ -49,7 +50,7 @@ def command(
     same losses with lesser means), result.json and report.html. The exit code is the verdict.
     """
     from dredge_host.cli.live.demo_run import Job, demo
-    from dredge_host.sending.audio import RATE, bundled_clip, read_audio
+    from dredge_host.sending.audio import bundled_clip, read_audio
     from dredge_host.sending.loss import parse_loss
     from dredge_host.settings import Settings
 
@@ -63,7 +64,7 @@ def command(
     for text in audio.notes:
         note(text)
     if seconds is not None:
-        audio.pcm = audio.pcm[: int(seconds * RATE)]
+        audio.pcm = audio.pcm[: int(seconds * SAMPLE_RATE)]
     result = demo(Job(audio, settings, out), say=lambda text: click.echo(text, err=True), json_lines=as_json)
     missed = result["stream"]["missed_deadlines_pct"]
     if missed is not None and missed > 1:

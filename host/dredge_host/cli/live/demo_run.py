@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.console import to_json
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live import result as livesummary
@@ -17,7 +18,7 @@ from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.live.verdict import judge
 from dredge_host.offline.simulate import simulate
-from dredge_host.sending.audio import PACKET, RATE, Audio, Pcm, atomic, packets, read_audio, write_wav
+from dredge_host.sending.audio import Audio, Pcm, atomic, packets, read_audio, write_wav
 from dredge_host.sending.loss import parse_loss, save_trace
 from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
@@ -68,7 +69,7 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
 
     settings = job.settings
     sender = Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
-    count = -(-(len(job.audio.pcm) + sender.lookahead) // PACKET)
+    count = -(-(len(job.audio.pcm) + sender.lookahead) // PACKET_SAMPLES)
     loss = parse_loss(settings.loss, settings.seed)
     with AgentProcess(_raw(job), settings.playout_ms) as agent:
         link = open_link(agent.url)
@@ -97,7 +98,7 @@ def _align(job: Job, outcome: StreamOutcome, sender: Sender) -> Path:
     raw = _raw(job)
     rows = livesummary.timeline_rows(outcome.report, sender.first_sequence)
     played = read_audio(raw).pcm if raw.is_file() and raw.stat().st_size > 44 else _nothing()
-    start = rows[0][0] * PACKET - sender.lookahead if rows else 0
+    start = rows[0][0] * PACKET_SAMPLES - sender.lookahead if rows else 0
     pcm = place(played, start, len(job.audio.pcm))
     raw.unlink(missing_ok=True)
     return write_wav(job.out / "dred.wav", pcm)
@@ -126,7 +127,7 @@ def _offline(job: Job, conceal: str) -> Path:
 def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> dict[str, Any]:
     result = livesummary.document(outcome, job.settings)
     result["schema"] = SCHEMA
-    result["seconds"] = round(len(job.audio.pcm) / RATE, 4)
+    result["seconds"] = round(len(job.audio.pcm) / SAMPLE_RATE, 4)
     result["files"] = {name: path.name for name, path in wavs.items()}
     result["verdict"] = judge(outcome, job.settings)
     return result

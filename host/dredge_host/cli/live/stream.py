@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
@@ -74,7 +75,7 @@ def command(
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
-    from dredge_host.sending.audio import RATE, packets, read_audio
+    from dredge_host.sending.audio import packets, read_audio
     from dredge_host.sending.loss import parse_loss
     from dredge_host.sending.loss import save_trace as write_trace
     from dredge_host.sending.network import Network
@@ -85,7 +86,7 @@ def command(
     audio = read_audio(source)
     for text in audio.notes:
         note(text)
-    wanted = len(audio.pcm) if seconds is None else int(seconds * RATE)
+    wanted = len(audio.pcm) if seconds is None else int(seconds * SAMPLE_RATE)
     total = -(-wanted // 320)
     log: list[dict[str, Any]] = []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit
 from dredge_host.errors import UsageError
@@ -221,9 +222,9 @@ def _bundled() -> Any:
 
 def _clips(folder: Path | None, count: int, seconds: float) -> list[Any]:
     from dredge_host.evaluation.material.clips import choose_clips
-    from dredge_host.sending.audio import RATE, read_audio
+    from dredge_host.sending.audio import read_audio
 
     if count < 0 or seconds < 0:
         raise UsageError(f"clips is {count} and seconds {seconds:g}, expected 0 (all) or more")
-    length = int(RATE * seconds) or None
+    length = int(SAMPLE_RATE * seconds) or None
     return [read_audio(path).pcm[:length] for path in choose_clips(folder, count)] if folder else [_bundled()]

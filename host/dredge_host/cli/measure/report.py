@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dredge_device.units import PACKET_SAMPLES
 from dredge_host.cli.options import FILE_OUT, json_option
 from dredge_host.console import Progress, emit, note
 from dredge_host.errors import UsageError
@@ -102,10 +103,10 @@ def _aligned(document: Mapping[str, Any], pcm: Pcm, sounds: Mapping[str, Pcm]) -
     """
     from dredge_host.cli.live.demo_run import place
     from dredge_host.report.document import adaptive, lookahead
-    from dredge_host.report.timeline import PACKET, timeline_rows
+    from dredge_host.report.timeline import timeline_rows
 
     rows = timeline_rows(document)
     if not rows or adaptive(document):
         return pcm
-    start = rows[0].packet * PACKET - lookahead(document)
+    start = rows[0].packet * PACKET_SAMPLES - lookahead(document)
     return place(pcm, start, max([start + len(pcm), *map(len, sounds.values())]))

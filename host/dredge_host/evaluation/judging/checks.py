@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 16000
-PACKET = 320
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+
 STEP = 16  # samples between envelope values: 1 ms, the parabola finds what is between
 BANDS_HZ = ((100, 400), (400, 800), (800, 1600), (1600, 3000), (3000, 5000), (5000, 7500))
 SMOOTH_HZ = 80.0  # envelopes keep syllables and onsets, not the pitch
@@ -28,7 +28,7 @@ def band_envelopes(pcm: Pcm) -> Envelopes:
     """
     size = -(-len(pcm) // 4000) * 4000  # lengths with large prime factors transform slowly
     spectrum = np.fft.rfft(np.asarray(pcm, np.float64), size)
-    hertz = np.fft.rfftfreq(size, 1.0 / RATE)
+    hertz = np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE)
     smoothing = np.exp(-0.5 * (hertz / SMOOTH_HZ) ** 2)
     rows = []
     for low, high in BANDS_HZ:
@@ -57,7 +57,7 @@ def envelope_scores(
     first: Envelopes, second: Envelopes, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
 ) -> NDArray[np.float64]:
     """`lag_scores` of two signals of one length whose `band_envelopes` are known; mask: bool[n] as there."""
-    steps = int(reach_ms * RATE / 1000 / STEP)
+    steps = int(reach_ms * SAMPLE_RATE / 1000 / STEP)
     count = second.shape[1]
     if count < 2 * steps + 50:
         raise ValueError(f"{count * STEP} samples are too few for a lag of up to {reach_ms:g} ms")
@@ -79,7 +79,7 @@ def lag_ms(original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None) -> 
 
 def peak_ms(scores: NDArray[np.float64]) -> float:
     """The lag with the highest score, ms, by a parabola through the peak."""
-    return (_peak(scores) - (len(scores) - 1) / 2) * STEP * 1000.0 / RATE
+    return (_peak(scores) - (len(scores) - 1) / 2) * STEP * 1000.0 / SAMPLE_RATE
 
 
 def _standard(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,10 +120,10 @@ def seams(pcm: Pcm, sources: Sequence[str], lookahead: int = 0, near: int = 2, a
     `around_ms` on both sides of the seam, without the seam itself.
     """
     steps = np.abs(np.diff(np.asarray(pcm, np.float64)))
-    around = int(around_ms * RATE / 1000)
+    around = int(around_ms * SAMPLE_RATE / 1000)
     found = []
     for packet in range(1, len(sources)):
-        start = packet * PACKET - lookahead
+        start = packet * PACKET_SAMPLES - lookahead
         if sources[packet] == sources[packet - 1] or not near < start < len(pcm) - near - 1:
             continue
         seam = steps[start - 1 - near : start + near]

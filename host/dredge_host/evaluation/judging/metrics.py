@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import need
 
 Pcm = NDArray[np.int16]
@@ -57,7 +58,6 @@ def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
     return row[-1]
 
 
-RATE = 16000
 SEGMENT = 6144  # samples in the 384 ms that ESTOI compares at a time
 
 
@@ -81,7 +81,7 @@ def estoi(reference: Pcm, played: Pcm) -> float | None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
-            return float(measure(wanted, heard, RATE, extended=True))
+            return float(measure(wanted, heard, SAMPLE_RATE, extended=True))
     except RuntimeWarning:
         return None
     finally:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import InputError, UsageError, need
 
-RATE = 16000
 CHUNK = 8000  # bytes handed to vosk at a time: a quarter of a second
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")  # without the last one it would go and fetch it
@@ -52,7 +52,7 @@ class PocketSphinx:
     def __init__(self) -> None:
         decoder = need("pocketsphinx", "the word error rate").Decoder
         # One pass is enough to compare conditions, and three times as fast.
-        self._decoder: Any = decoder(samprate=RATE, fwdflat=False, bestpath=False, loglevel="FATAL")
+        self._decoder: Any = decoder(samprate=SAMPLE_RATE, fwdflat=False, bestpath=False, loglevel="FATAL")
 
     def __call__(self, pcm: Pcm) -> list[str]:
         self._decoder.reinit_feat()  # otherwise the level of the clip before would be heard in this one
@@ -83,7 +83,7 @@ class Vosk:
 
     def __call__(self, pcm: Pcm) -> list[str]:
         self._seed(1)
-        recogniser = self._make(self._model, RATE)
+        recogniser = self._make(self._model, SAMPLE_RATE)
         data = _bytes(pcm)
         heard = []
         for start in range(0, len(data), CHUNK):

@@ -16,10 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 from dredge_host.evaluation.running.copysynthesis import VOICED, active, band_levels, track
 
-PACKET = 320
-FRAME = 160
 FLOOR_DB = 60.0  # what lies further below the loudest band of the reference is silence, however deep
 GROSS = 0.2  # a pitch further off is another pitch (L. R. Rabiner et al., IEEE TASSP 24(5), 1976; 20 % as usual since)
 
@@ -44,11 +43,11 @@ def recovered_errors(reference: Pcm, played: Pcm, lost: Mask, lookahead: int) ->
     """
     if len(reference) != len(played):
         raise ValueError(f"played: expected {len(reference)} samples as in the reference, got {len(played)}")
-    if len(lost) * PACKET < len(reference) + lookahead:
-        need = -(-(len(reference) + lookahead) // PACKET)
+    if len(lost) * PACKET_SAMPLES < len(reference) + lookahead:
+        need = -(-(len(reference) + lookahead) // PACKET_SAMPLES)
         raise ValueError(f"lost: expected at least {need} packets for {len(reference)} samples, got {len(lost)}")
     counts: dict[str, float | int] = {"frames": 0, "voiced_frames": 0}
-    if len(reference) < FRAME:
+    if len(reference) < FRAME_SAMPLES:
         return counts
     wanted, got = track(reference), track(played)
     chosen = lost_frames(lost, len(wanted), lookahead) & active(wanted)
@@ -59,8 +58,8 @@ def recovered_errors(reference: Pcm, played: Pcm, lost: Mask, lookahead: int) ->
 
 def lost_frames(lost: Mask, frames: int, lookahead: int) -> Mask:
     """bool[frames]: the frames of 10 ms whose middle lies in a lost packet."""
-    middles = np.arange(frames) * FRAME + FRAME // 2
-    return np.asarray(lost, np.bool_)[(middles + lookahead) // PACKET]
+    middles = np.arange(frames) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+    return np.asarray(lost, np.bool_)[(middles + lookahead) // PACKET_SAMPLES]
 
 
 def frame_distances(wanted: Rows, got: Rows) -> NDArray[np.float64]:

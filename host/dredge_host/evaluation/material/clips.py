@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import InputError
-from dredge_host.sending.audio import RATE, read_audio
+from dredge_host.sending.audio import read_audio
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus"}
 Pcm = NDArray[np.int16]
@@ -37,7 +38,7 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        return len(self.pcm) / RATE
+        return len(self.pcm) / SAMPLE_RATE
 
 
 def choose_clips(folder: Path, clips: int) -> list[Path]:
@@ -66,7 +67,7 @@ def read_clips(folder: Path, clips: int, seconds: float) -> tuple[list[Clip], li
     """
     files = choose_clips(folder, clips)
     english = english_files(folder, files)
-    length = int(seconds * RATE)
+    length = int(seconds * SAMPLE_RATE)
     speech = [(path, read_audio(path).pcm) for path in files]
     found = [Clip(path.name, path.name, pcm[: length or None], path.name in english) for path, pcm in speech]
     if not clips or len(found) >= clips:
@@ -81,7 +82,7 @@ def _later_pieces(speech: Sequence[tuple[Path, Pcm]], length: int, english: set[
     most = max(len(pcm) for _, pcm in speech) // length
     return [
         Clip(
-            f"{path.name}@{round(turn * length / RATE, 3):g}",
+            f"{path.name}@{round(turn * length / SAMPLE_RATE, 3):g}",
             path.name,
             np.ascontiguousarray(pcm[turn * length : (turn + 1) * length]),
             path.name in english,

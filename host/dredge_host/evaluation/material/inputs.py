@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.evaluation.material.clips import choose_clips
 from dredge_host.sending.audio import read_audio
 
 Pcm = NDArray[np.int16]
-RATE = 16000
 SNR_DB = 10.0
 QUIET_DBFS = -40.0
 CLIPPED_DB = 12.0  # peaks above full scale
@@ -48,10 +48,10 @@ def childlike(speech: Pcm, ratio: float = 1.45) -> Pcm:
 
 def melody(samples: int) -> Pcm:
     """Music-like input: chords of decaying harmonic tones over a beat."""
-    at = np.arange(samples) / RATE
+    at = np.arange(samples) / SAMPLE_RATE
     out = np.zeros(samples)
     rng = np.random.default_rng(7)
-    for beat in range(int(samples / RATE / 0.25) + 1):
+    for beat in range(int(samples / SAMPLE_RATE / 0.25) + 1):
         since = at - 0.25 * beat
         envelope = np.where(since >= 0, np.exp(-4.0 * np.maximum(since, 0.0)), 0.0)
         for semitone in (0, 4, 7):
@@ -95,7 +95,7 @@ def cases(folder: Path, seconds: float = 8.0) -> dict[str, Pcm]:
 
 
 def _read(path: Path, seconds: float) -> Pcm:
-    return read_audio(path).pcm[: int(seconds * RATE) or None]
+    return read_audio(path).pcm[: int(seconds * SAMPLE_RATE) or None]
 
 
 def _children(folder: Path) -> set[str]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip, read_clips
 from dredge_host.evaluation.material.traces import Trace, crossed_traces, recorded_trace, trace_for_clip
 from dredge_host.evaluation.material.traceset import Item, read_set, read_speech
 from dredge_host.evaluation.running.cell import Task
 from dredge_host.evaluation.running.plan import Plan
-from dredge_host.sending.audio import PACKET, RATE
 
 
 class Material(NamedTuple):
@@ -56,7 +56,7 @@ def _drawn(index: int, clip: Clip, plan: Plan) -> list[Trace]:
 
 def packets_of(clip: Clip) -> int:
     """Packets that a trace has to cover: those of the clip, and some for the codec's delay."""
-    return -(-len(clip.pcm) // PACKET) + 2
+    return -(-len(clip.pcm) // PACKET_SAMPLES) + 2
 
 
 def from_set(folder: Path, plan: Plan) -> Material:
@@ -76,5 +76,5 @@ def from_set(folder: Path, plan: Plan) -> Material:
 
 
 def _recorded(item: Item, plan: Plan) -> tuple[Clip, Trace]:
-    clip = Clip(item.name, item.name, read_speech(item)[: int(plan.seconds * RATE) or None])
+    clip = Clip(item.name, item.name, read_speech(item)[: int(plan.seconds * SAMPLE_RATE) or None])
     return clip, recorded_trace(item.name, (item.lost or ())[: packets_of(clip)])

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
-from dredge_host.sending.audio import PACKET, RATE, read_audio
+from dredge_host.sending.audio import read_audio
 from dredge_host.sending.loss import read_trace
 
 SUFFIX = "_is_lost.txt"
@@ -74,7 +75,7 @@ def _item(name: str, here: Path | None, trace: Path | None, originals: dict[str,
 def read_speech(item: Item) -> NDArray[np.int16]:
     """int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silence already."""
     pcm = read_audio(item.path).pcm
-    lost = np.repeat(np.asarray(item.lost or (), np.bool_), PACKET)[: len(pcm)]
+    lost = np.repeat(np.asarray(item.lost or (), np.bool_), PACKET_SAMPLES)[: len(pcm)]
     if lost.any() and pcm.any() and not pcm[: len(lost)][lost].any():
         raise InputError(
             f"{item.path}: what the trace calls lost is silence here already; put the speech before the losses into "
@@ -111,7 +112,7 @@ def count_packets(speech: str | Path) -> int:
         info = soundfile.info(str(speech))
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise InputError(f"{speech}: not a readable WAV, FLAC or OGG file ({error})") from None
-    return -(-info.frames * RATE // (info.samplerate * PACKET))
+    return -(-info.frames * SAMPLE_RATE // (info.samplerate * PACKET_SAMPLES))
 
 
 def _originals(folder: Path, clean: str | Path | None) -> dict[str, Path]:

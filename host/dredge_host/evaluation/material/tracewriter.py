@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip as Speech
 from dredge_host.evaluation.material.traces import STRATA, Trace, draw_trace, recorded_trace
 from dredge_host.evaluation.material.traceset import CLEAN, LOSSY, MANIFEST, SCHEMA, SUFFIX, read_manifest
-from dredge_host.sending.audio import PACKET, RATE
 from dredge_host.sending.loss_statistics import measure_loss
 
 Pcm = NDArray[np.int16]
@@ -44,7 +44,7 @@ def draw_clips(speech: Sequence[Speech], seed: int, stratum: str = "all") -> Ite
     chosen = [known for known in STRATA if stratum in ("all", known.name)]
     for index, piece in enumerate(speech):
         aim = chosen[index % len(chosen)]
-        trace = draw_trace(aim, -(-len(piece.pcm) // PACKET), 1000 * seed + index)
+        trace = draw_trace(aim, -(-len(piece.pcm) // PACKET_SAMPLES), 1000 * seed + index)
         if recorded_trace("", trace.lost).stratum != aim.name or not any(trace.lost):
             raise InputError(
                 f"{piece.name}: {piece.seconds:.1f} s are too short for {aim.name} losses "
@@ -75,7 +75,7 @@ def write_set(
             rows.append(_write_clip(place, clip, lossy))
             if progress:
                 progress(done)
-        document = {"schema": SCHEMA, "seed": seed, "packet_ms": 20, "rate_hz": RATE,
+        document = {"schema": SCHEMA, "seed": seed, "packet_ms": 20, "rate_hz": SAMPLE_RATE,
                     "strata": [stratum._asdict() for stratum in STRATA], "clips": rows}  # fmt: skip
         (place / MANIFEST).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
@@ -107,7 +107,7 @@ def _write_clip(place: Path, clip: Clip, lossy: bool) -> dict[str, Any]:
 
 def silenced(pcm: Pcm, lost: Sequence[bool]) -> Pcm:
     """int16[n] with zeros in the lost packets of 320 samples."""
-    mask = np.repeat(np.asarray(lost, np.bool_), PACKET)[: len(pcm)]
+    mask = np.repeat(np.asarray(lost, np.bool_), PACKET_SAMPLES)[: len(pcm)]
     quiet = pcm.copy()
     quiet[: len(mask)][mask] = 0
     return quiet
@@ -138,7 +138,7 @@ def _write_wav(path: Path, pcm: Pcm) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(SAMPLE_RATE)
         file.writeframes(np.asarray(pcm, "<i2").tobytes())
 
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.methods.mute import MuteReceiver
 from dredge_host.evaluation.methods.redundant import RedReceiver, RedSender
 from dredge_host.offline.player import PacketReceiver, PacketSender
 from dredge_host.offline.simulate import make_receiver, make_sender
 from dredge_host.sending.sender import HEADER_BYTES, PARTS, Packet
-from dredge_host.settings import PACKET_SECONDS, Settings
+from dredge_host.settings import Settings
 
 UDP_IP_BYTES = HEADER_BYTES - 12  # what a datagram gets on the wire beyond its RTP packet
 

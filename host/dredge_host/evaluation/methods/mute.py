@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dredge_device import rtp
-from dredge_host.sending.audio import PACKET, Pcm
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.sending.audio import Pcm
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class MuteReceiver:
         pcm = self._decoded(self._waiting.pop(number, None))
         source = "opus" if pcm is not None else "silence"
         if pcm is None:
-            pcm = np.zeros(PACKET, np.int16)
+            pcm = np.zeros(PACKET_SAMPLES, np.int16)
         return Heard(pcm, source, number, 0.0, (self._cpu_clock() - started) / 1000)
 
     def _decoded(self, payload: bytes | None) -> Pcm | None:
@@ -71,4 +72,4 @@ class MuteReceiver:
             pcm: Pcm = self._decoder.decode(payload)
         except (ValueError, RuntimeError):
             return None
-        return pcm if len(pcm) == PACKET else None
+        return pcm if len(pcm) == PACKET_SAMPLES else None

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dredge_device import rtp
+from dredge_device.units import RTP_TICKS_PER_PACKET
 from dredge_host.offline.player import PacketReceiver, PacketSender
 from dredge_host.sending.sender import Packet
 
@@ -149,7 +150,7 @@ def plain_packets(packet: Any) -> list[bytes]:
     *copies, primary = parse_red(packet.payload)
     found = []
     for block in sorted(copies, key=lambda b: -b.offset):
-        age, rest = divmod(block.offset, rtp.SAMPLES_PER_PACKET)
+        age, rest = divmod(block.offset, RTP_TICKS_PER_PACKET)
         if age and not rest and block.data:
             timestamp = packet.timestamp - block.offset
             found.append(rtp.build(packet.sequence - age, timestamp, packet.ssrc, block.data, block.payload_type))

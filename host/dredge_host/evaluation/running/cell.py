@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES
 from dredge_host.console import to_json
 from dredge_host.errors import DredgeError, sentence
 from dredge_host.evaluation.judging import checks
@@ -22,7 +23,6 @@ from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
 from dredge_host.evaluation.running.plan import Plan
-from dredge_host.sending.audio import PACKET
 
 Pcm = NDArray[np.int16]
 Measurement = dict[str, Any]
@@ -201,7 +201,7 @@ def lags_and_seams(envelopes: checks.Envelopes, played: Any) -> Measurement:
     look = played.result["alignment"]["opus_lookahead_samples"]
     sources = sources_of(played)
     found: Measurement = {"seams": checks.click_summary(checks.seams(played.pcm, sources, look))}
-    filled = np.repeat([s not in ("opus", "silence") for s in sources], PACKET)[look : look + len(played.pcm)]
+    filled = np.repeat([s not in ("opus", "silence") for s in sources], PACKET_SAMPLES)[look : look + len(played.pcm)]
     heard = checks.band_envelopes(played.pcm)
     try:
         found["lag_ms"] = round(checks.peak_ms(checks.envelope_scores(envelopes, heard)), 3)

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]
-RATE = 16000
-FRAME = 160
 DELAY = 80  # the extractor's frame i describes the 160 samples before its input's frame i (docs/architecture.md)
 ACTIVE_DB = 40.0  # frames further below the loudest one do not count
 VOICED = 0.1  # correlation feature above which a pitch means something
@@ -29,9 +28,9 @@ def track(pcm: Pcm) -> Rows:
     """float32[n // 160, 20]: the features of every whole frame of int16[n] at 16 kHz."""
     from dredge_kernels.features import FeatureExtractor
 
-    frames = len(pcm) // FRAME
-    heard = np.zeros((frames + 1) * FRAME, np.int16)
-    heard[DELAY : DELAY + frames * FRAME] = pcm[: frames * FRAME]
+    frames = len(pcm) // FRAME_SAMPLES
+    heard = np.zeros((frames + 1) * FRAME_SAMPLES, np.int16)
+    heard[DELAY : DELAY + frames * FRAME_SAMPLES] = pcm[: frames * FRAME_SAMPLES]
     return FeatureExtractor().process(heard)[1:]
 
 
@@ -111,7 +110,7 @@ def run(
     started = time.monotonic()
     records: list[dict[str, Any]] = []
     for done, (clip, pcm) in enumerate(clips, 1):
-        records += _clip(clip, pcm[: len(pcm) // FRAME * FRAME], models or known, score)
+        records += _clip(clip, pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES], models or known, score)
         if progress:
             progress(done, len(clips), time.monotonic() - started)
     names = ["original", *(models or known)]
@@ -162,4 +161,4 @@ def read_clips(paths: Sequence[Path], seconds: float) -> list[tuple[str, Pcm]]:
     """Names and samples of speech files, the first `seconds` of each (0: all)."""
     from dredge_host.sending.audio import read_audio
 
-    return [(p.name, read_audio(p).pcm[: int(seconds * RATE) or None]) for p in paths]
+    return [(p.name, read_audio(p).pcm[: int(seconds * SAMPLE_RATE) or None]) for p in paths]

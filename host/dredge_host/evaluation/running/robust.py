@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import PACKET_SAMPLES
 from dredge_host.charts.spectrogram import stacked_png
 from dredge_host.sending.audio import atomic
 from dredge_host.settings import Settings
 
 Pcm = NDArray[np.int16]
-PACKET = 320
 FLOOR_DBFS = -60.0  # what is quieter than this is silence, on both sides of a comparison
 AROUND = 2  # packets on either side in which the clean decode may have the level that is compared with
 LIMIT_DB = 6.0
@@ -89,7 +89,7 @@ def run_case(pcm: Pcm, conceal: str, seed: int = 1) -> tuple[Verdict, Pcm, Pcm]:
     sources = ["silence"] * lossy.result["packets"]
     for number, source, *_ in lossy.timeline:
         sources[number] = source
-    start = PACKET - look  # packet k of the stream begins look samples before 320 k of the aligned output
+    start = PACKET_SAMPLES - look  # packet k of the stream begins look samples before 320 k of the aligned output
     return compare(lossy.pcm[start:], clean.pcm[start:], sources[1:]), lossy.pcm, clean.pcm
 
 
@@ -138,6 +138,6 @@ def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def _levels(pcm: Pcm) -> NDArray[np.float64]:
     """RMS of every whole packet, dBFS, not below the floor."""
-    rows = pcm[: len(pcm) // PACKET * PACKET].reshape(-1, PACKET).astype(np.float64) / 32768.0
+    rows = pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES].reshape(-1, PACKET_SAMPLES).astype(np.float64) / 32768.0
     return np.maximum(10.0 * np.log10(np.mean(rows**2, axis=1) + 1e-12), FLOOR_DBFS)
 

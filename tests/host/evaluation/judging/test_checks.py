@@ -9,16 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.evaluation.judging.checks import (
-    PACKET,
-    QUIET,
-    Seam,
-    click_summary,
-    lag_ms,
-    lag_scores,
-    peak_ms,
-    seams,
-)
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.evaluation.judging.checks import QUIET, Seam, click_summary, lag_ms, lag_scores, peak_ms, seams
 
 CLIP = Path(__file__).parents[3] / "data" / "speech_short.flac"
 SPEECH = soundfile.read(CLIP, dtype="int16")[0]
@@ -107,7 +99,7 @@ SOURCES = ["dred" if 40 <= k < 50 or 90 <= k < 93 else "opus" for k in range(200
 
 def test_continuous_speech_has_no_click():
     found = seams(SPEECH, SOURCES)
-    assert [s.sample // PACKET for s in found] == [40, 50, 90, 93]
+    assert [s.sample // PACKET_SAMPLES for s in found] == [40, 50, 90, 93]
     assert click_summary(found)["clicks"] == 0
 
 
@@ -115,7 +107,7 @@ def test_continuous_speech_has_no_click():
 @pytest.mark.parametrize("lookahead", [0, 104])
 def test_a_step_at_a_seam_is_a_click(packet, lookahead):
     pcm = SPEECH.astype(np.int32) // 2
-    at = packet * PACKET - lookahead
+    at = packet * PACKET_SAMPLES - lookahead
     pcm[at:] += 9000
     found = seams(np.clip(pcm, -32768, 32767).astype(np.int16), SOURCES, lookahead)
     assert [s.sample for s in found if s.click] == [at]
@@ -126,15 +118,15 @@ def test_a_step_at_a_seam_is_a_click(packet, lookahead):
 
 def test_a_step_elsewhere_is_not_the_seams_fault():
     pcm = SPEECH.copy()
-    pcm[45 * PACKET] = 32767
+    pcm[45 * PACKET_SAMPLES] = 32767
     assert click_summary(seams(pcm, SOURCES))["clicks"] == 0
 
 
 def test_tiny_steps_in_silence_are_no_clicks():
-    pcm = np.zeros(200 * PACKET, np.int16)
-    pcm[40 * PACKET : 50 * PACKET] = int(QUIET) - 1
+    pcm = np.zeros(200 * PACKET_SAMPLES, np.int16)
+    pcm[40 * PACKET_SAMPLES : 50 * PACKET_SAMPLES] = int(QUIET) - 1
     assert click_summary(seams(pcm, SOURCES))["clicks"] == 0
-    pcm[40 * PACKET : 50 * PACKET] = int(QUIET) + 10
+    pcm[40 * PACKET_SAMPLES : 50 * PACKET_SAMPLES] = int(QUIET) + 10
     assert click_summary(seams(pcm, SOURCES))["clicks"] == 2
 
 
@@ -148,7 +140,7 @@ def test_no_seams_no_numbers():
 @given(st.lists(st.sampled_from(["opus", "dred", "plc"]), max_size=30), st.integers(0, 500))
 @settings(max_examples=50, deadline=None)
 def test_any_sources_and_lengths(sources, extra):
-    pcm = np.resize(SPEECH, max(0, len(sources) * PACKET - extra))
+    pcm = np.resize(SPEECH, max(0, len(sources) * PACKET_SAMPLES - extra))
     for seam in seams(pcm, sources, lookahead=104):
         assert isinstance(seam, Seam) and 0 < seam.sample < len(pcm)
         assert seam.usual <= seam.largest

@@ -43,7 +43,7 @@ class VoskModel:
 
 
 class KaldiRecognizer:
-    """Ends an utterance every 16000 bytes; hears how many bytes it got, and the C library's dice."""
+    """GapEnds an utterance every 16000 bytes; hears how many bytes it got, and the C library's dice."""
 
     def __init__(self, model, rate):
         assert isinstance(model, VoskModel) and rate == 16000
