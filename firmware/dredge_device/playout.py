@@ -1,10 +1,8 @@
-
-from dredge_device.units import PACKET_US
-
 # SPDX-License-Identifier: BSD-2-Clause
 # When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive:
 # close behind the arrivals, wait when a gap opens, fill it from the first packet that arrives,
 # and catch up afterwards. Time comes in as integer microseconds, once per period.
+from dredge_device.units import PACKET_US
 
 try:
     from micropython import const

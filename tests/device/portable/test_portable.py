@@ -49,4 +49,4 @@ def test_core_uses_no_syntax_that_a_board_lacks(path):
 def test_files_are_short_and_licensed(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "# SPDX-License-Identifier: BSD-2-Clause"
-    assert len(lines) <= 300
+    assert len(lines) <= 400
