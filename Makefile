@@ -8,10 +8,11 @@ PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 SOAK_ARGS ?=
 ARM_ARGS ?=
+PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm wheel wheel-aarch64 micropython lint clean distclean fuzz sbom lock soak
+.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 micropython lint clean distclean fuzz sbom lock soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ wheel-aarch64: ## a wheel for 64-bit Raspberry Pi OS in dist/, cross-compiled
 test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--short")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/test_arm.py $(ARM_ARGS)
+
+test-pi: ## the real agent on a virtual Pi that counts instructions (PI_ARGS="--mips 500 --model standard --json")
+	@scripts/setup.sh dev >&2
+	@PYTHONPATH=scripts $(VENV)/bin/python -m virtual_pi $(PI_ARGS)
 
 fuzz: ## 10 million hostile packets through kernels with sanitisers, or guided (FUZZ_ARGS="--target all --seconds 60")
 	@scripts/setup.sh dev

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The real agent on a virtual Raspberry Pi whose clock counts instructions: what it does at which speed.
+
+Without arguments: a table over speeds, models and losses. With --mips, --model or --loss: just those; one run and
+--json give one line of JSON. Speeds are millions of instructions per second: 500 stands for a Pi Zero 2 W, 700 a 3B+,
+1000 to 2000 a Pi 4 (docs/virtual-pi.md). Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from debian import DebianError
+
+from dredge_host.errors import UsageError
+from dredge_host.sending.loss import parse_loss
+from dredge_host.settings import parse_playout
+from virtual_pi import board, table
+from virtual_pi.board import BoardError
+from virtual_pi.figures import Cell
+from virtual_pi.goals import missed
+from virtual_pi.runner import Runner
+from virtual_pi.supplies import prepare
+from virtual_pi.wheel import BuildError
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_USERLAND = 0, 1, 2, 3
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("test-pi", description=__doc__, formatter_class=as_written)
+    listed = "several separated by blanks"
+    parser.add_argument("--mips", type=float, nargs="+", metavar="N", help=f"million instructions per second; {listed}")
+    parser.add_argument("--model", nargs="+", metavar="NAME", help=f"what `dredge agent --vocoder` takes; {listed}")
+    parser.add_argument("--loss", nargs="+", metavar="SPEC", help="a loss as `dredge stream --loss` takes it")
+    parser.add_argument("--playout", default="fixed:1000", help="fixed:<ms> or adaptive (default: %(default)s)")
+    parser.add_argument("--cpu", choices=board.CPUS, default="cortex-a53", help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=25.0, help="of speech (default: %(default)g)")
+    parser.add_argument("--seed", type=int, default=3, help="of the loss (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run N times; exit code 1 if two differ")
+    parser.add_argument("--short", action="store_true", help="what continuous integration runs: three runs")
+    parser.add_argument("--check", action="store_true", help="exit code 1 if a goal is missed (docs/virtual-pi.md)")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per run")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="boards at the same time; no figure changes")
+    parser.add_argument("--wheel", type=Path, help="an arm64 wheel; default: build it")
+    return parser.parse_args(arguments)
+
+
+def cells(given: argparse.Namespace) -> list[Cell]:
+    """What is to be run. Raises UsageError."""
+    others = {name: getattr(given, name) for name in ("playout", "cpu", "seconds", "seed")}
+    if given.seconds <= 0 or given.jobs < 1 or given.repeat < 1:
+        raise UsageError("--seconds, --jobs and --repeat must be above 0")
+    if given.short:
+        return table.short_cells(**others)
+    wanted = table.every_cell(**others)
+    if given.mips or given.model or given.loss:
+        speeds, models = given.mips or table.SPEEDS, given.model or table.MODELS
+        wanted = [Cell(mips, model, loss, **others)
+                  for loss in given.loss or [table.BURSTS] for mips in speeds for model in models]  # fmt: skip
+    for cell in wanted:
+        checked(cell)
+    return wanted
+
+
+def checked(cell: Cell) -> None:
+    """Raises UsageError for what no board could run."""
+    parse_loss(cell.loss, cell.seed)
+    parse_playout(cell.playout)
+    try:
+        board.rate(cell.mips)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def differing(rows: list[dict[str, Any]], times: int) -> list[str]:
+    """Sentences about cells whose repetitions do not agree."""
+    said = []
+    for first in range(0, len(rows), times):
+        for other in rows[first + 1 : first + times]:
+            names = [name for name in other if other[name] != rows[first][name]]
+            if names:
+                said.append(f"two runs of the same cell differ in {', '.join(names)}: {rows[first]} and {other}")
+    return said
+
+
+def main(arguments: list[str]) -> int:
+    """0: done; 1: a run failed, a goal was missed, or no wheel; 2: wrong options; 3: no userland."""
+    given = options(arguments)
+    try:
+        wanted = [cell for cell in cells(given) for _ in range(given.repeat)]
+        supplies = prepare(given.wheel)
+    except UsageError as error:
+        return complain(str(error), EXIT_USAGE)
+    except BuildError as error:
+        return complain(str(error), EXIT_FAILED)
+    except (DebianError, OSError) as error:
+        return complain(f"no Debian arm64 system can be had for the virtual board: {error}", EXIT_NO_USERLAND)
+    try:
+        rows = show(Runner(supplies).all(wanted, given.jobs), given.json)
+    except UsageError as error:
+        return complain(str(error), EXIT_USAGE)
+    except BoardError as error:
+        return complain(str(error), EXIT_FAILED)
+    complaints = differing(rows, given.repeat)
+    if given.check:
+        complaints += [sentence for row in rows for sentence in missed(row)]
+    return complain("; ".join(complaints), EXIT_FAILED) if complaints else EXIT_OK
+
+
+def show(results: Iterable[dict[str, Any]], as_json: bool) -> list[dict[str, Any]]:
+    """The results, printed one by one as JSON, or at the end as a table."""
+    rows = []
+    for row in results:
+        rows.append(row)
+        if as_json:
+            print(json.dumps(row), flush=True)
+    if not as_json:
+        print("\n".join(table.lines(rows)))
+    return rows
+
+
+def complain(text: str, code: int) -> int:
+    print(f"test-pi: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
