@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Turns a folder of recordings into the arrays that every trainer reads.
+"""Turns folders of recordings into the arrays that every trainer reads.
 
-`python -m models.training.data --speech FOLDER --out runs/data` writes train.npz, valid.npz and test.npz with
-`f` float32 [n, 20] (features, one row per 10 ms) and `pcm` int16 [160 n] (what the features were computed from).
-Training files are equalised and scaled at random so that the models meet many microphones and levels.
+`python -m models.training.data --speech FOLDER [FOLDER …] --out runs/data` writes train.npz, valid.npz and test.npz
+with `f` float32 [n, 20] (features, one row per 10 ms), `pcm` int16 [160 n] (what the features were computed from) and
+`first`, the number of rows that come from the first folder: the vocoder trains on those alone, so it should be the one
+with the best recordings. A folder may lack a split. Training files are equalised and scaled at random so that the
+models meet many microphones and levels; all files pass the high-pass that the sender puts before its encoder.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from dredge_kernels.features import FeatureExtractor
+from dredge_kernels.highpass import HighPass
 
 RATE = 16000
 HOP = 160
@@ -50,42 +53,57 @@ def augment(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.floa
 
 
 def prepare_file(path: Path, rng: np.random.Generator, train: bool) -> NDArray[np.int16]:
-    """int16 samples of one recording, a whole number of hops, dithered and kept off the rails."""
+    """int16 samples of one recording, a whole number of hops, dithered, kept off the rails and high-passed."""
     x = load(path)
     x = augment(x, rng) if train else x * (REFERENCE_RMS / active_rms(x))
     peak = np.abs(x).max()
     x = x * min(1.0, 31000.0 / peak) + rng.uniform(-0.5, 0.5, len(x))
-    return np.rint(x[: len(x) // HOP * HOP]).astype(np.int16)
+    return HighPass().process(np.rint(x[: len(x) // HOP * HOP]).astype(np.int16))
 
 
-def prepare_split(folder: Path, out: Path, train: bool, seed: int) -> None:
+def prepare_split(folders: list[Path], out: Path, train: bool, seed: int) -> None:
     """Writes one .npz, complete or not at all."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix in {".opus", ".flac", ".wav"})
     rng = np.random.default_rng(seed)
-    rng.shuffle(paths)  # type: ignore[arg-type]
-    pcm = [prepare_file(p, rng, train) for p in track(paths, f"{folder.name}: reading")]
     extractor = FeatureExtractor()
-    rows = []
-    for x in track(pcm, f"{folder.name}: features"):
-        extractor.reset()
-        rows.append(extractor.process(x))
+    pcm, rows, first = [], [], 0
+    for i, folder in enumerate(folders):
+        paths = sorted(p for p in folder.iterdir() if p.suffix in {".opus", ".flac", ".wav"})
+        rng.shuffle(paths)  # type: ignore[arg-type]
+        for path in track(paths, f"{folder.name}: {len(paths)} recordings"):
+            pcm.append(prepare_file(path, rng, train))
+            extractor.reset()
+            rows.append(extractor.process(pcm[-1]))
+            first += len(rows[-1]) if i == 0 else 0
     part = out.with_suffix(".part.npz")
-    np.savez(part, f=np.concatenate(rows), pcm=np.concatenate(pcm))
+    np.savez(part, f=np.concatenate(rows), pcm=np.concatenate(pcm), first=np.array(first))
     os.replace(part, out)
+
+
+def folders(given: list[Path] | None) -> list[Path]:
+    """The folders named, else those in DREDGE_SPEECH and DREDGE_SPEECH2."""
+    named = given or [Path(os.environ[name]) for name in ("DREDGE_SPEECH", "DREDGE_SPEECH2") if os.environ.get(name)]
+    for folder in named:
+        if not folder.is_dir():
+            raise SystemExit(f"--speech: expected a folder, found none at {folder}")
+    return named
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--speech", type=Path, default=os.environ.get("DREDGE_SPEECH"), help="has train/ valid/ test/")
+    parser.add_argument("--speech", type=Path, nargs="+", help="folders of train/ valid/ test/; the best first")
     parser.add_argument("--out", type=Path, default=Path("runs/data"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--splits", nargs="+", default=["train", "valid", "test"])
     args = parser.parse_args()
-    if args.speech is None:
+    speech = folders(args.speech)
+    if not speech:
         parser.error("--speech: expected a folder (or set DREDGE_SPEECH)")
     args.out.mkdir(parents=True, exist_ok=True)
     for split in args.splits:
-        prepare_split(Path(args.speech) / split, args.out / f"{split}.npz", split == "train", args.seed)
+        parts = [folder / split for folder in speech if (folder / split).is_dir()]
+        if not parts:
+            parser.error(f"--speech: expected {split}/ in at least one folder; choose others with --splits")
+        prepare_split(parts, args.out / f"{split}.npz", split == "train", args.seed)
 
 
 if __name__ == "__main__":

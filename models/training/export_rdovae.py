@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dredge_models.dred import DQ, Q0
 from models.training import manifest
 from models.training.augment import augment
 from models.training.cards import SPEECH_DATA, rounded, write_card
@@ -27,6 +28,7 @@ from models.training.rdovae_eval import (
     run,
     sequences,
     symbols,
+    used,
 )
 from models.training.rdovae_graph import folded, write_graphs
 from models.training.rdovae_int8 import int8_cost
@@ -143,10 +145,12 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
         "losses": {"valid_distortion_q6_to_q15": figures["valid_distortion"],
                    "valid_distortion_q0": figures["dist_q0"],
                    "valid_distortion_q15": figures["dist_q15"]},
-        "quality": {"payload_bytes_1s_q0_6_dq_5": round(payload_bytes(model, test, tables), 1),
+        "quality": {"schedule_q0_dq": [Q0, DQ],
+                    "payload_bytes_1s": round(payload_bytes(model, test, tables), 1),
                     "bits_per_latent": {q: figures[f"bits_q{q}"] for q in (0, 6, 15)},
                     "int8_distortion_against_float": int8_cost(folder, test),
-                    "test_errors_q0_6_dq_5": {part: rounded(values, 3) for part, values
+                    "test_band_error_db_by_kind_of_loss": rounded(used(run(model, sequences(test), *SHIPPED)), 3),
+                    "test_errors": {part: rounded(values, 3) for part, values
                                               in quality(model, test).items()}},
         "files": {MASTER: "master", RESUME: "training start", TABLES: "tables", **dict.fromkeys(graphs, "tflite")},
     }

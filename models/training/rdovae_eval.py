@@ -5,8 +5,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dredge_models.dred import DQ, Q0
 from models.training.quant_fit import fit, value_bits
+from models.training.rdovae_ages import LATENTS, band_errors, variance_kept, weighed
 from models.training.rdovae_loss import (
+    LEVEL_STEPS,
     distortion,
     draw_chunks,
     gather_targets,
@@ -15,8 +18,7 @@ from models.training.rdovae_loss import (
 from models.training.rdovae_net import LEVELS, RdoVae, shrink
 
 HEADER_BITS = 19.0                   # q0, dq, extra flag, offset, qmax
-SHIPPED = (6, 8)                     # q0 = 6, dq = 5: half a level per latent
-LATENTS = 26                         # what one second before the packet takes
+SHIPPED = (Q0, LEVEL_STEPS[DQ])
 
 
 @torch.no_grad()
@@ -79,7 +81,16 @@ def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
     bits = HEADER_BITS + coded_bits(got["s"]) + sum(coded_bits(z) for z in got["z"])
     row["payload_bytes"] = bits / 8
     row["valid_distortion"] = float(got["error"].mean())
-    return row
+    return row | used(got)
+
+
+def used(got: dict) -> dict[str, float]:
+    """Band error in dB RMS of a `run`, weighed by the ages that short, medium and long losses need, and the share of
+    the variance of c9 ... c17 that is kept."""
+    # [K, n, 4, 20], newest latent first and oldest frame first -> [n, 4 K, 20], oldest first
+    wanted, out = (rows.flip(0).transpose(0, 1).flatten(1, 2).numpy() for rows in (got["wanted"], got["out"]))
+    errors = weighed(band_errors(wanted, out))
+    return {f"db_{kind}": value for kind, value in errors.items()} | {"kept": variance_kept(wanted, out)}
 
 
 def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, float]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Gives a trained RDO-VAE more latents: each starts as the largest part of the error that is left.
+"""Gives a trained RDO-VAE more latents and more state.
+
+Each latent starts as the largest part of the error that is left, each state value as a random view of the encoder.
 
 Latents that fall to zero early in training never come back by themselves; started from the principal components of
 the error they carry something from the first step.
@@ -17,7 +19,7 @@ from models.training.rdovae_net import FEATURES, INPUT_SCALE, LATENT_GAIN, RdoVa
 SPREAD = 1.0               # of the strongest new latent, in units of one quantiser step at scale 1
 RIDGE = 1e-3               # of the mean power of the regressors
 # Share of each feature in the loss, roughly: pitch and correlation count more than a cepstral coefficient.
-WEIGHT = torch.tensor([1.0] * 18 + [3.0, 3.5])
+WEIGHT = torch.tensor([1.0] * 18 + [1.5, 1.8])
 
 
 @torch.no_grad()
@@ -70,6 +72,34 @@ def with_more_latents(model: RdoVae, latents: int, frames: Tensor) -> RdoVae:
     for name in ("scale_logit", "dead_raw", "decay_logit"):
         table, fresh = got[f"quantiser.{name}"], own[f"quantiser.{name}"][:, old:latents]
         own[f"quantiser.{name}"] = torch.cat([table[:, :old], fresh, table[:, old:]], 1)
+    big.load_state_dict(own)
+    fit_decay(big, frames)
+    return big.eval()
+
+
+@torch.no_grad()
+def with_more_state(model: RdoVae, state: int, frames: Tensor) -> RdoVae:
+    """A network whose initial state has `state` values and that goes on where `model` is; frames float32 [2 N, B, 20].
+
+    The new values are random, of the spread of the old ones, and the decoder hardly looks at them yet.
+    """
+    old, latent = model.cfg.state, model.cfg.latent
+    big = RdoVae(replace(model.cfg, state=state))
+    own, got = big.state_dict(), model.state_dict()
+    for name, value in got.items():
+        if own[name].shape == value.shape:
+            own[name] = value
+    rows = got["encoder.state.weight"]
+    fresh = torch.randn(state - old, rows.shape[1]) * rows.norm() / rows.numel() ** 0.5
+    own["encoder.state.weight"] = torch.cat([rows, fresh])
+    own["encoder.state.bias"] = torch.cat([got["encoder.state.bias"], torch.zeros(state - old)])
+    hidden = got["decoder.init_hidden.weight"]
+    weak = 0.2 * torch.randn(hidden.shape[0], state - old) * hidden.norm() / hidden.numel() ** 0.5
+    own["decoder.init_hidden.weight"] = torch.cat([hidden, weak], 1)
+    for name in ("scale_logit", "dead_raw", "decay_logit"):
+        table = got[f"quantiser.{name}"]
+        fresh = own[f"quantiser.{name}"][:, latent + old :]
+        own[f"quantiser.{name}"] = torch.cat([table, fresh], 1)
     big.load_state_dict(own)
     fit_decay(big, frames)
     return big.eval()

@@ -3,7 +3,8 @@
 
 Every chunk is coded the way a packet would be: the newest latent at level q0, older ones at the
 levels of the schedule, one initial state. Each latent's loss is sqrt(lambda) * bits +
-distortion / sqrt(lambda), with its own level's lambda (geometric over the 16 levels).
+distortion / sqrt(lambda), with its own level's lambda (geometric over the 16 levels), and counts as often as its age is
+used after losses.
 """
 
 import math
@@ -13,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.training.rdovae_ages import age_weights
 from models.training.rdovae_net import FEATURES, LEVELS, RdoVae, shrink
 
 # Sixteenths of a level by which one latent step ages, indexed by the 3-bit dq (DRED 1.5 header).
 LEVEL_STEPS = (0, 2, 3, 4, 6, 8, 12, 16)
 BANDS = 18
-STATE_SHARE = 1 / 20      # of the state's bits, per latent: a packet holds one and ~25 latents
 LAMBDA_MIN, LAMBDA_MAX = 1.3e-4, 0.016
 
 
@@ -38,6 +39,8 @@ def inverse_dct() -> Tensor:
 _BANDS_FROM_CEPSTRUM = inverse_dct()
 # Low bands carry the formants that matter most.
 _BAND_WEIGHT = torch.linspace(1.2, 0.7, BANDS)
+# High coefficients are small and the first to be smoothed away; c0 is the level.
+_CEPSTRUM_WEIGHT = torch.cat([torch.tensor([1.2]), torch.linspace(0.75, 1.3, BANDS - 1)])
 
 
 def level_weight(c0: Tensor) -> Tensor:
@@ -46,26 +49,26 @@ def level_weight(c0: Tensor) -> Tensor:
     c0 is sqrt(18) times the mean band level in bels; 10 dB below the top costs a quarter.
     """
     top = torch.quantile(c0, 0.95, dim=0, keepdim=True)
-    return (1 + 0.25 * (c0 - top) / math.sqrt(BANDS)).clamp(0.4, 1.0)
+    return (1 + 0.25 * (c0 - top) / math.sqrt(BANDS)).clamp(0.5, 1.0)
 
 
 def distortion(target: Tensor, output: Tensor) -> Tensor:
     """Feature error per frame: [..., 20] against [..., 20] -> [...].
 
-    Band levels in bels squared, loudness (energy^1/4) relative to the frame's own loudness, pitch
-    (counted where the frame is voiced) and correlation.
+    Cepstra in bels squared (the high ones more), loudness (energy^1/4) relative to the frame's own loudness, more than
+    in proportion where it is far off, pitch (counted where the frame is voiced) and correlation.
     """
     basis = _BANDS_FROM_CEPSTRUM.to(target)
+    off = output - target
+    level = (off[..., :BANDS] ** 2 * _CEPSTRUM_WEIGHT.to(target)).mean(-1)
     wanted = target[..., :BANDS] @ basis.T
     got = output[..., :BANDS] @ basis.T
-    weight = _BAND_WEIGHT.to(target)
-    level = ((got - wanted) ** 2 * weight).mean(-1)
     loud, loud_out = 10 ** (0.25 * wanted), 10 ** (0.25 * got.clamp(max=16))
-    loudness = ((loud_out - loud) ** 2 * weight).mean(-1) / (loud**2).mean(-1)
+    loudness = ((loud_out - loud) ** 2 * _BAND_WEIGHT.to(target)).mean(-1) / (loud**2).mean(-1)
+    loudness = loudness + torch.minimum(5 * loudness, 8 * loudness**2)
     voiced = torch.relu(target[..., 19] + 0.5) ** 2
-    pitch = (output[..., 18] - target[..., 18]).abs() * voiced
-    corr = (output[..., 19] - target[..., 19]) ** 2
-    return 0.25 * level + 1.2 * loudness + pitch + 0.15 * corr
+    pitch = off[..., 18].abs() * voiced
+    return 0.4 * level + 0.9 * loudness + 0.5 * pitch + 0.07 * off[..., 19] ** 2
 
 
 def laplace_bits(z: Tensor, decay: Tensor) -> Tensor:
@@ -80,13 +83,14 @@ def level_schedule(q0: np.ndarray, step: np.ndarray, length: int) -> np.ndarray:
 
 
 def draw_schedules(rng: np.random.Generator, chunks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random (q0, step) per chunk: a third constant, a third any slope, a third as shipped."""
+    """Random (q0, step) per chunk: a third constant, a third any slope, a third fine at first and steep, as shipped."""
     q0 = rng.integers(0, LEVELS, chunks)
     step = rng.choice(LEVEL_STEPS[1:], chunks)
     kind = rng.random(chunks)
     step = np.where(kind < 0.35, 0, step)
     shipped = kind > 0.65
-    return np.where(shipped, rng.integers(4, 9, chunks), q0), np.where(shipped, 8, step)
+    steep = rng.choice(LEVEL_STEPS[6:], chunks)
+    return np.where(shipped, rng.integers(1, 7, chunks), q0), np.where(shipped, steep, step)
 
 
 @dataclass
@@ -118,14 +122,15 @@ class Loss:
     state_bits: Tensor
 
 
-def chunk_loss(model: RdoVae, frames: Tensor, chunks: Chunks, levels: Tensor, hard: Tensor,
-               noise: torch.Generator, lam: Tensor, rate_weight: float = 1.0) -> Loss:
+def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, levels: Tensor, hard: Tensor,
+               noise: torch.Generator, lam: Tensor, rate_weight: tuple[float, float] = (1.0, 1.0)) -> Loss:
     """Rate and distortion of one batch.
 
-    frames [2N, B, 20]; levels [K, B*C]; hard bool [B*C] (rounded with a straight-through gradient,
-    else uniform noise); lam [16].
+    frames [2N, B, 20]: what should come out; heard: the same shape, what the encoder is given; levels [K, B*C]; hard
+    bool [B*C] (rounded with a straight-through gradient, else uniform noise); lam [16]; rate_weight: of the bits of
+    latents and of the state. One state's bits count as much as those of one latent of mean weight.
     """
-    pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
+    pairs = heard.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
     seen = model.encoder.trunk(pairs)
     z = model.encoder.latents(seen[chunks.steps, chunks.batch].flatten(1, 2))
     s = model.encoder.states(seen[chunks.steps[0], chunks.batch[0]].flatten(0, 1))
@@ -137,13 +142,14 @@ def chunk_loss(model: RdoVae, frames: Tensor, chunks: Chunks, levels: Tensor, ha
     z_in = _requantise(zq, hard, noise) / scale[levels][..., :width]
     s_in = _requantise(sq, hard, noise) / scale[levels[0]][..., width:]
     out = model.decoder(z_in, levels, s_in)
-    wanted, weight = gather_targets(frames, chunks)
-    error = (distortion(wanted, out) * weight).mean(-1)
+    wanted, loud = gather_targets(frames, chunks)
+    error = (distortion(wanted, out) * loud).mean(-1)
     z_bits = laplace_bits(zq, decay[levels][..., :width]).sum(-1)
     s_bits = laplace_bits(sq, decay[levels[0]][..., width:]).sum(-1)
     root = lam.sqrt()[levels]
-    rate = (root * z_bits).mean() + STATE_SHARE * (root[0] * s_bits).mean()
-    total = rate_weight * rate + (error / root).mean()
+    weight = age_weights(len(levels)).to(root)[:, None]
+    latents = weight * (rate_weight[0] * root * z_bits + error / root)
+    total = (latents.sum(0) + rate_weight[1] * root[0] * s_bits).mean() / weight.sum()
     return Loss(total, error.mean(), z_bits.mean(), s_bits.mean())
 
 

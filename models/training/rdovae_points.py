@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rate against distortion of an RDO-VAE at all 16 levels, as it ships: int8 graphs, real payloads, counted bits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from dredge_kernels.decoded import DecodedPayload
 from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_models.modelset import ModelSet
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import ModelFile
 from models.training.progress import Bar
+from models.training.rdovae_ages import LATENTS
 from models.training.rdovae_loss import distortion, level_weight
 from models.training.rdovae_net import FEATURES, LEVELS
 
-LATENTS = 26                # one second
 WARM_UP = 50                # encoder steps of 20 ms before a chunk's own
 VOICED = 0.2                # correlation feature from which pitch counts
 MEASURES = ("cepstral", "pitch", "correlation", "weighted")
@@ -69,13 +71,16 @@ class Coder:
         """Bits per latent, and the rows [104, 20] (oldest first) that come out at one level for all latents."""
         payload = encode_payload(latents, state, self.tables, level, 0)
         decoded = decode_payload(payload, self.tables, LATENTS)
-        self._decoder.start(decoded.state)
-        # What the payload cut off (latents of zeros alone) decodes from zeros.
-        filled = np.zeros_like(latents)
-        filled[: len(decoded.latents)] = decoded.latents
-        rows = [self._decoder.step(z, level) for z in filled]
         bits = (decoded.tells[-1] - decoded.tells[0]) / LATENTS
-        return bits, np.concatenate(rows[::-1])
+        return bits, self.rows(decoded, [level] * LATENTS)
+
+    def rows(self, decoded: DecodedPayload, levels: Sequence[int]) -> np.ndarray:
+        """The rows [104, 20] (oldest first) of a decoded payload; what it cut off (latents of zeros alone) decodes from
+        zeros."""
+        self._decoder.start(decoded.state)
+        filled = np.zeros((LATENTS, decoded.latents.shape[1]), np.float32)
+        filled[: len(decoded.latents)] = decoded.latents
+        return np.concatenate([self._decoder.step(z, int(q)) for z, q in zip(filled, levels, strict=True)][::-1])
 
 
 def errors(wanted: np.ndarray, got: np.ndarray) -> dict[str, float]:

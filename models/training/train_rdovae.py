@@ -7,6 +7,7 @@ Stop it at any time (Ctrl-C or SIGTERM): it saves first, and the same command go
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from torch import Tensor
 from models.training.augment import augment
 from models.training.loop import Loop, add_machine_options, pick_bfloat16, pick_device
 from models.training.optimiser import Optimiser
+from models.training.pairs import Pairs, load_pairs
 from models.training.progress import Average, Budget
 from models.training.rdovae_eval import evaluate, sequences
-from models.training.rdovae_grow import with_more_latents
+from models.training.rdovae_grow import with_more_latents, with_more_state
 from models.training.rdovae_loss import (
     LAMBDA_MAX,
     LAMBDA_MIN,
@@ -34,17 +36,20 @@ from models.training.rdovae_net import RdoVae, RdoVaeConfig
 # (encoder steps, latents per chunk): mostly whole packets, some short ones; 20 ms per step.
 SHAPES = ((106, 26), (106, 26), (106, 25), (106, 13), (90, 7), (212, 26))
 SOFT_STEPS = 1000  # over which the rate term grows to its weight
+SOFT_STATE_STEPS = 2500
 TINY = RdoVaeConfig(latent=6, state=8, enc_dense=16, enc_gru=16, enc_conv=8, enc_dilations=(1, 2), dec_dense=16,
                     dec_gru=16, dec_conv=8, dec_stages=2, hidden=12)
 COLUMNS = ["rate", "loss", "distortion", "latent_bits", "state_bits", "valid_distortion", "payload_bytes",
-           "bits_q0", "bits_q6", "bits_q15", "dist_q0", "dist_q15"]
+           "bits_q0", "bits_q6", "bits_q15", "dist_q0", "dist_q15", "db_short", "db_medium", "db_long", "kept"]
 
 
 class Trainer:
     """Model, optimiser, random state and average: everything a checkpoint holds."""
 
-    def __init__(self, args: argparse.Namespace, data: np.ndarray, valid: np.ndarray, config: RdoVaeConfig) -> None:
+    def __init__(self, args: argparse.Namespace, data: np.ndarray, valid: np.ndarray, config: RdoVaeConfig,
+                 pairs: list[Pairs] | None = None) -> None:
         torch.manual_seed(args.seed)
+        self.pairs, self.state_from = pairs or [], 0
         self.data, self.valid, self.batch, self.lr, self.seed = data, valid, args.batch, args.lr, args.seed
         self.device = pick_device(args.device)
         self.budget = Budget(args.steps, args.minutes)
@@ -57,26 +62,39 @@ class Trainer:
         self.lam_range = (args.lambda_min, args.lambda_max)
         self.lam = lambdas(*self.lam_range).to(self.device)
 
-    def draw(self, steps: int, batch: int) -> Tensor:
-        """Random augmented sequences, float32 [2 steps, batch, 20]."""
+    def draw(self, steps: int, batch: int) -> tuple[Tensor, Tensor]:
+        """Random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears them.
+
+        Where there are pairs (models.training.pairs), two thirds of the batch are of them.
+        """
         length = 2 * steps
-        starts = self.rng.integers(0, len(self.data) - length, batch)
-        frames = np.stack([self.data[s : s + length] for s in starts], 1)
+        mixed = 2 * batch // 3 if self.pairs else 0
+        starts = self.rng.integers(0, len(self.data) - length, batch - mixed)
+        clean = [self.data[s : s + length] for s in starts]
+        frames = np.stack(clean, 1)
         augment(self.rng, frames)
-        return torch.from_numpy(frames).to(self.device)
+        wanted, heard = [frames], [frames]
+        if mixed:
+            chosen = [self.pairs[self.rng.integers(len(self.pairs))] for _ in range(mixed)]
+            places = [(p, int(self.rng.integers(0, len(p.clean) - length))) for p in chosen]
+            wanted.append(np.stack([p.clean[s : s + length] for p, s in places], 1).astype(np.float32))
+            heard.append(np.stack([p.heard[s : s + length] for p, s in places], 1).astype(np.float32))
+        both = [torch.from_numpy(np.concatenate(parts, 1)).to(self.device) for parts in (wanted, heard)]
+        return both[0], both[1]
 
     def step(self) -> dict[str, float]:
         """One update."""
         steps, length = SHAPES[self.rng.integers(len(SHAPES))]
         batch = max(2, self.batch * 106 // steps)
-        frames = self.draw(steps, batch)
+        frames, heard = self.draw(steps, batch)
         chunks = draw_chunks(self.rng, steps, batch, length)
         count = batch * chunks.steps.shape[2]
         levels = torch.from_numpy(level_schedule(*draw_schedules(self.rng, count), length)).to(self.device)
         hard = torch.from_numpy(self.rng.random(count) < 0.5).to(self.device)
-        # Without a soft start the rate term empties the latents before they carry anything.
-        soft_start = min(1.0, 0.1 + self.budget.step / SOFT_STEPS)
-        loss = chunk_loss(self.model, frames, Chunks(chunks.steps.to(self.device), chunks.batch.to(self.device)),
+        # Without a soft start the rate term empties latents and state before they carry anything.
+        soft_start = (min(1.0, 0.1 + self.budget.step / SOFT_STEPS),
+                      min(1.0, 0.1 + (self.budget.step - self.state_from) / SOFT_STATE_STEPS))
+        loss = chunk_loss(self.model, frames, heard, Chunks(chunks.steps.to(self.device), chunks.batch.to(self.device)),
                           levels, hard, self.noise, self.lam, soft_start)
         self.optimiser.update(loss.total, self.budget.rate())
         self.average.update(self.model)
@@ -96,7 +114,7 @@ class Trainer:
             "kind": "rdovae", "config": self.model.cfg.as_dict(), "seed": self.seed,
             "model": self.model.state_dict(), "average": self.average.state(),
             "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state,
-            "noise": self.noise.get_state(), "lam": self.lam_range,
+            "noise": self.noise.get_state(), "lam": self.lam_range, "state_from": self.state_from,
         }
 
     def restore(self, state: dict) -> None:
@@ -106,15 +124,20 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.rng.bit_generator.state = state["rng"]
         self.noise.set_state(state["noise"])
+        self.state_from = state["state_from"]
 
     def start_from(self, path: Path) -> None:
-        """Takes exported weights, with further latents if need be; the soft start of the rate lies behind them."""
-        start = load_start(path)
-        if start.cfg.latent < self.model.cfg.latent:
-            start = with_more_latents(start, self.model.cfg.latent, sequences(self.data, count=128))
+        """Takes exported weights, with further latents and state values if need be; the soft start of the latents' rate
+        lies behind them, that of the state's too unless the state is larger now."""
+        start, wanted = load_start(path), self.model.cfg
+        self.budget.step = SOFT_STEPS
+        self.state_from = SOFT_STEPS if start.cfg.state < wanted.state else SOFT_STEPS - SOFT_STATE_STEPS
+        if start.cfg.state < wanted.state:
+            start = with_more_state(start, wanted.state, sequences(self.data, count=128))
+        if start.cfg.latent < wanted.latent:
+            start = with_more_latents(start, wanted.latent, sequences(self.data, count=128))
         self.model.load_state_dict(start.state_dict())
         self.average = Average(self.model)
-        self.budget.step = SOFT_STEPS
 
 
 def load_features(path: Path) -> np.ndarray:
@@ -139,11 +162,10 @@ def load_start(path: Path) -> RdoVae:
 
 
 def wanted_config(args: argparse.Namespace) -> RdoVaeConfig:
-    """Layer sizes from --config, else those of --init (an exported network has lost its unused latents), else the
-    defaults."""
-    if args.config:
-        return RdoVaeConfig(**json.loads(args.config))
-    return load_start(args.init).cfg if args.init else RdoVaeConfig()
+    """Layer sizes: those of --init (an exported network has lost its unused latents), else the defaults, with what
+    --config changes."""
+    sizes = load_start(args.init).cfg if args.init else RdoVaeConfig()
+    return replace(sizes, **json.loads(args.config)) if args.config else sizes
 
 
 def train(args: argparse.Namespace) -> dict:
@@ -153,7 +175,7 @@ def train(args: argparse.Namespace) -> dict:
     config = wanted_config(args)
     if args.smoke:
         args.steps, args.minutes, args.batch, config = 8, None, 4, TINY
-    trainer = Trainer(args, load_features(args.data / "train.npz"), valid, config)
+    trainer = Trainer(args, load_features(args.data / "train.npz"), valid, config, load_pairs(args.data))
     loop = Loop("rdovae", args.out, COLUMNS, args.valid_every)
     if not loop.resume(trainer) and args.init is not None:
         trainer.start_from(args.init)
@@ -164,7 +186,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     p.add_argument("--data", type=Path, default=Path("runs/data"),
-                   help="folder of train.npz and valid.npz")
+                   help="folder of train.npz, valid.npz and pairs_*.npz")
     p.add_argument("--out", type=Path, default=Path("runs/rdovae"))
     p.add_argument("--init", type=Path,
                    help="exported rdovae_training.npz to start from when there is no checkpoint")
@@ -178,7 +200,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lambda-max", type=float, default=LAMBDA_MAX)
     add_machine_options(p)
     p.add_argument("--optimiser", choices=["adam", "muon"], default="muon", help="muon: orthogonal steps for matrices")
-    p.add_argument("--config", help="layer sizes as JSON, for experiments and tests")
+    p.add_argument("--config", help="layer sizes as JSON that differ from those of --init or the defaults")
     return p
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""More latents for a trained network: it goes on where it was, and the new ones help at once."""
+"""More latents and state for a trained network: it goes on where it was, and new latents help at once."""
 
 import numpy as np
 import pytest
 from training_cases import synthetic_features, torch
 
 from models.training.rdovae_eval import run, sequences
-from models.training.rdovae_grow import fit_decay, left_over, with_more_latents
+from models.training.rdovae_grow import fit_decay, left_over, with_more_latents, with_more_state
 from models.training.rdovae_loss import laplace_bits
 from models.training.rdovae_net import RdoVae, RdoVaeConfig, shrink
 
@@ -47,6 +47,20 @@ def test_old_weights_stay(small, frames):
     torch.testing.assert_close(big.decoder.grus[1].cell.weight_hh_l0, small.decoder.grus[1].cell.weight_hh_l0)
     torch.testing.assert_close(big.quantiser.scale_logit[:, 13:], small.quantiser.scale_logit[:, 5:])
     assert np.isfinite(run(big, frames, 3, 8)["error"]).all()
+
+
+def test_more_state_hardly_changes_what_comes_out(small, frames):
+    torch.manual_seed(1)
+    big = with_more_state(small, 12, frames)
+    assert big.cfg.state == 12 and big.quantiser.scale_logit.shape == (16, 5 + 12)
+    pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
+    with torch.no_grad():
+        (z, s), (z_old, s_old) = big.encoder(pairs), small.encoder(pairs)
+    torch.testing.assert_close(z, z_old)
+    torch.testing.assert_close(s[..., :6], s_old)
+    assert 0.3 < s[..., 6:].std() / s_old.std() < 3
+    before, after = (run(m, frames, 3, 8)["error"].mean() for m in (small, big))
+    assert after == pytest.approx(before, rel=0.1)
 
 
 def test_fitted_decays_cost_least(small, frames):

@@ -102,7 +102,7 @@ def test_pitch_counts_only_where_voiced():
     x[..., 19] = y[..., 19] = -0.5
     assert distortion(x, y).abs().max() == 0
     x[..., 19] = y[..., 19] = 0.5
-    torch.testing.assert_close(distortion(x, y), torch.full(x.shape[:-1], 0.2))
+    torch.testing.assert_close(distortion(x, y), torch.full(x.shape[:-1], 0.1))
 
 
 def test_distortion_survives_absurd_outputs():
@@ -113,7 +113,7 @@ def test_distortion_survives_absurd_outputs():
 def test_loud_frames_count_most():
     c0 = torch.linspace(-12, 10, 200)[:, None]
     weight = level_weight(c0)
-    assert weight[-1] == 1 and weight[0] == pytest.approx(0.4) and (weight.diff(dim=0) >= 0).all()
+    assert weight[-1] == 1 and weight[0] == pytest.approx(0.5) and (weight.diff(dim=0) >= 0).all()
 
 
 def test_laplace_bits_are_the_cost_of_whole_symbols():
@@ -129,14 +129,14 @@ def test_dead_zone_shrinks_towards_zero_and_keeps_the_sign():
     torch.testing.assert_close(shrink(y, torch.tensor(0.0)), y)
 
 
-def loss_of(model, x, seed=0, hard=True, lam=None):
+def loss_of(model, x, seed=0, hard=True, lam=None, heard=None, rate_weight=(1.0, 1.0)):
     rng = np.random.default_rng(seed)
     chunks = draw_chunks(rng, len(x) // 2, x.shape[1], 6)
     count = x.shape[1] * chunks.steps.shape[2]
     levels = torch.from_numpy(level_schedule(*draw_schedules(rng, count), 6))
     noise = torch.Generator().manual_seed(0)
-    return chunk_loss(model, x, chunks, levels, torch.full((count,), hard), noise,
-                      lambdas() if lam is None else lam)
+    return chunk_loss(model, x, x if heard is None else heard, chunks, levels, torch.full((count,), hard), noise,
+                      lambdas() if lam is None else lam, rate_weight)
 
 
 def test_every_parameter_gets_a_gradient():
@@ -149,6 +149,38 @@ def test_every_parameter_gets_a_gradient():
                    if p.grad is None or p.grad.abs().max() == 0]
         # The last delay line's oldest taps always see something; nothing may be left out.
         assert without == []
+
+
+def test_the_error_is_against_what_should_come_out_and_the_bits_are_of_what_is_heard():
+    torch.manual_seed(0)
+    model, x = RdoVae(SMALL), frames(40, 8)
+    plain = loss_of(model, x)
+    other = loss_of(model, x + 0.5, heard=x)
+    assert other.latent_bits == plain.latent_bits and other.state_bits == plain.state_bits
+    assert other.distortion != plain.distortion
+    assert loss_of(model, x, heard=x + 0.5).latent_bits != plain.latent_bits
+
+
+def test_rates_have_weights_of_their_own():
+    torch.manual_seed(0)
+    model, x = RdoVae(SMALL), frames(40, 8)
+    full, no_state, none = (loss_of(model, x, rate_weight=w).total for w in ((1.0, 1.0), (1.0, 0.0), (0.0, 0.0)))
+    assert full > no_state > none > 0
+
+
+def test_single_far_bands_cost_more_than_in_proportion():
+    """The same sum of squares in one band, or over all."""
+    x = frames(20)
+    basis = inverse_dct()
+    alone = torch.zeros(18)
+    alone[5] = 1.5
+    spread = torch.full((18,), 1.5 / 18**0.5)
+    near, far = x.clone(), x.clone()
+    near[..., :18] += spread @ basis
+    far[..., :18] += alone @ basis
+    assert distortion(x, far)[x[..., 0] > 0].mean() > 0
+    small, large = (distortion(x, x + (y - x) * k).mean() for y, k in ((far, 0.1), (far, 1.0)))
+    assert large > 100 * small
 
 
 def test_lambda_trades_rate_against_distortion():

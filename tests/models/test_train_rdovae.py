@@ -64,6 +64,32 @@ def test_more_latents_can_be_added_to_exported_weights(exported, data, tmp_path)
     assert load_checkpoint(tmp_path / "checkpoint.pt")["model"]["encoder.latent.weight"].shape[0] == 9
 
 
+def test_state_can_be_added_too_and_its_rate_starts_softly(exported, data, tmp_path):
+    folder, _, model = exported
+    args = arguments(data, tmp_path, "--steps", str(train_rdovae.SOFT_STEPS + 1), "--config",
+                     json.dumps({"state": model.cfg.state + 4}), "--init", str(folder / "rdovae_training.npz"))
+    train_rdovae.train(args)
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state["model"]["encoder.state.weight"].shape[0] == model.cfg.state + 4
+    assert state["config"]["latent"] == model.cfg.latent and state["state_from"] == train_rdovae.SOFT_STEPS
+
+
+def test_pairs_take_part_in_training(data, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("train.npz", "valid.npz"):
+        (folder / name).write_bytes((data / name).read_bytes())
+    rows = synthetic_features(900, 3).astype(np.float16)
+    np.savez(folder / "pairs_0.npz", clean=rows, heard=rows + np.float16(0.25))
+    args = arguments(folder, tmp_path / "run", "--steps", "1")
+    trainer = train_rdovae.Trainer(args, train_rdovae.load_features(folder / "train.npz"), rows.astype(np.float32),
+                                   train_rdovae.wanted_config(args), train_rdovae.load_pairs(folder))
+    wanted, heard = trainer.draw(40, 6)
+    assert wanted.shape == heard.shape == (80, 6, 20)
+    torch.testing.assert_close(wanted[:, :2], heard[:, :2])
+    torch.testing.assert_close(heard[:, 2:] - wanted[:, 2:], torch.full((80, 4, 20), 0.25), atol=0.02, rtol=0)
+
+
 def test_latents_that_no_level_codes_are_pruned(exported):
     """The pruned network gives the same for what is coded."""
     from models.training import export_rdovae
