@@ -82,8 +82,8 @@ def exported(w: Weights) -> dict[str, NDArray]:
 def averaged(state: dict) -> Weights:
     """The moving average of a checkpoint's weights; what is pruned is zero in it, too."""
     weights = {k: v.float().numpy() for k, v in state["average"]["values"].items()}
-    if state["mask"] is not None:
-        weights["wh"] = weights["wh"] * state["mask"].numpy()
+    for name, mask in state["masks"].items():
+        weights[name] = weights[name] * mask.numpy()
     return weights
 
 
@@ -101,18 +101,20 @@ def last_losses(log: Path) -> dict[str, float]:
     return rounded({name: float(row[name]) for name in ("loss", "valid_nats", "million_samples")})
 
 
-def card(name: str, state: dict, losses: dict[str, float], density: float, quality: dict[str, float], note: str
-         ) -> dict:
+def card(name: str, state: dict, losses: dict[str, float], density: dict[str, float], quality: dict[str, float],
+         note: str) -> dict:
     """What a reader must know about the model."""
     args = state["args"]
     command = f"python -m models.training.train_vocoder --minutes {args['minutes']:g} --hidden {args['hidden']}"
     if args["init"] is not None:
-        command += f" --init {args['init']} --rate {args['rate']:g}"
+        command += f" --init {Path(args['init']).name} --rate {args['rate']:g}"
+    sparse = [f"{value:g}" for value in (*args["density"], *args["sparse"])]
+    command += f" --density {' '.join(sparse[:3])} --density-b {args['density_b']:g} --sparse {' '.join(sparse[3:])}"
     return {
         "id": f"lpcnet-{name}", "title": f"LPCNet vocoder, {args['hidden']} + {args['hidden_b']} units, int8",
         "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command, "seed": args["seed"],
         "steps": state["step"], "seconds": round(state["seconds"]), "losses": losses,
-        "recurrent_density": round(density, 3), "quality": quality, **({"note": note} if note else {}),
+        "density": density, "quality": quality, **({"note": note} if note else {}),
         "files": {f"vocoder_{name}.npz": "kernel weights", f"vocoder_{name}_master.npz": "master weights (float16)"},
     }
 
@@ -133,10 +135,11 @@ def main(argv: list[str] | None = None) -> None:
     save(args.out / f"vocoder_{args.name}.npz", arrays)
     master = {k: v.astype(np.float16) for k, v in weights.items()}
     save(args.out / f"vocoder_{args.name}_master.npz", master)
-    density = len(arrays["recur_a_blocks"]) * 32 / weights["wh"].size
+    density = {name: round(len(arrays[f"{name}_blocks"]) * 32 / weights[matrix].size, 3)
+               for name, matrix in (("recur_a", "wh"), ("input_b", "wbi"))}
     quality = {k: float(v) for k, v in (pair.split("=", 1) for pair in args.quality)}
     write_card(args.out, card(args.name, state, last_losses(args.run / "log.csv"), density, quality, args.note))
-    print(f"vocoder_{args.name}: step {state['step']}, {state['seconds']:.0f} s, recurrent density {density:.3f}")
+    print(f"vocoder_{args.name}: step {state['step']}, {state['seconds']:.0f} s, density {density}")
 
 
 if __name__ == "__main__":

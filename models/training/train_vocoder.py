@@ -21,9 +21,8 @@ from models.training.progress import Average, Budget
 from models.training.vocoder_data import Corpus, Streams
 from models.training.vocoder_net import HOP, VocoderNet
 
-COLUMNS = ["loss", "million_samples", "valid_nats", "rate", "density"]  # loss: nats per sample in training
-SPARSE_FROM, SPARSE_UNTIL = 0.15, 0.45  # shares of the budget between which the density falls
-
+# loss: nats per sample in training
+COLUMNS = ["loss", "million_samples", "valid_nats", "rate", "density_wh", "density_wbi"]
 DECAY = 0.999  # of the moving average of the weights, per step
 
 
@@ -40,18 +39,43 @@ def shrunk(weights: dict[str, Tensor], hidden: int) -> dict[str, Tensor]:
     return weights | columns | rows | {"wh": columns["wh"][keep]}
 
 
-def block_mask(w: Tensor, density: tuple[float, float, float]) -> Tensor:
-    """Keeps the strongest 4 x 8 (inputs x outputs) blocks of w [H, 3H] in each gate r, z, n."""
-    h = w.shape[0]
+def block_mask(w: Tensor, density: list[float]) -> Tensor:
+    """Keeps the strongest 4 x 8 (inputs x outputs) blocks of w [inputs, outputs] in each of its equally wide gates."""
     masks = []
-    for gate, keep in zip(w.split(h, 1), density, strict=True):
-        blocks = gate.reshape(h // 4, 4, h // 8, 8)
+    for gate, keep in zip(w.split(w.shape[1] // len(density), 1), density, strict=True):
+        blocks = gate.reshape(w.shape[0] // 4, 4, -1, 8)
         energy = blocks.square().sum((1, 3))
         n = max(1, round(keep * energy.numel()))
         limit = energy.flatten().kthvalue(energy.numel() - n + 1).values
         mask = (energy >= limit).float()[:, None, :, None].expand_as(blocks)
-        masks.append(mask.reshape(h, h))
+        masks.append(mask.reshape(gate.shape))
     return torch.cat(masks, 1)
+
+
+class Sparse:
+    """A matrix whose gates lose their weakest blocks until each has its wanted density; then the blocks stay."""
+
+    def __init__(self, matrix: nn.Parameter, goal: list[float], mask: Tensor | None = None) -> None:
+        """mask: of a matrix that is sparse already."""
+        self.matrix, self.goal, self.mask = matrix, goal, mask
+        whole = torch.ones_like(matrix) if mask is None else mask
+        self.start = [float(gate.mean()) for gate in whole.split(matrix.shape[1] // len(goal), 1)]
+
+    def settled(self) -> bool:
+        """True once nothing is left to prune."""
+        if self.mask is None:
+            return min(self.goal) >= 1
+        return float(self.mask.mean()) < sum(self.goal) / len(self.goal) + 0.005
+
+    @torch.no_grad()
+    def prune(self, progress: float, due: bool) -> None:
+        """progress from 0 (as at the start) to 1; the density falls along a cubic, whenever `due`."""
+        if progress > 0 and (due or progress >= 1 or self.mask is None) and not self.settled():
+            left = (1 - min(1.0, progress)) ** 3
+            density = [g + max(0.0, s - g) * left for s, g in zip(self.start, self.goal, strict=True)]
+            self.mask = block_mask(self.matrix.detach(), density)
+        if self.mask is not None:
+            self.matrix.mul_(self.mask)
 
 
 class Trainer:
@@ -72,7 +96,12 @@ class Trainer:
         self.valid_batch = Streams(Corpus(args.data / "valid.npz"), 32, 100, 7, noise=0.0).next().to(self.device)
         self.ha = torch.zeros(batch, args.hidden, device=self.device)
         self.hb = torch.zeros(batch, args.hidden_b, device=self.device)
-        self.mask: Tensor | None = None
+        self.sparse = self.wanted_sparse()
+
+    def wanted_sparse(self, masks: dict[str, Tensor] | None = None) -> dict[str, Sparse]:
+        """The recurrent matrix of layer A, and what goes from it to layer B (three gates of each of two samples)."""
+        goals = {"wh": list(self.args.density), "wbi": [self.args.density_b] * 6}
+        return {name: Sparse(getattr(self.net, name), goal, (masks or {}).get(name)) for name, goal in goals.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was saved; the data streams start at new places."""
@@ -80,7 +109,9 @@ class Trainer:
         average = {k: v.to(self.device) for k, v in state["average"]["values"].items()}
         self.average.restore({**state["average"], "values": average})
         self.optimiser.load_state_dict(state["optimiser"])
-        self.mask = None if state["mask"] is None else state["mask"].to(self.device)
+        self.sparse = self.wanted_sparse({name: mask.to(self.device) for name, mask in state["masks"].items()})
+        for name, start in state["dense_from"].items():
+            self.sparse[name].start = start
         self.streams.rng.bit_generator.state = state["rng"]
 
     def start_from(self, master: Path) -> None:
@@ -90,29 +121,23 @@ class Trainer:
         same = len(weights["bn"]) == self.args.hidden
         self.net.load_state_dict(weights if same else shrunk(weights, self.args.hidden))
         self.average = Average(self.net, decay=DECAY)
-        wh = self.net.wh.detach()
-        if same and float((wh == 0).float().mean()) > 0.01:
-            self.mask = (wh != 0).float()
+        masks = {name: (getattr(self.net, name).detach() != 0).float() for name in self.sparse}
+        self.sparse = self.wanted_sparse({n: m for n, m in masks.items() if same and float(m.mean()) < 0.99})
 
     def state(self) -> dict[str, Any]:
         """What the loop puts into the checkpoint."""
         return {
             "net": self.net.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
-            "mask": self.mask, "rng": self.streams.rng.bit_generator.state, "args": vars(self.args),
+            "masks": {name: s.mask for name, s in self.sparse.items() if s.mask is not None},
+            "dense_from": {name: s.start for name, s in self.sparse.items()},
+            "rng": self.streams.rng.bit_generator.state, "args": vars(self.args),
         }
 
     def sparsify(self) -> None:
-        """The density falls from 1 to its goal along a cubic; then the mask stays."""
-        progress = (self.budget.fraction() - SPARSE_FROM) / (SPARSE_UNTIL - SPARSE_FROM)
-        if progress < 0:
-            return
-        settled = self.mask is not None and float(self.mask.mean()) < sum(self.args.density) / 3 + 0.005
-        if not settled and (self.mask is None or progress >= 1 or self.budget.step % 50 == 0):
-            left = (1 - min(1.0, progress)) ** 3
-            r, z, n = (g + (1 - g) * left for g in self.args.density)
-            self.mask = block_mask(self.net.wh.detach(), (r, z, n))
-        with torch.no_grad():
-            self.net.wh.mul_(self.mask)
+        """Prunes between the shares of the budget that --sparse names."""
+        begin, end = self.args.sparse
+        for matrix in self.sparse.values():
+            matrix.prune((self.budget.fraction() - begin) / (end - begin), self.budget.step % 50 == 0)
 
     def step(self) -> dict[str, float]:
         """One update."""
@@ -143,7 +168,7 @@ class Trainer:
         return {
             "million_samples": self.budget.step * self.ha.shape[0] * self.args.frames * HOP / 1e6,
             "valid_nats": float(loss), "rate": self.args.rate * self.budget.rate(),
-            "density": float(self.mask.mean()) if self.mask is not None else 1.0,
+            **{f"density_{name}": 1.0 if s.mask is None else float(s.mask.mean()) for name, s in self.sparse.items()},
         }
 
 
@@ -174,7 +199,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
                    help="share of streams that see features as the RDO-VAE decodes them (models.training.decoded)")
     p.add_argument("--gain", type=float, nargs=2, default=(-14.0, 6.0), help="range of the level in dB")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    p.add_argument("--density", type=float, nargs=3, default=(0.25, 0.25, 0.5), help="of the gates r z n")
+    p.add_argument("--density", type=float, nargs=3, default=(0.25, 0.25, 0.5), help="of layer A's gates r z n")
+    p.add_argument("--density-b", type=float, default=0.3, help="of what goes from layer A to layer B")
+    p.add_argument("--sparse", type=float, nargs=2, default=(0.15, 0.45), metavar=("FROM", "UNTIL"),
+                   help="shares of the budget between which the densities fall")
     p.add_argument("--log-steps", type=int, default=500, help="steps between two rows of the log")
     p.add_argument("--seed", type=int, default=1)
     return p.parse_args(argv)

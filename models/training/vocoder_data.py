@@ -48,15 +48,19 @@ class Conditioning:
 
 
 class Corpus:
-    """Pre-emphasised samples of one prepared .npz with its features, and with decoded ones where there are any."""
+    """Pre-emphasised samples of one prepared .npz with its features, and with decoded ones where there are any.
+
+    Of the first folder of recordings alone (models.training.data): the others may be too coarse for single samples.
+    """
 
     def __init__(self, path: Path, decoded: Path | None = None) -> None:
         with np.load(path) as z:
-            self.conditions = [Conditioning(z["f"])]
-            pcm = z["pcm"].astype(np.float32)
+            rows = int(z["first"]) if "first" in z else len(z["f"])
+            self.conditions = [Conditioning(z["f"][:rows])]
+            pcm = z["pcm"][: rows * HOP].astype(np.float32)
         if decoded is not None and decoded.exists():
             with np.load(decoded) as z:
-                self.conditions.append(Conditioning(z["f"]))
+                self.conditions.append(Conditioning(z["f"][:rows]))
             if len(self.conditions[1].f) != len(self):
                 raise ValueError(f"{decoded}: expected {len(self)} frames as in {path}, got "
                                  f"{len(self.conditions[1].f)}; make it again from the present data")

@@ -168,7 +168,8 @@ def test_a_short_run_learns_and_can_be_exported(data, tmp_path):
     assert losses["loss"] < 5.5  # ln 256 = 5.55 knows nothing
     resumed = trained(data, tmp_path / "run", 34)
     assert resumed.budget.step == 34
-    assert resumed.mask is not None and resumed.mask.mean() == pytest.approx(1 / 3, abs=0.01)
+    densities = {name: float(s.mask.mean()) for name, s in resumed.sparse.items()}
+    assert densities == pytest.approx({"wh": 1 / 3, "wbi": 0.3}, abs=0.02)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=False)
     arrays = export_vocoder.exported(export_vocoder.averaged(state))
     export_vocoder.save(tmp_path / "a.npz", arrays)
@@ -182,7 +183,8 @@ def test_master_weights_are_a_start(data, tmp_path):
     export_vocoder.main(["--run", str(tmp_path / "a"), "--out", str(tmp_path), "--name", "t"])
     second = trained(data, tmp_path / "b", 1, "--init", str(tmp_path / "vocoder_t_master.npz"), "--rate", "0")
     assert second.validate()["valid_nats"] == pytest.approx(first.validate()["valid_nats"], abs=0.02)
-    torch.testing.assert_close(second.mask, (first.net.wh.detach() != 0).float())
+    for name in ("wh", "wbi"):
+        torch.testing.assert_close(second.sparse[name].mask, (getattr(first.net, name).detach() != 0).float())
 
 
 def test_a_smaller_network_starts_from_a_larger_one(data, tmp_path):
@@ -221,9 +223,27 @@ def test_streams_mix_gains_and_decoded_features(data):
         Corpus(data / "train.npz", data / "short.npz")
 
 
+def test_a_sparse_start_is_pruned_further_from_where_it_is(data, tmp_path):
+    trained(data, tmp_path / "a", 30, "--density-b", "0.6")
+    export_vocoder.main(["--run", str(tmp_path / "a"), "--out", str(tmp_path), "--name", "t"])
+    options = ("--init", str(tmp_path / "vocoder_t_master.npz"), "--sparse", "0", "0.5", "--density-b", "0.25")
+    second = trained(data, tmp_path / "b", 20, *options)
+    assert second.sparse["wbi"].start == pytest.approx([0.6] * 6, abs=0.05)
+    assert float(second.sparse["wbi"].mask.mean()) == pytest.approx(0.25, abs=0.03)
+    assert ((second.net.wbi.detach() != 0).float().mean()) <= 0.28
+    assert float(second.sparse["wh"].mask.mean()) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_only_the_first_folder_is_a_target(data):
+    with np.load(data / "train.npz") as z:
+        np.savez(data / "marked.npz", f=z["f"], pcm=z["pcm"], first=np.array(120))
+    corpus = Corpus(data / "marked.npz")
+    assert len(corpus) == 120 and len(corpus.signal) == 120 * 160
+
+
 def test_masks_keep_whole_blocks_of_the_right_share():
     w = torch.randn(32, 96)
-    mask = train_vocoder.block_mask(w, (0.25, 0.5, 1.0))
+    mask = train_vocoder.block_mask(w, [0.25, 0.5, 1.0])
     shares = [m.mean().item() for m in mask.chunk(3, 1)]
     assert shares == pytest.approx([0.25, 0.5, 1.0], abs=0.02)
     tiles = mask.reshape(8, 4, 12, 8)
