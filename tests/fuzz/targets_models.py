@@ -22,9 +22,10 @@ from dredge_models import modelset, registry
 from dredge_models.libopus import importer
 from dredge_models.libopus import tables as libopus_tables
 from dredge_models.libopus.blob import BlobError, read_blob
-from dredge_models.libopus.layers import Int8Rows, Layers
+from dredge_models.libopus.layers import Layers
 from dredge_models.npz import read_arrays
 from dredge_models.registry import ModelError
+from dredge_models.tflite.matrix import Int8Rows
 from dredge_models.vocoder import vocoder_arrays
 
 SIZES = ((8, 8), (16, 24), (4, 8), (40, 16))

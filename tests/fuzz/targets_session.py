@@ -24,7 +24,7 @@ from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live import check as checks
 from dredge_host.live import result as livesummary
 from dredge_host.live.device_report import checked
-from dredge_host.live.display import Meter
+from dredge_host.live.display import Display
 from dredge_host.live.session import REPORT_SCHEMA, Session, progress_of
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.live.verdict import judge
@@ -160,7 +160,7 @@ class Wire:
 def run_session(data: bytes) -> bool:
     """A host that hears anything at all: its documents are objects, its live figures can be shown."""
     plan, wire, reports = Plan(data), Wire(), 0
-    shown = Meter(0, json_lines=bool(plan.below(2)), stream=io.StringIO())
+    shown = Display(0, json_lines=bool(plan.below(2)), stream=io.StringIO())
     session = Session(wire, clock=lambda: 0.0, update=shown.update)
     while plan:
         wire.arriving.append(_heard(plan))

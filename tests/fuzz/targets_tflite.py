@@ -51,7 +51,7 @@ def run_tflite(data: bytes) -> bool:
 @functools.cache
 def small_graph() -> bytes:
     """A graph of a few hundred bytes' weights with every operator."""
-    from dredge_models.libopus.layers import Int8Rows
+    from dredge_models.tflite.matrix import Int8Rows
     from dredge_models.tflite.writer import Graph
 
     graph = Graph("small", int8=True)

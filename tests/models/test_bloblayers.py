@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_models.libopus.blob import BlobError, read_blob
-from dredge_models.libopus.layers import Int8Rows, Layers
+from dredge_models.libopus.layers import Layers
+from dredge_models.tflite.matrix import Int8Rows
 
 
 def layers(*records: bytes) -> Layers:

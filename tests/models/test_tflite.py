@@ -105,7 +105,7 @@ def test_without_any_runtime_the_advice_is_clear(monkeypatch):
 _LOAD = """
 import sys, threading
 from dredge_models.registry import weight_file
-from dredge_models.tflite import TfliteModel
+from dredge_models.tflite.runtime import TfliteModel
 threads = [threading.Thread(target=lambda: TfliteModel(weight_file("rdovae_start.tflite")))
            for _ in range(6)]
 [t.start() for t in threads]

@@ -24,7 +24,7 @@ SHIPPED = ("rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflit
 
 def graph():
     """Every operator once, in a few hundred bytes of weights."""
-    from dredge_models.libopus.layers import Int8Rows
+    from dredge_models.tflite.matrix import Int8Rows
 
     g = writer.Graph("small", int8=True)
     x, h = g.input(6, "x"), g.input(4, "h")

@@ -12,18 +12,11 @@ from numpy.typing import NDArray
 
 from dredge_host.charts.spectrogram import FLOOR_DB, palette
 from dredge_host.figures.style import INK, SOFT
+from dredge_host.legend import SOURCES
 
-SOURCES = {
-    "opus": ("received", "#aab2be"),
-    "lbrr": ("from the LBRR copy", "#0a7f5e"),
-    "dred": ("from deep redundancy", "#0b6fc2"),
-    "plc": ("predicted (own PLC)", "#a56a00"),
-    "conceal": ("classic concealment", "#c04a14"),
-    "silence": ("silence", "#e7e5df"),
-}
-HISTORY = {"lbrr": "#7cc6b1", "dred": "#a9cdf0"}
-USED = {"lbrr": "#0a7f5e", "dred": "#0b6fc2"}
-LOST_EDGE, OWN = "#c04a14", "#aab2be"
+HISTORY = {"lbrr": "#7cc6b1", "dred": "#a9cdf0"}  # paler than the sources themselves
+USED = {name: SOURCES[name].light for name in HISTORY}
+LOST_EDGE, OWN = SOURCES["conceal"].light, SOURCES["opus"].light
 HOP, WINDOW = 80, 400  # samples: 5 and 25 ms
 BINS = 2  # frequencies per row of the picture: 80 Hz
 STEP_DB = 3.0  # fewer colours make the file a third
@@ -95,9 +88,9 @@ def _helpers(
 
 
 def _strip(axes: Any, sources: Sequence[str], period: float) -> None:
-    for source, (_, colour) in SOURCES.items():
-        boxes = [(n * period, 0.0, period) for n, found in enumerate(sources) if found == source]
-        _boxes(axes, boxes, 1.0, facecolor=colour)
+    for name, source in SOURCES.items():
+        boxes = [(n * period, 0.0, period) for n, found in enumerate(sources) if found == name]
+        _boxes(axes, boxes, 1.0, facecolor=source.light)
     axes.set(ylim=(0, 1), yticks=[])
     axes.set_frame_on(False)
 
@@ -134,8 +127,8 @@ def _legend(figure: Any) -> None:
         Patch(facecolor=OWN, label="packet with its own 20 ms"),
         Patch(facecolor="white", edgecolor=LOST_EDGE, label="lost packet"),
         Patch(facecolor=HISTORY["dred"], alpha=0.55, label="history it carries"),
-        *(Patch(facecolor=colour, label=text) for text, colour in list(SOURCES.values())[1:3]),
-        Patch(facecolor=SOURCES["conceal"][1], label="classic concealment"),
+        *(Patch(facecolor=SOURCES[name].light, label=SOURCES[name].text) for name in USED),
+        Patch(facecolor=LOST_EDGE, label=SOURCES["conceal"].text),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), labelcolor=INK)
     figure.align_ylabels()

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-SHOWN = (("opus", "normal"), ("lbrr", "LBRR"), ("dred", "DRED"), ("plc", "PLC"))
-RARE = (("conceal", "classic"), ("dtx", "pause"), ("skipped", "given up"))
-STYLES = {"normal": "white", "LBRR": "green", "DRED": "blue", "PLC": "yellow"}
-STYLES.update({"classic": "red", "pause": "dim", "given up": "red"})
+from dredge_host.legend import SOURCES
+
+ALWAYS = ("opus", "lbrr", "dred", "plc")  # sources that have a row even at 0
+STYLES = {source.label: source.terminal for source in SOURCES.values()}
 BAR = 30
 
 
-class Meter:
+class Display:
     """Live display of one stream.
 
     total_packets: how long the stream is, 0 when unknown; period_us: CPU budget of one packet;
@@ -72,7 +72,7 @@ class Meter:
             self._second = -1
             self._state = {}
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> Display:
         return self
 
     def __exit__(
@@ -128,9 +128,8 @@ class Meter:
 
     def _counts(self) -> dict[str, int]:
         given = dict(self._state.get("by_source") or {})
-        counts = {name: int(given.get(key, 0)) for key, name in SHOWN}
-        counts.update({name: int(given[key]) for key, name in RARE if given.get(key)})
-        return counts
+        shown = {name: int(given.get(name) or 0) for name in SOURCES if name != "silence"}
+        return {SOURCES[name].label: count for name, count in shown.items() if count or name in ALWAYS}
 
     # --- panel ---
 

@@ -8,14 +8,13 @@ from typing import Any
 
 from dredge_device.pi.machine import Machine
 from dredge_device.timeline import expand, numbers
+from dredge_host.legend import counted
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
 SCHEMA = "dredge.stream/1"
-SOURCES = ("opus", "lbrr", "dred", "plc", "conceal", "silence")
-RARE = ("dtx", "skipped")  # shown only where they occur
 Row = tuple[int, str, float, float]
 
 
@@ -33,7 +32,7 @@ def by_source(rows: list[Row], packets: int) -> dict[str, int]:
     """Packets of the stream per source; `silence` is what the device never played."""
     counts = Counter(row[1] for row in rows)
     counts["silence"] += packets - len(rows)
-    return {name: counts[name] for name in (*SOURCES, *(rare for rare in RARE if counts[rare]))}
+    return counted(counts)
 
 
 def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:

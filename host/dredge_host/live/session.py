@@ -218,7 +218,7 @@ class Session:
 
 
 def progress_of(report: dict[str, Any]) -> dict[str, Any]:
-    """The live figures in a device report, for dredge_host.live.display.Meter.update."""
+    """The live figures in a device report, for dredge_host.live.display.Display.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
     budget = report.get("budget")
     if isinstance(budget, dict) and "p99_us" in budget:

@@ -12,7 +12,7 @@ import numpy as np
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 from dredge_host.capture.packets import Capture
 from dredge_host.errors import InputError
-from dredge_host.live.result import SOURCES
+from dredge_host.legend import counted
 from dredge_host.offline.player import PacketReceiver, Simulation, VirtualClock
 from dredge_host.offline.simulate import make_receiver
 from dredge_host.sending.audio import Pcm
@@ -122,7 +122,7 @@ def _result(
 ) -> dict[str, Any]:
     from dredge_models import modelset
 
-    frames = {name: run.sources.get(name, 0) for name in SOURCES}
+    frames = counted(run.sources)
     frames["silence"] += run.count - sum(run.sources.values())
     report = receiver.report() if hasattr(receiver, "report") else {}
     return {

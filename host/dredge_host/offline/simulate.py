@@ -12,7 +12,7 @@ from typing import Any
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.errors import InputError
-from dredge_host.live.result import RARE, SOURCES
+from dredge_host.legend import counted
 from dredge_host.offline.player import PacketReceiver, PacketSender, Simulation, VirtualClock, _Run
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
@@ -93,7 +93,6 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
     from dredge_host.simd import simd_level
     from dredge_models.registry import model_ids
 
-    frames = {name: run.sources.get(name, 0) for name in (*SOURCES, *(n for n in RARE if run.sources[n]))}
     return {
         "schema": SCHEMA,
         "settings": settings.as_dict(),
@@ -101,7 +100,7 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
         "packets": run.count,
         "bitrate_total_bps": run.meter.total(),
         "bitrate_bps": run.meter.rates(),
-        "frames": frames,
+        "frames": counted(run.sources),
         "loss": measure_loss(trace).as_dict(),
         "seed": settings.seed,
         "alignment": {"opus_lookahead_samples": sender.lookahead, "offset_samples": 0},

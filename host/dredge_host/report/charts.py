@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from dredge_host.report.timeline import WHOLE, Row, Run, gaps, runs
+from dredge_host.legend import WHOLE
+from dredge_host.report.timeline import Row, Run, gaps, runs
 
 MAX_POINTS = 1500
 Point = tuple[float, float]

@@ -15,9 +15,10 @@ from typing import Any
 
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.charts.spectrogram import picture
+from dredge_host.legend import LETTERS
 from dredge_host.report import charts, listen, sections, shell, signals, summary, timing
 from dredge_host.report.document import adaptive, lookahead, normal, part
-from dredge_host.report.timeline import LETTERS, SOURCES, Row, gaps, packed, timeline_rows
+from dredge_host.report.timeline import Row, gaps, packed, timeline_rows
 from dredge_host.sending.audio import Pcm, atomic
 
 SCRIPTS = ("players.js", "timeline.js", "abx.js", "report.js")
@@ -62,7 +63,7 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
     ]
     data = {
         "packets": packets,
-        "sources": dict(zip(LETTERS, SOURCES, strict=True)),
+        "sources": {letter: name for name, letter in LETTERS.items()},
         "signals": {s.name: {"level_db": s.level_db, "warp": s.warp()} for s in sounds},
         **packed(rows, packets),
     }

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from dredge_host.legend import SOURCES, WHOLE
 from dredge_host.report.charts import split_bar
 from dredge_host.report.document import part
-from dredge_host.report.timeline import SOURCE_TEXT, SOURCES, WHOLE, number
+from dredge_host.report.timeline import number
 
 UNITS = {"_ms": "ms", "_us": "µs", "_pct": "%", "_bps": "b/s", "_s": "s", "_bytes": "bytes", "_mhz": "MHz",
          "_c": "°C"}  # fmt: skip
@@ -99,7 +100,11 @@ def frames(given: Mapping[str, Any]) -> str:
     total = number(given.get("total")) or sum(counts.values()) or 1
     order = [s for s in SOURCES if counts.get(s)] + [s for s in counts if s not in SOURCES]
     rows = [
-        [f"{_swatch(s)}{escape(SOURCE_TEXT.get(s, str(s)))}", text(counts[s]), f"{100.0 * counts[s] / total:.1f} %"]
+        [
+            f"{_swatch(s)}{escape(SOURCES[s].text if s in SOURCES else str(s))}",
+            text(counts[s]),
+            f"{100.0 * counts[s] / total:.1f} %",
+        ]
         for s in order
     ]
     rows.append(["all", text(round(total)), "100 %"])
@@ -119,7 +124,7 @@ def _swatch(source: str) -> str:
 def legend(counts: Mapping[str, int]) -> str:
     """Colour keys with words and counts, for the sources that occur."""
     items = "".join(
-        f'<li>{_swatch(s)}{escape(SOURCE_TEXT[s])} <span class="count">{counts[s]}</span></li>'
+        f'<li>{_swatch(s)}{escape(SOURCES[s].text)} <span class="count">{counts[s]}</span></li>'
         for s in SOURCES
         if counts.get(s)
     )

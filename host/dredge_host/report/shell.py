@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from dredge_host.legend import style_sheet
+
 # No script runs but the one whose hash is here, whatever else might get into the page.
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src '{hash}'"
 
 
 def page(title: str, sections: Iterable[str], styles: Iterable[str], scripts: Iterable[str], data: Any) -> str:
-    """A whole page: `sections` are HTML, styles and scripts name files among the assets.
+    """A whole page: `sections` are HTML, styles and scripts name files among the assets; the colours of
+    the sources are added.
 
     data: what the scripts read from the element `data`; NaN becomes null.
     """
@@ -27,7 +30,7 @@ def page(title: str, sections: Iterable[str], styles: Iterable[str], scripts: It
     return _PAGE.format(
         policy=POLICY.format(hash=_csp_hash(script)),
         title=escape(title),
-        style="".join(map(asset, styles)),
+        style="".join(map(asset, styles)) + style_sheet(),
         script=script,
         body="\n".join(section for section in sections if section),
         data=_script_json(plain(data)),

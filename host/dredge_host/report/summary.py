@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dredge_host.legend import WHOLE
 from dredge_host.report import sections
 from dredge_host.report.document import part
-from dredge_host.report.timeline import WHOLE, Row, number
+from dredge_host.report.timeline import Row, number
 from dredge_host.timing import percentiles
 
 REDUNDANT = ("dred", "lbrr")

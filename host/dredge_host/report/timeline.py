@@ -12,20 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SECONDS
-
-SOURCE_TEXT = {
-    "opus": "received",
-    "lbrr": "low-rate copy in the next packet (LBRR)",
-    "dred": "deep redundancy (DRED)",
-    "plc": "neural concealment (PLC)",
-    "conceal": "classic Opus concealment",
-    "silence": "nothing to play yet",
-    "dtx": "pause, nothing was sent (DTX)",
-    "skipped": "given up (adaptive playout)",
-}
-SOURCES = tuple(SOURCE_TEXT)
-LETTERS = "oldpc_nx"  # the same, one letter per packet; "." is a packet of which nothing is known
-WHOLE = ("opus", "silence", "dtx")  # nothing is missing here that was sent
+from dredge_host.legend import LETTERS, SOURCES, WHOLE
 
 
 class Row(NamedTuple):
@@ -53,7 +40,9 @@ def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
         if not isinstance(entry, Sequence) or isinstance(entry, str) or len(entry) < 2:
             continue
         packet, source, *rest = entry
-        if isinstance(packet, bool) or not isinstance(packet, int) or packet < 0 or source not in SOURCES:
+        if isinstance(packet, bool) or not isinstance(packet, int) or packet < 0:
+            continue
+        if not isinstance(source, str) or source not in SOURCES:
             continue
         delay, cpu = ([*rest, None, None])[:2]
         rows.setdefault(packet, Row(packet, source, number(delay), number(cpu)))
@@ -91,12 +80,15 @@ def _main_source(part: Sequence[Run]) -> str:
 
 
 def packed(rows: Sequence[Row], packets: int) -> dict[str, Any]:
-    """The rows for the page's scripts: one letter per packet, delays as [value, packets] pairs, CPU in us."""
+    """The rows for the page's scripts.
+
+    One letter per packet ("." where nothing is known), delays as [value, packets] pairs, CPU in us.
+    """
     letters, cpu = ["."] * packets, [-1] * packets
     delay: list[float | None] = [None] * packets
     for row in rows:
         if row.packet < packets:
-            letters[row.packet] = LETTERS[SOURCES.index(row.source)]
+            letters[row.packet] = LETTERS[row.source]
             cpu[row.packet] = -1 if row.cpu_us is None else round(row.cpu_us)
             delay[row.packet] = None if row.delay_ms is None else round(row.delay_ms, 1)
     return {"letters": "".join(letters), "cpu_us": cpu, "delay_ms": _pairs(delay)}

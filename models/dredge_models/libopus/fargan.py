@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from dredge_kernels.fargan import FLOATS, LAYERS
 from dredge_models.libopus.blob import BlobError
-from dredge_models.libopus.layers import ACTIVATION_STEPS, Int8Rows, Layers
+from dredge_models.libopus.layers import ACTIVATION_STEPS, Layers
+from dredge_models.tflite.matrix import Int8Rows
 
 #: Names in the blob of our int8 layers; the GRUs follow a pattern.
 _NAMES = {

@@ -10,33 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_models.libopus.blob import FLOAT, INDEX, INT8, KINDS, BlobError, Record
+from dredge_models.tflite.matrix import Int8Rows, Matrix
 
 ROWS, COLUMNS = 8, 4         # of a block, in the dense and in the sparse layout
 ACTIVATION_STEPS = 127       # libopus multiplies by round(127 x) and puts the 1/127 into the scales
-
-
-@dataclass(frozen=True, eq=False)
-class Int8Rows:
-    """A weight matrix [out, in] as int8 with one float32 scale per row."""
-
-    values: NDArray[np.int8]
-    scales: NDArray[np.float32]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """[out, in]."""
-        return self.values.shape[0], self.values.shape[1]
-
-    def take(self, rows: NDArray | slice) -> Int8Rows:
-        """Some of the rows, in the order given."""
-        return Int8Rows(np.ascontiguousarray(self.values[rows]), self.scales[rows])
-
-    def dense(self) -> NDArray[np.float32]:
-        """The same weights, float32 [out, in]."""
-        return self.values.astype(np.float32) * self.scales[:, None]
-
-
-Matrix = Int8Rows | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

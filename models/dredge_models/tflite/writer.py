@@ -13,7 +13,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from dredge_models.libopus.layers import Int8Rows, Matrix
+from dredge_models.tflite.matrix import Int8Rows, Matrix
 
 Op = schema.BuiltinOperator
 Type = schema.TensorType

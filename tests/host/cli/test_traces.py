@@ -178,8 +178,8 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     """A real process, interrupted while it writes: exit code 130, no set, no temporary folder."""
     program = (
         "import os, signal, sys\n"
-        "from dredge_host import cli\n"
-        "from dredge_host.evaluation import tracewriter\n"
+        "from dredge_host.cli import main\n"
+        "from dredge_host.evaluation.material import tracewriter\n"
         "write = tracewriter._write_clip\n"
         "def stop(place, clip, lossy):\n"
         "    row = write(place, clip, lossy)\n"
@@ -187,7 +187,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         "    return row\n"
         "tracewriter._write_clip = stop\n"
         "sys.argv[0] = 'dredge'\n"
-        "cli.main()\n"
+        "main.main()\n"
     )
     put(tmp_path / "speech", "ann_1", 200)
     words = [

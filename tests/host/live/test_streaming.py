@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dredge_device import rtp
 from dredge_device.pi.factory import OpusPacketReader
 from dredge_host.cli.main import cli
-from dredge_host.live.display import Meter
+from dredge_host.live.display import Display
 from dredge_host.live.serial_check import needed_baud
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import bundled_clip, read_audio
@@ -126,7 +126,7 @@ def test_bad_options_are_one_sentence(tmp_path: Path, words: list[str], sentence
 
 def test_the_meter_says_what_the_bits_are_for() -> None:
     out = io.StringIO()
-    with Meter(100, stream=out) as meter:
+    with Display(100, stream=out) as meter:
         meter.update({"t_s": 1.0, "bitrate_bps": 64000, "split_bps": {"speech": 24000, "lbrr": 0, "dred": 24000}})
         meter.update({"t_s": 2.0, "by_source": {"opus": 5, "dtx": 7, "skipped": 2}})
     assert "64.0 kb/s (speech 24.0, dred 24.0)" in out.getvalue()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dredge_host.legend import SOURCES
 from dredge_host.report.charts import (
     MAX_POINTS,
     gap_marks,
@@ -18,7 +19,7 @@ from dredge_host.report.charts import (
     split_bar,
     thin,
 )
-from dredge_host.report.timeline import SOURCES, Row
+from dredge_host.report.timeline import Row
 
 
 def rows_of(sources):
@@ -57,7 +58,7 @@ def test_brackets_of_other_signals_are_of_one_source_or_neutral():
     assert gap_marks(rows_of(["opus", "dtx"]), 2, None) == ""
 
 
-@given(st.lists(st.sampled_from(SOURCES), min_size=1, max_size=300))
+@given(st.lists(st.sampled_from(list(SOURCES)), min_size=1, max_size=300))
 def test_drawings_grow_with_the_sources_not_with_the_packets(sources):
     assert len(elements(source_strip(rows_of(sources), len(sources)), "path")) == len(set(sources))
 

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from dredge_host.charts.spectrogram import palette
+from dredge_host.legend import SOURCES, WHOLE, style_sheet
 from dredge_host.report.shell import asset
-from dredge_host.report.timeline import SOURCES, WHOLE
 
-CSS = asset("report.css")
+CSS = asset("report.css") + style_sheet()
 THEMES = ("light", "dark", "print")
 # Every pair of text and ground that the sheet uses.
 TEXT = [("ink", "back"), ("ink", "card"), ("soft", "back"), ("soft", "card"), ("good", "card"), ("bad", "card"),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dredge_device import timeline as device
 from dredge_device.units import PACKET_SECONDS
-from dredge_host.report.timeline import LETTERS, SOURCES, WHOLE, Row, gaps, heard_at, packed, runs, timeline_rows
+from dredge_host.legend import LETTERS, SOURCES, WHOLE
+from dredge_host.report.timeline import Row, gaps, heard_at, packed, runs, timeline_rows
 
 
 def rows_of(sources):
@@ -19,13 +20,13 @@ def rows_of(sources):
 
 def test_every_source_of_the_device_is_known_by_the_same_letter():
     assert set(SOURCES) == set(device.SOURCES)
-    assert dict(zip(SOURCES, LETTERS, strict=True)) == dict(zip(device.SOURCES, device.LETTERS, strict=True))
+    assert dict(zip(device.SOURCES, device.LETTERS, strict=True)) == LETTERS
 
 
 def test_rows_are_sorted_and_bad_ones_left_out():
     rows = timeline_rows(
         {"timeline": [[2, "opus", 1, 2], [0, "dred"], [-1, "opus", 1, 1], [1, "magic", 1, 1],
-                      "nonsense", [None, "opus", 1, 1], [3], [True, "opus"], [2, "plc", 9, 9]]}
+                      "nonsense", [5, ["opus"], 1, 1], [None, "opus", 1, 1], [3], [True, "opus"], [2, "plc", 9, 9]]}
     )  # fmt: skip
     assert [(r.packet, r.source, r.delay_ms) for r in rows] == [(0, "dred", None), (2, "opus", 1.0)]
 
@@ -46,7 +47,7 @@ def test_any_timeline_is_survived(timeline):
     assert all(r.packet >= 0 and r.source in SOURCES for r in rows)
 
 
-@given(st.lists(st.sampled_from(SOURCES), max_size=60))
+@given(st.lists(st.sampled_from(list(SOURCES)), max_size=60))
 def test_runs_cover_every_packet_once_and_never_touch_alike(sources):
     joined = runs(rows_of(sources))
     assert [r.source for r in joined for _ in range(r.start, r.end)] == sources
@@ -58,7 +59,7 @@ def test_runs_stop_at_missing_packets():
     assert [(r.start, r.end) for r in runs([Row(0, "dred"), Row(2, "dred")])] == [(0, 1), (2, 3)]
 
 
-@given(st.lists(st.sampled_from(SOURCES), max_size=60))
+@given(st.lists(st.sampled_from(list(SOURCES)), max_size=60))
 def test_gaps_are_what_did_not_arrive(sources):
     found = gaps(rows_of(sources))
     inside = {n for gap in found for n in range(gap.start, gap.end)}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What the probe reads in packets, against packets and headers written by the product's own encoder
-# (tests/micropython/test_vectors_are_current.py makes sure they are).
+# (test_under_micropython.py makes sure they are).
 import json
 
 from dredge_board import dred_header, padding

@@ -63,7 +63,7 @@ def command(
     clock. Prints board, clock, governor, temperature and throttling as well.
     """
     from dredge_host.live.check import check, junit, lines
-    from dredge_host.live.display import Meter
+    from dredge_host.live.display import Display
     from dredge_host.sending.audio import atomic, bundled_clip, check_target, read_audio
     from dredge_host.settings import Settings, parse_playout
     from dredge_models.registry import model_ids
@@ -78,8 +78,8 @@ def command(
         return _capacity(pcm, settings, seconds, as_json)
     with ExitStack() as stack:
         opener = _opener(stack, url, key_file, realtime)
-        meter = stack.enter_context(Meter(0))
-        result = check(pcm, opener, settings, budget, seconds, model_ids(), meter.update, _say)
+        display = stack.enter_context(Display(0))
+        result = check(pcm, opener, settings, budget, seconds, model_ids(), display.update, _say)
     if junit_path:
         with atomic(junit_path) as temporary:
             temporary.write_bytes(junit(result))

@@ -64,7 +64,7 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
 
 def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     from dredge_host.links.open import open_link
-    from dredge_host.live.display import Meter
+    from dredge_host.live.display import Display
     from dredge_models.registry import model_ids
 
     settings = job.settings
@@ -74,15 +74,15 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     with AgentProcess(_raw(job), settings.playout_ms) as agent:
         link = open_link(agent.url)
         try:
-            with Meter(count, json_lines=json_lines) as meter:
+            with Display(count, json_lines=json_lines) as display:
                 outcome = stream(
                     packets(job.audio.pcm, count),
-                    Session(link, update=meter.update),
+                    Session(link, update=display.update),
                     settings,
                     loss,
                     sender=sender,
                     models=model_ids(),
-                    update=meter.update,
+                    update=display.update,
                 )
         finally:
             link.close()

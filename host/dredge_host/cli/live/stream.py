@@ -69,7 +69,7 @@ def command(
     """
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
-    from dredge_host.live.display import Meter
+    from dredge_host.live.display import Display
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.result import document, lines
     from dredge_host.live.session import Session
@@ -98,14 +98,14 @@ def command(
     with ExitStack() as stack:
         link = stack.enter_context(open_device(url, key_file))
         link, tap = _captured(stack, link, url, key_file, capture)
-        meter = stack.enter_context(Meter(total, json_lines=json_lines))
+        display = stack.enter_context(Display(total, json_lines=json_lines))
         outcome = stream(
             packets(_repeated(audio.pcm, wanted), total),
-            Session(link, update=meter.update),
+            Session(link, update=display.update),
             settings,
             loss,
             models=model_ids() if settings.conceal == "dred" else None,
-            update=meter.update,
+            update=display.update,
             network=network,
             control=steering if automatic else None,
             tap=tap,

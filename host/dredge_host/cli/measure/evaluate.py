@@ -16,7 +16,7 @@ from dredge_host.errors import UsageError
 
 if TYPE_CHECKING:
     from dredge_host.evaluation.material.material import Material
-    from dredge_host.evaluation.running.plan import Plan
+    from dredge_host.evaluation.material.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER_OUT = click.Path(path_type=Path, file_okay=False)
@@ -159,8 +159,8 @@ def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any],
 
 
 def _plan(given: dict[str, Any]) -> Plan:
+    from dredge_host.evaluation.material.plan import Plan
     from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
-    from dredge_host.evaluation.running.plan import Plan
 
     return Plan(
         methods=given["methods"] or DEFAULT_METHODS,

@@ -204,9 +204,9 @@ def _make(
 
 def _evaluate(folder: Path, clips: int) -> dict[str, Any]:
     from dredge_host.evaluation.material.material import from_folder
+    from dredge_host.evaluation.material.plan import Plan
     from dredge_host.evaluation.running.cache import default_folder
     from dredge_host.evaluation.running.grid import run
-    from dredge_host.evaluation.running.plan import Plan
     from dredge_host.evaluation.running.workers import cores
 
     plan = Plan(clips=clips, estoi=False, recogniser=None)

@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_host.evaluation.running.plan import Plan
-
 Pcm = NDArray[np.int16]
+
+
+class Asked(Protocol):
+    """What an evaluation asks of its judges (dredge_host.evaluation.material.plan.Plan)."""
+
+    @property
+    def plcmos(self) -> bool: ...
+    @property
+    def estoi(self) -> bool: ...
+    @property
+    def recogniser(self) -> str | None: ...
+    @property
+    def recogniser_model(self) -> str | None: ...
 
 
 @dataclass
@@ -28,7 +39,7 @@ class Judges:
     estoi: Callable[[Pcm, Pcm], float | None] | None = None
 
 
-def load_judges(plan: Plan) -> Judges:
+def load_judges(plan: Asked) -> Judges:
     """The metrics of the plan. Raises CapabilityError when a package is missing."""
     judges = Judges()
     if plan.plcmos:
@@ -47,7 +58,7 @@ def load_judges(plan: Plan) -> Judges:
     return judges
 
 
-def metric_versions(plan: Plan) -> dict[str, str]:
+def metric_versions(plan: Asked) -> dict[str, str]:
     """What the scores of this plan depend on besides the speech: packages, and the recogniser's model."""
     wanted = ["numpy"]
     wanted += ["speechmos", "onnxruntime"] if plan.plcmos else []

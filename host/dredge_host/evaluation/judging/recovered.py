@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
-from dredge_host.evaluation.running.copysynthesis import VOICED, active, band_levels, track
+from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
 
 FLOOR_DB = 60.0  # what lies further below the loudest band of the reference is silence, however deep
 GROSS = 0.2  # a pitch further off is another pitch (L. R. Rabiner et al., IEEE TASSP 24(5), 1976; 20 % as usual since)

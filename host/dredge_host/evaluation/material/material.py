@@ -9,10 +9,22 @@ from typing import NamedTuple
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip, read_clips
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace, crossed_traces, recorded_trace, trace_for_clip
 from dredge_host.evaluation.material.traceset import Item, read_set, read_speech
-from dredge_host.evaluation.running.cell import Task
-from dredge_host.evaluation.running.plan import Plan
+
+
+class Task(NamedTuple):
+    """The cells of one clip and one trace that one worker does in a row; number: its place in the grid."""
+
+    number: int
+    clip: Clip
+    trace: Trace
+    methods: tuple[str, ...]
+
+    def name(self, method: str) -> str:
+        """What people call one of the cells."""
+        return f"clip {self.clip.name}, {self.trace.stratum} losses, method {method}"
 
 
 class Material(NamedTuple):

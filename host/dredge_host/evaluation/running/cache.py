@@ -11,10 +11,10 @@ from typing import Any
 
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS
 from dredge_host.evaluation.running.cell import Measurement
-from dredge_host.evaluation.running.plan import Plan
 from dredge_host.sending.audio import atomic
 
 FORMAT = 1  # of the files below

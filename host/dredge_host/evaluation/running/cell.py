@@ -20,27 +20,15 @@ from dredge_host.evaluation.judging.judges import Judges, load_judges
 from dredge_host.evaluation.judging.metrics import word_errors
 from dredge_host.evaluation.judging.recovered import recovered_errors
 from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.material import Task
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
-from dredge_host.evaluation.running.plan import Plan
 
 Pcm = NDArray[np.int16]
 Measurement = dict[str, Any]
 ESTOI_DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
 REMEMBERED = 2  # clips whose shared results a worker keeps
-
-
-class Task(NamedTuple):
-    """The cells of one clip and one trace that one worker does in a row; number: its place in the grid."""
-
-    number: int
-    clip: Clip
-    trace: Trace
-    methods: tuple[str, ...]
-
-    def name(self, method: str) -> str:
-        """What people call one of the cells."""
-        return f"clip {self.clip.name}, {self.trace.stratum} losses, method {method}"
 
 
 class Failure(NamedTuple):

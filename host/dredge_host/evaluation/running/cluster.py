@@ -12,9 +12,10 @@ from threading import Lock
 from typing import Any
 
 from dredge_host.errors import UnreachableError, VersionMismatch, need
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement, Task
+from dredge_host.evaluation.material.material import Task
+from dredge_host.evaluation.material.plan import Plan
+from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
 from dredge_host.evaluation.running.identity import identity
-from dredge_host.evaluation.running.plan import Plan
 from dredge_host.evaluation.running.workers import Result
 
 TIMEOUT_S = 10

@@ -13,25 +13,13 @@ from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import UsageError
+from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]
-DELAY = 80  # the extractor's frame i describes the 160 samples before its input's frame i (docs/architecture.md)
-ACTIVE_DB = 40.0  # frames further below the loudest one do not count
-VOICED = 0.1  # correlation feature above which a pitch means something
 HEAD = ("vocoder", "PLCMOS", "pitch error", "band distance", "level", "clips")
-
-
-def track(pcm: Pcm) -> Rows:
-    """float32[n // 160, 20]: the features of every whole frame of int16[n] at 16 kHz."""
-    from dredge_kernels.features import FeatureExtractor
-
-    frames = len(pcm) // FRAME_SAMPLES
-    heard = np.zeros((frames + 1) * FRAME_SAMPLES, np.int16)
-    heard[DELAY : DELAY + frames * FRAME_SAMPLES] = pcm[: frames * FRAME_SAMPLES]
-    return FeatureExtractor().process(heard)[1:]
 
 
 def resynthesise(rows: Rows, model: str) -> Pcm:
@@ -40,22 +28,6 @@ def resynthesise(rows: Rows, model: str) -> Pcm:
 
     held = np.concatenate((rows[:1], rows[:1], rows, rows[-1:], rows[-1:]))
     return Vocoder(model).synthesise(held)
-
-
-def band_levels(rows: Rows) -> NDArray[np.float64]:
-    """Levels of the 18 bands in dB, float64[n, 18] (inverse of the cosine transform behind the cepstrum)."""
-    cepstra = rows[:, :18].astype(np.float64)
-    cepstra[:, 0] += 4.0
-    order, band = np.arange(18), np.arange(18) + 0.5
-    basis = np.cos(np.pi / 18 * np.outer(order, band)) * np.sqrt(2 / 18)
-    basis[0] *= np.sqrt(0.5)
-    return 10.0 * (cepstra @ basis)
-
-
-def active(rows: Rows) -> NDArray[np.bool_]:
-    """Frames within ACTIVE_DB of the loudest."""
-    level = 10.0 * np.log10(np.sum(10.0 ** (band_levels(rows) / 10.0), axis=1))
-    return np.asarray(level > level.max() - ACTIVE_DB)
 
 
 def compare(wanted: Rows, got: Rows) -> dict[str, float]:

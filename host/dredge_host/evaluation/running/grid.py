@@ -16,13 +16,13 @@ from typing import Any
 
 from dredge_host.errors import DredgeError
 from dredge_host.evaluation.judging.judges import Judges, load_judges, noise_of
-from dredge_host.evaluation.material.material import Material
+from dredge_host.evaluation.material.material import Material, Task
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.results.strata import by_loss_rate, by_stratum
 from dredge_host.evaluation.results.table import summarise
 from dredge_host.evaluation.running.cache import Cache, cell_key, digest_of
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement, Task
+from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
 from dredge_host.evaluation.running.identity import identity
-from dredge_host.evaluation.running.plan import Plan
 from dredge_host.evaluation.running.progress import Bar
 from dredge_host.evaluation.running.workers import Result, run_here, run_in_processes
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
@@ -11,15 +12,9 @@ from typing import Any
 
 import dredge_host
 from dredge_host.evaluation.judging.judges import metric_versions
-from dredge_host.evaluation.running.plan import Plan
+from dredge_host.evaluation.material.plan import Plan
 
-# The part of dredge_host that a cell runs through; the rest (links, reports, commands) cannot change a result.
-HOST_FILES = (
-    "audio.py", "loss.py", "lossstats.py", "sender.py", "settings.py", "simulate.py",
-    "evaluation/cell.py", "evaluation/checks.py", "evaluation/intelligibility.py", "evaluation/methods.py",
-    "evaluation/metrics.py", "evaluation/mute.py", "evaluation/recognisers.py", "evaluation/recovered.py",
-    "evaluation/redundant.py", "evaluation/traces.py",
-)  # fmt: skip
+FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
 
 def identity(plan: Plan) -> dict[str, Any]:
@@ -48,18 +43,52 @@ def code_digest() -> str:
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
+    """What a cell can run through: everything in dredge_host that `FIRST` imports, directly or not, and the packages
+    below it as a whole. Links, reports and commands are not among it and cannot change a result.
+    """
     import dredge_device
     import dredge_kernels
     import dredge_models
 
     host, kernels = _folder(dredge_host), _folder(dredge_kernels)
-    yield from ((name, host / name) for name in HOST_FILES if (host / name).is_file())
+    yield from ((path.relative_to(host.parent).as_posix(), path) for path in import_closure(FIRST, host))
     yield from _tree(_folder(dredge_device), "*.py")
     yield from _tree(_folder(dredge_models), "*.py")
     for pattern in ("*.py", "*.pyx", "*.pxd"):
         yield from _tree(kernels, pattern)
     for pattern in ("*.c", "*.h"):
         yield from _tree(kernels.parent / "c", pattern)
+
+
+def import_closure(first: str, package: Path) -> set[Path]:
+    """Files of a package that a module imports, itself included, wherever in a file the import stands.
+
+    first: dotted name of the module; package: folder of its top package.
+    """
+    found: set[Path] = set()
+    left = [first]
+    while left:
+        name = left.pop()
+        path = _file(name, package)
+        if path is None or path in found:
+            continue
+        found.add(path)
+        left.append(name.rpartition(".")[0])  # whose __init__ runs first
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                left += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                left += [alias.name for alias in node.names]
+    return found
+
+
+def _file(name: str, package: Path) -> Path | None:
+    """The file of a module of the package; None for other names (functions, other packages)."""
+    top, *parts = name.split(".")
+    if top != package.name:
+        return None
+    path = package.joinpath(*parts)
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
 
 def _tree(folder: Path, pattern: str) -> Iterator[tuple[str, Path]]:

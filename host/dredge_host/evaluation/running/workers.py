@@ -11,8 +11,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement, Task
-from dredge_host.evaluation.running.plan import Plan
+from dredge_host.evaluation.material.material import Task
+from dredge_host.evaluation.material.plan import Plan
+from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
 
 Result = tuple[Task, str, Measurement | Failure]
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -9,6 +9,7 @@ from evaluate_fakes import SPEECH, speech_folder
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip, choose_clips, read_clips
 from dredge_host.evaluation.material.material import from_folder, from_set, packets_of
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import (
     BEYOND,
     STRATA,
@@ -17,7 +18,6 @@ from dredge_host.evaluation.material.traces import (
     recorded_trace,
     trace_for_clip,
 )
-from dredge_host.evaluation.running.plan import Plan
 from dredge_host.sending.loss import save_trace
 from dredge_host.sending.loss_statistics import measure_loss
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Finished cells come back only when everything that decides them is the same."""
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from evaluate_fakes import SPEECH
@@ -11,11 +15,11 @@ from hypothesis import strategies as st
 from dredge_host.errors import InputError, exit_code
 from dredge_host.evaluation.judging.judges import load_judges, metric_versions, noise_of
 from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import crossed_traces
 from dredge_host.evaluation.running import identity as identities
 from dredge_host.evaluation.running.cache import Cache, cell_key, default_folder
 from dredge_host.evaluation.running.identity import code_digest, identity
-from dredge_host.evaluation.running.plan import Plan
 
 CLIP = Clip("a", "a", SPEECH)
 SHORT, MEDIUM, _ = crossed_traces(0, 102, 1)
@@ -129,13 +133,44 @@ def test_any_changed_source_changes_the_digest(monkeypatch, tmp_path):
     assert code_digest.__wrapped__() != first
 
 
-def test_the_digest_covers_every_package_and_the_cells_own_code():
-    names = [name for name, _ in identities._sources()]
-    for wanted in (
-        *identities.HOST_FILES, "dredge_device/pi/receiver.py", "dredge_models/dred.py", "dredge_kernels/opus.pyx",
-    ):  # fmt: skip
-        assert wanted in names
-    assert len(names) == len(set(names))
+def test_the_digest_covers_everything_that_a_cell_loads(tmp_path):
+    """The modules of a process that measured one cell, with every kind of method and metric, are all in the digest."""
+    program = textwrap.dedent("""
+        import sys
+        import numpy as np
+        from dredge_host.evaluation.material.clips import Clip
+        from dredge_host.evaluation.material.plan import Plan
+        from dredge_host.evaluation.material.traces import recorded_trace
+        from dredge_host.evaluation.judging.judges import Judges
+        from dredge_host.evaluation.running.cell import CellRunner
+
+        pcm = (8000 * np.sin(np.arange(16000) / 9) * np.hanning(16000)).astype(np.int16)
+        clip, trace = Clip("a", "a", pcm), recorded_trace("a", [n % 7 == 0 for n in range(60)])
+        judges = Judges(plcmos=lambda pcm: 3.0, hear=lambda pcm: ["word"], estoi=lambda a, b: 0.5)
+        runner = CellRunner(Plan(), judges)
+        for method in ("clean", "silence", "red", "dred"):
+            runner.measure(clip, trace, method)
+        print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("dredge_")))
+    """)
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    paths = [path for _, path in identities._sources()]
+    assert len(paths) == len(set(paths))
+    python = {Path(name) for name in loaded if name.endswith(".py")}
+    assert len(python) > 50 and python <= set(paths)
+    kernels = {Path(name).name.partition(".")[0] for name in loaded if not name.endswith(".py")}
+    assert kernels <= {path.stem for path in paths if path.suffix == ".pyx"}
+
+
+def test_an_import_in_a_function_and_a_new_module_are_found(tmp_path):
+    package = tmp_path / "shop"
+    (package / "till").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "till" / "__init__.py").write_text("")
+    (package / "first.py").write_text("def f():\n    from shop.till import count\n    import json\n")
+    (package / "till" / "count.py").write_text("from shop import first\nfrom shop.missing import nothing\n")
+    (package / "other.py").write_text("import shop.first\n")
+    found = {path.relative_to(package).as_posix() for path in identities.import_closure("shop.first", package)}
+    assert found == {"__init__.py", "first.py", "till/__init__.py", "till/count.py"}
 
 
 def test_a_recognisers_model_is_known_by_its_files(tmp_path):

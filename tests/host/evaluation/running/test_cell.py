@@ -10,10 +10,11 @@ from evaluate_fakes import SPEECH, hear_seconds, judge_level, known_send, share_
 from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.judges import Judges
 from dredge_host.evaluation.material.clips import Clip
+from dredge_host.evaluation.material.material import Task
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import crossed_traces, recorded_trace
 from dredge_host.evaluation.running import cell as cells
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Stopwatch, Task, plain
-from dredge_host.evaluation.running.plan import Plan
+from dredge_host.evaluation.running.cell import CellRunner, Failure, Stopwatch, plain
 
 CLIP = Clip("ann_1.flac", "ann_1.flac", SPEECH)
 TRACES = crossed_traces(0, 102, 1)

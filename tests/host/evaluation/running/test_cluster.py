@@ -11,10 +11,10 @@ from evaluate_fakes import speech_folder
 from dredge_host import errors
 from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch, exit_code
 from dredge_host.evaluation.material.material import from_folder
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.running import cluster, grid
 from dredge_host.evaluation.running.cell import Failure
 from dredge_host.evaluation.running.identity import identity
-from dredge_host.evaluation.running.plan import Plan
 
 PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, plcmos=False, estoi=False, recogniser=None)
 CELLS = 4 * 3 * 3

@@ -8,16 +8,14 @@ import pytest
 import soundfile
 
 from dredge_host.errors import UsageError
+from dredge_host.evaluation.judging.feature_track import active, band_levels, track
 from dredge_host.evaluation.running import copysynthesis
 from dredge_host.evaluation.running.copysynthesis import (
     HEAD,
-    active,
-    band_levels,
     compare,
     loudness_db,
     run,
     table_rows,
-    track,
     vocoders,
 )
 

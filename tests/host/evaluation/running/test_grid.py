@@ -8,10 +8,10 @@ from evaluate_fakes import known_judges, known_send, speech_folder
 
 from dredge_host.errors import DredgeError, InputError, UsageError
 from dredge_host.evaluation.material.material import from_folder
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
 from dredge_host.evaluation.running import grid
 from dredge_host.evaluation.running.cell import CellRunner
-from dredge_host.evaluation.running.plan import Plan
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from evaluate_fakes import speech_folder
 
 from dredge_host.errors import DredgeError
 from dredge_host.evaluation.material.material import from_folder
+from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.running import grid, workers
 from dredge_host.evaluation.running.cache import Cache
-from dredge_host.evaluation.running.plan import Plan
 
 PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, plcmos=False, estoi=False, recogniser=None)
 ARGUMENTS = ["--seconds", "0.5", "--no-plcmos", "--no-estoi", "--no-words"]
@@ -81,9 +81,9 @@ def test_a_process_that_dies_costs_the_cell_it_was_at(folder, tmp_path, in_one_p
 # The command as it is, but the fifth cell that is kept presses Ctrl-C: SIGINT for the whole process group.
 INTERRUPTED = """
 import os, signal
-from dredge_host.cli import main
-from dredge_host.evaluation import identity
-from dredge_host.evaluation.cache import Cache
+from dredge_host.cli.main import main
+from dredge_host.evaluation.running import identity
+from dredge_host.evaluation.running.cache import Cache
 
 identity.code_digest = lambda: "0" * 64
 put, kept = Cache.put, []
