@@ -81,8 +81,10 @@ _budget = _record(
 )  # fmt: skip
 _output = _record(
     pacing=_named(_number),
-    machine=_record(board=_text, cpu=_text, governor=_text, clock_mhz=_number, temperature_c=_number,
-                    throttling=_each(_text)),
+    machine=_record(
+        board=_text, soc=_text, cpu=_text, architecture=_text, os=_text, kernel=_text, python=_text, governor=_text,
+        cores=_count, l2_bytes=_count, bits=_count, clock_mhz=_number, temperature_c=_number, throttling=_each(_text),
+    ),
 )  # fmt: skip
 _shape = _record(
     ("sources", "delay_ms", "cpu_us"),

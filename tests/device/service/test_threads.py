@@ -7,16 +7,18 @@ import threading
 import numpy as np
 import pytest
 from device_fakes import fake_parts, packet
+from device_host import Host
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
+from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.capabilities import machine
-from dredge_device.pi.service.process import Options, make_guard, output_for
+from dredge_device.pi.service.process import Options, Process, make_guard, output_for
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint
+from dredge_host.doctor import doctor
 
 PIECE = np.arange(320, dtype=np.int16)
 OPTIONS = {"playout_ms": 40, "adaptive": False, "conceal": "dred", "lbrr": True}
@@ -164,27 +166,38 @@ def test_cores_that_are_not_there_are_refused(monkeypatch):
         scheduling.pin(9)
 
 
-def test_the_board_is_read_from_where_it_is_written(tmp_path):
+def test_the_report_reads_the_board_as_doctor_does(tmp_path):
+    """A Raspberry Pi that is known by its part number, and whose firmware alone knows of throttling."""
     for name, text in {
         "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
-        "proc/cpuinfo": "processor : 0\nModel : Raspberry Pi 4\n",
-        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1500000\n",
-        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
+        "proc/cpuinfo": "processor : 0\nCPU part : 0xd08\nHardware : BCM2835\n",
         "sys/class/thermal/thermal_zone0/temp": "61234\n",
-        "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+        "usr/bin/vcgencmd": '#!/bin/sh\n[ "$1" = get_throttled ] && echo throttled=0x50005\n',
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    facts = machine(tmp_path)
-    assert facts["board"] == "Raspberry Pi 4 Model B Rev 1.4" and facts["cpu"] == "Raspberry Pi 4"
-    assert (facts["clock_mhz"], facts["governor"], facts["temperature_c"]) == (1500.0, "performance", 61.234)
-    assert facts["throttling"] == ["under-voltage now", "throttled now", "under-voltage since boot",
-                                   "throttled since boot"]  # fmt: skip
-
-
-def test_a_board_that_says_nothing(tmp_path):
-    facts = machine(tmp_path)
-    assert facts["clock_mhz"] is facts["temperature_c"] is facts["throttling"] is facts["governor"] is None
+    (tmp_path / "usr/bin/vcgencmd").chmod(0o755)
+    machine = Machine(tmp_path)
+    process = Process(Options(listen="udp://127.0.0.1:0", conceal="opus", once=True), machine)
+    thread = threading.Thread(target=process.run)
+    thread.start()
+    host = Host(("127.0.0.1", int(process.address.rpartition(":")[2])))
+    try:
+        assert host.ask(control.HELLO)["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+        assert host.ask(control.BYE)["ok"]
+        reported = host.final()["output"]["machine"]
+    finally:
+        process.stop()
+        thread.join()
+        host.close()
+    assert reported == machine.facts()
+    assert (reported["cpu"], reported["temperature_c"]) == ("Cortex-A72", 61.234)
+    assert reported["throttling"] == [
+        "under-voltage now", "throttled now", "under-voltage since boot", "throttled since boot"
+    ]  # fmt: skip
+    page = {finding.name: finding.value for finding in doctor.examine(machine)}
+    assert page["throttling"] == ", ".join(reported["throttling"])
+    assert page["cpu"].startswith(reported["cpu"])
 
 
 @pytest.mark.parametrize(

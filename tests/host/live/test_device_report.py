@@ -14,8 +14,8 @@ from speech_packets import encode
 
 from dredge_device import rtp
 from dredge_device.budget import Budget
+from dredge_device.pi.machine import Machine
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.capabilities import machine
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.timeline import Timeline
 from dredge_host.live.device_report import FIELDS, LARGEST, checked
@@ -34,7 +34,7 @@ def real() -> dict[str, Any]:
         now[0] += 0.02
     report = receiver.report()
     report["timeline"] = timeline.part()
-    report["output"] = {"machine": machine(), "pacing": Pacer().report()}
+    report["output"] = {"machine": Machine().facts(), "pacing": Pacer().report()}
     loaded: dict[str, Any] = json.loads(json.dumps(report))
     return loaded
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import real_parts
+from dredge_device.pi.machine import Machine
 from dredge_device.pi.model_cache import ModelCache
 from dredge_device.pi.output.interface import CapabilityError, Output
 from dredge_device.pi.output.open import open_output
@@ -23,7 +24,7 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.capabilities import describe, machine
+from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.sessions import Sessions, StreamSession
@@ -90,17 +91,18 @@ def output_for(text: str, index: int) -> Output:
 
 
 class Process:
-    """Endpoint, guard and streams of one device process.
+    """Endpoint, guard and streams of one device process; ``machine``: what its reports say it runs on.
 
     Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
     CapabilityError (no sound card), ImportError (no pylibsrtp) and the models' own errors.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, machine: Machine | None = None) -> None:
         self._options = options
+        self._machine = machine or Machine()
         remote = options.allow_remote or options.key_file is not None
         self._guard = make_guard(options, lambda peer: self._streams.rekeyed(peer))
-        self._info = {**describe(), "boot": secrets.token_hex(4)}
+        self._info = {**describe(self._machine), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
         self._inbox: deque[tuple[bytes, Any, int]] = deque()
         self._overflow = 0
@@ -174,7 +176,7 @@ class Process:
             pacing = self._pacer.report()
             self._pacer.restart()
             about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
-            return {"machine": machine(), **output.close(), **about}
+            return {"machine": self._machine.facts(), **output.close(), **about}
 
         try:
             return StreamSession(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
