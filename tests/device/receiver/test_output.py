@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dredge_device.pi.output import open
+from dredge_device.pi.output.interface import CapabilityError
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.stage_timer import STAGES, StageTimer
 
@@ -84,7 +85,7 @@ def test_other_outputs_are_refused(text):
 
 def test_playing_without_the_package_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(open.CapabilityError, match="pip install sounddevice"):
+    with pytest.raises(CapabilityError, match="pip install sounddevice"):
         open.open_output("play")
 
 
@@ -131,7 +132,7 @@ def test_card_hears_everything_and_counts_underflows(monkeypatch):
 
 def test_missing_card_is_a_missing_capability(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", Card(works=False))
-    with pytest.raises(open.CapabilityError, match="no sound card can be opened: no device"):
+    with pytest.raises(CapabilityError, match="no sound card can be opened: no device"):
         open.open_output("play")
 
 

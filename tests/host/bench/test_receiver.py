@@ -52,7 +52,7 @@ def test_live_frames_are_sorted_by_what_filled_them(unpaced):
 
 
 def test_late_frames_are_counted(unpaced, monkeypatch):
-    monkeypatch.setattr(benchlive, "PERIOD_S", 0.0)
+    monkeypatch.setattr(benchlive, "PACKET_SECONDS", 0.0)
     monkeypatch.setattr(benchlive, "PERIODS_PER_S", 1)
     monkeypatch.setattr(benchlive, "_share", lambda us: 0.0)
     assert live(numbered(11), Disturbance(64), remembered([], work=100))["late_frames"] == 10

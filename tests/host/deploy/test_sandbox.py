@@ -63,7 +63,7 @@ def session(tmp_path, demo):
 
 @pytest.fixture
 def demo():
-    return Path(agent_process.__file__).parent / "assets/demo_speech.flac"
+    return Path(agent_process.__file__).parents[1] / "assets/demo_speech.flac"
 
 
 def test_no_memory_needs_to_be_writable_and_executable(behind, tmp_path, demo):

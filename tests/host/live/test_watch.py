@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dredge_device import control
 from dredge_host.cli import main
 from dredge_host.errors import UnreachableError, VersionMismatch
-from dredge_host.links import open
+from dredge_host.links import loop, open
 from dredge_host.live import watch
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "firmware/boards"))
@@ -65,7 +65,7 @@ class BoardThread:
 
 
 def test_info_then_numbered_reports():
-    near, far = open.loop_pair()
+    near, far = loop.loop_pair()
     with BoardThread(far) as board:
         seen = watch.Watch(near)
         assert seen.info == {"ok": True, "role": "bridge"}
@@ -81,13 +81,13 @@ def test_info_then_numbered_reports():
 def test_silence_is_unreachable(monkeypatch):
     monkeypatch.setattr(watch, "ANSWER_S", 0.2)
     monkeypatch.setattr(watch, "RETRY_S", 0.05)
-    near, _ = open.loop_pair()
+    near, _ = loop.loop_pair()
     with pytest.raises(UnreachableError, match="no board answers"):
         watch.Watch(near)
 
 
 def test_a_board_that_falls_silent_is_noticed(monkeypatch):
-    near, far = open.loop_pair()
+    near, far = loop.loop_pair()
     with BoardThread(far, reports=2):
         seen = watch.Watch(near)
         monkeypatch.setattr(watch, "ANSWER_S", 0.5)
@@ -96,7 +96,7 @@ def test_a_board_that_falls_silent_is_noticed(monkeypatch):
 
 
 def test_another_protocol_version_is_named():
-    near, far = open.loop_pair()
+    near, far = loop.loop_pair()
     message = bytearray(control.build(control.with_document(control.HELLO, 1, {}, control.REPLY)))
     message[12] = control.PROTOCOL_VERSION + 1
     far.send(bytes(message))
@@ -105,7 +105,7 @@ def test_another_protocol_version_is_named():
 
 
 def test_garbage_is_passed_over():
-    near, far = open.loop_pair()
+    near, far = loop.loop_pair()
     for datagram in (b"", b"noise", b"\x80\xcc\x00\x00"):
         far.send(datagram)
     with BoardThread(far):
@@ -119,7 +119,7 @@ def test_a_line_for_people():
 
 
 def test_command_prints_json(monkeypatch):
-    near, far = open.loop_pair()
+    near, far = loop.loop_pair()
     monkeypatch.setattr(open, "open_link", lambda url: near)
     with BoardThread(far):
         result = CliRunner().invoke(main.cli, ["watch", "udp://board:5005", "--count", "2", "--json"])

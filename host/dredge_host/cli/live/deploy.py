@@ -45,7 +45,7 @@ printf '%s\\n' "$said"
 
 def repository() -> Path | None:
     """The clone this program runs from, if it does."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[4]
     return root if (root / "scripts/wheel.sh").exists() else None
 
 
