@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dredge_device.pi.output import open
-from dredge_device.pi.output.soundcard import PlayOutput
+from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
 
 PIECE = np.arange(320, dtype=np.int16)
@@ -153,7 +153,13 @@ def card(monkeypatch):
         if not library.plugged:
             raise library.PortAudioError("Unanticipated host error [PaErrorCode -9999]")
 
+    def query_devices(device, kind):
+        checked()
+        return {"index": 0, "default_samplerate": 16000.0}
+
     class RawOutputStream:
+        write_available = 640
+
         def __init__(self, samplerate, blocksize, device, channels, dtype, latency):
             checked()
 
@@ -170,6 +176,7 @@ def card(monkeypatch):
     def initialize():
         library.scanned += 1
 
+    library.query_devices, library.check_output_settings = query_devices, lambda **settings: checked()
     library.RawOutputStream, library._initialize, library._terminate = RawOutputStream, initialize, lambda: None
     monkeypatch.setitem(sys.modules, "sounddevice", library)
     return library
@@ -177,7 +184,7 @@ def card(monkeypatch):
 
 def test_a_card_that_vanishes_is_opened_again_and_the_stream_goes_on(monkeypatch, capsys):
     library = card(monkeypatch)
-    out = PlayOutput()
+    out = SpeakerOutput()
     for period in range(400):
         library.plugged = not 100 <= period < 230
         out.write(PIECE, True)
@@ -187,7 +194,7 @@ def test_a_card_that_vanishes_is_opened_again_and_the_stream_goes_on(monkeypatch
     report = out.close()
     assert report["vanished"] == 1 and report["unheard_ms"] == 20 * (400 - len(library.heard))
     assert 130 <= 400 - len(library.heard) <= 130 + 50
-    assert out.close() == {"kind": "play", "underflows": 0}
+    assert out.close() == {"kind": "speaker", "rate": 16000, "underflows": 0}
     library.plugged = False
     out.write(PIECE, True)
     out.discard()  # a card that is gone can be let go of
@@ -195,7 +202,7 @@ def test_a_card_that_vanishes_is_opened_again_and_the_stream_goes_on(monkeypatch
 
 def test_a_card_that_is_pulled_before_the_end_is_no_error(monkeypatch, capsys):
     library = card(monkeypatch)
-    out = PlayOutput()
+    out = SpeakerOutput()
     out.write(PIECE, True)
     library.plugged = False
     out.discard()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
 from dredge_host.settings import CONCEAL, DRED_VERSIONS, VOCODERS, Settings, parse_playout
@@ -29,6 +30,10 @@ key_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+rate_option = click.option(
+    "--rate", type=click.IntRange(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Of raw samples, in Hz."
+)
 
 VOCODER_HELP = (
     "Who speaks what was lost: ours (small is for the slowest boards), or FARGAN if you have imported it "

@@ -79,14 +79,13 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
     """
     report = outcome.report or {}
     packets = report.get("packets") or {}
-    dropped, made = sum(outcome.trace), sum(outcome.trace) + outcome.sent
-    made += outcome.refused + outcome.withheld
+    made = outcome.dropped + outcome.sent + outcome.refused + outcome.withheld
     copies = outcome.network.get("duplicated", 0)
     arrived, expected = packets.get("arrived"), packets.get("sent")
     sources = report.get("sources") or {}
     return {
         "made": made - copies,
-        "dropped_by_model": dropped,
+        "dropped_by_model": outcome.dropped,
         "sent": outcome.sent,
         "copies": copies,
         "refused": outcome.refused,

@@ -16,7 +16,7 @@ from dredge_host.live.session import Session, Update
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel
 from dredge_host.sending.network import Network
-from dredge_host.sending.sender import BitrateMeter, Packet, Sender
+from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.settings import Settings
 
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
@@ -35,8 +35,9 @@ class Control(Protocol):
 class StreamOutcome:
     """What a stream did. report: the device's final report, None if it never came complete.
 
-    sent: datagrams given to the link; refused: those that found nobody; withheld: those that hold speech from
-    before a mute or under other keys; restarts: how often another device process was found at the same address.
+    dropped: packets that the loss model took; sent: datagrams given to the link; refused: those that found nobody;
+    withheld: those that hold speech from before a mute or under other keys; restarts: how often another device
+    process was found at the same address.
     """
 
     device: dict[str, Any]
@@ -44,6 +45,7 @@ class StreamOutcome:
     trace: list[bool]
     meter: BitrateMeter
     late_ms: list[float] = field(default_factory=list)
+    dropped: int = 0
     sent: int = 0
     refused: int = 0
     withheld: int = 0
@@ -65,8 +67,11 @@ def stream(
     control: Callable[[Sender], Control] | None = None,
     tap: Callable[[bytes], None] | None = None,
     muted: Callable[[], bool] | None = None,
+    live: bool = False,
 ) -> StreamOutcome:
     """Send int16[320] pieces, one per 20 ms, and wait for the device's final report.
+
+    live: every piece comes when it is due and goes out at once; otherwise it waits for its deadline here.
 
     Packets that `loss` takes are built but not sent; `network` delays, reorders and repeats the
     others; `tap` sees every datagram that goes out; `muted` is asked once per packet. When it turns true, and
@@ -82,7 +87,7 @@ def stream(
     if is_serial(session.link.url):
         outcome.line = check_line(session, settings)
     session.configure(settings, sender.ssrc, sender.first_sequence)
-    run = _Run(session, sender, loss, outcome, network or Network(), tap, muted)
+    run = StreamRun(session, sender, loss, outcome, network or Network(), tap, muted, live)
     if control is not None:
         run.control = control(sender)
     try:
@@ -95,8 +100,8 @@ def stream(
     return outcome
 
 
-class _Run:
-    """The loop of one stream."""
+class StreamRun:
+    """The loop of one stream: `one` for every packet, or `all`. The session is tolerant meanwhile."""
 
     def __init__(
         self,
@@ -106,8 +111,10 @@ class _Run:
         outcome: StreamOutcome,
         network: Network,
         tap: Callable[[bytes], None] | None,
-        muted: Callable[[], bool] | None,
+        muted: Callable[[], bool] | None = None,
+        live: bool = False,
     ) -> None:
+        self._live = live
         self._session, self._sender, self._loss = session, sender, loss
         self._outcome, self._network, self._tap, self._muted = outcome, network, tap, muted
         self._clock = session._clock
@@ -122,28 +129,43 @@ class _Run:
         self.control: Control | None = None
 
     def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
-        self._session.tolerant = True
-        self._session.heard_s = self._clock()
+        """Everything, then what the network model still holds."""
+        self.begin()
         try:
             for pcm in pieces:
-                self._stale = False
-                self._one(self._sender.push(pcm))
+                self.one(pcm)
                 if update:
                     update(self._state())
             self._flush()
         finally:
-            self._session.tolerant = False
-            self._outcome.refused = self._media_refused
-            self._outcome.network = self._network.counters()
+            self.end()
 
-    def _one(self, packet: Packet) -> None:
+    def begin(self) -> None:
+        """From now on a refused datagram is a loss."""
+        self._session.tolerant = True
+        self._session.heard_s = self._clock()
+
+    def end(self) -> None:
+        """The last packet is sent."""
+        self._session.tolerant = False
+        self._outcome.refused = self._media_refused
+        self._outcome.network = self._network.counters()
+
+    def one(self, pcm: Pcm) -> None:
+        """Encodes and sends int16[320], when it is due."""
+        self._stale = False
+        packet = self._sender.push(pcm)
         outcome = self._outcome
         outcome.meter.add(packet.split)
-        outcome.late_ms.append(self._wait())
+        late_ms = self._wait()
+        if not self._live:
+            outcome.late_ms.append(late_ms)
         self._forget()
         if not packet.data:
             self._loss.skip()
-        elif not self._loss.lost():
+        elif self._loss.lost():
+            outcome.dropped += 1
+        else:
             self._put(packet.data)
         self._release()
         self._look_after_the_device()
@@ -175,7 +197,7 @@ class _Run:
 
     def _wait(self) -> float:
         """Return at the next deadline; the result is how late that is, in ms."""
-        if self._next is None:
+        if self._live or self._next is None:
             self._next = self._clock()  # the first packet may have taken long to make
         while (due := self._network.due()) is not None and due < self._next:
             self._session.listen(max(due, self._clock()))

@@ -86,19 +86,27 @@ def test_other_outputs_are_refused(text):
 def test_playing_without_the_package_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(CapabilityError, match="pip install sounddevice"):
-        open.open_output("play")
+        open.open_output("speaker")
 
 
 class Card:
     """A sound card module: collects samples, underflows on every second write."""
 
     PortAudioError = OSError
+    write_available = 960
 
-    def __init__(self, works=True):
-        self.works, self.heard, self.open = works, b"", False
+    def __init__(self, works=True, rate=16000):
+        self.works, self.heard, self.open, self.rate = works, b"", False, rate
+
+    def query_devices(self, device, kind):
+        return {"index": 3, "default_samplerate": float(self.rate)}
+
+    def check_output_settings(self, device, channels, dtype, samplerate):
+        if samplerate != self.rate:
+            raise self.PortAudioError("Invalid sample rate")
 
     def RawOutputStream(self, rate, block, device, channels, kind, latency):
-        assert (rate, channels, kind) == (16000, 1, "int16")
+        assert (rate, channels, kind) == (self.rate, 1, "int16")
         if not self.works:
             raise self.PortAudioError("no device")
         return self
@@ -119,21 +127,53 @@ class Card:
 def test_card_hears_everything_and_counts_underflows(monkeypatch):
     card = Card()
     monkeypatch.setitem(sys.modules, "sounddevice", card)
-    out = open.open_output("play")
+    out = open.open_output("speaker")
     for spoken in (True, False, True):
         out.write(PIECE, spoken)
     assert card.open and card.heard == PIECE.tobytes() * 3
     report = out.close()
-    assert (report["kind"], report["underflows"]) == ("play", 1) and "--realtime" in report["advice"]
-    assert out.close() == {"kind": "play", "underflows": 0}
+    assert (report["kind"], report["underflows"]) == ("speaker", 1) and "--realtime" in report["advice"]
+    assert out.close() == {"kind": "speaker", "rate": 16000, "underflows": 0}
     out.discard()
     assert not card.open
+
+
+def test_a_card_that_does_not_know_16_khz_gets_its_own_rate(monkeypatch):
+    card = Card(rate=48000)
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    out = open.open_output("speaker:USB")
+    tone = (8000 * np.sin(np.arange(320 * 50) * 2 * np.pi * 440 / 16000)).astype(np.int16)
+    for piece in tone.reshape(-1, 320):
+        out.write(piece, True)
+    heard = np.frombuffer(card.heard, np.int16)
+    assert 47000 < len(heard) <= 48000  # what soxr holds back is missing
+    peak = np.argmax(np.abs(np.fft.rfft(heard[8000:40000].astype(float))))
+    assert peak * 48000 / 32000 == pytest.approx(440, abs=1.5)
+    assert out.close()["rate"] == 48000
+    out.discard()
+
+
+def test_raw_samples_go_to_a_command(tmp_path):
+    out = open.open_output(f"pipe:cat > {tmp_path / 'heard'}", rate=8000)
+    for _ in range(50):
+        out.write(PIECE, False)
+    assert out.close()["kind"] == "command"
+    out.discard()
+    assert 2 * 7600 <= (tmp_path / "heard").stat().st_size <= 2 * 8000
+
+
+def test_a_command_that_ended_is_told(tmp_path):
+    out = open.open_output("pipe:exit 3")
+    with pytest.raises(BrokenPipeError, match="reads no more"):
+        for _ in range(10000):
+            out.write(PIECE, True)
+    out.discard()
 
 
 def test_missing_card_is_a_missing_capability(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", Card(works=False))
     with pytest.raises(CapabilityError, match="no sound card can be opened: no device"):
-        open.open_output("play")
+        open.open_output("speaker")
 
 
 class Clock:

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the speech goes: a WAV file, a sound card (``soundcard``), nowhere."""
+"""Where the speech goes: a WAV file, a sound card, another program, nowhere."""
 
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
+from dredge_device.pi.output.pipe import to_command, to_stdout
 from dredge_device.pi.output.wav import WavOutput
+from dredge_device.units import SAMPLE_RATE
+
+GRAMMAR = """FILE.wav          a file per session
+speaker[:NAME]    a sound card (dredge devices lists them); play is the default one
+-                 standard output: mono int16, little-endian, 16 kHz or --rate
+pipe:COMMAND      the same to the input of a command
+null              nowhere"""
+COMMAND = "pipe:"
 
 
 class NullOutput:
@@ -27,14 +36,33 @@ class NullOutput:
         """Nothing to let go of."""
 
 
-def open_output(text: str) -> Output:
-    """``null``, ``play`` or a path that ends in .wav; ValueError for anything else."""
+def is_card(text: str) -> bool:
+    """True when the text names a loudspeaker, which keeps time by itself."""
+    return text == "play" or text.partition(":")[0] == "speaker"
+
+
+def is_patient(text: str) -> bool:
+    """True when it does not hurt to write late (files); others would be heard late."""
+    return text == "null" or text.lower().endswith(".wav")
+
+
+def open_output(text: str, rate: int = SAMPLE_RATE) -> Output:
+    """The output of a text (see GRAMMAR), raw samples at this rate; ValueError for anything else.
+
+    Raises CapabilityError for a missing card and OSError for what cannot be written.
+    """
     if text == "null":
         return NullOutput()
-    if text == "play":
-        from dredge_device.pi.output.soundcard import PlayOutput
+    if is_card(text):
+        from dredge_device.pi.output.soundcard import SpeakerOutput
 
-        return PlayOutput()
+        return SpeakerOutput(text.partition(":")[2])
+    if text == "-":
+        return to_stdout(rate)
+    if text.startswith(COMMAND):
+        return to_command(text.removeprefix(COMMAND), rate)
     if text.lower().endswith(".wav"):
         return WavOutput(text)
-    raise ValueError(f"output is '{text}', expected null, play or a file name ending in .wav")
+    raise ValueError(
+        f"output is '{text}', expected null, play or a file name ending in .wav, speaker:NAME, - or pipe:COMMAND"
+    )

@@ -1,101 +1,78 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sound card as an output, and what happens when it goes away."""
+"""The loudspeaker as an output, and what happens when it goes away."""
 
-import sys
+import time
 from typing import Any
 
+import numpy as np
+
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.output.interface import CapabilityError
-from dredge_device.units import SAMPLE_RATE
+from dredge_device.pi.output.cards import OUTPUT, CardStream
+from dredge_device.pi.output.resample import Resampler
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
-_AGAIN = 50  # periods (1 s) between two attempts to open a card that went away
+_STUCK_S = 1.0  # a card that takes nothing for so long is gone
 
 
-class PlayOutput:
-    """The default sound card. One that vanishes is tried again every second; the stream goes on meanwhile.
+class SpeakerOutput:
+    """A sound card, the default one or one by name (``dredge devices``).
 
-    Raises CapabilityError when there is none at the start.
+    One that vanishes is tried again every second; the stream goes on meanwhile. A card that does not know 16 kHz is
+    given its own rate. Raises CapabilityError when there is none at the start.
     """
 
-    def __init__(self) -> None:
-        try:
-            import sounddevice  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        except (ImportError, OSError) as error:
-            raise CapabilityError(
-                "playing needs the package sounddevice and libportaudio2: "
-                "pip install sounddevice; or use --out FILE.wav"
-            ) from error
-        self._library: Any = sounddevice
-        self._underflows = self._vanished = self._unheard = 0
-        self._absent = 0  # periods since the card went away
-        try:
-            self._stream: Any = self._open()
-        except sounddevice.PortAudioError as error:
-            raise CapabilityError(f"no sound card can be opened: {error}") from error
+    def __init__(self, name: str = "") -> None:
+        self._card = CardStream(OUTPUT, name)
+        self._resampler = Resampler(SAMPLE_RATE, self._card.rate)
+        self._underflows = self._unheard = 0
+        self._told_vanished = 0
 
-    def _open(self) -> Any:
-        # PortAudio's own low latency crackles on a Pi; 40 ms does not.
-        stream = self._library.RawOutputStream(SAMPLE_RATE, 0, None, 1, "int16", latency=0.04)
-        stream.start()
-        return stream
+    def wait_s(self) -> float | None:
+        """Seconds until the card has room for the next 20 ms; None while it is away and so no clock."""
+        room = self._card.room()
+        if room is None:
+            return None
+        return max(0.0, PACKET_SAMPLES / SAMPLE_RATE - room / self._card.rate)
+
+    @property
+    def buffered_ms(self) -> float:
+        """Speech that is written and not heard yet."""
+        room = self._card.room()
+        return 0.0 if room is None else max(0.0, 1000 * (self._card.capacity - room) / self._card.rate)
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Everything is played, silence too; counted while there is no card."""
-        if self._stream is None and not self._reopened():
-            self._unheard += 1
-            return
-        try:
-            self._underflows += bool(self._stream.write(pcm.tobytes()))
-        except self._library.PortAudioError as error:
-            self._unheard += 1
-            self._lose(error)
+        """Everything is played, silence too; waits for room. Counted while there is no card."""
+        begin = time.monotonic()
+        while wait := self.wait_s():
+            if time.monotonic() - begin > _STUCK_S:
+                self._card.lose(f"it took nothing for {_STUCK_S:g} s")
+                break
+            time.sleep(min(wait, 0.02))
+        dry = self._card.write(self._as_played(pcm))
+        self._underflows += bool(dry)
+        self._unheard += dry is None
 
-    def _lose(self, error: Exception) -> None:
-        _say(f"the sound card is gone ({error}); the stream goes on and the card is tried again every second")
-        self._vanished += 1
-        self._absent = 0
-        self._drop()
-
-    def _drop(self, played_out: bool = False) -> None:
-        stream, self._stream = self._stream, None
-        try:
-            if stream is not None and played_out:
-                stream.stop()
-            if stream is not None:
-                stream.close()
-        except self._library.PortAudioError:
-            return  # it is gone: there is nothing to let go of
-
-    def _reopened(self) -> bool:
-        self._absent += 1
-        if self._absent % _AGAIN:
-            return False
-        try:
-            self._library._terminate()  # PortAudio lists the devices once, when it starts
-            self._library._initialize()
-            self._stream = self._open()
-        except self._library.PortAudioError:
-            return False
-        _say("the sound card is back")
-        return True
+    def _as_played(self, pcm: Pcm) -> bytes:
+        if self._card.rate != self._resampler.target:
+            self._resampler = Resampler(SAMPLE_RATE, self._card.rate)
+        played = self._resampler.convert(pcm)
+        return (np.repeat(played, 2) if self._card.channels == 2 else played).tobytes()
 
     def close(self) -> dict[str, Any]:
         """End of a session; the card stays open."""
-        report: dict[str, Any] = {"kind": "play", "underflows": self._underflows}
+        report: dict[str, Any] = {"kind": "speaker", "rate": self._card.rate, "underflows": self._underflows}
         if self._underflows:
             report["advice"] = (
                 "the sound card ran dry: give the agent --realtime, or a core of its own (--core), "
                 "and check with `dredge check` that the board keeps up"
             )
         if self._unheard:
-            report.update(vanished=self._vanished, unheard_ms=20 * self._unheard)
-        self._underflows = self._vanished = self._unheard = 0
+            vanished = self._card.vanished - self._told_vanished
+            report.update(vanished=vanished, unheard_ms=20 * self._unheard)
+        self._told_vanished = self._card.vanished
+        self._underflows = self._unheard = 0
         return report
 
     def discard(self) -> None:
         """Lets go of the card."""
-        self._drop(played_out=True)
-
-
-def _say(sentence: str) -> None:
-    print(f"dredge agent: {sentence}", file=sys.stderr, flush=True)
+        self._card.close(played_out=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The device process: one thread listens, one decodes, one per output plays."""
 
+import math
 import secrets
 import signal
 import sys
@@ -18,7 +19,7 @@ from dredge_device.pi.factory import real_parts
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.model_cache import ModelCache
 from dredge_device.pi.output.interface import CapabilityError, Output
-from dredge_device.pi.output.open import open_output
+from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
@@ -46,6 +47,7 @@ class Options:
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
     once: bool = False  # leave after the first session
+    seconds: float | None = None  # leave after so long
     allow_remote: bool = False
     key_file: str | None = None
     streams: int = 1  # at the same time
@@ -87,7 +89,7 @@ def output_for(text: str, index: int) -> Output:
     if index and text.lower().endswith(".wav"):
         path = Path(text)
         text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
-    return ThreadedOutput(open_output(text), patient=text != "play")
+    return ThreadedOutput(open_output(text), patient=is_patient(text))
 
 
 class Process:
@@ -211,7 +213,8 @@ class Process:
 
     def _play(self) -> None:
         self._pacer = Pacer()
-        while not self._stopping.is_set():
+        until = math.inf if self._options.seconds is None else time.monotonic() + self._options.seconds
+        while not self._stopping.is_set() and time.monotonic() < until:
             self._pacer.wait()
             self._governor.begin()
             self._answer()
@@ -281,7 +284,8 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
     except ValueError as error:
         process.close()
         return _complain(error, EXIT_USAGE)
-    (ready or _announce)(process.address)
+    announce = ready or (_announce_aside if options.out == "-" else _announce)
+    announce(process.address)
     try:
         process.run()
     except OSError as error:  # a full disk, a sound card that was unplugged
@@ -295,6 +299,11 @@ def _clock_us() -> int:
 
 def _announce(address: str) -> None:
     print(f"listening {address}", flush=True)
+
+
+def _announce_aside(address: str) -> None:
+    """Standard output belongs to the speech."""
+    print(f"listening {address}", file=sys.stderr, flush=True)
 
 
 def _complain(error: Exception, code: int) -> int:

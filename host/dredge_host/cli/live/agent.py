@@ -12,8 +12,9 @@ EPILOG = """\b
 Examples
   dredge agent                                           plays nothing, reports only
   dredge agent --out received.wav --once                 one session into a file
-  dredge agent --listen udp://0.0.0.0:5004 --key-file dredge.key --out play
-  dredge agent --listen serial:///dev/ttyAMA0?baud=921600 --out play --realtime
+  dredge agent --out - --seconds 60 | aplay -f S16_LE -r 16000
+  dredge agent --listen udp://0.0.0.0:5004 --key-file dredge.key --out speaker
+  dredge agent --listen serial:///dev/ttyAMA0?baud=921600 --out speaker --realtime
 
 Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
 """
@@ -26,7 +27,12 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
     show_default=True,
     help="udp://HOST:PORT (port 0: any) or serial://DEV?baud=N, serial://auto, socket://…, rfc2217://…",
 )
-@click.option("--out", default="null", show_default=True, help="null, play or FILE.wav")
+@click.option(
+    "--out",
+    default="null",
+    show_default=True,
+    help="null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw mono int16, 16 kHz)",
+)
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive[:<longest ms>]")
 @click.option(
     "--conceal",
@@ -38,6 +44,7 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
 @click.option("--vocoder", type=click.Choice(VOCODERS), default="standard", show_default=True, help=shared.VOCODER_HELP)
 @click.option("--no-lbrr", is_flag=True, help="Do not use low-rate copies.")
 @click.option("--once", is_flag=True, help="Leave after the first session.")
+@click.option("--seconds", type=click.FloatRange(min=0.02), help="Leave after so long.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
 @shared.key_option
 @click.option("--streams", type=click.IntRange(1, 64), default=1, show_default=True, help="Hosts at the same time.")
@@ -52,6 +59,7 @@ def command(
     vocoder: str,
     no_lbrr: bool,
     once: bool,
+    seconds: float | None,
     allow_remote: bool,
     key_file: str | None,
     streams: int,
@@ -73,6 +81,7 @@ def command(
             listen=listen,
             out=out,
             once=once,
+            seconds=seconds,
             allow_remote=allow_remote,
             key_file=key_file,
             streams=streams,

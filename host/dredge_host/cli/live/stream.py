@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dredge_device.units import SAMPLE_RATE
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_host.audio_io.source import Source
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
@@ -27,6 +29,8 @@ Examples
   dredge stream speech.wav --to serial:///dev/ttyUSB0?baud=921600 --playout adaptive
   dredge stream speech.wav --to udp://raspberrypi:5004 --jitter 30ms --reorder 5%,by=5 --capture out.pcap
   dredge stream speech.flac --to loop:// --loss 10% --json     (device in this process)
+  dredge stream mic --to udp://raspberrypi:5004 --seconds 60
+  arecord -t raw -f S16_LE -r 16000 | dredge stream - --to udp://raspberrypi:5004
 
 """
     + shared.LOSS_HELP
@@ -36,7 +40,8 @@ Examples
 
 
 @click.command(epilog=EPILOG)
-@click.argument("source", metavar="IN", type=shared.AUDIO_IN)
+@click.argument("source", metavar="IN")
+@shared.rate_option
 @click.option("--to", "url", required=True, help="udp://host:port, serial://DEV?baud=N, socket://…, rfc2217://…, loop://")
 @click.option("--seconds", type=click.FloatRange(min=0.02), help="Send only so much; longer than IN repeats it.")
 @shared.link_options
@@ -48,7 +53,8 @@ Examples
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
 @shared.json_option
 def command(
-    source: Path,
+    source: str,
+    rate: int,
     url: str,
     seconds: float | None,
     save_trace: Path | None,
@@ -59,7 +65,8 @@ def command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Send IN (WAV, FLAC, OGG) to a device agent in real time, losing packets on the way.
+    """Send IN to a device agent in real time, losing packets on the way: a file (WAV, FLAC, OGG), mic[:NAME],
+    - (standard input, raw or WAV), pipe:COMMAND or a FIFO.
 
     Losses are made on this side, so that the same seed gives the same losses on any network. A
     device that restarts is greeted again while the stream goes on.
@@ -75,7 +82,6 @@ def command(
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
-    from dredge_host.sending.audio import packets, read_audio
     from dredge_host.sending.loss import parse_loss
     from dredge_host.sending.loss import save_trace as write_trace
     from dredge_host.sending.network import Network
@@ -83,11 +89,7 @@ def command(
 
     loss = parse_loss(settings.loss, settings.seed)
     network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
-    audio = read_audio(source)
-    for text in audio.notes:
-        note(text)
-    wanted = len(audio.pcm) if seconds is None else int(seconds * SAMPLE_RATE)
-    total = -(-wanted // 320)
+    live, speech, total = _speech(source, seconds, rate)
     log: list[dict[str, Any]] = []
 
     def steering(sender: Any) -> AutoRedundancy:
@@ -99,8 +101,10 @@ def command(
         link = stack.enter_context(open_device(url, key_file))
         link, tap = _captured(stack, link, url, key_file, capture)
         display = stack.enter_context(Display(total, json_lines=json_lines))
+        if live is not None:
+            stack.callback(live.close)
         outcome = stream(
-            packets(_repeated(audio.pcm, wanted), total),
+            speech,
             Session(link, update=display.update),
             settings,
             loss,
@@ -110,11 +114,14 @@ def command(
             control=steering if automatic else None,
             tap=tap,
             muted=stack.enter_context(MuteSwitch()),
+            live=live is not None,
         )
     if save_trace:
         write_trace(save_trace, outcome.trace)
     result = document(outcome, settings)
-    result["input"] = str(source)
+    result["input"] = source
+    if live is not None:
+        result["source"] = live.report()
     if automatic:
         result["adaptation"] = log
     emit(result, [*lines(result), *adaptation_lines(log)], as_json)
@@ -125,6 +132,25 @@ def command(
 def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
     """What the closed loop did and why."""
     return [f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}: {e['why']}" for e in log]
+
+
+def _speech(text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:
+    """The live source, None for a file; the pieces to send; how many, 0 where nobody knows."""
+    from dredge_host.audio_io.open import is_live, open_source
+    from dredge_host.audio_io.source import pieces
+    from dredge_host.sending.audio import packets, read_audio
+
+    wanted = None if seconds is None else int(seconds * SAMPLE_RATE)
+    if is_live(text):
+        count = None if wanted is None else -(-wanted // PACKET_SAMPLES)
+        source = open_source(text, rate)
+        return source, pieces(source, count), count or 0
+    audio = read_audio(text)
+    for words in audio.notes:
+        note(words)
+    wanted = wanted or len(audio.pcm)
+    total = -(-wanted // PACKET_SAMPLES)
+    return None, packets(_repeated(audio.pcm, wanted), total), total
 
 
 def _repeated(pcm: Any, samples: int) -> Any:

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Raw samples to another program: standard output, a command."""
+
+import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.resample import Resampler
+from dredge_device.units import SAMPLE_RATE
+
+_END_S = 2.0  # what a command has to play out its input
+
+
+class PipeOutput:
+    """Mono int16 in little-endian order, silence between the words included.
+
+    ``put`` takes bytes; ``end`` lets go of the other program. What it raises ends the session: BrokenPipeError when
+    the reader went away.
+    """
+
+    def __init__(self, kind: str, put: Callable[[bytes], object], end: Callable[[], object], rate: int) -> None:
+        self._kind, self._put, self._end = kind, put, end
+        self._resampler = Resampler(SAMPLE_RATE, rate)
+        self._samples = 0
+
+    def write(self, pcm: Pcm, spoken: bool) -> None:
+        """Everything is written, so that the reader's clock goes on."""
+        del spoken
+        piece = self._resampler.convert(pcm)
+        self._samples += len(piece)
+        self._put(piece.astype("<i2", copy=False).tobytes())
+
+    def close(self) -> dict[str, Any]:
+        """End of a session; the reader stays."""
+        done, self._samples = self._samples, 0
+        return {"kind": self._kind, "rate": self._resampler.target, "samples": done}
+
+    def discard(self) -> None:
+        """End of the process."""
+        self._end()
+
+
+def to_stdout(rate: int) -> PipeOutput:
+    """Standard output; nothing else may be printed there."""
+    out = sys.stdout.buffer
+
+    def put(data: bytes) -> None:
+        out.write(data)
+        out.flush()
+
+    return PipeOutput("stdout", put, out.flush, rate)
+
+
+def to_command(command: str, rate: int) -> PipeOutput:
+    """The standard input of a shell command."""
+    process = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE)
+    into = process.stdin
+    assert into is not None
+
+    def put(data: bytes) -> None:
+        try:
+            into.write(data)
+            into.flush()
+        except BrokenPipeError:
+            raise BrokenPipeError(errno.EPIPE, f"'{command}' reads no more (it ended with {process.poll()})") from None
+
+    def end() -> None:
+        try:
+            into.close()
+            process.wait(_END_S)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            process.terminate()
+
+    return PipeOutput("command", put, end, rate)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recorded speech, as if it was spoken now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.service.pacer import Pacer
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.sending.audio import packets, read_audio
+
+
+class PacedSource:
+    """Samples in memory, 20 ms of them every 20 ms; repeat: from the beginning again at the end."""
+
+    backlog_ms = 0.0
+
+    def __init__(self, kind: str, pcm: Pcm, repeat: bool) -> None:
+        self._kind, self._pcm, self._repeat = kind, pcm, repeat
+        self._pieces: Iterator[Pcm] = packets(pcm)
+        self._pacer: Pacer | None = None
+
+    def read(self) -> Pcm | None:
+        """int16[320]; None at the end of what is not repeated."""
+        piece = next(self._pieces, None)
+        if piece is None and self._repeat:
+            self._pieces = packets(self._pcm)
+            piece = next(self._pieces, None)
+        if self._pacer is None:
+            self._pacer = Pacer()
+        self._pacer.wait()
+        return piece
+
+    def flush(self) -> None:
+        """Time goes on from here; no sample is left out."""
+        self._pacer = None
+
+    def report(self) -> dict[str, Any]:
+        """Deadlines that were missed."""
+        return {"kind": self._kind, "late": self._pacer.missed if self._pacer else 0}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def read_file(path: str, repeat: bool) -> PacedSource:
+    """An audio file. Raises InputError."""
+    return PacedSource("file", read_audio(path).pcm, repeat)
+
+
+def silence() -> PacedSource:
+    """Zeros without end."""
+    return PacedSource("null", np.zeros(PACKET_SAMPLES, np.int16), True)

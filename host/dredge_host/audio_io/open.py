@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Sources of live speech by name."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from dredge_device.units import SAMPLE_RATE
+from dredge_host.audio_io.source import Source
+
+GRAMMAR = """FILE              WAV, FLAC, OGG, in real time
+mic[:NAME]        a microphone (dredge devices lists them)
+-                 standard input: raw mono int16, little-endian, --rate; or a WAV stream
+pipe:COMMAND      the same from what a command prints
+FIFO              the same from a named pipe
+null              silence"""
+COMMAND = "pipe:"
+
+
+def is_live(text: str) -> bool:
+    """True for what comes as it is spoken; False for files and silence."""
+    return text == "-" or text.startswith((COMMAND, "mic:")) or text == "mic" or Path(text).is_fifo()
+
+
+def open_source(text: str, rate: int = SAMPLE_RATE, repeat: bool = False) -> Source:
+    """The source of a text (see GRAMMAR); rate is that of raw samples, repeat says what a file does at its end.
+
+    Raises InputError for a file that cannot be read, CapabilityError for a missing microphone.
+    """
+    if text == "null":
+        from dredge_host.audio_io.file import silence
+
+        return silence()
+    kind, _, name = text.partition(":")
+    if kind == "mic":
+        from dredge_host.audio_io.microphone import Microphone
+
+        return Microphone(name)
+    from dredge_host.audio_io.pipe import PipeSource
+
+    if text == "-":
+        return PipeSource("stdin", lambda: sys.stdin.buffer, rate)
+    if text.startswith(COMMAND):
+        command = text.removeprefix(COMMAND)
+        process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, start_new_session=True)
+        assert process.stdout is not None
+        output = process.stdout
+        return PipeSource(f"command {shlex.quote(command)}", lambda: output, rate, process)
+    if Path(text).is_fifo():
+        return PipeSource(text, lambda: open(text, "rb"), rate, reopen=True)
+    from dredge_host.audio_io.file import read_file
+
+    return read_file(text, repeat)

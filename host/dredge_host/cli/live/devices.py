@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge devices`"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dredge_host.cli.options import json_option
+from dredge_host.console import emit, table
+
+SCHEMA = "dredge.devices/1"
+EPILOG = """\b
+Examples
+  dredge devices
+  dredge talk udp://raspberrypi:5004 --mic mic:USB --speaker speaker:USB
+
+\b
+A part of a card's name is enough where it is the only card with it.
+"""
+
+
+@click.command(epilog=EPILOG)
+@json_option
+def command(as_json: bool) -> None:
+    """List sound cards and serial ports, with the names that other verbs take."""
+    cards, problem = _cards()
+    ports = _ports()
+    document = {"schema": SCHEMA, "cards": cards, "cards_error": problem, "serial_ports": ports}
+    emit(document, _lines(cards, problem, ports), as_json)
+
+
+def _cards() -> tuple[list[dict[str, Any]], str | None]:
+    """The sound cards; a sentence where they cannot be listed."""
+    from dredge_device.pi.output.cards import cards
+    from dredge_device.pi.output.interface import CapabilityError
+
+    try:
+        found = cards()
+    except CapabilityError as error:
+        return [], str(error)
+    return [
+        {
+            "name": card.name,
+            "mic": f"mic:{card.name}" if card.inputs else None,
+            "speaker": f"speaker:{card.name}" if card.outputs else None,
+            "rate": card.rate,
+            "default_mic": card.default_input,
+            "default_speaker": card.default_output,
+        }
+        for card in found
+    ], None
+
+
+def _ports() -> list[dict[str, Any]]:
+    from serial.tools import list_ports
+
+    from dredge_device.pi.transport.serial_url import KNOWN_DEVICES
+
+    return [
+        {"url": f"serial://{port.device}", "what": KNOWN_DEVICES.get((port.vid, port.pid), _described(port))}
+        for port in sorted(list_ports.comports(), key=lambda port: str(port.device))
+    ]
+
+
+def _described(port: Any) -> str:
+    """What the system calls it; pyserial says n/a where it does not."""
+    return "" if port.description in (None, "n/a") else str(port.description)
+
+
+def _lines(cards: list[dict[str, Any]], problem: str | None, ports: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for card in cards:
+        for kind in ("mic", "speaker"):
+            if card[kind]:
+                rows.append([f"'{card[kind]}'", str(card["rate"]), "default" if card[f"default_{kind}"] else ""])
+    lines = table(rows, ["sound card", "Hz", ""]) if rows else [f"no sound card: {problem or 'none is connected'}"]
+    named = [[port["url"], port["what"]] for port in ports]
+    return [*lines, "", *(table(named, ["serial port", ""]) if named else ["no serial port"])]
