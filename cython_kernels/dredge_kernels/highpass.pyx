@@ -11,6 +11,8 @@ from dredge_kernels.busy cimport must_be_idle
 SAMPLE_RATE = 16000
 CUTOFF_HZ = 60.0
 
+cdef double NOTHING = 1e-9   # a memory this small is silence; denormal numbers would be slow
+
 
 cdef class HighPass:
     cdef double b, a1, a2, m0, m1
@@ -44,6 +46,8 @@ cdef class HighPass:
                 self.m0 = self.m1 - 2 * self.b * now - self.a1 * value
                 self.m1 = self.b * now - self.a2 * value
                 y[i] = <int16_t>min(32767.0, max(-32768.0, rint(value)))
+        if -NOTHING < self.m0 < NOTHING and -NOTHING < self.m1 < NOTHING:
+            self.m0 = self.m1 = 0
         self.busy = False
         return out
 

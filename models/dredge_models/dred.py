@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dredge_kernels.decoded import DecodedPayload, PayloadHeader
 from dredge_kernels.features import FeatureExtractor
+from dredge_kernels.highpass import HighPass
 from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_kernels.tables import QuantTables
 from dredge_models.modelset import SHIPPED, ModelSet, find
@@ -63,6 +64,7 @@ class DredEncoder:
         self._offset = OFFSET if model.version == DRED_VERSION else LIBOPUS_OFFSET
         self._tables = model.tables
         self._delayed = np.zeros(delay, np.int16)
+        self._highpass = HighPass()   # Opus takes out what lies below speech: it is not played, so not described
         self._extractor = FeatureExtractor()
         self._encoder = RdoVaeEncoder(model)
         # Every second latent goes into a packet, so twice as many are kept. The newest is at
@@ -76,7 +78,7 @@ class DredEncoder:
         """The int16 [320] samples that the Opus encoder gets for this packet; else ValueError."""
         if pcm.shape != (PACKET,) or pcm.dtype != np.int16:
             raise ValueError(f"pcm: expected int16 [320], got {pcm.dtype} {list(pcm.shape)}")
-        joined = np.concatenate([self._delayed, pcm])
+        joined = np.concatenate([self._delayed, self._highpass.process(pcm)])
         self._delayed = joined[PACKET:]
         latent, state = self._encoder.push(self._extractor.process(joined[:PACKET]))
         self._newest = (self._newest - 1) % RING
@@ -116,6 +118,7 @@ class DredEncoder:
         self._latents[:] = 0
         self._states[:] = 0
         self._delayed = np.zeros_like(self._delayed)
+        self._highpass.reset()
         self._extractor.reset()
         self._encoder.reset()
 

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sender's high-pass against its formula, in streams, and at its limits."""
+"""The sender's high-pass against its formula and an Opus encoder, in streams, and at its limits."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 from scipy.signal import lfilter
 
 from dredge_kernels.highpass import CUTOFF_HZ, SAMPLE_RATE, HighPass
+from dredge_kernels.opus import OpusDecoder, OpusEncoder
+
+CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 
 
 def formula(x, cutoff=CUTOFF_HZ):
@@ -47,6 +53,28 @@ def test_offsets_and_rumble_go_and_speech_stays():
 def test_full_scale_saturates_instead_of_wrapping():
     x = np.repeat(np.array([-32768, 32767] * 20, np.int16), 400)
     np.testing.assert_array_equal(HighPass().process(x), np.rint(np.clip(formula(x), -32768, 32767)).astype(np.int16))
+
+
+def test_an_opus_encoder_takes_out_the_same_and_no_later():
+    speech, _ = sf.read(CLIP, dtype="int16")
+    pcm = np.clip(speech[: 320 * 300].astype(int) + 6000, -32768, 32767).astype(np.int16)
+    encoder, decoder = OpusEncoder(bitrate=24000), OpusDecoder()
+    coded = [decoder.decode(encoder.encode(pcm[n : n + 320])) for n in range(0, len(pcm), 320)]
+    decoded = np.concatenate(coded)[encoder.lookahead :]
+    filtered, pcm = HighPass().process(pcm)[: len(decoded)], pcm[: len(decoded)]
+    assert abs(level_db(filtered, 60, 1000) - level_db(decoded, 60, 1000)) < 1
+    ours, untouched, theirs = (level_db(x, 0, 60) for x in (filtered, pcm, decoded))
+    assert ours - theirs < 3 and untouched - theirs > 30
+    lags = range(-4, 5)
+    ours, theirs = filtered[8000:].astype(float), decoded[8000:].astype(float)
+    assert max(lags, key=lambda lag: np.dot(ours[10:-10], np.roll(theirs, -lag)[10:-10])) == 0
+
+
+def level_db(pcm, low, high):
+    """Level of what lies between two frequencies, without the first 0.2 s, dB."""
+    power = np.abs(np.fft.rfft(pcm[3200:].astype(float))) ** 2
+    hertz = np.fft.rfftfreq(len(pcm) - 3200, 1 / SAMPLE_RATE)
+    return 10 * np.log10(power[(hertz >= low) & (hertz < high)].sum() + 1)
 
 
 @pytest.mark.parametrize("pcm", [np.zeros(4, np.int32), np.zeros((2, 4), np.int16)])
