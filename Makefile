@@ -6,6 +6,7 @@ VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+EXTRAS ?=
 SOAK_ARGS ?=
 ARM_ARGS ?=
 PI_ARGS ?=
@@ -17,8 +18,8 @@ export VENV
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is missing and compile the kernels
-	@scripts/setup.sh
+setup: ## install what is missing and compile the kernels (EXTRAS="metrics report")
+	@scripts/setup.sh $(EXTRAS)
 
 build: setup ## the same: setup compiles whatever changed
 
@@ -55,7 +56,7 @@ micropython: ## the board programs: fetch MicroPython, test with it, print the s
 	@$(VENV)/bin/python scripts/mpy.py
 
 sbom: wheel ## a bill of materials (CycloneDX) beside each wheel in dist/
-	@for w in dist/dredge-*.whl; do $(VENV)/bin/python scripts/sbom.py $$w --out $${w%.whl}.cdx.json; done
+	@for w in dist/dredge_audio-*.whl; do $(VENV)/bin/python scripts/sbom.py $$w --out $${w%.whl}.cdx.json; done
 
 lock: ## pin the packages anew from pyproject.toml (locks/)
 	@scripts/setup.sh dev

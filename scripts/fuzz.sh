@@ -36,7 +36,7 @@ if [[ $guided ]]; then
     clang=$(compgen -c clang | grep -E '^clang(-[0-9]+)?$' | sort -V | tail -n 1) || true
     [[ $clang ]] || missing "there is no clang here" "install it (Debian: clang)"
     runtime=$("$PYTHON" -c 'import atheris; print(atheris.path() + "/asan_with_fuzzer.so")') ||
-        missing "atheris is not installed" "pip install dredge[fuzz]"
+        missing "atheris is not installed" "dredge extras add fuzz"
     OUT=build/guided
     build "$OUT" CC="$clang" LDSHARED="$clang -shared" CFLAGS=-fsanitize=fuzzer-no-link LDFLAGS=-fsanitize=fuzzer-no-link
     # Only targets that run compiled code go through the sanitisers, the others would only be slower.

@@ -48,8 +48,10 @@ MINORS, MACHINES, GLIBC = (11, 13), ("x86_64", "aarch64"), 36
 EXTRAS = {"base": [], "dev": ["dev"], "ci": ["dev", "metrics", "report", "cluster"]}
 
 # What the agent, and doctor and check beside it, import on a board; the rest of the base install is for the host.
-DEVICE = ("numpy", "tflite-runtime", "ai-edge-litert", "click", "pyserial", "soundfile")
-DEVICE_EXTRAS = ("secure", "play")
+DEVICE = (
+    "numpy", "tflite-runtime", "ai-edge-litert", "click", "pyserial", "soundfile", "pylibsrtp", "sounddevice",
+    "packaging",
+)  # fmt: skip
 
 # The newest cobs has no wheel for every place; the newest backports-strenum is for Python 3.10 and older, which the
 # resolver does not notice.
@@ -142,8 +144,7 @@ def requirements(name: str, project: dict[str, Any]) -> list[str]:
     """What a lock is made for, as pyproject.toml says it."""
     base, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
     if name == "device":
-        chosen = [text for text in base if canonicalize_name(Requirement(text).name) in DEVICE]
-        return [*chosen, *[text for extra in DEVICE_EXTRAS for text in extras[extra]]]
+        return [text for text in base if canonicalize_name(Requirement(text).name) in DEVICE]
     found = [*project["build-system"]["requires"], *base]
     waiting = list(EXTRAS[name])
     for extra in waiting:

@@ -72,6 +72,7 @@ missing_packages() { # names of Debian packages, one per line
     command -v gcc >/dev/null || echo gcc
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     has_opus || echo libopus-dev
+    ldconfig -p 2>/dev/null | grep -q libportaudio || echo libportaudio2
     if [ -z "$python" ]; then
         printf '%s\n' python3 python3-dev python3-venv
         return

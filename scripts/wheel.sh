@@ -88,7 +88,7 @@ deliver() {
     mkdir -p "$DIST"
     local wheel=$1 made
     made=$DIST/$(basename "$wheel")
-    rm -f "$DIST"/dredge-*"_${wheel##*_}" # an older one for the same machines
+    rm -f "$DIST"/dredge_audio-*"_${wheel##*_}" # an older one for the same machines
     cp "$wheel" "$made.part" && mv "$made.part" "$made"
     say "$(du -k --apparent-size "$made" | cut -f1) kB, $SECONDS s"
     echo "$made"

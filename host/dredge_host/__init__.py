@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 try:
-    __version__ = version("dredge")
+    __version__ = version("dredge-audio")
 except PackageNotFoundError:  # a checkout that is run in place
     __version__ = "0+checkout"
 

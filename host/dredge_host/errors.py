@@ -84,13 +84,16 @@ def sentence(error: BaseException) -> str:
     return text
 
 
-METRICS = "pip install 'dredge[metrics]'"
 
+def need(package: str, purpose: str, extra: str = "metrics", how: str = "") -> Any:
+    """Return an imported optional package.
 
-def need(package: str, purpose: str, how: str = METRICS) -> Any:
-    """The imported package. Raises CapabilityError, which says what it is for and how to get it."""
+    purpose: what it is needed for; extra: the extra that brings it; how: another way to get it, where no extra does.
+    Raises CapabilityError, which says all three.
+    """
     try:
         return import_module(package)
     except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
         name = package.partition(".")[0].replace("_", "-")
+        how = how or f"run `dredge extras add {extra}`"
         raise CapabilityError(f"{purpose} needs {name} ({error}); {how}") from None

@@ -15,7 +15,7 @@ from dredge_models.tflite.check import DENSE, GraphError, check
 from dredge_models.tflite.flatbuffer import FlatbufferError, Table, root
 from dredge_models.tflite.runtime import TfliteModel
 
-flatbuffers = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed: pip install dredge[import]")
+flatbuffers = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed: dredge extras add import")
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="ai-edge-litert is not installed")
 writer = pytest.importorskip("dredge_models.tflite.writer")
 

@@ -27,6 +27,7 @@ class Verb(NamedTuple):
 VERBS = {
     "demo": Verb("live.demo", "Start here", "Bundled speech through harsh loss, with a report."),
     "doctor": Verb("live.doctor", "Start here", "One page of facts that answers most questions."),
+    "extras": Verb("live.extras", "Start here", "Optional packages: list them, install them."),
     "agent": Verb("live.agent", "Live audio", "The device side: receive, recover, play or record."),
     "stream": Verb("live.stream", "Live audio", "Send a file or a microphone to an agent in real time."),
     "devices": Verb("live.devices", "Live audio", "Sound cards and serial ports, with the names to use."),

@@ -101,14 +101,13 @@ def _environment(plan: Plan) -> Step:
 def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
     python = shlex.quote(f"{plan.folder}/venv/bin/python")
     mark = shlex.quote(f"{plan.folder}/wheel.sha256")
-    extras = ["play"] * plan.agent.plays + ["secure"] * bool(plan.agent.key_file)
     pip = f"{python} -m pip install -q --disable-pip-version-check --no-input"
     if plan.lock is not None:
         wanted = f"{wheel_sum} {digest(plan.lock)}"
         others = f"--no-deps --require-hashes -r {shlex.quote(_beside(uploaded, plan.lock))}"
     else:
-        wanted = f"{wheel_sum} {','.join(extras)}"
-        others = shlex.quote(f"{uploaded}[{','.join(extras)}]" if extras else uploaded)
+        wanted = wheel_sum
+        others = shlex.quote(uploaded)
     action = (
         f"{pip} {others}\n"
         # The version number may be the one that is there: only the content counts.

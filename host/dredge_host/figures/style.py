@@ -44,7 +44,7 @@ Draw = Callable[[Any, Mapping[str, Any]], None]
 
 def check_plotting() -> None:
     """Raises CapabilityError when matplotlib is missing: before minutes of measuring, not after."""
-    need("matplotlib", "a figure", "pip install 'dredge[report]'")
+    need("matplotlib", "a figure", "report")
 
 
 def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:

@@ -152,7 +152,7 @@ def _graphs() -> ModuleType:
     try:
         return import_module("dredge_models.libopus.graphs")
     except ImportError as error:
-        raise ModelError(f"importing needs a package that is missing ({error}): pip install dredge[import]") from None
+        raise ModelError(f"importing needs a package ({error}): run `dredge extras add import`") from None
 
 
 def _npz(arrays: Mapping[str, NDArray]) -> bytes:

@@ -2,7 +2,7 @@
 """Writes small .tflite graphs directly as flatbuffers: no TensorFlow, the same bytes every time.
 
 Needs `flatbuffers` and the schema module inside `ai-edge-litert`, both only when exporting or importing a model
-(`pip install dredge[import]`).
+(`dredge extras add import`).
 Weights are stored as float32, or as int8 with one scale per output row and a DEQUANTIZE node that
 the runtime folds when it loads the model ("int8 weights, float maths").
 """

@@ -90,7 +90,7 @@ def test_data_of_another_figure_are_refused(tmp_path):
 def test_without_matplotlib_nothing_is_measured(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = run("encoder-cost", "--out", tmp_path)
-    assert done.exit_code == 5 and "pip install 'dredge[report]'" in done.output
+    assert done.exit_code == 5 and "dredge extras add report" in done.output
 
 
 def test_help_names_every_figure():

@@ -222,7 +222,7 @@ def test_a_line_that_eats_probes_is_refused(wire: Any) -> None:
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> str:
-    pytest.importorskip("pylibsrtp", reason="pylibsrtp is not installed (extra secure)")
+    pytest.importorskip("pylibsrtp", reason="pylibsrtp is not installed: run `make setup`")
     path = tmp_path / "key"
     path.write_text("5b" * 32)
     path.chmod(0o600)

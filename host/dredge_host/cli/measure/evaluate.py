@@ -40,7 +40,7 @@ Methods
   lbrr        LBRR and classic concealment dred_lbrr   DRED of 1 s and LBRR
   red         RFC 2198: two earlier payloads in every packet, and classic concealment
 
-The metrics need packages: pip install 'dredge[metrics]'. FOLDER defaults to $DREDGE_SPEECH/test. More in
+The metrics need packages: dredge extras add metrics. FOLDER defaults to $DREDGE_SPEECH/test. More in
 docs/evaluation.md.
 """
 

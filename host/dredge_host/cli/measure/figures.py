@@ -23,7 +23,7 @@ Examples
   dredge figures scenario --out figures --json > scenario.json
 
 Every figure is an SVG file, figure-NAME.svg; tables come as Markdown beside it. --json prints the data of the
-figure, and --from draws such data again without measuring. matplotlib is needed: pip install 'dredge[report]'.
+figure, and --from draws such data again without measuring. matplotlib is needed: dredge extras add report.
 """
 
 FILE_IN = click.Path(path_type=Path, exists=True, dir_okay=False)

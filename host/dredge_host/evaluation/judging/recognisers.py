@@ -71,7 +71,7 @@ class Vosk:
     """
 
     def __init__(self, model: str | Path) -> None:
-        vosk = need("vosk", "this word error rate", "pip install vosk")
+        vosk = need("vosk", "this word error rate", how="run `pip install vosk`")
         folder = _folder("vosk", model, ("am/final.mdl", "conf/model.conf"))
         vosk.SetLogLevel(-1)
         try:
@@ -97,7 +97,7 @@ class FasterWhisper:
     """Words by faster-whisper (1.2) and the folder of a model in CTranslate2's form, on one CPU thread."""
 
     def __init__(self, model: str | Path, language: str = "en") -> None:
-        package = need("faster_whisper", "this word error rate", "pip install faster-whisper")
+        package = need("faster_whisper", "this word error rate", how="run `pip install faster-whisper`")
         folder = _folder("faster-whisper", model, WHISPER_FILES)
         try:
             self._model = package.WhisperModel(

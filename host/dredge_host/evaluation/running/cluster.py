@@ -21,7 +21,6 @@ from dredge_host.evaluation.running.workers import Result
 TIMEOUT_S = 10
 POLL_S = 1.0
 PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
-HOW = "pip install 'dredge[cluster]'"
 
 _LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would share
 _RUNNERS: dict[Plan, CellRunner] = {}
@@ -50,7 +49,7 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
     address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without
     the package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
     """
-    distributed = need("distributed", "--scheduler", HOW)
+    distributed = need("distributed", "--scheduler", "cluster")
     wanted = identity(plan)
     with _client(distributed, address) as client:
         waiting = list(reversed(tasks))
