@@ -8,7 +8,7 @@ python examples/simulate_wav.py in.wav with_dred.wav without.wav
 import sys
 
 from dredge_host.offline.simulate import simulate
-from dredge_host.sending.audio import read_audio, write_wav
+from dredge_host.sending.audio import read_audio, write_audio
 from dredge_host.settings import Settings
 
 LOSS = "gilbert:rate=20%,burst=5,max=15"
@@ -21,7 +21,7 @@ def main(source: str, recovered: str, concealed: str) -> None:
         (concealed, Settings(loss=LOSS, seed=7, redundancy_s=0.0, conceal="opus")),
     ):
         run = simulate(speech, settings)
-        write_wav(target, run.pcm)  # as long as the input and aligned with it
+        write_audio(target, run.pcm)  # as long as the input and aligned with it
         filled = {name: count for name, count in run.result["frames"].items() if count}
         print(f"{target}: {run.result['bitrate_total_bps'] / 1000:.1f} kb/s, packets {filled}")
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.output.files import write_text
 from dredge_host.errors import InputError, exit_code, sentence
 from dredge_host.evaluation.results import markdown_tables as tables
 from dredge_host.evaluation.results.document import EVALUATE, read_document
@@ -27,7 +28,7 @@ from dredge_host.figures import bitrate, bitratedraw, delay, encodercost, qualit
 from dredge_host.figures.plots import gap_by_burst, gap_won_back, quality_against_bitrate
 from dredge_host.figures.style import write_svg
 from dredge_host.report.shell import plain
-from dredge_host.sending.audio import atomic, bundled_clip, read_audio
+from dredge_host.sending.audio import bundled_clip, read_audio
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SCHEMAS = {
@@ -101,8 +102,7 @@ def take(name: str, source: Path, docs: Path = DOCS) -> None:
     if len(text.encode()) > MAX_BYTES:
         raise InputError(f"{source}: {len(text)} bytes are left of it, docs/data takes up to {MAX_BYTES}")
     (docs / "data").mkdir(exist_ok=True)
-    with atomic(docs / "data" / f"{name}.json") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(docs / "data" / f"{name}.json", text)
 
 
 def read_results(docs: Path = DOCS) -> dict[str, dict[str, Any]]:
@@ -153,8 +153,7 @@ def main() -> int:
     if given["check"]:
         print("up to date" if after == before else "docs/results.md is not what docs/data gives")
         return int(after != before)
-    with atomic(page) as temporary:
-        temporary.write_text(after, encoding="utf-8")
+    write_text(page, after)
     for path in (page, *draw(results)):
         print(path.relative_to(DOCS.parent))
     return 0

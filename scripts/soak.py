@@ -23,10 +23,11 @@ from soakhost import PERIOD_S, Session, SoakHost, encoded
 from soakwatch import Sample, look, rows, trend
 
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.output.files import write_text
 from dredge_host.console import emit, to_json
 from dredge_host.errors import CHECK_FAILED, INTERRUPTED, OK, DredgeError, exit_code, sentence
 from dredge_host.links.agent_process import AgentProcess
-from dredge_host.sending.audio import atomic, bundled_clip, read_audio
+from dredge_host.sending.audio import bundled_clip, read_audio
 
 SCHEMA = "dredge.soak/1"
 SAMPLE_S = 10.0
@@ -196,8 +197,7 @@ def main(given: argparse.Namespace) -> int:
         print(f"soak: {sentence(error)}", file=sys.stderr)
         return exit_code(error) or CHECK_FAILED
     if given.json:
-        with atomic(given.json) as part:
-            part.write_text(to_json(result) + "\n")
+        write_text(given.json, to_json(result) + "\n")
     emit(result, lines(result), False)
     return OK if result["passed"] else CHECK_FAILED
 

@@ -5,6 +5,7 @@ import argparse
 import sys
 
 from dredge_device.pi.factory import VOCODERS
+from dredge_device.pi.output.files import PRIVATE, parse_mode
 from dredge_device.pi.service.process import Options, run
 from dredge_device.playout import parse_playout
 from dredge_device.units import CONCEAL_MODES
@@ -17,12 +18,21 @@ def _playout(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _mode(text: str) -> int:
+    try:
+        return parse_mode(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dredge_device", description="Receives speech over a lossy link and plays it."
     )
     parser.add_argument("--listen", default=Options.listen, metavar="udp://HOST:PORT|serial://DEV?baud=N")
     parser.add_argument("--out", default=Options.out, metavar="null|play|FILE.wav")
+    parser.add_argument("--overwrite", action="store_true", help="replace recordings that are there already")
+    parser.add_argument("--file-mode", default=PRIVATE, type=_mode, metavar="OCTAL", help="permissions of recordings")
     parser.add_argument("--playout", default=("fixed", 1000), type=_playout, metavar="fixed:MS|adaptive")
     parser.add_argument("--conceal", default="dred", choices=CONCEAL_MODES)
     parser.add_argument("--vocoder", default="standard", choices=VOCODERS)
@@ -46,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         Options(
             listen=given.listen,
             out=given.out,
+            overwrite=given.overwrite,
+            file_mode=given.file_mode,
             once=given.once,
             allow_remote=given.allow_remote,
             key_file=given.key_file,

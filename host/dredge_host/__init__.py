@@ -29,7 +29,7 @@ _WHERE = {
     "Packet": "sending.sender",
     "parse_loss": "sending.loss",
     "read_audio": "sending.audio",
-    "write_wav": "sending.audio",
+    "write_audio": "sending.audio",
     "open_link": "links.open",
 }
 

@@ -12,6 +12,8 @@ from typing import Any
 import click
 import numpy as np
 
+from dredge_device.pi.output.files import is_stdout
+
 
 def note(text: str) -> None:
     """A remark for people; never part of a result."""
@@ -23,9 +25,10 @@ def to_json(result: dict[str, Any]) -> str:
     return json.dumps(result, indent=2, default=_plain, allow_nan=False)
 
 
-def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
-    """Print the result once, as JSON or as lines for people."""
-    click.echo(to_json(result) if as_json else "\n".join(lines))
+def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool, beside: Path | None = None) -> None:
+    """Print the result once, as JSON or as lines for people; on stderr if stdout holds the output file `beside`."""
+    taken = beside is not None and is_stdout(beside)
+    click.echo(to_json(result) if as_json else "\n".join(lines), err=taken)
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:

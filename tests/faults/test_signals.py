@@ -27,8 +27,7 @@ def test_an_agent_in_mid_stream_completes_its_file(number, tmp_path, speech):
     agent, url = start_agent("--out", tmp_path / "a.wav", "--playout", "fixed:100")
     host = start("stream", speech(20), "--to", url, "--redundancy", "0", "--conceal", "opus")
     try:
-        part = tmp_path / ".a.wav.part"
-        assert wait_for(lambda: part.exists() and part.stat().st_size > 8000)
+        assert wait_for(lambda: any(part.stat().st_size > 8000 for part in tmp_path.glob(".a.wav.*.part")))
         agent.send_signal(number)
         agent.send_signal(number)  # an impatient second one changes nothing
         code, _, errors = end(agent)
@@ -70,7 +69,7 @@ def test_an_unlistened_signal_ends_an_agent_and_the_next_one_starts(tmp_path):
     again, same = start_agent("--listen", url, "--out", tmp_path / "a.wav")
     again.send_signal(signal.SIGTERM)
     assert end(again)[0] == 0 and same == url
-    assert names(tmp_path) == ["a.wav"]  # what the first one had begun was written over
+    assert names(tmp_path) == []  # an agent without a session writes nothing
 
 
 def test_nohup_keeps_an_agent_alive():

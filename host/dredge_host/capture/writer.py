@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import struct
 import time
 from collections.abc import Callable
@@ -12,38 +11,44 @@ from pathlib import Path
 from types import TracebackType
 
 from dredge_device import rtp
+from dredge_device.pi.output.files import PRIVATE, OutputFile
+from dredge_host.console import note
+from dredge_host.errors import UsageError
 from dredge_host.links.link import Link
-from dredge_host.sending.audio import check_target
 
 _MAGIC = 0xA1B2C3D4  # classic pcap, microseconds
 _RAW_IP = 101  # LINKTYPE_RAW: packets begin with the IP header
 _SNAP = 65535
+_SUFFIXES = (".pcap", ".cap", "")
 HOST = ("127.0.0.1", 40000)
 
 
 class Capture:
     """Writes UDP datagrams with made-up IPv4 headers; a context manager.
 
-    far: address and port of the device. The file appears under its name when it is closed, and so
-    does the .sdp; until then it is `.NAME.part`. Raises InputError when the folder cannot be written.
+    far: address and port of the device. The file appears under its name when it is closed, and so does the .sdp; both
+    are for their owner only. Where a file of that name is there already, the next free name is taken, unless
+    `overwrite`. When the disk is full, the datagrams that fitted are the file, a note says so, and what comes later is
+    not written. Raises OutputError when the file cannot be written at all, UsageError for a name that promises another
+    format.
     """
 
     def __init__(
         self, path: str | Path, far: tuple[str, int], payload_type: int = rtp.PAYLOAD_TYPE,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, overwrite: bool = False,
     ) -> None:  # fmt: skip
-        self.path = check_target(path)
+        self.path = Path(path)
+        if self.path.suffix.lower() not in _SUFFIXES:
+            raise UsageError(f"{path}: a capture is written as pcap, expected a name ending in .pcap")
         self._far = (_ipv4(far[0]), far[1])
         self._payload_type = payload_type
         self._clock = clock
-        self._part = self.path.with_name(f".{self.path.name}.part")
-        self._file = self._part.open("wb")
+        self._overwrite = overwrite
+        self._file = OutputFile(path, keep=not overwrite, mode=PRIVATE)
         self._file.write(struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAP, _RAW_IP))
+        self._whole = self._file.size        # bytes up to the end of the last datagram that fitted
+        self._open, self._full = True, False
         self.datagrams = 0
-
-    @property
-    def sdp_path(self) -> Path:
-        return self.path.with_suffix(".sdp")
 
     def sent(self, datagram: bytes) -> None:
         """A datagram from host to device."""
@@ -54,12 +59,16 @@ class Capture:
         self._write(datagram, self._far, HOST)
 
     def close(self) -> None:
-        """Completes both files."""
-        if self._file.closed:
+        """Completes both files; a stream (FIFO, device) gets no .sdp."""
+        if not self._open:
             return
-        self._file.close()
-        os.replace(self._part, self.path)
-        self.sdp_path.write_text(sdp(*self._far, self._payload_type), encoding="ascii")
+        self._open = False
+        asked, self.path = self.path, self._file.finish()
+        if self.path != asked:
+            note(f"{asked} is there already; the capture is {self.path}")
+        if not self._file.is_stream:
+            with OutputFile(self.path.with_suffix(".sdp"), keep=not self._overwrite, mode=PRIVATE) as file:
+                file.write(sdp(*self._far, self._payload_type).encode("ascii"))
 
     def __enter__(self) -> Capture:
         return self
@@ -70,12 +79,25 @@ class Capture:
         self.close()
 
     def _write(self, datagram: bytes, source: tuple[str, int], target: tuple[str, int]) -> None:
+        if self._full:
+            return
         packet = ipv4_udp(datagram, source, target, self.datagrams)
         now = self._clock()
         seconds = int(now)
         head = struct.pack("<IIII", seconds, int((now - seconds) * 1e6), len(packet), len(packet))
-        self._file.write(head + packet)
+        try:
+            self._file.write(head + packet)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._whole = self._file.size
         self.datagrams += 1
+
+    def _fail(self, error: OSError) -> None:
+        self._full = True
+        if not self._file.is_stream:
+            self._file.shorten(self._whole)
+        note(f"{error}; the capture ends after {self.datagrams} datagrams, the stream goes on")
 
 
 class TappedLink:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.output.files import write_bytes
 from dredge_host.errors import need
-from dredge_host.sending.audio import atomic
 
 INK, SOFT, LINE, BAD = "#1c1d22", "#5d606b", "#dcdad4", "#a5231c"
 OUTSIDE = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
@@ -72,8 +72,4 @@ def _settle(figure: Any) -> None:
 
 def write_svg(path: str | Path, draw: Draw, document: Mapping[str, Any]) -> Path:
     """Writes the drawing as a file that is complete or not there at all, and returns its path."""
-    picture = svg(draw, document)
-    path = Path(path)
-    with atomic(path) as temporary:
-        temporary.write_bytes(picture)
-    return path
+    return write_bytes(path, svg(draw, document))

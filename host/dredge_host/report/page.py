@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.output.files import write_text
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.charts.spectrogram import picture
 from dredge_host.legend import LETTERS
 from dredge_host.report import charts, listen, sections, shell, signals, summary, timing
 from dredge_host.report.document import adaptive, lookahead, normal, part
 from dredge_host.report.timeline import Row, gaps, packed, timeline_rows
-from dredge_host.sending.audio import Pcm, atomic
+from dredge_host.sending.audio import Pcm
 
 SCRIPTS = ("players.js", "timeline.js", "abx.js", "report.js")
 Step = Callable[[int, int], None]
@@ -33,16 +34,14 @@ def write_report(path: str | Path, result: Mapping[str, Any], wavs: Mapping[str,
         that does not exist is left out. The timeline belongs to the first whose name starts "dred" or "received".
     Sample 0 of every file is the first sample of packet 0; with adaptive playout the timeline's own file begins
     with the first packet that was played.
-    Raises InputError when `path` cannot be written, ValueError for audio that is not 16 kHz.
+    Raises OutputError when `path` cannot be written, ValueError for audio that is not 16 kHz.
     """
     return write_page(path, result, {n: signals.read(Path(f)) for n, f in wavs.items() if Path(f).is_file()})
 
 
 def write_page(path: str | Path, result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None = None) -> Path:
     """The same from samples, int16[n] at 16 kHz by name; step(done, signals) reports progress."""
-    with atomic(path) as temporary:
-        temporary.write_text(render(result, pcm, step), encoding="utf-8")
-    return Path(path)
+    return write_text(path, render(result, pcm, step))
 
 
 def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None = None) -> str:

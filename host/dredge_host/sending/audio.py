@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audio files: anything soundfile reads becomes 16 kHz mono int16; WAVs are written atomically."""
+"""Audio files: anything soundfile reads becomes 16 kHz mono int16; what is written is whole or not there."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.pi.output.files import OutputFile, is_stream, write_bytes
+from dredge_device.pi.output.wav import header
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
-from dredge_host.errors import InputError
+from dredge_host.errors import CapabilityError, InputError, UsageError
 
 CLIP_NAME = "demo_speech.flac"
 RATES = (1000, 768000)       # Hz; a header may promise anything
+CONTAINERS = {
+    ".wav": "WAV", ".flac": "FLAC PCM_16", ".ogg": "OGG VORBIS", ".opus": "OGG OPUS", ".mp3": "MP3",
+}  # fmt: skip
 MAX_VALUES = 1 << 29         # samples of all channels: 2 GiB while they are read, over nine hours at 16 kHz
 
 Pcm = NDArray[np.int16]
@@ -96,42 +100,42 @@ def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
         yield np.ascontiguousarray(piece)
 
 
-def write_wav(path: str | Path, pcm: Pcm, rate: int = SAMPLE_RATE) -> Path:
-    """Write int16[n] as a 16-bit mono WAV that is either complete or not there at all."""
+def check_audio_target(path: str | Path) -> str:
+    """The container that the name asks for: WAV where it says nothing. Raises UsageError for any other."""
+    suffix = Path(path).suffix.lower()
+    if suffix in CONTAINERS:
+        return CONTAINERS[suffix]
+    if is_stream(path) or not suffix:
+        return "WAV"
+    raise UsageError(f"{path}: expected a name ending in {', '.join(CONTAINERS)}, got '{suffix}'")
+
+
+def write_audio(path: str | Path, pcm: Pcm, rate: int = SAMPLE_RATE) -> Path:
+    """Write int16[n], mono, as a file that is complete or not there at all; its name decides the format.
+
+    WAV and FLAC keep every sample, .ogg is Vorbis, .opus and .mp3 are what they say. Raises UsageError for another
+    name, OutputError when it cannot be written.
+    """
+    container = check_audio_target(path)
+    pcm = np.ascontiguousarray(pcm, np.int16)
+    if container == "WAV":
+        with OutputFile(path) as file:
+            file.write(header(len(pcm), rate))
+            file.write(pcm.astype("<i2", copy=False).data)
+        return Path(path)
+    return write_bytes(path, _encoded(container, pcm, rate))
+
+
+def _encoded(container: str, pcm: Pcm, rate: int) -> bytes:
     import soundfile
 
-    path = Path(path)
-    with atomic(path) as temporary:
-        soundfile.write(str(temporary), np.asarray(pcm, np.int16), rate, "PCM_16", format="WAV")
-    return path
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it there on success, remove it on any failure."""
-    path = check_target(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    buffer = io.BytesIO()
+    form, _, subtype = container.partition(" ")
     try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are not
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def check_target(path: str | Path) -> Path:
-    """Raise InputError now rather than after minutes of work if `path` cannot be written."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder, not a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: no permission to write into {path.parent}")
-    return path
+        soundfile.write(buffer, pcm, rate, subtype or None, format=form)
+    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
+        raise CapabilityError(f"this libsndfile cannot write {container} ({_short(error)}); use .wav") from None
+    return buffer.getvalue()
 
 
 @contextmanager
@@ -165,12 +169,6 @@ def _to_rate(signal: NDArray[np.float32], rate: int, notes: list[str]) -> NDArra
 
     notes.append(f"converted from {rate} Hz to {SAMPLE_RATE} Hz")
     return np.asarray(soxr.resample(signal, rate, SAMPLE_RATE, quality="HQ"), np.float32)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _short(error: BaseException) -> str:

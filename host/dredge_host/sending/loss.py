@@ -46,6 +46,12 @@ class LossModel:
         self.history.append(False)
 
 
+def trace_file(text: str) -> str | None:
+    """The file that a loss specification reads, if it reads one."""
+    kind, _, name = text.strip().partition(":")
+    return name if kind == "trace" and name else None
+
+
 def parse_loss(text: str, seed: int = 1) -> LossModel:
     """Read a loss specification (see GRAMMAR).
 
@@ -84,10 +90,9 @@ def read_trace(path: str | Path) -> list[bool]:
 
 def save_trace(path: str | Path, trace: Iterable[bool]) -> None:
     """Write decisions as one 0/1 per line, ready for `trace:FILE`."""
-    from dredge_host.sending.audio import atomic
+    from dredge_device.pi.output.files import write_text
 
-    with atomic(path) as temporary:
-        temporary.write_text("".join(f"{int(lost)}\n" for lost in trace), encoding="ascii")
+    write_text(path, "".join(f"{int(lost)}\n" for lost in trace))
 
 
 def _plain(spec: str, body: str, seed: int) -> LossModel:

@@ -110,6 +110,7 @@ def import_fargan(sources: Sources, root: Path | None = None, step: Step | None 
 def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, jobs: list[Job]) -> Path:
     """Makes every file in a hidden folder, then puts that in its place."""
     folder = (root or modelset.user_folder()) / about["id"]
+    folder = folder.resolve()  # a link stays a link
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{about['id']}.", dir=folder.parent))
     try:

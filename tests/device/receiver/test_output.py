@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Files that are complete or not there, deadlines that do not drift, CPU time per stage."""
 
+import os
+import stat
 import sys
 import types
 import wave
@@ -25,14 +27,28 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def parts(folder):
+    return [name for name in names(folder) if name.endswith(".part")]
+
+
 def test_wav_appears_only_when_it_is_complete(tmp_path):
     out = open.open_output(str(tmp_path / "a.wav"))
+    assert names(tmp_path) == []
     out.write(PIECE, True)
-    assert names(tmp_path) == [".a.wav.part"]
+    assert names(tmp_path) == parts(tmp_path) and len(parts(tmp_path)) == 1
     assert out.close() == {"kind": "wav", "file": str(tmp_path / "a.wav"), "samples": 320}
     assert (samples_of(tmp_path / "a.wav") == PIECE).all()
     out.discard()
     assert names(tmp_path) == ["a.wav"]
+
+
+def test_an_unfinished_recording_can_be_read(tmp_path):
+    """What a power cut leaves: the sizes say "to the end of the file"."""
+    out = open.WavOutput(tmp_path / "a.wav")
+    out.write(PIECE, True)
+    raw = (tmp_path / parts(tmp_path)[0]).read_bytes()
+    assert raw[4:8] == raw[40:44] == b"\xff" * 4 and raw[44:] == PIECE.tobytes()
+    out.discard()
 
 
 def test_silence_outside_the_stream_is_not_in_the_file(tmp_path):
@@ -44,8 +60,9 @@ def test_silence_outside_the_stream_is_not_in_the_file(tmp_path):
     out.discard()
 
 
-def test_every_session_gets_its_own_file(tmp_path):
-    out = open.WavOutput(tmp_path / "a.wav")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_every_session_gets_its_own_file(tmp_path, overwrite):
+    out = open.WavOutput(tmp_path / "a.wav", overwrite)
     for level in (1, 2, 3):
         out.write(PIECE * level, True)
         out.close()
@@ -61,13 +78,60 @@ def test_unfinished_session_is_completed_at_the_end(tmp_path):
     assert names(tmp_path) == ["a.wav"] and len(samples_of(tmp_path / "a.wav")) == 320
 
 
-def test_earlier_file_stays_until_the_new_one_is_complete(tmp_path):
+def test_recordings_that_are_there_stay(tmp_path):
+    """An agent that is started again must not cost the recordings of the one before."""
     (tmp_path / "a.wav").write_bytes(b"old")
+    (tmp_path / "a-2.wav").write_bytes(b"older")
     out = open.WavOutput(tmp_path / "a.wav")
+    out.close()  # a session without speech
+    assert names(tmp_path) == ["a-2.wav", "a.wav"]
+    for _ in range(2):
+        out.write(PIECE, True)
+        out.close()
+    out.discard()
+    assert names(tmp_path) == ["a-2.wav", "a-3.wav", "a-4.wav", "a.wav"]
+    assert (tmp_path / "a.wav").read_bytes() == b"old" and (tmp_path / "a-2.wav").read_bytes() == b"older"
+
+
+def test_overwriting_waits_until_the_new_file_is_complete(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"old")
+    (tmp_path / "a.wav").chmod(0o640)
+    out = open.WavOutput(tmp_path / "a.wav", overwrite=True)
+    out.close()
     out.write(PIECE, True)
     assert (tmp_path / "a.wav").read_bytes() == b"old"
     out.discard()
-    assert len(samples_of(tmp_path / "a.wav")) == 320
+    assert names(tmp_path) == ["a.wav"] and len(samples_of(tmp_path / "a.wav")) == 320
+    assert (tmp_path / "a.wav").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [(None, 0o600), (0o644, 0o644)])
+def test_recordings_are_private_unless_asked(tmp_path, mode, wanted):
+    before = os.umask(0o022)
+    try:
+        out = open.WavOutput(tmp_path / "a.wav", **({} if mode is None else {"mode": mode}))
+        out.write(PIECE, True)
+        out.discard()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.wav").stat().st_mode & 0o777 == wanted
+
+
+def test_a_fifo_takes_one_wav_stream_per_session(tmp_path):
+    """A player that reads the FIFO hears every period at once; one that leaves ends only its own recording."""
+    os.mkfifo(tmp_path / "fifo")
+    out = open.open_output(str(tmp_path / "fifo"))
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    out.write(PIECE, True)
+    heard = os.read(reader, 4096)
+    assert heard[:4] == b"RIFF" and heard[44:] == PIECE.tobytes()
+    assert out.close() == {"kind": "wav", "file": str(tmp_path / "fifo"), "samples": 320}
+    out.write(PIECE, True)
+    os.close(reader)
+    out.write(PIECE, True)  # nobody reads: said, and nothing raised
+    report = out.close()
+    assert report["error"].endswith("nobody reads it any more")
+    assert names(tmp_path) == ["fifo"] and stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 
 def test_null_counts_the_stream_only():

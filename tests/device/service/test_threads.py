@@ -230,7 +230,7 @@ def test_limits_apply_to_remote_peers_without_a_key_only(tmp_path):
 
 
 def test_files_of_streams_have_names_of_their_own(tmp_path):
-    first, second = (output_for(str(tmp_path / "a.wav"), index) for index in range(2))
+    first, second = (output_for(Options(out=str(tmp_path / "a.wav")), index) for index in range(2))
     second.write(PIECE, True)
     assert second.close()["file"] == str(tmp_path / "a-s2.wav")
     for output in (first, second):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from dredge_device import control, rtp
+from dredge_device.pi.output.files import OutputError
 from dredge_host.capture.writer import Capture, TappedLink, checksum, ipv4_udp, sdp
-from dredge_host.errors import InputError
 from dredge_host.links.loop import loop_pair
 from dredge_host.sending.sender import Sender
 
@@ -66,7 +66,7 @@ def test_the_file_appears_when_it_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(OutputError, match="does not exist"):
         Capture(tmp_path / "no" / "a.pcap", FAR)
 
 

@@ -163,10 +163,10 @@ def test_a_replayed_capture_is_no_sound(folder):
 @pytest.mark.parametrize("playout", ["fixed:200", "adaptive"])
 def test_from_a_simulation_to_its_page(folder, playout):
     """The whole way with the real pipeline: speech, losses, result, page."""
-    from dredge_host.sending.audio import bundled_clip, read_audio, write_wav
+    from dredge_host.sending.audio import bundled_clip, read_audio, write_audio
 
     with bundled_clip() as clip:
-        write_wav(folder / "speech.wav", read_audio(clip).pcm[: 2 * 16000])
+        write_audio(folder / "speech.wav", read_audio(clip).pcm[: 2 * 16000])
     words = ["simulate", "speech.wav", "heard.wav", "--loss", "burst:ms=100,every=500ms", "--json"]
     result = json.loads(CliRunner().invoke(main.cli, [*words, "--playout", playout]).stdout)
     assert len(result["timeline"]) == result["packets"] - result["frames"]["silence"]

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the speech goes: a WAV file, a sound card, another program, nowhere."""
+"""Where the speech goes: WAV files, a sound card, another program, nowhere."""
 
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.files import PRIVATE, is_stream
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.output.pipe import to_command, to_stdout
 from dredge_device.pi.output.wav import WavOutput
 from dredge_device.units import SAMPLE_RATE
 
-GRAMMAR = """FILE.wav          a file per session
+GRAMMAR = """FILE.wav          a file per session, under the next free name; a FIFO or device: a WAV stream per session
 speaker[:NAME]    a sound card (dredge devices lists them); play is the default one
 -                 standard output: mono int16, little-endian, 16 kHz or --rate
 pipe:COMMAND      the same to the input of a command
@@ -46,10 +47,11 @@ def is_patient(text: str) -> bool:
     return text == "null" or text.lower().endswith(".wav")
 
 
-def open_output(text: str, rate: int = SAMPLE_RATE) -> Output:
+def open_output(text: str, rate: int = SAMPLE_RATE, *, overwrite: bool = False, mode: int = PRIVATE) -> Output:
     """The output of a text (see GRAMMAR), raw samples at this rate; ValueError for anything else.
 
-    Raises CapabilityError for a missing card and OSError for what cannot be written.
+    overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card and OSError for what cannot
+    be written.
     """
     if text == "null":
         return NullOutput()
@@ -61,8 +63,8 @@ def open_output(text: str, rate: int = SAMPLE_RATE) -> Output:
         return to_stdout(rate)
     if text.startswith(COMMAND):
         return to_command(text.removeprefix(COMMAND), rate)
-    if text.lower().endswith(".wav"):
-        return WavOutput(text)
+    if text.lower().endswith(".wav") or (text and is_stream(text)):
+        return WavOutput(text, overwrite, mode)
     raise ValueError(
         f"output is '{text}', expected null, play or a file name ending in .wav, speaker:NAME, - or pipe:COMMAND"
     )

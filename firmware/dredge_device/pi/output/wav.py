@@ -1,93 +1,98 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Output to a WAV file."""
+"""Output to WAV files."""
 
 import os
 import struct
-import wave
-from pathlib import Path
+import sys
+from itertools import islice
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.files import PRIVATE, OutputFile, is_stream, numbered
 from dredge_device.units import SAMPLE_RATE
 
-_HEADER_BYTES = 44
+HEADER_BYTES = 44
+_UNKNOWN = 0xFFFFFFFF
+
+
+def header(samples: int | None, rate: int = SAMPLE_RATE) -> bytes:
+    """44 bytes before 16-bit mono samples (RIFF WAVE); None, or more than fit: the file ends where it ends."""
+    size = _UNKNOWN if samples is None else min(2 * samples, _UNKNOWN)
+    riff = min(size + HEADER_BYTES - 8, _UNKNOWN)
+    head = struct.pack("<4sI8sIHHIIHH", b"RIFF", riff, b"WAVEfmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return head + struct.pack("<4sI", b"data", size)
 
 
 class WavOutput:
-    """One WAV file per session: FILE.wav, then FILE-2.wav and so on.
+    """One WAV file per session, under the next free name: FILE.wav, then FILE-2.wav and so on.
 
-    A file appears under its name only when it is complete; until then it is ``.NAME.part``.
-    Raises OSError when the folder cannot be written, or when the disk is full: then what fitted becomes
-    the file, and nothing more is taken for it.
+    overwrite: FILE.wav is replaced by the first session, FILE-2.wav by the second. A file appears under its name
+    only when it is complete; a session without speech leaves none. A FIFO or device takes one WAV stream per
+    session. Whatever goes wrong later (a full disk, a reader that went away) is said once on standard error and in
+    the session's report; what fitted is the file, and the stream goes on. Raises OutputError at the start.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        self._session = 0
-        self._open()
+    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False, mode: int = PRIVATE) -> None:
+        self._path = os.fspath(path)
+        self._overwrite, self._mode = overwrite, mode
+        self._session = 1
+        self._file: OutputFile | None = None
+        self._error: str | None = None
+        if not is_stream(path):
+            self._opened().discard()  # tells at once what cannot work
 
-    def _open(self) -> None:
-        self._session += 1
-        stem, suffix = self._path.stem, self._path.suffix or ".wav"
-        name = f"{stem}{suffix}" if self._session == 1 else f"{stem}-{self._session}{suffix}"
-        self._final = self._path.with_name(name)
-        self._part = self._path.with_name(f".{name}.part")
-        self._raw = self._part.open("wb")
-        self._wav = wave.Wave_write(self._raw)
-        self._wav.setnchannels(1)
-        self._wav.setsampwidth(2)
-        self._wav.setframerate(SAMPLE_RATE)
-        self._samples = 0
-        self._full = False
+    def _opened(self) -> OutputFile:
+        name = self._path
+        if self._overwrite and not is_stream(name):
+            name = next(islice(numbered(name), self._session - 1, None))
+        return OutputFile(name, keep=not self._overwrite, mode=self._mode)
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
         """The stream only: sample 0 of the file is the first sample of its first packet."""
-        if not spoken or self._full:
+        if not spoken or self._error is not None:
             return
-        self._samples += len(pcm)
         try:
-            self._wav.writeframesraw(pcm.astype("<i2", copy=False).tobytes())
-        except OSError:
-            self._full = True
-            raise
+            if self._file is None:
+                self._file = self._opened()
+                self._file.write(header(None))
+            self._file.write(pcm.astype("<i2", copy=False).tobytes())
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self._error = f"{self._path}: nobody reads it any more" if isinstance(error, BrokenPipeError) else str(error)
+        print(f"dredge agent: {self._error}; the recording ends here, the stream goes on", file=sys.stderr, flush=True)
 
     def close(self) -> dict[str, Any]:
         """Completes the file; the next session gets a new one."""
-        report = self._finish()
-        self._open()
+        report: dict[str, Any] = {"kind": "wav", "file": None, "samples": 0}
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                report["samples"] = _completed(file)
+                if report["samples"]:
+                    report["file"] = str(file.finish())
+                    self._session += 1
+                else:
+                    file.discard()
+            except OSError as error:
+                file.discard()
+                report.update(samples=0, file=None)
+                self._fail(error)
+        if self._error is not None:
+            report["error"], self._error = self._error, None
         return report
 
-    def _finish(self) -> dict[str, Any]:
-        self._let_go()
-        if self._full:
-            self._samples = _shortened(self._part)
-        os.replace(self._part, self._final)
-        return {"kind": "wav", "file": str(self._final), "samples": self._samples}
-
     def discard(self) -> None:
-        """GapEnds for good; a file that no session has written to is not left behind."""
-        if self._samples or self._session == 1:
-            self._finish()
-        else:
-            self._let_go()
-            self._part.unlink()
-
-    def _let_go(self) -> None:
-        for file in (self._wav, self._raw):
-            try:
-                file.close()
-            except OSError:  # the last samples do not fit
-                self._full = True
+        """Ends for good; what a session has written so far is completed."""
+        self.close()
 
 
-def _shortened(path: Path) -> int:
-    """Makes a WAV file of what a full disk took, in place; returns its samples."""
-    samples = max(0, path.stat().st_size - _HEADER_BYTES) // 2
-    size = 2 * samples
-    with path.open("r+b") as file:
-        file.truncate(_HEADER_BYTES + size if samples else 0)
+def _completed(file: OutputFile) -> int:
+    """Writes how much there is into the header; returns the samples. Half a sample at the end is cut off."""
+    samples = max(0, file.size - HEADER_BYTES) // 2
+    if not file.is_stream:
+        file.shorten(HEADER_BYTES + 2 * samples if samples else 0)
         if samples:
-            rates = SAMPLE_RATE, 2 * SAMPLE_RATE  # samples and bytes per second
-            head = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, *rates, 2, 16)
-            file.write(head + struct.pack("<4sI", b"data", size))
+            file.replace(0, header(samples))
     return samples

@@ -18,6 +18,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi.factory import real_parts
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.model_cache import ModelCache
+from dredge_device.pi.output.files import PRIVATE, OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, Output
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
@@ -46,6 +47,8 @@ class Options:
 
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
+    overwrite: bool = False  # recordings that are there already; otherwise the next free name is taken
+    file_mode: int = PRIVATE  # permissions of recordings
     once: bool = False  # leave after the first session
     seconds: float | None = None  # leave after so long
     allow_remote: bool = False
@@ -84,12 +87,14 @@ def _local(listen: str) -> bool:
     return is_serial(listen) or is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
 
 
-def output_for(text: str, index: int) -> Output:
+def output_for(options: Options, index: int) -> Output:
     """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
+    text = options.out
     if index and text.lower().endswith(".wav"):
         path = Path(text)
         text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
-    return ThreadedOutput(open_output(text), patient=is_patient(text))
+    output = open_output(text, overwrite=options.overwrite, mode=options.file_mode)
+    return ThreadedOutput(output, patient=is_patient(text))
 
 
 class Process:
@@ -168,7 +173,7 @@ class Process:
 
     def _make_station(self, index: int) -> StreamSession:
         options = self._options
-        output = output_for(options.out, index)
+        output = output_for(options, index)
         defaults = {
             "playout_ms": options.playout_ms, "adaptive": options.adaptive,
             "conceal": options.conceal, "lbrr": options.lbrr, "vocoder": options.vocoder,
@@ -269,6 +274,8 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         process = Process(options)
     except CapabilityError as error:
         return _complain(error, EXIT_CAPABILITY)
+    except OutputError as error:
+        return _complain(error, EXIT_USAGE)
     except OSError as error:
         return _complain(error, EXIT_UNREACHABLE)
     except ValueError as error:
@@ -284,11 +291,10 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
     except ValueError as error:
         process.close()
         return _complain(error, EXIT_USAGE)
-    announce = ready or (_announce_aside if options.out == "-" else _announce)
-    announce(process.address)
+    (ready or _announcer(options))(process.address)
     try:
         process.run()
-    except OSError as error:  # a full disk, a sound card that was unplugged
+    except OSError as error:  # a network interface that went away
         return _complain(error, EXIT_UNREACHABLE)
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
 
@@ -297,13 +303,10 @@ def _clock_us() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _announce(address: str) -> None:
-    print(f"listening {address}", flush=True)
-
-
-def _announce_aside(address: str) -> None:
-    """Standard output belongs to the speech."""
-    print(f"listening {address}", file=sys.stderr, flush=True)
+def _announcer(options: Options) -> Callable[[str], None]:
+    """Prints where the process listens: on standard output, unless the speech goes there."""
+    where = sys.stderr if is_stdout(options.out) else sys.stdout
+    return lambda address: print(f"listening {address}", file=where, flush=True)
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from dredge_host.cli import options as shared
+from dredge_host.errors import UsageError
 from dredge_host.settings import CONCEAL, VOCODERS, parse_playout
 
 EPILOG = """\b
@@ -31,8 +32,10 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
     "--out",
     default="null",
     show_default=True,
-    help="null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw mono int16, 16 kHz)",
+    help="null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw mono int16, 16 kHz), a FIFO or device (WAV)",
 )
+@click.option("--overwrite", is_flag=True, help="Replace recordings that are there (else: FILE-2.wav and so on).")
+@click.option("--file-mode", default="600", show_default=True, help="Permissions of recordings.")
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive[:<longest ms>]")
 @click.option(
     "--conceal",
@@ -54,6 +57,8 @@ Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
 def command(
     listen: str,
     out: str,
+    overwrite: bool,
+    file_mode: str,
     playout: str,
     conceal: str,
     vocoder: str,
@@ -74,12 +79,19 @@ def command(
     listens on this machine only; with it media is SRTP and control is authenticated.
     """
     adaptive, delay = parse_playout(playout)
+    from dredge_device.pi.output.files import parse_mode
     from dredge_device.pi.service.process import Options, run
 
+    try:
+        permissions = parse_mode(file_mode)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     return run(
         Options(
             listen=listen,
             out=out,
+            overwrite=overwrite,
+            file_mode=permissions,
             once=once,
             seconds=seconds,
             allow_remote=allow_remote,

@@ -62,14 +62,15 @@ def command(
     when the 99th percentile of the CPU time exceeds the budget, or when any packet is late by either
     clock. Prints board, clock, governor, temperature and throttling as well.
     """
+    from dredge_device.pi.output import files
     from dredge_host.live.check import check, junit, lines
     from dredge_host.live.display import Display
-    from dredge_host.sending.audio import atomic, bundled_clip, check_target, read_audio
+    from dredge_host.sending.audio import bundled_clip, read_audio
     from dredge_host.settings import Settings, parse_playout
     from dredge_models.registry import model_ids
 
     if junit_path:
-        check_target(junit_path)
+        files.check(junit_path)
     adaptive, milliseconds = parse_playout(playout)
     settings = Settings(playout_ms=milliseconds, adaptive=adaptive)
     with bundled_clip() as path:
@@ -81,8 +82,7 @@ def command(
         display = stack.enter_context(Display(0))
         result = check(pcm, opener, settings, budget, seconds, model_ids(), display.update, _say)
     if junit_path:
-        with atomic(junit_path) as temporary:
-            temporary.write_bytes(junit(result))
+        files.write_bytes(junit_path, junit(result))
     emit(result, lines(result), as_json)
     return OK if result["pass"] else CHECK_FAILED
 

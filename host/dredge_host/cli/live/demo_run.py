@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.pi.output.files import write_text
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.console import to_json
 from dredge_host.links.agent_process import AgentProcess
@@ -18,7 +19,7 @@ from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.live.verdict import judge
 from dredge_host.offline.simulate import simulate
-from dredge_host.sending.audio import Audio, Pcm, atomic, packets, read_audio, write_wav
+from dredge_host.sending.audio import Audio, Pcm, packets, read_audio, write_audio
 from dredge_host.sending.loss import parse_loss, save_trace
 from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
@@ -46,7 +47,7 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
     from dredge_host.report import write_report
 
     job.out.mkdir(parents=True, exist_ok=True)
-    wavs = {"original": write_wav(job.out / "original.wav", job.audio.pcm)}
+    wavs = {"original": write_audio(job.out / "original.wav", job.audio.pcm)}
     say(f"streaming {job.audio.seconds:.1f} s of speech to a device agent in its own process")
     outcome, sender = _stream(job, json_lines)
     wavs["dred"] = _align(job, outcome, sender)
@@ -56,8 +57,7 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
         wavs[conceal] = _offline(job, conceal)
     result = _document(job, outcome, wavs)
     say("writing the report")
-    with atomic(job.out / "result.json") as temporary:
-        temporary.write_text(to_json(result) + "\n", encoding="utf-8")
+    write_text(job.out / "result.json", to_json(result) + "\n")
     write_report(job.out / "report.html", result, wavs)
     return result
 
@@ -71,7 +71,7 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     sender = Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
     count = -(-(len(job.audio.pcm) + sender.lookahead) // PACKET_SAMPLES)
     loss = parse_loss(settings.loss, settings.seed)
-    with AgentProcess(_raw(job), settings.playout_ms) as agent:
+    with AgentProcess(_raw(job), settings.playout_ms, options=("--once", "--overwrite")) as agent:
         link = open_link(agent.url)
         try:
             with Display(count, json_lines=json_lines) as display:
@@ -101,7 +101,7 @@ def _align(job: Job, outcome: StreamOutcome, sender: Sender) -> Path:
     start = rows[0][0] * PACKET_SAMPLES - sender.lookahead if rows else 0
     pcm = place(played, start, len(job.audio.pcm))
     raw.unlink(missing_ok=True)
-    return write_wav(job.out / "dred.wav", pcm)
+    return write_audio(job.out / "dred.wav", pcm)
 
 
 def place(pcm: Pcm, start: int, length: int) -> Pcm:
@@ -121,7 +121,7 @@ def _offline(job: Job, conceal: str) -> Path:
     settings = replace(job.settings, conceal=conceal, redundancy_s=0.0, lbrr=False)
     loss = parse_loss(f"trace:{job.out / 'trace.txt'}")
     run = simulate(job.audio.pcm, settings, loss=loss)
-    return write_wav(job.out / f"{conceal}.wav", run.pcm)
+    return write_audio(job.out / f"{conceal}.wav", run.pcm)
 
 
 def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> dict[str, Any]:

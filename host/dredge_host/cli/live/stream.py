@@ -50,6 +50,7 @@ Examples
 @shared.key_option
 @click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
 @click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
+@click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
 @shared.json_option
 def command(
@@ -61,6 +62,7 @@ def command(
     key_file: str | None,
     cap: int,
     capture: Path | None,
+    overwrite: bool,
     json_lines: bool,
     as_json: bool,
     **values: Any,
@@ -76,17 +78,19 @@ def command(
     """
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
+    from dredge_device.pi.output import files
     from dredge_host.live.display import Display
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.result import document, lines
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
-    from dredge_host.sending.loss import parse_loss
+    from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.loss import save_trace as write_trace
     from dredge_host.sending.network import Network
     from dredge_models.registry import model_ids
 
+    files.check_each([capture, save_trace], inputs=[source, key_file, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
     live, speech, total = _speech(source, seconds, rate)
@@ -99,7 +103,7 @@ def command(
 
     with ExitStack() as stack:
         link = stack.enter_context(open_device(url, key_file))
-        link, tap = _captured(stack, link, url, key_file, capture)
+        link, tap = _captured(stack, link, url, key_file, capture, overwrite)
         display = stack.enter_context(Display(total, json_lines=json_lines))
         if live is not None:
             stack.callback(live.close)
@@ -160,7 +164,7 @@ def _repeated(pcm: Any, samples: int) -> Any:
 
 
 def _captured(
-    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None
+    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None, overwrite: bool
 ) -> tuple[Link, Callable[[bytes], None] | None]:
     """The link with its traffic written to a file, if one is wanted.
 
@@ -174,7 +178,7 @@ def _captured(
         far = parse_udp(url)
     except UsageError:
         far = ("127.0.0.1", 5004)
-    capture = stack.enter_context(Capture(path, far))
+    capture = stack.enter_context(Capture(path, far, overwrite=overwrite))
     return (link, capture.sent) if key_file else (TappedLink(link, capture), None)
 
 

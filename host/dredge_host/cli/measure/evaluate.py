@@ -115,14 +115,14 @@ def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) 
     else:
         result, lines = _losses(folder, given)
     _write(result, given)
-    emit(result, lines, as_json)
+    emit(result, lines, as_json, beside=given["out"])
     if not result.get("passed", True):
         raise SystemExit(1)
 
 
 def _check(given: dict[str, Any], mode: str | None) -> None:
     """Refuse what cannot be before hours of work."""
-    from dredge_host.sending.audio import check_target
+    from dredge_device.pi.output.files import check_each
 
     if given["pictures"] and mode != "robust":
         raise UsageError("--pictures needs --robustness")
@@ -131,9 +131,7 @@ def _check(given: dict[str, Any], mode: str | None) -> None:
             raise UsageError(f"{name} belongs to the evaluation of losses; leave it out here")
     if given["cache"] and given["no_cache"]:
         raise UsageError("--cache and --no-cache contradict each other; give one of them")
-    for option in ("out", "csv_file", "html"):
-        if given[option]:
-            check_target(given[option])
+    check_each([given[option] for option in ("out", "csv_file", "html")])
     if given["plots"]:
         given["plots"].mkdir(parents=True, exist_ok=True)
 
@@ -232,11 +230,10 @@ def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[di
 
 def _write(result: dict[str, Any], given: dict[str, Any]) -> None:
     """Every file that was asked for."""
-    from dredge_host.sending.audio import atomic
+    from dredge_device.pi.output.files import write_text
 
     if given["out"]:
-        with atomic(given["out"]) as temporary:
-            temporary.write_text(to_json(result) + "\n", encoding="utf-8")
+        write_text(given["out"], to_json(result) + "\n")
     if given["csv_file"]:
         from dredge_host.evaluation.results.csvfile import write_csv
 

@@ -186,9 +186,9 @@ def _make(
     as_json: bool,
 ) -> None:
     """Measure or read, draw, write, tell."""
+    from dredge_device.pi.output.files import write_text
     from dredge_host.evaluation.results.document import read_document
     from dredge_host.figures.style import check_plotting, write_svg
-    from dredge_host.sending.audio import atomic
 
     check_plotting()
     out.mkdir(parents=True, exist_ok=True)
@@ -196,8 +196,7 @@ def _make(
     lines = [str(write_svg(out / f"figure-{name}.svg", draw, document))]
     if markdown:
         text = markdown(document)
-        with atomic(out / f"figure-{name}.md") as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(out / f"figure-{name}.md", text + "\n")
         lines += [str(out / f"figure-{name}.md"), "", text]
     emit(document, lines, as_json)
 

@@ -44,11 +44,11 @@ def command(result: Path, out: Path, wavs: tuple[str, ...], recording: Path | No
     The page is one file that needs no network: players that switch between the signals at the same position, a blind
     test, spectrograms with the gaps marked, buffer delay and CPU over time, percentiles, counters, verdict.
     """
+    from dredge_device.pi.output.files import check
     from dredge_host.report import write_page
     from dredge_host.report.document import load
-    from dredge_host.sending.audio import check_target
 
-    check_target(out)
+    check(out, apart=[result, *([recording] if recording else [])])
     document = load(result)
     sounds = _sounds(document, result.parent, wavs, recording)
     progress = Progress("drawing", len(sounds))
@@ -61,6 +61,7 @@ def command(result: Path, out: Path, wavs: tuple[str, ...], recording: Path | No
         {"schema": SCHEMA, "input": str(result), "output": str(out), "size_bytes": size, "signals": list(sounds)},
         [f"{out}: {size / 1e6:.1f} MB with {', '.join(sounds) or 'no sound'}"],
         as_json,
+        beside=out,
     )
 
 

@@ -35,7 +35,8 @@ Examples
 @shared.codec_options
 @shared.json_option
 def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any) -> None:
-    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (WAV).
+    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (by its name
+    WAV, FLAC, OGG, OPUS or MP3; WAV into a FIFO, a device or -).
 
     OUT is as long as IN and aligned with it. The same seed gives the same file.
 
@@ -43,12 +44,14 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
     and the options about the sender mean nothing.
     """
     settings = shared.settings_from(values)
+    from dredge_device.pi.output import files
     from dredge_host.capture.reader import is_capture
-    from dredge_host.sending.audio import check_target, write_wav
-    from dredge_host.sending.loss import parse_loss
+    from dredge_host.sending.audio import check_audio_target, write_audio
+    from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.loss import save_trace as write_trace
 
-    check_target(target)
+    check_audio_target(target)
+    files.check_each([target, save_trace], inputs=[source, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     progress = Progress("simulating", 1)
 
@@ -60,12 +63,12 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
         run = (_replayed if is_capture(source) else _simulated)(source, settings, loss=loss, progress=step)
     finally:
         progress.close()
-    write_wav(target, run.pcm)
+    write_audio(target, run.pcm)
     if save_trace:
         write_trace(save_trace, run.trace)
     timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
     run.result.update(input=str(source), output=str(target), timeline=timeline)
-    emit(run.result, summary(run.result), as_json)
+    emit(run.result, summary(run.result), as_json, beside=target)
 
 
 def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:

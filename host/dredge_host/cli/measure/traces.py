@@ -148,11 +148,13 @@ def convert(source: Path, target: Path, from_ms: str, to_ms: str, force: bool, a
     The result is what `trace:FILE`, the PLC challenge and opus_demo -lossfile read. A longer packet is lost when any
     part of it was, so the loss rises; both rates are printed.
     """
+    from dredge_device.pi.output.files import check, is_stream
     from dredge_host.evaluation.material.traceset import retime
     from dredge_host.sending.loss import read_trace, save_trace
     from dredge_host.sending.loss_statistics import measure_loss
 
-    if target.exists() and not force:
+    check(target, apart=[source])
+    if target.exists() and not force and not is_stream(target):
         raise InputError(f"{target}: exists already; choose another name, or --force to overwrite it")
     before = read_trace(source)
     after = retime(before, int(from_ms), int(to_ms))
@@ -165,7 +167,7 @@ def convert(source: Path, target: Path, from_ms: str, to_ms: str, force: bool, a
         f"{target}: {len(after)} packets of {to_ms} ms from {len(before)} of {from_ms} ms, "
         f"{100 * rates[1].rate:.1f} % lost (before: {100 * rates[0].rate:.1f} %)"
     )
-    emit(result, [line], as_json)
+    emit(result, [line], as_json, beside=target)
 
 
 def _facts(name: str, lost: Sequence[bool]) -> dict[str, Any]:

@@ -146,6 +146,7 @@ def _write_wav(path: Path, pcm: Pcm) -> None:
 def new_folder(target: Path, force: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `target`; it takes that place on success and vanishes on any failure."""
     check_new(target, force)
+    target = target.resolve()  # a link stays a link
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.absolute().parent))
     try:
         yield place

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dredge_host.sending.audio import atomic
+from dredge_device.pi.output.files import write_text
 
 
 def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -18,10 +19,11 @@ def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
     """
     lines = [flat(record) for record in records]
     names = list(dict.fromkeys(name for line in lines for name in line))
-    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as text:
-        writer = csv.DictWriter(text, names, restval="")
-        writer.writeheader()
-        writer.writerows(lines)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, restval="")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, text.getvalue())
 
 
 def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:

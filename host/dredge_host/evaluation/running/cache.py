@@ -9,13 +9,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.output.files import write_text
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS
 from dredge_host.evaluation.running.cell import Measurement
-from dredge_host.sending.audio import atomic
 
 FORMAT = 1  # of the files below
 
@@ -87,8 +87,7 @@ class Cache:
             return
         path.parent.mkdir(exist_ok=True)
         entry = {"key": key, "sha256": digest_of(cell), "cell": cell}
-        with atomic(path) as temporary:
-            temporary.write_text(json.dumps(entry, allow_nan=False), encoding="utf-8")
+        write_text(path, json.dumps(entry, allow_nan=False))
 
     def _path(self, key: str) -> Path | None:
         return None if self._folder is None else self._folder / key[:2] / f"{key}.json"

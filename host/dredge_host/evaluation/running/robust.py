@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.pi.output.files import write_bytes
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.charts.spectrogram import stacked_png
-from dredge_host.sending.audio import atomic
 from dredge_host.settings import Settings
 
 Pcm = NDArray[np.int16]
@@ -112,8 +112,7 @@ def run(
             rows.append({"input": name, "conceal": mode, **verdict._asdict(), "passed": verdict.passed})
             heard += [played] if heard else [clean, played]
         if pictures:
-            with atomic(pictures / f"{name}.png") as temporary:
-                temporary.write_bytes(stacked_png(heard))
+            write_bytes(pictures / f"{name}.png", stacked_png(heard))
         if progress:
             progress(done, len(cases), time.monotonic() - started)
     return {"schema": "dredge.robustness/1", "loss": LOSS, "passed": all(r["passed"] for r in rows), "rows": rows}

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.output.files import write_text
 from dredge_host.charts.bars import Bar, Part, bar_chart, legend, scatter_chart, stacked_chart
 from dredge_host.evaluation.results.document import Document, Row, goals, groups, measured, row_of, without_silence
 from dredge_host.evaluation.results.legend import GOALS, METHODS, PARTS, STRATA, method
@@ -20,7 +21,6 @@ from dredge_host.evaluation.results.stats import Interval
 from dredge_host.report import shell
 from dredge_host.report.evaluation.tables import cells_table, interval_text, table_of, worst_cells
 from dredge_host.report.sections import section, table, text
-from dredge_host.sending.audio import atomic
 
 METRICS = {
     "PLCMOS": "Estimated listeners' opinion of speech after losses, 1 to 5 (Diener et al., 2022; package speechmos).",
@@ -36,14 +36,10 @@ METRICS = {
 def write_evaluation_report(path: str | Path, document: Document) -> Path:
     """Writes the page of a `dredge.evaluate/2` document and returns its path.
 
-    Parts of the document that were not measured leave their section out. Raises InputError when `path` cannot be
+    Parts of the document that were not measured leave their section out. Raises OutputError when `path` cannot be
     written.
     """
-    page = render(document)
-    path = Path(path)
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
+    return write_text(path, render(document))
 
 
 def render(document: Document) -> str:
