@@ -45,7 +45,16 @@ def test_wrong_level_is_corrected(speech, gain):
     f = FeatureExtractor().process(late)[1 : len(pcm) // 160 + 1]
     plain, changed = (level_db(Postfilter().process((pcm * g).astype(np.int16), f)) for g in (1.0, gain))
     assert abs(changed - plain) < 1.0
-    assert abs(changed - level_db(pcm)) < 3.0
+    assert abs(changed - level_db(pcm)) < 0.6
+
+
+def test_contrast_makes_nothing_louder(speech):
+    """Block by block: the strongest bands rise, the level stays."""
+    pcm, f = speech
+    y = Postfilter().process(pcm, f)[DELAY:].reshape(-1, 160)
+    x = pcm[:-DELAY].reshape(-1, 160)
+    apart = [level_db(b) - level_db(a) for a, b in zip(x, y, strict=True) if level_db(a) > 40]
+    assert len(apart) > 100 and abs(np.mean(apart)) < 0.5
 
 
 def test_wrong_spectrum_is_corrected(speech):
@@ -59,7 +68,7 @@ def test_wrong_spectrum_is_corrected(speech):
     wanted = f[: len(got)]
     active = wanted[:, 0] > np.median(wanted[:, 0])
     for c in (0, 1, 2):
-        assert np.corrcoef(got[active, c], wanted[active, c])[0, 1] > 0.85
+        assert np.corrcoef(got[active, c], wanted[active, c])[0, 1] > 0.8
 
 
 def test_noise_between_harmonics_falls():

@@ -33,13 +33,13 @@ def resynthesised(speech, start=40, frames=200, level=None, portion=2):
 
 
 def test_bands_follow_the_features(speech):
-    _, f = speech
+    pcm, f = speech
     y = resynthesised(speech)
+    level = [10 * np.log10(np.mean(x.astype(float) ** 2)) for x in (y, pcm[40 * 160 : 240 * 160])]
+    assert abs(level[0] - level[1]) < 0.8
     late = np.concatenate([np.zeros(80, np.int16), y, np.zeros(240, np.int16)])
     got = FeatureExtractor().process(late)[3:199]
     wanted = f[42:238]
-    active = wanted[:, 0] > np.median(wanted[:, 0])
-    assert abs((got - wanted)[active, 0].mean()) < 1.2  # c0: about 2.4 dB per unit and band
     assert np.corrcoef(got[:, 0], wanted[:, 0])[0, 1] > 0.95
     assert np.corrcoef(got[:, 1], wanted[:, 1])[0, 1] > 0.9
     voiced = wanted[:, 19] > 0.2

@@ -14,6 +14,11 @@
 #define GAIN_MAX 1.3f         /* 26 dB, as log10 of an amplitude */
 #define COMB_PAST .7f         /* weight of the earlier period where the later one is not known yet */
 
+/* What de-emphasis makes of a band's energy, |1 - EMPHASIS / z|^-2 at its edge; the outermost two are half bands. */
+static const float heard[DR_BANDS] = {
+    22.22f, 36.05f, 23.03f, 14.39f, 9.46f, 6.583f, 4.813f, 3.663f, 2.88f,
+    1.922f, 1.383f, 1.052f, 0.8353f, 0.5806f, 0.4449f, 0.3674f, 0.3089f, 0.1461f};
+
 void pf_init(void)
 {
     dr_cepstrum_init();   /* the transform as well */
@@ -46,17 +51,25 @@ static void comb(const float *x, const float *features, int two_sided, float *y)
     }
 }
 
+/* The features' levels with more contrast, as loud as without: the strongest bands would make the whole louder. */
 static void wanted_levels(const float *older, const float *newer, float *level)
 {
-    float cepstrum[DR_BANDS], mean = 0;
+    float cepstrum[DR_BANDS], mean = 0, before = 0, after = 0;
     for (int j = 0; j < DR_BANDS; j++) cepstrum[j] = .5f * (older[j] + newer[j]);
     dr_band_levels(cepstrum, level);
-    for (int b = 0; b < DR_BANDS; b++) mean += dm_exp10(level[b]);
+    for (int b = 0; b < DR_BANDS; b++) {
+        float energy = dm_exp10(level[b]);
+        mean += energy;
+        before += energy * heard[b];
+    }
     mean = dm_log10(mean / DR_BANDS);
     for (int b = 0; b < DR_BANDS; b++) {
         float above = level[b] - mean;
         level[b] += CONTRAST * (above < CONTRAST_FLOOR ? CONTRAST_FLOOR : above);
+        after += dm_exp10(level[b]) * heard[b];
     }
+    const float louder = dm_log10(after / before);
+    for (int b = 0; b < DR_BANDS; b++) level[b] -= louder;
 }
 
 /* Gains that bring the band energies of a spectrum to the wanted levels. */
