@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,30 @@ import numpy as np
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
-from dredge_host.sending.audio import packets, read_audio
+from dredge_host.sending.audio import AudioFile, repacked
 
 
 class PacedSource:
-    """Samples in memory, 20 ms of them every 20 ms; repeat: from the beginning again at the end."""
+    """20 ms of recorded samples every 20 ms. blocks: gives them from the beginning; repeat: again at the end."""
 
     backlog_ms = 0.0
 
-    def __init__(self, kind: str, pcm: Pcm, repeat: bool) -> None:
-        self._kind, self._pcm, self._repeat = kind, pcm, repeat
-        self._pieces: Iterator[Pcm] = packets(pcm)
+    def __init__(
+        self,
+        kind: str,
+        blocks: Callable[[], Iterable[Pcm]],
+        repeat: bool,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._kind, self._blocks, self._repeat, self.close = kind, blocks, repeat, close
+        self._pieces: Iterator[Pcm] = repacked(blocks())
         self._pacer: Pacer | None = None
 
     def read(self) -> Pcm | None:
         """int16[320]; None at the end of what is not repeated."""
         piece = next(self._pieces, None)
         if piece is None and self._repeat:
-            self._pieces = packets(self._pcm)
+            self._pieces = repacked(self._blocks())
             piece = next(self._pieces, None)
         if self._pacer is None:
             self._pacer = Pacer()
@@ -43,15 +49,13 @@ class PacedSource:
         """Deadlines that were missed."""
         return {"kind": self._kind, "late": self._pacer.missed if self._pacer else 0}
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def read_file(path: str, repeat: bool) -> PacedSource:
     """An audio file. Raises InputError."""
-    return PacedSource("file", read_audio(path).pcm, repeat)
+    file = AudioFile(path)
+    return PacedSource("file", file.blocks, repeat, file.close)
 
 
 def silence() -> PacedSource:
     """Zeros without end."""
-    return PacedSource("null", np.zeros(PACKET_SAMPLES, np.int16), True)
+    return PacedSource("null", lambda: [np.zeros(PACKET_SAMPLES, np.int16)], True)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,18 @@ from dredge_device.pi.output.files import OutputFile, is_stream, write_bytes
 from dredge_device.pi.output.wav import header
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import CapabilityError, InputError, UsageError
+from dredge_host.sending.audio_input import open_input
+from dredge_host.sending.levels import Treatment, examine, treat
 
 CLIP_NAME = "demo_speech.flac"
 RATES = (1000, 768000)       # Hz; a header may promise anything
 CONTAINERS = {
     ".wav": "WAV", ".flac": "FLAC PCM_16", ".ogg": "OGG VORBIS", ".opus": "OGG OPUS", ".mp3": "MP3",
 }  # fmt: skip
-MAX_VALUES = 1 << 29         # samples of all channels: 2 GiB while they are read, over nine hours at 16 kHz
+MAX_VALUES = 1 << 29         # samples in memory: 1 GiB, over nine hours at 16 kHz
+
+_BLOCK = 1 << 20              # values that are read at a time
+_INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # what cannot exceed full scale
 
 Pcm = NDArray[np.int16]
 
@@ -45,41 +51,118 @@ class Audio:
         return len(self.pcm) / SAMPLE_RATE
 
 
+class AudioFile:
+    """An audio file as speech, block by block: however long it is, it takes little memory.
+
+    path: a file, a FIFO, ``-`` or another name of standard input. rate, channels, frames: what its header says; notes:
+    what is changed. A context manager. Raises InputError when it is missing or damaged, on the way too.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        with ExitStack() as stack:
+            opened, self.notes = stack.enter_context(open_input(path))
+            with self._told():
+                import soundfile
+
+                self._file = stack.enter_context(soundfile.SoundFile(opened))
+            self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+            if not RATES[0] <= self.rate <= RATES[1]:
+                raise InputError(f"{path}: sample rate is {self.rate} Hz, expected {RATES[0]} to {RATES[1]} Hz")
+            self._exact = self.rate == SAMPLE_RATE and self.channels == 1 and self._file.subtype == "PCM_16"
+            self._treatment = Treatment()
+            if self.channels > 1 or not self._file.subtype.startswith(_INTEGERS):
+                self._treatment = examine(self._read("float32"), self.channels)
+                self.notes += self._treatment.notes
+            if self.rate != SAMPLE_RATE:
+                self.notes.append(f"converted from {self.rate} Hz to {SAMPLE_RATE} Hz")
+            self._stack = stack.pop_all()
+
+    def blocks(self) -> Iterator[Pcm]:
+        """int16[n], 16 kHz mono, from the beginning; InputError if there is not a single sample."""
+        count = 0
+        for block in self._exactly() if self._exact else self._converted():
+            count += len(block)
+            yield block
+        if not count:
+            raise InputError(f"{self.path}: the file holds no audio samples")
+
+    def _exactly(self) -> Iterator[Pcm]:
+        for block in self._read("int16"):
+            yield np.ascontiguousarray(block[:, 0])
+
+    def _converted(self) -> Iterator[Pcm]:
+        blocks = (treat(block, self._treatment) for block in self._read("float32"))
+        for block in blocks if self.rate == SAMPLE_RATE else _resampled(blocks, self.rate):
+            yield to_int16(block)
+
+    def _read(self, dtype: str) -> Iterator[Any]:
+        with self._told():
+            self._file.seek(0)
+        while True:
+            with self._told():
+                block = self._file.read(_BLOCK // self.channels or 1, dtype=dtype, always_2d=True)
+            if not len(block):
+                return
+            yield block
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:  # soundfile's is a RuntimeError
+            raise InputError(f"{self.path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._stack.close()
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDArray[np.float32]]:
+    """The same samples as those of one conversion of the whole."""
+    import soxr
+
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
 def read_audio(path: str | Path) -> Audio:
     """Read a WAV, FLAC or OGG file as 16 kHz mono int16.
 
     A 16 kHz mono 16-bit file comes back sample for sample; anything else is converted with a note.
-    Raises InputError when the file is missing, damaged or empty.
+    Raises InputError when the file is missing, damaged, empty or too long for memory (`AudioFile` takes any length).
     """
+    with AudioFile(path) as file:
+        _check_size(path, file.frames * file.channels)
+        blocks, samples = [], 0
+        for block in file.blocks():
+            blocks.append(block)
+            samples += len(block)
+            _check_size(path, samples)
+        return Audio(np.concatenate(blocks), file.rate, file.channels, file.notes)
+
+
+def audio_length(path: str | Path) -> tuple[int, int]:
+    """Samples per channel and their rate in Hz, as the header tells. Raises InputError."""
     import soundfile
 
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such audio file")
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            rate, channels, subtype = file.samplerate, file.channels, file.subtype
-            exact = rate == SAMPLE_RATE and channels == 1 and subtype == "PCM_16"
-            _check_size(path, rate, file.frames * channels)
-            data = file.read(dtype="int16" if exact else "float32", always_2d=True)
-    except InputError:
-        raise
-    except (soundfile.SoundFileError, RuntimeError, ValueError, MemoryError) as error:
-        raise InputError(f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
-    if len(data) == 0:
-        raise InputError(f"{path}: the file holds no audio samples")
-    if exact:
-        return Audio(np.ascontiguousarray(data[:, 0]), rate, channels)
-    notes: list[str] = []
-    pcm = to_int16(_to_rate(_to_mono(_finite(data, notes), notes), rate, notes))
-    if len(pcm) == 0:
-        raise InputError(f"{path}: shorter than one sample at 16 kHz")
-    return Audio(pcm, rate, channels, notes)
+    with open_input(path) as (opened, _):
+        try:
+            with soundfile.SoundFile(opened) as file:
+                return file.frames, file.samplerate
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
 
 
-def _check_size(path: Path, rate: int, values: int) -> None:
-    if not RATES[0] <= rate <= RATES[1]:
-        raise InputError(f"{path}: sample rate is {rate} Hz, expected {RATES[0]} to {RATES[1]} Hz")
+def _check_size(path: str | Path, values: int) -> None:
     if values > MAX_VALUES:
         raise InputError(f"{path}: {values} samples, expected at most {MAX_VALUES}; cut it into pieces")
 
@@ -138,6 +221,21 @@ def _encoded(container: str, pcm: Pcm, rate: int) -> bytes:
     return buffer.getvalue()
 
 
+def repacked(blocks: Iterable[Pcm], samples: int | None = None) -> Iterator[Pcm]:
+    """int16[320] pieces of blocks of any length; so many samples at most, the last piece filled with zeros."""
+    rest, left = np.zeros(0, np.int16), samples
+    for block in blocks:
+        block = block if left is None else block[:left]
+        left = None if left is None else left - len(block)
+        joined = np.concatenate([rest, block])
+        whole = len(joined) - len(joined) % PACKET_SAMPLES
+        yield from packets(joined[:whole])
+        rest = joined[whole:]
+        if left == 0:
+            break
+    yield from packets(rest)
+
+
 @contextmanager
 def bundled_clip() -> Iterator[Path]:
     """The speech clip that comes with the package, as a path."""
@@ -146,29 +244,6 @@ def bundled_clip() -> Iterator[Path]:
         raise InputError(f"the bundled clip {CLIP_NAME} is missing; reinstall the package")
     with resources.as_file(entry) as path:
         yield path
-
-
-def _finite(data: NDArray[np.float32], notes: list[str]) -> NDArray[np.float32]:
-    bad = ~np.isfinite(data)
-    if bad.any():
-        notes.append(f"replaced {int(bad.sum())} samples that are no numbers by silence")
-        data = np.where(bad, np.float32(0), data)
-    return data
-
-
-def _to_mono(data: NDArray[np.float32], notes: list[str]) -> NDArray[np.float32]:
-    if data.shape[1] > 1:
-        notes.append(f"mixed {data.shape[1]} channels to mono")
-    return data.mean(axis=1, dtype=np.float64).astype(np.float32)
-
-
-def _to_rate(signal: NDArray[np.float32], rate: int, notes: list[str]) -> NDArray[np.float32]:
-    if rate == SAMPLE_RATE:
-        return signal
-    import soxr
-
-    notes.append(f"converted from {rate} Hz to {SAMPLE_RATE} Hz")
-    return np.asarray(soxr.resample(signal, rate, SAMPLE_RATE, quality="HQ"), np.float32)
 
 
 def _short(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
 
+from dredge_device.pi.text import read_text
 from dredge_host.errors import InputError, UsageError
 
 PACKET_MS = 20.0
@@ -72,9 +73,7 @@ def parse_loss(text: str, seed: int = 1) -> LossModel:
 def read_trace(path: str | Path) -> list[bool]:
     """Read a trace: 0 and 1 separated by white space or not at all, `#` starts a comment."""
     try:
-        text = Path(path).read_text(encoding="ascii")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a loss trace (it must be text of 0 and 1)") from None
+        text = read_text(path)
     except OSError as error:
         raise InputError(f"{path}: cannot read this loss trace ({error.strerror})") from None
     trace: list[bool] = []

@@ -14,6 +14,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.text import read_text
+
 MAGIC = b"DGK1"
 OPEN, COOKIE, TO_DEVICE, TO_HOST = 1, 2, 3, 4
 NONCE = 16
@@ -35,9 +37,8 @@ class SealError(ValueError):
 def read_key(path: str | os.PathLike[str]) -> bytes:
     """The pre-shared key: hexadecimal digits, at least 32 (``openssl rand -hex 32 > FILE``)."""
     try:
-        text = Path(path).read_text(encoding="ascii").strip()
-        key = binascii.unhexlify("".join(text.split()))
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+        key = binascii.unhexlify("".join(read_text(path).split()))
+    except (OSError, ValueError) as error:  # binascii's own is a ValueError; letters beyond ASCII raise a plain one
         why = getattr(error, "strerror", None) or "it must hold hexadecimal digits"
         raise KeyFileError(f"key file {path}: {why}; make one with: openssl rand -hex 32 > FILE") from None
     if len(key) < _MIN_KEY:

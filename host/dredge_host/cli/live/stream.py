@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,6 @@ def command(
     files.check_each([capture, save_trace], inputs=[source, key_file, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
-    live, speech, total = _speech(source, seconds, rate)
     log: list[dict[str, Any]] = []
 
     def steering(sender: Any) -> AutoRedundancy:
@@ -102,6 +102,7 @@ def command(
         return auto
 
     with ExitStack() as stack:
+        live, speech, total = _speech(stack, source, seconds, rate)
         link = stack.enter_context(open_device(url, key_file))
         link, tap = _captured(stack, link, url, key_file, capture, overwrite)
         display = stack.enter_context(Display(total, json_lines=json_lines))
@@ -138,29 +139,23 @@ def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
     return [f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}: {e['why']}" for e in log]
 
 
-def _speech(text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:
+def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:
     """The live source, None for a file; the pieces to send; how many, 0 where nobody knows."""
     from dredge_host.audio_io.open import is_live, open_source
     from dredge_host.audio_io.source import pieces
-    from dredge_host.sending.audio import packets, read_audio
+    from dredge_host.sending.audio import AudioFile, repacked
 
     wanted = None if seconds is None else int(seconds * SAMPLE_RATE)
     if is_live(text):
-        count = None if wanted is None else -(-wanted // PACKET_SAMPLES)
+        most = None if wanted is None else -(-wanted // PACKET_SAMPLES)
         source = open_source(text, rate)
-        return source, pieces(source, count), count or 0
-    audio = read_audio(text)
+        return source, pieces(source, most), most or 0
+    audio = stack.enter_context(AudioFile(text))
     for words in audio.notes:
         note(words)
-    wanted = wanted or len(audio.pcm)
-    total = -(-wanted // PACKET_SAMPLES)
-    return None, packets(_repeated(audio.pcm, wanted), total), total
-
-
-def _repeated(pcm: Any, samples: int) -> Any:
-    import numpy as np
-
-    return np.resize(pcm, samples) if samples > len(pcm) else pcm[:samples]
+    total = wanted or audio.frames * SAMPLE_RATE // audio.rate
+    blocks = audio.blocks() if wanted is None else (block for _ in count() for block in audio.blocks())
+    return None, repacked(blocks, wanted), -(-total // PACKET_SAMPLES)
 
 
 def _captured(

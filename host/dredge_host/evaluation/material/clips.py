@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import InputError
+from dredge_host.evaluation.material.folder import demand_speech, manifest_rows, speech_files
 from dredge_host.sending.audio import read_audio
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus"}
 Pcm = NDArray[np.int16]
 
 
@@ -41,13 +40,13 @@ class Clip:
         return len(self.pcm) / SAMPLE_RATE
 
 
-def choose_clips(folder: Path, clips: int) -> list[Path]:
-    """Speech files, evenly over the speakers (the part of the name before `_`), in a fixed order; clips: 0 = all."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise InputError(f"{folder}: no speech files ({', '.join(sorted(SUFFIXES))}) in it")
+def choose_clips(folder: Path, clips: int, notes: list[str] | None = None) -> list[Path]:
+    """Speech files, evenly over the speakers (the part of the name before `_`), in a fixed order; clips: 0 = all.
+
+    What is left out is added to `notes`. Raises InputError for a folder without speech.
+    """
+    files = speech_files(folder, notes)
+    demand_speech(folder, files)
     rounds: dict[str, int] = {}
     order = []
     for path in files:
@@ -62,19 +61,37 @@ def read_clips(folder: Path, clips: int, seconds: float) -> tuple[list[Clip], li
     """The clips of a folder and notes about them.
 
     clips: how many, 0 = one for every file; seconds: length of each, 0 = whole files. When there are fewer files
-    than clips, later pieces of the files follow, every one `seconds` long. Raises InputError for a folder without
-    speech or a file that cannot be read.
+    than clips, later pieces of the files follow, every one `seconds` long. A file that cannot be read is left out
+    with a note. Raises InputError for a folder without speech.
     """
-    files = choose_clips(folder, clips)
-    english = english_files(folder, files)
+    notes: list[str] = []
+    files = choose_clips(folder, 0, notes)
+    english = english_files(folder, files, notes)
     length = int(seconds * SAMPLE_RATE)
-    speech = [(path, read_audio(path).pcm) for path in files]
+    speech = _readable(files, clips, notes)
     found = [Clip(path.name, path.name, pcm[: length or None], path.name in english) for path, pcm in speech]
     if not clips or len(found) >= clips:
-        return found, []
+        return found, notes
     wanted = clips - len(found)
     more = _later_pieces(speech, length, english)[:wanted] if length else []
-    return found + more, [_note(clips, len(files), len(more), seconds)]
+    return found + more, [*notes, _note(clips, len(speech), len(more), seconds)]
+
+
+def _readable(files: Sequence[Path], most: int, notes: list[str]) -> list[tuple[Path, Pcm]]:
+    """The first files that can be read, all of them with most=0; InputError if none can."""
+    speech: list[tuple[Path, Pcm]] = []
+    problems: list[str] = []
+    for path in files:
+        try:
+            speech.append((path, read_audio(path).pcm))
+        except InputError as error:
+            problems.append(f"left out: {error}")
+        if most and len(speech) == most:
+            break
+    if not speech:
+        raise InputError(problems[0].removeprefix("left out: "))
+    notes += problems
+    return speech
 
 
 def _later_pieces(speech: Sequence[tuple[Path, Pcm]], length: int, english: set[str]) -> list[Clip]:
@@ -102,11 +119,9 @@ def _note(clips: int, files: int, more: int, seconds: float) -> str:
     return text
 
 
-def english_files(folder: Path, files: Sequence[Path]) -> set[str]:
-    """Names of the files in English, as far as a MANIFEST.csv in or above the folder tells; without one, all."""
-    for manifest in (folder / "MANIFEST.csv", folder.parent / "MANIFEST.csv"):
-        if manifest.is_file():
-            with manifest.open(encoding="utf-8", newline="") as text:
-                rows = list(csv.DictReader(text))
-            return {Path(r["file"]).name for r in rows if r.get("language", "").startswith("en")}
-    return {p.name for p in files}
+def english_files(folder: Path, files: Sequence[Path], notes: list[str] | None = None) -> set[str]:
+    """Names of the files in English, as far as a manifest tells (`manifest_rows`); all if it says no language."""
+    rows = manifest_rows(folder, notes)
+    if rows and "language" in rows[0]:
+        return {Path(row["file"]).name for row in rows if row["language"].lower().startswith("en")}
+    return {path.name for path in files}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.evaluation.material import disturbed, sounds
 from dredge_host.evaluation.material.clips import choose_clips
+from dredge_host.evaluation.material.folder import manifest_rows
 from dredge_host.evaluation.material.sounds import Pcm
 from dredge_host.sending.audio import read_audio
 
@@ -55,13 +55,8 @@ def _read(path: Path, seconds: float) -> Pcm:
 
 
 def _children(folder: Path) -> set[str]:
-    for manifest in (folder / "MANIFEST.csv", folder.parent / "MANIFEST.csv"):
-        if manifest.is_file():
-            with manifest.open(encoding="utf-8", newline="") as text:
-                rows = list(csv.DictReader(text))
-            ages = {Path(r["file"]).name: (r.get("age") or "").strip() for r in rows}
-            return {name for name, age in ages.items() if age.isdigit() and int(age) < ADULT}
-    return set()
+    ages = {Path(row["file"]).name: row.get("age", "") for row in manifest_rows(folder) or []}
+    return {name for name, age in ages.items() if age.isdecimal() and int(age) < ADULT}
 
 
 def _noises(folder: Path, samples: int) -> dict[str, Pcm]:

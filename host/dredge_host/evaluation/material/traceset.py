@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.pi.text import read_text
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
-from dredge_host.sending.audio import read_audio
+from dredge_host.evaluation.material.folder import demand_speech, speech_files
+from dredge_host.sending.audio import audio_length, read_audio
 from dredge_host.sending.loss import read_trace
 
 SUFFIX = "_is_lost.txt"
-SPEECH = (".wav", ".flac", ".ogg", ".opus")
 MANIFEST = "manifest.json"
 SCHEMA = "dredge.traces/1"
 CLEAN, LOSSY = "clean", "lossy"
@@ -58,7 +59,7 @@ def read_set(folder: str | Path, clean: str | Path | None = None) -> list[Item]:
     originals = _originals(folder, clean) if traces else {}
     names = sorted(here.keys() | (originals.keys() & traces.keys()))
     if not names:
-        raise InputError(f"{folder}: no speech files ({', '.join(SPEECH)}) in it")
+        demand_speech(folder, [])
     for name in sorted(traces.keys() - set(names)):
         raise InputError(f"{traces[name]}: there is no speech file {name}.wav for this trace")
     return [_item(name, here.get(name), traces.get(name), originals) for name in names]
@@ -106,13 +107,8 @@ def retime(lost: Sequence[bool], from_ms: int, to_ms: int) -> list[bool]:
 
 def count_packets(speech: str | Path) -> int:
     """Packets of 20 ms that a speech file fills, the last one perhaps in part. Raises InputError."""
-    import soundfile
-
-    try:
-        info = soundfile.info(str(speech))
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise InputError(f"{speech}: not a readable WAV, FLAC or OGG file ({error})") from None
-    return -(-info.frames * SAMPLE_RATE // (info.samplerate * PACKET_SAMPLES))
+    frames, rate = audio_length(speech)
+    return -(-frames * SAMPLE_RATE // (rate * PACKET_SAMPLES))
 
 
 def _originals(folder: Path, clean: str | Path | None) -> dict[str, Path]:
@@ -132,14 +128,13 @@ def _traces(folder: Path) -> dict[str, Path]:
 
 
 def _speech(folder: Path) -> dict[str, Path]:
-    found = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in SPEECH and not p.name.startswith("."))
-    return {path.stem: path for path in found}
+    return {path.stem: path for path in speech_files(folder)}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a set. Raises InputError when it is no JSON object."""
     try:
-        document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        document = json.loads(read_text(folder / MANIFEST))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / MANIFEST}: not a readable manifest ({error})") from None
     if not isinstance(document, dict):

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Small text files that people write with anything: editors, spreadsheets, PowerShell."""
+
+import codecs
+import os
+from pathlib import Path
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with that one's
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_OLDER = "cp1252"  # Windows' letters for Western Europe
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """A text in the encoding that its byte order mark tells; without one UTF-8, or Windows-1252 if it is no UTF-8.
+
+    Raises OSError.
+    """
+    return decode(Path(path).read_bytes())
+
+
+def decode(data: bytes) -> str:
+    """The same from bytes; line ends become newlines."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(encoding, "replace")
+            break
+    else:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = data.decode(_OLDER, "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

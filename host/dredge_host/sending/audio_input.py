@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Opening audio wherever it comes from: files, links, FIFOs, standard input, recordings that were never finished."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO
+
+from dredge_host.errors import InputError
+
+STDIN = "-"
+_IN_MEMORY = 1 << 24  # bytes of a pipe that are kept in memory; what is more goes to a temporary file
+_MOST_PIPED = 1 << 32  # bytes that are taken from a pipe or device: /dev/zero has no end
+_PIECE = 1 << 16
+_MOST_CHUNKS = 1000
+_HEAD = struct.Struct("<4sI")
+
+
+@contextmanager
+def open_input(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], list[str]]]:
+    """A file that can be read from anywhere in it, and notes about repairs.
+
+    A pipe, FIFO or device is read to its end first. Raises InputError for what is not there or cannot be read.
+    """
+    name = os.fspath(path)
+    file = _opened(name)
+    with file:
+        yield _repaired(file)
+
+
+def _opened(name: str) -> IO[bytes]:
+    if name == STDIN:
+        return _standard_input()
+    try:
+        kind = os.stat(name).st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(f"{name}: this is a folder, expected an audio file")
+        if stat.S_ISREG(kind):
+            return open(name, "rb")
+        if stat.S_ISCHR(kind) and os.path.realpath(name) != os.devnull and _is_terminal(name):
+            raise InputError(f"{name}: this is a terminal, expected a pipe or a file")
+        with open(name, "rb", buffering=0) as source:
+            return _kept(name, source)
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such audio file") from None
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}") from None
+
+
+def _standard_input() -> IO[bytes]:
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("-: standard input is closed, expected audio on it")
+    source = sys.stdin.buffer
+    if source.isatty():
+        raise InputError("-: standard input is a terminal, expected a pipe or a file (ffmpeg … -f wav - | dredge …)")
+    return _kept(STDIN, source)
+
+
+def _is_terminal(name: str) -> bool:
+    handle = os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return os.isatty(handle)
+    finally:
+        os.close(handle)
+
+
+def _kept(name: str, source: BinaryIO | Any) -> IO[bytes]:
+    """Everything a stream gives."""
+    kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    while piece := source.read(_PIECE):
+        kept.write(piece)
+        if kept.tell() > _MOST_PIPED:
+            kept.close()
+            raise InputError(f"{name}: expected at most {_MOST_PIPED >> 30} GiB from a pipe; make it a file first")
+    kept.seek(0)
+    return kept
+
+
+def _repaired(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
+    """A WAV whose header does not know how long it is (its recorder was killed, or wrote into a pipe), made good."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return file, []
+    place = _samples_at(file, size)
+    file.seek(0)
+    if place is None:
+        return file, []
+    at, promised = place
+    there = size - at
+    if promised in (0, 0xFFFFFFFF) or promised > there:
+        note = "" if promised == 0xFFFFFFFF else (
+            f"the WAV header promises {promised} bytes of samples, read are the {there} that are there"
+        )  # fmt: skip
+        file.seek(0)
+        begin = bytearray(file.read(at))
+        begin[4:8] = struct.pack("<I", min(size - 8, 0xFFFFFFFF))
+        begin[at - 4 : at] = struct.pack("<I", min(there, 0xFFFFFFFF))
+        return io.BufferedReader(_Overlaid(bytes(begin), file)), [note] if note else []
+    return file, []
+
+
+def _samples_at(file: IO[bytes], size: int) -> tuple[int, int] | None:
+    """Where the samples of a WAV begin, and how many bytes of them its header promises; None without samples."""
+    at = 12
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return None
+        name, length = _HEAD.unpack(head)
+        at += 8
+        if name == b"data":
+            return None if at >= size or (length == 0 and _are_chunks(file, at, size)) else (at, length)
+        at += length + length % 2
+    return None
+
+
+def _are_chunks(file: IO[bytes], at: int, size: int) -> bool:
+    """Whether chunks with readable names fill the file from here: then no samples means no samples."""
+    while at < size:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8 or not head[:4].isalnum():
+            return False
+        at += 8 + _HEAD.unpack(head)[1]
+        at += at % 2
+    return at <= size + 1
+
+
+class _Overlaid(io.RawIOBase):
+    """A file with other bytes at its beginning."""
+
+    def __init__(self, begin: bytes, file: IO[bytes]) -> None:
+        self._begin, self._file, self._at = begin, file, 0
+        self._size = file.seek(0, os.SEEK_END)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        if self._at < len(self._begin):
+            data = self._begin[self._at : self._at + len(view)]
+        else:
+            self._file.seek(self._at)
+            data = self._file.read(len(view))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
