@@ -22,10 +22,10 @@ REPORT_US = const(1000000)
 _SILENT_US = const(60000000)  # a host not heard for this long is gone
 _YIELD_US = const(10000000)  # and after this long another one may take over
 _DRAIN_MARGIN_US = const(2000000)
-_OPTIONS = ("playout_ms", "adaptive", "conceal", "lbrr", "vocoder")
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
 
 
+# options: the session's, with the values of the device; a host may set these and no others.
 # make_receiver(options) returns an object with push, finish, announce, ended, ssrc, report and
 # may raise ValueError or RuntimeError with a sentence for the host. on_end() is called when all
 # is played, before the final report; the dict it returns becomes part of that report.
@@ -164,7 +164,7 @@ class Agent:
 
     def _apply(self, wanted):
         options = dict(self.options)
-        for name in _OPTIONS:
+        for name in self._defaults:
             if name in wanted:
                 options[name] = wanted[name]
         # A host that finds us restarted in the middle of its stream configures us then.

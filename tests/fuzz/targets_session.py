@@ -31,6 +31,7 @@ from dredge_host.live.verdict import judge
 from dredge_host.sending.adaptive_redundancy import AutoRedundancy
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.settings import Settings
+from dredge_models.vocoders import VOCODERS
 
 PEERS = ("alice", "bob")
 FLAGS = (b"D", b"L", b"DX", b"!", b"N", b"..", b"DL")
@@ -48,7 +49,7 @@ VALUES: tuple[Any, ...] = (0, 1, -1, 200, 5000, 5001, 65535, 2**32 - 1, 10**30, 
 def made_up_parts(conceal: str, vocoder: str, shelf: ModelCache) -> factory.Parts:
     """real_parts without models."""
     del shelf
-    if conceal not in CONCEAL_MODES or vocoder not in factory.VOCODERS:
+    if conceal not in CONCEAL_MODES or vocoder not in VOCODERS:
         raise ValueError("unknown mode or vocoder")
     return fake_parts(conceal)
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dredge_device.pi.interfaces import Decoder, Dred, Encoder, Extractor, PacketReader, Predictor, Speech
 from dredge_device.units import CONCEAL_MODES
+from dredge_models import vocoders
 
 if TYPE_CHECKING:
     from dredge_device.pi.model_cache import ModelCache
-from dredge_device.pi.interfaces import Decoder, Dred, Encoder, Extractor, PacketReader, Predictor, Speech
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
-VOCODERS = ("standard", "small", "lpcnet", "fargan")  # lpcnet: our standard one; fargan: imported by the user
-DEAR, CHEAPEST = ("standard", "lpcnet"), "small"  # vocoders that a cheaper one can stand in for, and which
 
 
 class OpusPacketReader:
@@ -74,7 +73,7 @@ class Parts:
     economy: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
 
 
-def real_parts(conceal: str, vocoder: str = "standard", shelf: ModelCache | None = None) -> Parts:
+def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, shelf: ModelCache | None = None) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
     shelf: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
@@ -82,8 +81,7 @@ def real_parts(conceal: str, vocoder: str = "standard", shelf: ModelCache | None
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
-    if vocoder not in VOCODERS:
-        raise ValueError(f"vocoder is '{vocoder}', expected one of {', '.join(VOCODERS)}")
+    stand_in = vocoders.VOCODERS[vocoders.checked(vocoder)].stand_in
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
     parts = Parts(carrier=OpusPacketReader(), decoder=OpusDecoder())
@@ -98,8 +96,8 @@ def real_parts(conceal: str, vocoder: str = "standard", shelf: ModelCache | None
     parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
     parts.plc = shelf.predictor()
     parts.vocoder = shelf.vocoder(vocoder)
-    if vocoder in DEAR:
-        parts.economy = shelf.vocoder(CHEAPEST)
+    if stand_in:
+        parts.economy = shelf.vocoder(stand_in)
     if conceal == "dred":
         parts.dred = shelf.dred
     return parts

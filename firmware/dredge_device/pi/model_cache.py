@@ -7,7 +7,7 @@ from dredge_device.pi.interfaces import Dred, Predictor, Speech
 from dredge_models.dred import DredDecoder
 from dredge_models.plc import PlcPredictor, load_graph
 from dredge_models.tflite.runtime import TfliteModel
-from dredge_models.vocoder import Vocoder
+from dredge_models.vocoders import open_vocoder
 
 
 class ModelCache:
@@ -31,9 +31,6 @@ class ModelCache:
         return PlcPredictor(self._plc)
 
     def vocoder(self, name: str) -> Speech:
-        """A new vocoder of this name (parts.VOCODERS)."""
-        if name == "fargan":
-            from dredge_models.fargan import FarganVocoder
-
-            return FarganVocoder()
-        return Vocoder("standard" if name == "lpcnet" else name)
+        """A new vocoder of this name."""
+        speech: Speech = open_vocoder(name)
+        return speech

@@ -18,6 +18,7 @@ from dredge_device.pi.rtp_input import RtpInput
 from dredge_device.pi.service.governor import EFFORTS, FULL
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import CONCEAL_MODES, PACKET_SAMPLES, PACKET_US
+from dredge_models import vocoders
 
 RATE_US = 62.5  # one sample
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
@@ -64,7 +65,7 @@ class Receiver:
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
     Not thread-safe: the caller holds a lock around push and pull.
 
-    ``vocoder``: lpcnet, or fargan when the user has imported one.
+    ``vocoder``: a name of dredge_models.vocoders.
 
     Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
@@ -78,7 +79,7 @@ class Receiver:
         cpu_clock: Callable[[], int] | None = None,
         parts: Parts | None = None,
         adaptive: bool = False,
-        vocoder: str = "standard",
+        vocoder: str = vocoders.DEFAULT,
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -98,6 +97,7 @@ def _payload(pieces: list[Pcm]) -> list[Stage]:
 
 def _synthesis(pcm: Pcm) -> list[Stage]:
     from dredge_kernels.features import FeatureExtractor
+    from dredge_models import vocoders
     from dredge_models.plc import PlcPredictor
 
     start, rows = _voiced(pcm)
@@ -113,22 +113,10 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
         return predictor.predict(), predictor.predict()
 
     stages = []
-    for name, make in _vocoders().items():
-        stages += _speaking(name, make(), make(), real, known, windows)
+    for name in vocoders.present():
+        stage = "vocoder" if name == vocoders.DEFAULT else name
+        stages += _speaking(stage, vocoders.open_vocoder(name), vocoders.open_vocoder(name), real, known, windows)
     return [*stages, Stage("plc predict", "receiver", 20, predict)]
-
-
-def _vocoders() -> dict[str, Callable[[], Any]]:
-    """The default vocoder, the small one, and an imported FARGAN if there is one."""
-    from dredge_models.fargan import FarganVocoder
-    from dredge_models.registry import ModelError
-    from dredge_models.vocoder import Vocoder
-
-    found: dict[str, Callable[[], Any]] = {"vocoder": Vocoder, "small": lambda: Vocoder("small")}
-    with suppress(ModelError):
-        FarganVocoder()
-        found["fargan"] = FarganVocoder
-    return found
 
 
 def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:

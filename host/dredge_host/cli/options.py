@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from dredge_device.units import SAMPLE_RATE
+from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
-from dredge_host.settings import CONCEAL, DRED_VERSIONS, VOCODERS, Settings, parse_playout
+from dredge_host.settings import DRED_VERSIONS, Settings, parse_playout
+from dredge_models import vocoders
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -33,11 +34,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 rate_option = click.option(
     "--rate", type=click.IntRange(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Of raw samples, in Hz."
-)
-
-VOCODER_HELP = (
-    "Who speaks what was lost: ours (small is for the slowest boards), or FARGAN if you have imported it "
-    "(dredge models import)."
 )
 
 _LINK: list[Decorator] = [
@@ -62,13 +58,17 @@ _CODEC: list[Decorator] = [
     click.option("--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."),
     click.option(
         "--conceal",
-        type=click.Choice(CONCEAL),
+        type=click.Choice(CONCEAL_MODES),
         default="dred",
         show_default=True,
         help="The best thing the receiver may do about a lost packet.",
     ),
     click.option(
-        "--vocoder", type=click.Choice(VOCODERS), default="standard", show_default=True, help=VOCODER_HELP
+        "--vocoder",
+        type=click.Choice(tuple(vocoders.VOCODERS)),
+        default=vocoders.DEFAULT,
+        show_default=True,
+        help=vocoders.HELP,
     ),
     click.option(
         "--dred-version",

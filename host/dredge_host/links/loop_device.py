@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.agent import ACTIVE, DRAINING, Agent
+from dredge_device.pi.options import SessionOptions
 from dredge_host.links.loop import LoopLink, loop_pair
 
 MakeReceiver = Callable[[dict[str, Any]], Any]
@@ -24,7 +25,7 @@ class LoopDevice:
         conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
-        options = {"playout_ms": 1000, "adaptive": False, "conceal": conceal, "lbrr": True, "vocoder": "standard"}
+        options = SessionOptions(conceal=conceal).for_session()
         self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
@@ -72,10 +73,10 @@ class LoopDevice:
 
 
 def _real_receiver(options: dict[str, Any]) -> Any:
-    from dredge_device.pi.receiver import Receiver
+    from dredge_device.pi.model_cache import ModelCache
+    from dredge_device.pi.service.process import make_receiver
 
-    return Receiver(options["playout_ms"], options["conceal"], options["lbrr"], adaptive=options["adaptive"],
-                    vocoder=options["vocoder"])  # fmt: skip
+    return make_receiver(options, ModelCache())
 
 
 def _identity() -> dict[str, Any]:

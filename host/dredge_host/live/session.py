@@ -66,11 +66,7 @@ class Session:
     def configure(self, settings: Settings, ssrc: int, first_sequence: int) -> dict[str, Any]:
         """Tell the device how to play, and where the stream begins (at RTP timestamp 0)."""
         self._wanted = {
-            "playout_ms": settings.playout_ms,
-            "adaptive": settings.adaptive,
-            "conceal": settings.conceal,
-            "lbrr": settings.lbrr,
-            "vocoder": settings.vocoder,
+            **settings.for_session(),
             "ssrc": ssrc,
             "first_sequence": first_sequence,
             "first_timestamp": 0,

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +17,8 @@ from dredge_device.agent import Agent
 from dredge_device.pi.factory import real_parts
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.model_cache import ModelCache
-from dredge_device.pi.output.files import PRIVATE, OutputError, is_stdout
+from dredge_device.pi.options import Options, SessionOptions
+from dredge_device.pi.output.files import OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, Output
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
@@ -41,39 +41,11 @@ _LINGER_S = 0.6
 _INBOX = 4096  # datagrams that wait for the decoder; 80 s of one stream
 
 
-@dataclass
-class Options:
-    """Settings of the process; a host may change the last four for its session."""
-
-    listen: str = "udp://127.0.0.1:5004"
-    out: str = "null"
-    overwrite: bool = False  # recordings that are there already; otherwise the next free name is taken
-    file_mode: int = PRIVATE  # permissions of recordings
-    once: bool = False  # leave after the first session
-    seconds: float | None = None  # leave after so long
-    allow_remote: bool = False
-    key_file: str | None = None
-    streams: int = 1  # at the same time
-    realtime: bool = False
-    core: int | None = None
-    lock_memory: bool = False
-    playout_ms: int = 1000
-    adaptive: bool = False
-    conceal: str = "dred"
-    lbrr: bool = True
-    vocoder: str = "standard"
-
-
 def make_receiver(options: dict[str, Any], shelf: ModelCache) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
-    playout, conceal, lbrr = options["playout_ms"], options["conceal"], options["lbrr"]
-    adaptive = options["adaptive"]
-    if not isinstance(playout, int) or not isinstance(conceal, str):
-        raise ValueError("playout_ms must be an integer and conceal a string")
-    if not isinstance(lbrr, bool) or not isinstance(adaptive, bool):
-        raise ValueError("lbrr and adaptive must be true or false")
-    parts = real_parts(conceal, str(options["vocoder"]), shelf)
-    return Receiver(playout, conceal, lbrr, adaptive=adaptive, parts=parts)
+    wanted = SessionOptions.checked(options)
+    parts = real_parts(wanted.conceal, wanted.vocoder, shelf)
+    return Receiver(wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts)
 
 
 def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Access:
@@ -174,10 +146,6 @@ class Process:
     def _make_station(self, index: int) -> StreamSession:
         options = self._options
         output = output_for(options, index)
-        defaults = {
-            "playout_ms": options.playout_ms, "adaptive": options.adaptive,
-            "conceal": options.conceal, "lbrr": options.lbrr, "vocoder": options.vocoder,
-        }  # fmt: skip
 
         def end_session() -> dict[str, Any]:
             pacing = self._pacer.report()
@@ -186,7 +154,8 @@ class Process:
             return {"machine": self._machine.facts(), **output.close(), **about}
 
         try:
-            return StreamSession(Agent(self._make_receiver, defaults, self._info, on_end=end_session), output)
+            agent = Agent(self._make_receiver, options.for_session(), self._info, on_end=end_session)
+            return StreamSession(agent, output)
         except BaseException:
             output.discard()
             raise

@@ -16,6 +16,7 @@ from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
+from dredge_models.vocoders import open_vocoder, present
 
 Pcm = NDArray[np.int16]
 Rows = NDArray[np.float32]
@@ -23,11 +24,10 @@ HEAD = ("vocoder", "PLCMOS", "pitch error", "band distance", "level", "clips")
 
 
 def resynthesise(rows: Rows, model: str) -> Pcm:
-    """int16[160 n] from float32[n, 20] by a shipped vocoder that starts from silence."""
-    from dredge_models.vocoder import Vocoder
-
+    """int16[160 n] from float32[n, 20] by a vocoder that starts from silence."""
     held = np.concatenate((rows[:1], rows[:1], rows, rows[-1:], rows[-1:]))
-    return Vocoder(model).synthesise(held)
+    speech: Pcm = open_vocoder(model).synthesise(held)
+    return speech
 
 
 def compare(wanted: Rows, got: Rows) -> dict[str, float]:
@@ -54,16 +54,6 @@ def loudness_db(pcm: Pcm, reference: Pcm) -> float:
     return 10.0 * float(np.log10(power[0] / power[1]))
 
 
-def vocoders() -> list[str]:
-    """Names of the shipped vocoders, the default first."""
-    from dredge_models.registry import manifest
-    from dredge_models.vocoder import DEFAULT_MODEL
-
-    files = str(manifest())
-    others = [name for name in ("standard", "small") if f"vocoder_{name}.npz" in files and name != DEFAULT_MODEL]
-    return [DEFAULT_MODEL, *others]
-
-
 def run(
     clips: Sequence[tuple[str, Pcm]],
     models: Sequence[str] = (),
@@ -72,13 +62,13 @@ def run(
 ) -> dict[str, Any]:
     """A `dredge.copy-synthesis/1` document for named clips, int16[n] at 16 kHz.
 
-    models: shipped vocoders, all by default; score: PLCMOS, left out without one. The first row is the recordings
-    themselves. Raises UsageError for a vocoder that is not shipped.
+    models: names of dredge_models.vocoders, by default all whose weights are here; score: PLCMOS, left out without
+    one. The first row is the recordings themselves. Raises UsageError for a vocoder without weights.
     """
-    known = vocoders()
+    known = present()
     for name in models:
         if name not in known:
-            raise UsageError(f"vocoder '{name}' is not shipped; expected one of {', '.join(known)}")
+            raise UsageError(f"vocoder '{name}' has no weights here; expected one of {', '.join(known)}")
     started = time.monotonic()
     records: list[dict[str, Any]] = []
     for done, (clip, pcm) in enumerate(clips, 1):

@@ -16,8 +16,8 @@ from dredge_host.evaluation.running.copysynthesis import (
     loudness_db,
     run,
     table_rows,
-    vocoders,
 )
+from dredge_models.vocoders import present
 
 SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0][16000:64000]
 
@@ -65,9 +65,9 @@ def test_pauses_do_not_count():
 def test_the_shipped_vocoder_follows_pitch_and_spectrum():
     result = run([("clip", SPEECH)], score=lambda pcm: float(np.abs(pcm.astype(float)).mean() > 100))
     rows = {row["vocoder"]: row for row in result["summary"]}
-    assert list(rows) == ["original", *vocoders()]
+    assert list(rows) == ["original", *present()]
     assert rows["original"]["band_distance_db"] == 0.0 and rows["original"]["plcmos"]["mean"] == 1.0
-    for name in vocoders():
+    for name in present():
         assert rows[name]["pitch_error_pct"] < 2.0
         assert rows[name]["band_distance_db"] < 8.0
         assert abs(rows[name]["level_db"]) < 3.0
@@ -83,5 +83,5 @@ def test_without_a_judge_the_rest_is_still_measured(monkeypatch):
 
 
 def test_a_vocoder_that_is_not_shipped():
-    with pytest.raises(UsageError, match="vocoder 'huge' is not shipped; expected one of standard"):
+    with pytest.raises(UsageError, match="vocoder 'huge' has no weights here; expected one of standard"):
         run([], ["huge"])

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Options of the device: what a host may set for its session, and what whoever starts the process sets.
+
+A new option of the process is a field of `Options` and a row of `OPTIONS`; both command lines follow from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+from dredge_device.pi.output.files import PRIVATE, parse_mode
+from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
+from dredge_device.units import CONCEAL_MODES
+from dredge_models import vocoders
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a host may set for its session; the values of the device's process are the defaults.
+
+    playout_ms: constant delay, or the longest one if adaptive; conceal: the best source for a lost packet; lbrr:
+    low-rate copies are used; vocoder: a name of dredge_models.vocoders. Raises ValueError, one sentence, for a value
+    of another type or outside its limits.
+    """
+
+    playout_ms: int = 1000
+    adaptive: bool = False
+    conceal: str = "dred"
+    lbrr: bool = True
+    vocoder: str = vocoders.DEFAULT
+
+    def __post_init__(self) -> None:
+        for field in fields(SessionOptions):
+            value, wanted = getattr(self, field.name), type(field.default)
+            if type(value) is not wanted:
+                raise ValueError(f"{field.name} is {value!r}, expected {_KINDS[wanted]}")
+        if not 0 <= self.playout_ms <= MAX_PLAYOUT_MS:
+            raise ValueError(f"playout is {self.playout_ms} ms, expected 0 to {MAX_PLAYOUT_MS} ms")
+        if self.conceal not in CONCEAL_MODES:
+            raise ValueError(f"conceal is '{self.conceal}', expected one of {', '.join(CONCEAL_MODES)}")
+        vocoders.checked(self.vocoder)
+
+    @staticmethod
+    def checked(document: Mapping[str, Any]) -> SessionOptions:
+        """The options of a configure request; other names in it are passed over."""
+        known = [field.name for field in fields(SessionOptions)]
+        return SessionOptions(**{name: document[name] for name in known if name in document})
+
+    def for_session(self) -> dict[str, Any]:
+        """The session's part of these options as JSON values, as a configure request has them."""
+        return {field.name: getattr(self, field.name) for field in fields(SessionOptions)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """All options as JSON values."""
+        return asdict(self)
+
+
+_KINDS: dict[type, str] = {int: "an integer", bool: "true or false", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Options(SessionOptions):
+    """Settings of the process."""
+
+    listen: str = "udp://127.0.0.1:5004"
+    out: str = "null"
+    overwrite: bool = False
+    file_mode: int = PRIVATE
+    once: bool = False
+    seconds: float | None = None
+    allow_remote: bool = False
+    key_file: str | None = None
+    streams: int = 1
+    realtime: bool = False
+    core: int | None = None
+    lock_memory: bool = False
+
+
+class Option(NamedTuple):
+    """One option of the command line; its name in Options has underscores.
+
+    kind: bool for a switch; choices: of a str; least, most: of a number; parse: text to value, ValueError with a
+    sentence for the user; environment: variable that `dredge agent` reads it from.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    parse: Callable[[str], Any] | None = None
+    environment: str | None = None
+    default: Any = None
+
+    @property
+    def field(self) -> str:
+        """Its name among Python's."""
+        return self.name.replace("-", "_")
+
+    def initial(self) -> Any:
+        """The value where the command line names none."""
+        return getattr(Options, self.field, None) if self.default is None else self.default
+
+
+OPTIONS = (
+    Option("listen", "udp://HOST:PORT (port 0: any) or serial://DEV?baud=N, serial://auto, socket://…, rfc2217://…"),
+    Option("out", "null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw mono int16, 16 kHz), a FIFO or device (WAV)"),
+    Option("overwrite", "Replace recordings that are there (else: FILE-2.wav and so on).", bool),
+    Option("file-mode", "Permissions of recordings.", parse=parse_mode, default="600"),
+    Option("playout", "fixed:<ms> or adaptive[:<longest ms>]", parse=parse_playout, default="fixed:1000"),
+    Option("conceal", "The best thing to do about a lost packet.", choices=CONCEAL_MODES),
+    Option("vocoder", vocoders.HELP, choices=tuple(vocoders.VOCODERS)),
+    Option("no-lbrr", "Do not use low-rate copies.", bool, default=False),
+    Option("once", "Leave after the first session.", bool),
+    Option("seconds", "Leave after so long.", float, least=0.02),
+    Option("allow-remote", "Listen where other machines can reach it, without a key.", bool),
+    Option(
+        "key-file",
+        "Pre-shared key (openssl rand -hex 32): SRTP and authenticated control.",
+        environment="DREDGE_KEY_FILE",
+    ),
+    Option("streams", "Hosts at the same time.", int, least=1, most=64),
+    Option("realtime", "Real-time scheduling for the decoding thread (needs permission).", bool),
+    Option("core", "Decode on this core.", int, least=0),
+    Option("lock-memory", "Keep everything in memory (needs permission).", bool),
+)
+
+
+def from_values(values: Mapping[str, Any]) -> Options:
+    """Options from the values of a command line, by the names of `OPTIONS` as Python has them.
+
+    Raises ValueError with a sentence for the user.
+    """
+    found = {o.field: o.parse(values[o.field]) if o.parse else values[o.field] for o in OPTIONS}
+    policy, found["playout_ms"] = found.pop("playout")
+    found |= {"adaptive": policy == "adaptive", "lbrr": not found.pop("no_lbrr")}
+    return Options(**found)
