@@ -16,6 +16,7 @@ from dredge_host.errors import CapabilityError, UsageError
 DISTRIBUTION = "dredge-audio"
 PURPOSES = {
     "metrics": "PLCMOS, ESTOI and word errors for `dredge evaluate`",
+    "judge": "PESQ, and PLCMOS by 500 raters, for `dredge evaluate`",
     "report": "figures and plots",
     "cluster": "`dredge evaluate --scheduler`",
     "import": "import of libopus' models",

@@ -64,6 +64,7 @@ _METRICS: list[Callable[[Any], Any]] = [
     click.option("--plcmos/--no-plcmos", default=True, help="Score with PLCMOS."),
     click.option("--words/--no-words", default=True, help="Count word errors (slow)."),
     click.option("--estoi/--no-estoi", default=True, help="Score intelligibility with ESTOI."),
+    click.option("--pesq/--no-pesq", default=False, help="Score with PESQ (dredge extras add judge)."),
     click.option("--recogniser", default="pocketsphinx", show_default=True, help="Or vosk, faster-whisper."),
     click.option("--recogniser-model", type=click.Path(), help="Folder of a model for vosk or faster-whisper."),
 ]
@@ -97,7 +98,7 @@ def _options(function: F) -> F:
 @_options
 @json_option
 def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) -> None:
-    """Clips x burst losses x methods: PLCMOS, word errors, ESTOI, errors of what was recovered, bit rates, CPU.
+    """Clips x burst losses x methods: PLCMOS, word errors, ESTOI, PESQ, errors of what was recovered, bit rates, CPU.
 
     Every method of a clip meets the same losses. The words are compared with what the same
     recogniser hears in the original, since there are no transcripts. Finished cells are kept: the same
@@ -169,6 +170,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         crossed=not given["rotate"],
         plcmos=given["plcmos"],
         estoi=given["estoi"],
+        pesq=given["pesq"],
         recogniser=given["recogniser"] if given["words"] else None,
         recogniser_model=given["recogniser_model"],
     )
@@ -203,7 +205,7 @@ def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
 
 
 def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    from dredge_host.evaluation.judging.metrics import Plcmos
+    from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.material.clips import choose_clips
     from dredge_host.evaluation.running import copysynthesis
     from dredge_host.evaluation.running.progress import Bar

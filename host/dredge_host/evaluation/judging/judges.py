@@ -24,6 +24,8 @@ class Asked(Protocol):
     @property
     def estoi(self) -> bool: ...
     @property
+    def pesq(self) -> bool: ...
+    @property
     def recogniser(self) -> str | None: ...
     @property
     def recogniser_model(self) -> str | None: ...
@@ -31,19 +33,20 @@ class Asked(Protocol):
 
 @dataclass
 class Judges:
-    """plcmos: int16[n] to a score; hear: int16[n] to words; estoi: (original, played) to a score or None. None where
-    the plan does without. All at 16 kHz."""
+    """plcmos: int16[n] to a score; hear: int16[n] to words; estoi, pesq: (original, played) to a score or
+    None. None where the plan does without. All at 16 kHz."""
 
     plcmos: Callable[[Pcm], float] | None = None
     hear: Callable[[Pcm], list[str]] | None = None
     estoi: Callable[[Pcm, Pcm], float | None] | None = None
+    pesq: Callable[[Pcm, Pcm], float | None] | None = None
 
 
 def load_judges(plan: Asked) -> Judges:
     """The metrics of the plan. Raises CapabilityError when a package is missing."""
     judges = Judges()
     if plan.plcmos:
-        from dredge_host.evaluation.judging.metrics import Plcmos
+        from dredge_host.evaluation.judging.plcmos import Plcmos
 
         judges.plcmos = Plcmos()
     if plan.recogniser:
@@ -55,14 +58,20 @@ def load_judges(plan: Asked) -> Judges:
 
         estoi(np.zeros(16000, np.int16), np.zeros(16000, np.int16))  # a missing package shows now, not hours later
         judges.estoi = estoi
+    if plan.pesq:
+        from dredge_host.evaluation.judging.metrics import pesq
+
+        pesq(np.zeros(16000, np.int16), np.zeros(16000, np.int16))
+        judges.pesq = pesq
     return judges
 
 
 def metric_versions(plan: Asked) -> dict[str, str]:
     """What the scores of this plan depend on besides the speech: packages, and the recogniser's model."""
     wanted = ["numpy"]
-    wanted += ["speechmos", "onnxruntime"] if plan.plcmos else []
+    wanted += ["speechmos", "onnxruntime", "onnx"] if plan.plcmos else []
     wanted += ["pystoi", "scipy"] if plan.estoi else []
+    wanted += ["pesq"] if plan.pesq else []
     wanted += [plan.recogniser] if plan.recogniser else []  # each is called as its package is
     found: dict[str, str] = {name: _version(name) for name in wanted}
     if plan.recogniser and plan.recogniser_model:
@@ -71,7 +80,7 @@ def metric_versions(plan: Asked) -> dict[str, str]:
 
 
 def noise_of(judges: Judges, pcm: Pcm) -> float | None:
-    """Standard deviation of one clip's PLCMOS over the model's raters; None without PLCMOS."""
+    """Standard error of one clip's PLCMOS; None without PLCMOS."""
     measure: Any = getattr(judges.plcmos, "noise", None)
     return None if measure is None else round(float(measure(pcm)), 4)
 

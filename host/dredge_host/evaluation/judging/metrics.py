@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Quality by PLCMOS (speechmos, an optional package), and how to count word errors."""
+"""Word errors, intelligibility by ESTOI and quality by PESQ; the last two need optional packages."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +13,6 @@ from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import need
 
 Pcm = NDArray[np.int16]
-
-
-class Plcmos:
-    """PLCMOS v2 (Diener et al., Interspeech 2023), repeatable.
-
-    The model averages over raters drawn from NumPy's global generator; here every clip meets the
-    raters of the same seed, so that conditions compare like with like. Raises CapabilityError when
-    speechmos or its onnxruntime is missing.
-    """
-
-    def __init__(self, threads: int = 1) -> None:
-        onnxruntime = need("onnxruntime", "PLCMOS")
-        self._model: Any = need("speechmos.plcmos", "PLCMOS").PLCMOS()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._model.session = onnxruntime.InferenceSession(
-            self._model.model_path, options, providers=["CPUExecutionProvider"]
-        )
-
-    def __call__(self, pcm: Pcm, seed: int = 0) -> float:
-        """Score 1 to 5 of int16[n] at 16 kHz."""
-        state = np.random.get_state()
-        np.random.seed(seed)
-        try:
-            return float(self._model.get_mos(np.asarray(pcm, np.float64) / 32768.0))
-        finally:
-            np.random.set_state(state)
-
-    def noise(self, pcm: Pcm, seeds: int = 8) -> float:
-        """Standard deviation over draws of the raters: what a single unseeded score is worth."""
-        return float(np.std([self(pcm, seed) for seed in range(seeds)], ddof=1))
 
 
 def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
@@ -86,3 +54,21 @@ def estoi(reference: Pcm, played: Pcm) -> float | None:
         return None
     finally:
         np.random.set_state(state)
+
+
+def pesq(reference: Pcm, played: Pcm) -> float | None:
+    """Perceptual evaluation of speech quality of `played`, wideband (ITU-T P.862.2): 1 to 4.64.
+
+    reference, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other. None where it finds no
+    speech in either, or less than a quarter of a second of it. Raises ValueError for different lengths,
+    CapabilityError without the package pesq.
+    """
+    if len(reference) != len(played):
+        raise ValueError(f"played: expected {len(reference)} samples as in the reference, got {len(played)}")
+    package = need("pesq", "PESQ", "judge")
+    if not np.any(reference) or not np.any(played):
+        return None
+    try:
+        return float(package.pesq(SAMPLE_RATE, reference, played, "wb"))
+    except (package.NoUtterancesError, package.BufferTooShortError):
+        return None

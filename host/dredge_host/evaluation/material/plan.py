@@ -15,8 +15,8 @@ from dredge_host.settings import Settings
 @dataclass(frozen=True)
 class Plan:
     """methods: keys of METHODS; clips: how many, 0 = all files; seconds: used of each, 0 = all; seed: of the loss
-    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; plcmos, estoi:
-    scored or not; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
+    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; plcmos, estoi,
+    pesq: scored or not; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
     UsageError for a value outside its limits.
     """
 
@@ -28,6 +28,7 @@ class Plan:
     crossed: bool = True
     plcmos: bool = True
     estoi: bool = True
+    pesq: bool = False
     recogniser: str | None = "pocketsphinx"
     recogniser_model: str | None = None
 
@@ -43,7 +44,8 @@ class Plan:
 
     def metrics(self) -> list[str]:
         """Names of what is measured in every cell beyond rates, lags and seams."""
-        asked = {"plcmos": self.plcmos, "estoi": self.estoi, f"words by {self.recogniser}": bool(self.recogniser)}
+        asked = {"plcmos": self.plcmos, "estoi": self.estoi, "pesq": self.pesq}
+        asked[f"words by {self.recogniser}"] = bool(self.recogniser)
         return [name for name, wanted in asked.items() if wanted]
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,5 +58,6 @@ class Plan:
             "crossed": self.crossed,
             "plcmos": self.plcmos,
             "estoi": self.estoi,
+            "pesq": self.pesq,
             "recogniser": self.recogniser,
         }

@@ -46,7 +46,7 @@ def provenance(document: Document) -> str:
         text += f"; {where['cpu']}, kernels at level {where.get('simd_level', '?')}"
     noise = document.get("plcmos_noise_sd")
     if isinstance(noise, (int, float)):
-        text += f"; noise of one PLCMOS score over raters {noise:.3f}"
+        text += f"; noise of one PLCMOS score {noise:.3f}"
     return text + "."
 
 

@@ -21,7 +21,7 @@ Record = Mapping[str, Any]
 Records = Sequence[Record]
 Draws = NDArray[np.int64]
 
-MEANS = ("plcmos", "estoi")  # metrics of a whole cell
+MEANS = ("plcmos", "estoi", "pesq")  # metrics of a whole cell
 RECOVERED = ("cepstral_distance_db", "pitch_error_pct")  # of the recovered frames in it
 
 
@@ -141,6 +141,7 @@ COLUMNS = (
     ("gap won back", "gap_won_back", 100.0, ".0f", " %"),
     ("word errors", "wer", 100.0, ".1f", " %"),
     ("ESTOI", "estoi", 1.0, ".3f", ""),
+    ("PESQ", "pesq", 1.0, ".2f", ""),
     ("cepstrum off", "cepstral_distance_db", 1.0, ".2f", " dB"),
     ("pitch off", "pitch_error_pct", 1.0, ".1f", " %"),
 )

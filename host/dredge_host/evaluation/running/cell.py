@@ -27,7 +27,7 @@ from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_
 
 Pcm = NDArray[np.int16]
 Measurement = dict[str, Any]
-ESTOI_DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
+DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
 REMEMBERED = 2  # clips whose shared results a worker keeps
 
 
@@ -111,10 +111,11 @@ class CellRunner:
         if judges.plcmos:
             with watch("plcmos"):
                 cell["plcmos"] = judges.plcmos(played)
-        if judges.estoi:
-            with watch("estoi"):
-                score = judges.estoi(clip.pcm, played)
-            cell |= {} if score is None else {"estoi": round(score, ESTOI_DIGITS)}
+        for name, judge in (("estoi", judges.estoi), ("pesq", judges.pesq)):
+            if judge:
+                with watch(name):
+                    score = judge(clip.pcm, played)
+                cell |= {} if score is None else {name: round(score, DIGITS)}
         if judges.hear and clip.english:
             with watch("words"):
                 if shared.words is None:

@@ -186,7 +186,7 @@ def _explained(rows: Sequence[Row], document: Document) -> str:
     words = {METHODS[name].text: METHODS[name].what for name in shown} | METRICS
     noise = document.get("plcmos_noise_sd")
     if isinstance(noise, (int, float)):
-        words["Noise of PLCMOS"] = f"{noise:.3f}: spread of one clip's score over other simulated listeners."
+        words["Noise of PLCMOS"] = f"{noise:.3f}: standard error of one clip's score, over the offsets of its analysis."
     lines = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in words.items())
     return section("methods", "What the methods do, and how it is measured", f"<dl>{lines}</dl>")
 

@@ -143,7 +143,7 @@ class TestTables:
         text = tables.provenance({**document(), "measured": "2026-11-24"})
         assert text == (
             "Measured on 2026-11-24: 4 clips of up to 12 s, 3 loss traces each, 132 cells; Made-up CPU, kernels at "
-            "level avx2; noise of one PLCMOS score over raters 0.018."
+            "level avx2; noise of one PLCMOS score 0.018."
         )
 
     @pytest.mark.parametrize(
