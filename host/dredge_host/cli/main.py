@@ -29,6 +29,7 @@ VERBS = {
     "doctor": Verb("live.doctor", "Start here", "One page of facts that answers most questions."),
     "extras": Verb("live.extras", "Start here", "Optional packages: list them, install them."),
     "agent": Verb("live.agent", "Live audio", "The device side: receive, recover, play or record."),
+    "talk": Verb("live.talk", "Live audio", "Microphone and loudspeaker at both ends, full duplex."),
     "stream": Verb("live.stream", "Live audio", "Send a file or a microphone to an agent in real time."),
     "devices": Verb("live.devices", "Live audio", "Sound cards and serial ports, with the names to use."),
     "deploy": Verb("live.deploy", "Devices", "Install the agent on a Pi, or a program on a board."),

@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import tty
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
@@ -23,10 +24,12 @@ class MuteSwitch:
 
     Two signals, not one that toggles: a script that sends one twice still knows what it has done. Signals need the
     main thread, the key a terminal whose foreground belongs to this process; without them the switch stays as it is.
+    others: what further keys do.
     """
 
-    def __init__(self, keys: TextIO | None = None) -> None:
+    def __init__(self, keys: TextIO | None = None, others: Mapping[bytes, Callable[[], None]] | None = None) -> None:
         self.muted = False
+        self._others = others or {}
         self._keys = sys.stdin if keys is None else keys
         self._fd: int | None = None
         self._undo = contextlib.ExitStack()
@@ -40,6 +43,8 @@ class MuteSwitch:
                     self._fd = None
                     break
                 self.muted ^= bool(pressed.count(KEY) % 2)
+                for key in pressed:
+                    self._others.get(bytes([key]), _nothing)()
         return self.muted
 
     def __enter__(self) -> MuteSwitch:
@@ -73,3 +78,7 @@ class MuteSwitch:
             return os.tcgetpgrp(fd) == os.getpgrp()
         except OSError:
             return False
+
+
+def _nothing() -> None:
+    """Another key."""

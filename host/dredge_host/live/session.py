@@ -46,6 +46,8 @@ class Session:
         self.reports = 0
         self.newest: dict[str, Any] = {}  # the newest report
         self._echo: tuple[int, bytes] | None = None
+        self._pinged: tuple[int, float] | None = None
+        self.trip_s: float | None = None  # of the last `ping` that came back
         self._wanted: dict[str, Any] = {}
 
     # --- conversation ---
@@ -109,6 +111,19 @@ class Session:
             if self._echo == (self._number, body):
                 return self._clock() - begin
         return None
+
+    def ping(self) -> None:
+        """A probe that nobody waits for; `trip_s` is set when it comes back."""
+        self._number += 1
+        self._pinged = (self._number & 0xFFFF, self._clock())
+        self.transmit(control.build(control.Message(control.PROBE, self._number)))
+
+    def _took(self, number: int) -> None:
+        if self._pinged is None or self._pinged[0] != number:
+            return
+        arrived_us = getattr(self.link, "arrived_us", 0)  # links that look later than datagrams arrive say when
+        arrived_s = arrived_us / 1e6 if arrived_us else self._clock()
+        self.trip_s, self._pinged = max(0.0, arrived_s - self._pinged[1]), None
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> dict[str, Any] | None:
         """End the stream; returns the final report if it arrives complete within `wait_s`."""
@@ -188,6 +203,7 @@ class Session:
             self._take_report(message)
         elif message.kind == control.PROBE:
             self._echo = (message.number, message.body)
+            self._took(message.number)
         elif message.flags & control.REPLY:
             self._replies[message.kind, message.number] = message.document()
 

@@ -136,7 +136,7 @@ class StreamRun:
                 self.one(pcm)
                 if update:
                     update(self._state())
-            self._flush()
+            self.flush()
         finally:
             self.end()
 
@@ -219,7 +219,7 @@ class StreamRun:
             else:
                 self._media_refused += 1
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """What the network still holds is on its way when the stream ends."""
         while (due := self._network.due()) is not None:
             self._session.listen(max(due, self._clock()))

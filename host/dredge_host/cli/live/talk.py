@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`dredge talk`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dredge_host.cli import options as shared
+from dredge_host.console import emit, note
+
+EPILOG = (
+    """\b
+Examples, the first two on two machines with the same key (openssl rand -hex 32 > dredge.key)
+  dredge talk --listen udp://:5004 --key-file dredge.key             waits for calls
+  dredge talk udp://raspberrypi:5004 --key-file dredge.key           calls
+  dredge talk udp://192.168.1.7:5004 --listen udp://:5004 --key-file dredge.key     both can call
+  dredge talk serial:///dev/ttyUSB0?baud=921600 --half-duplex
+  dredge talk udp://127.0.0.1:5006 --listen udp://127.0.0.1:5004 --mic a.wav --speaker b.wav \\
+      --loss gilbert:rate=10%,burst=5 --seconds 10 --json
+
+\b
+--mic:      a file, mic[:NAME], - (raw or WAV), pipe:COMMAND, a FIFO, null
+--speaker:  FILE.wav, speaker[:NAME], - (raw), pipe:COMMAND, null
+Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGUSR2 ends that.
+
+"""
+    + shared.LOSS_HELP
+)
+
+
+@click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive"}})
+@click.argument("to", metavar="[URL]", required=False)
+@click.option("--listen", help="Where to be called: udp://[ADDR]:PORT.  [default: any free port]")
+@click.option("--mic", default="mic", show_default=True, help="What is said.")
+@click.option("--speaker", default="speaker", show_default=True, help="Where the other end is heard.")
+@shared.rate_option
+@click.option("--seconds", type=click.FloatRange(min=0.02), help="From the first call on; the longest wait for one.")
+@click.option("--once", is_flag=True, help="Leave when the other end hangs up.")
+@click.option("--volume", type=click.FloatRange(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
+@click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
+@click.option("--half-duplex", is_flag=True, help="Turn the microphone down while the other end speaks.")
+@click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
+@shared.key_option
+@shared.link_options
+@shared.codec_options
+@shared.network_options
+@click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
+@shared.json_option
+def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: Any) -> None:
+    """Talk with another machine, both ways at the same time, over a link that loses packets.
+
+    Both ends run this. One of them calls (URL), the other one may wait (--listen), or both do both. An end that is
+    gone is called again until it is back; without --seconds or --once a talk goes on for ever.
+    """
+    from dredge_device.pi.output.open import is_card
+    from dredge_host.errors import UsageError
+    from dredge_host.live.mute import MuteSwitch
+    from dredge_host.talk.display import TalkDisplay
+    from dredge_host.talk.echo import advice, use_canceller
+    from dredge_host.talk.options import TalkOptions
+    from dredge_host.talk.result import lines
+    from dredge_host.talk.talk import Talk
+
+    if save_trace is not None:
+        raise UsageError("a talk keeps no trace of its losses; dredge stream does")
+    names = ("delay", "jitter", "reorder", "duplicate", "to", "listen", "mic", "speaker", "rate", "seconds", "once",
+             "volume", "ptt", "half_duplex", "allow_remote", "key_file")  # fmt: skip
+    options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
+                          **{name: values[name] for name in names})  # fmt: skip
+    open_mic = options.mic.partition(":")[0] == "mic" and not options.half_duplex and not options.ptt
+    if open_mic and is_card(options.speaker):
+        note(use_canceller() if options.mic == "mic" and options.speaker == "speaker" else advice())
+    talking: list[Talk] = []
+
+    def louder(factor: float) -> None:
+        for talk in talking:
+            talk.volume = max(talk.volume, 0.05) * factor
+
+    def press() -> None:
+        for talk in talking:
+            if talk.ptt is not None:
+                talk.ptt.toggle()
+
+    keys = {b" ": press, b"+": lambda: louder(1.25), b"-": lambda: louder(0.8)}
+    with MuteSwitch(others=keys) as switch, Talk(options, muted=switch) as talk, TalkDisplay(json_lines) as display:
+        talking.append(talk)
+        note(f"listening {talk.address}")
+        result = talk.run(display.update)
+    emit(result, lines(result), as_json)

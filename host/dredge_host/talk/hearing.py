@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The hearing half of a talk: the device's agent and receiver, driven by the clock of what plays."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device import agent as states
+from dredge_device.agent import Agent
+from dredge_device.pi.model_cache import ModelCache
+from dredge_device.pi.security.access import Access
+from dredge_device.pi.service.capabilities import describe
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.process import make_receiver
+from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_host.settings import Settings
+from dredge_host.talk.delay import HeardDelay
+from dredge_host.talk.line import Line
+from dredge_host.talk.loudspeaker import Loudspeaker
+
+SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is answered
+
+
+class _MeasuredReceiver:
+    """A receiver whose pulls are timed and whose reports carry this end's share of the delays."""
+
+    def __init__(self, receiver: Any, delay: HeardDelay, about: Callable[[], dict[str, Any]]) -> None:
+        self._receiver, self._delay, self._about = receiver, delay, about
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._receiver, name)
+
+    def pull(self, *arguments: Any) -> Any:
+        played = self._receiver.pull(*arguments)
+        for frame in played.frames:
+            self._delay.playout.add(frame.delay_ms)
+        return played
+
+    def report(self) -> dict[str, Any]:
+        return {**self._receiver.report(), "talk": self._about()}
+
+
+class Hearing:
+    """Call `run` in a thread; `peer` and `hung_up` may be read from others.
+
+    about: what the reports to the other end say beyond what was heard. Raises the models' errors.
+    """
+
+    def __init__(
+        self, line: Line, access: Access, settings: Settings, speaker: Loudspeaker, about: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._line, self._access, self._speaker = line, access, speaker
+        self._about = about
+        self.delay = HeardDelay()
+        self.last: dict[str, Any] = {}  # what the last session was like, once it is over
+        self.sessions_ended = 0
+        self._cache = ModelCache()
+        self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
+        self._options = {
+            "playout_ms": settings.playout_ms, "adaptive": settings.adaptive, "conceal": settings.conceal,
+            "lbrr": True, "vocoder": settings.vocoder,
+        }  # fmt: skip
+        info = {**describe(), "boot": secrets.token_hex(4)}
+        self._agent = Agent(self._make_receiver, self._options, info, on_end=self._ended)
+        self._sessions = Sessions(lambda index: StreamSession(self._agent, speaker), 1, self._governor)
+        self._heard_us = _clock_us()
+
+    def rekeyed(self, peer: Any) -> None:
+        """See dredge_device.pi.security.access.KeyedAccess."""
+        self._sessions.rekeyed(peer)
+
+    @property
+    def peer(self) -> Any | None:
+        """Who is heard, None for nobody."""
+        return self._agent.peer if self._agent.state in (states.ACTIVE, states.DRAINING) else None
+
+    @property
+    def hung_up(self) -> bool:
+        """True from the other end's goodbye until all is played."""
+        return self._agent.state in (states.DRAINING, states.REPORTING)
+
+    @property
+    def idle(self) -> bool:
+        """True while there is no session, not even one to report."""
+        return self._agent.state == states.IDLE
+
+    def state(self) -> dict[str, Any]:
+        """Figures of the running session, or of the last one."""
+        return self.last if self.peer is None else self._agent.receiver.report()
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """20 ms after 20 ms, until told to stop; then the session is ended and reported."""
+        while not stop():
+            self._speaker.wait()
+            self._governor.begin()
+            self._answer()
+            written = self._speaker.written
+            self._send(self._sessions.period(_clock_us()))
+            if self._speaker.written == written:
+                self._speaker.idle()
+            self._governor.end()
+            self._look_after_silence()
+        self._last_words()
+
+    def _make_receiver(self, options: dict[str, Any]) -> Any:
+        return _MeasuredReceiver(make_receiver(options, self._cache), self.delay, self._about)
+
+    def _answer(self) -> None:
+        """Everything that arrived since the last period."""
+        questions = self._line.questions
+        while questions:
+            datagram, peer, now_us = questions.popleft()
+            clear, answers = self._access.receive(datagram, peer, now_us)
+            for answer in answers:
+                self._line.send(answer, peer)
+            if clear is not None:
+                self._heard_us = now_us if peer == self._agent.peer else self._heard_us
+                self._send([(answer, peer) for answer in self._sessions.handle(clear, peer, now_us)])
+
+    def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:
+        for datagram, peer in datagrams:
+            wrapped = self._access.wrap(datagram, peer)
+            if wrapped is not None:
+                self._line.send(wrapped, peer)
+
+    def _look_after_silence(self) -> None:
+        if self._agent.state == states.ACTIVE and _clock_us() - self._heard_us > SILENT_S * 1e6:
+            self._sessions.interrupt()
+            self._sessions.give_up()
+
+    def _last_words(self, longest_s: float = 1.0) -> None:
+        """Completes the output and tries to deliver the final report."""
+        self._sessions.interrupt()
+        until = time.monotonic() + longest_s
+        while self._sessions.reporting and time.monotonic() < until:
+            self._answer()
+            self._send(self._sessions.report(_clock_us()))
+            time.sleep(0.02)
+        self._sessions.give_up()
+
+    def _ended(self) -> dict[str, Any]:
+        output = self._speaker.close()
+        self.last = {**self._agent.receiver.report(), "output": output, "load_levels": self._governor.report()}
+        self.sessions_ended += 1
+        return output
+
+
+def _clock_us() -> int:
+    return time.monotonic_ns() // 1000

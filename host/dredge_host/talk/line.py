@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The one socket (or serial line) of a talk, shared by its two halves.
+
+This end is a host for what it says and a device for what it hears, and so is the other end. Questions and media go to
+the hearing half, answers and reports to the speaking half; a datagram's own kind says which it is, with keys too. One
+socket means that an end behind a NAT can be talked to as soon as it calls.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device import control, rtp
+from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
+from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, is_loopback, open_endpoint
+from dredge_device.pi.transport.serial_port import LineError
+from dredge_device.pi.transport.serial_url import is_serial
+from dredge_host.errors import DredgeError, UnreachableError, UsageError
+from dredge_host.links.open import parse_udp
+
+_ROOM = 4096  # datagrams that wait for a half that is busy
+
+
+class StoppedError(DredgeError):
+    """The talk ends; whoever waits for an answer need not."""
+
+
+class Line:
+    """``questions``: (datagram, peer, arrival in µs) for the hearing half; ``answers``: the same for the speaking half.
+
+    Raises UsageError for a URL that cannot be used, UnreachableError for one that cannot be opened.
+    """
+
+    def __init__(self, to: str | None, listen: str | None, remote: bool, keyed: bool) -> None:
+        self._keyed = keyed
+        self._endpoint = _endpoint(to, listen, remote)
+        self.url = to or listen or ""
+        try:
+            self.called = None if to is None else _peer(to)
+        except BaseException:
+            self._endpoint.close()
+            raise
+        self.questions: deque[tuple[bytes, Any, int]] = deque(maxlen=_ROOM)
+        self.answers: queue.Queue[tuple[bytes, Any, int]] = queue.Queue(_ROOM)
+        self.strangers = 0  # datagrams of somebody whom we have not called
+        self.stopping = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="talk line", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Where this end can be called."""
+        return self._endpoint.address
+
+    def send(self, datagram: bytes, peer: Any) -> None:
+        """Best effort, from any thread."""
+        self._endpoint.send(datagram, peer)
+
+    def report(self) -> dict[str, Any]:
+        """The endpoint's counters."""
+        return {**self._endpoint.report(), "strangers": self.strangers}
+
+    def close(self) -> None:
+        """Ends the thread and frees the port."""
+        self.stopping.set()
+        self._thread.join()
+        self._endpoint.close()
+
+    def _listen(self) -> None:
+        while not self.stopping.is_set():
+            arrived = self._endpoint.recv(0.1)
+            if arrived is None:
+                continue
+            # Without keys an address is all that speaks for the one who was called.
+            if self.called is not None and not self._keyed and arrived[1] != self.called:
+                self.strangers += 1
+                continue
+            self._sort(arrived)
+
+    def _sort(self, arrived: tuple[bytes, Any, int]) -> None:
+        if not _is_answer(arrived[0]):
+            self.questions.append(arrived)
+            return
+        if self.answers.full():
+            self.answers.get_nowait()
+        self.answers.put_nowait(arrived)
+
+
+class PeerLink:
+    """The line as a link to one peer, for a session. ``may_send``: False withholds a datagram from a peer that has
+    not proven that it is there, so that a forged call makes nobody send much. Raises StoppedError at the end."""
+
+    def __init__(self, line: Line, peer: Any, may_send: Callable[[bytes], bool]) -> None:
+        self.url = line.url if line.called is not None else _url(peer)
+        self.arrived_us = 0  # of the last datagram
+        self._line, self._peer, self._may_send = line, peer, may_send
+
+    def send(self, datagram: bytes) -> None:
+        if self._may_send(datagram):
+            self._line.send(datagram, self._peer)
+
+    @property
+    def pending(self) -> bool:
+        """True when `recv` need not wait."""
+        return not self._line.answers.empty()
+
+    def recv(self, timeout: float = 0.0) -> bytes | None:
+        if self._line.stopping.is_set():
+            raise StoppedError("the talk ends")
+        try:
+            datagram, peer, arrived_us = self._line.answers.get(timeout > 0, min(max(timeout, 0.0), 0.1))
+        except queue.Empty:
+            return None
+        if peer != self._peer:
+            return None
+        self.arrived_us = arrived_us
+        return datagram
+
+    def close(self) -> None:
+        """The line stays open."""
+
+
+def _is_answer(datagram: bytes) -> bool:
+    if datagram.startswith(MAGIC):
+        return datagram[len(MAGIC) : len(MAGIC) + 1] in (bytes([COOKIE]), bytes([TO_HOST]))
+    if not rtp.is_rtcp(datagram):
+        return False
+    try:
+        messages = control.parse(datagram)
+    except control.VersionError:
+        return True  # a session says what it means
+    except ValueError:
+        return False
+    # An acknowledgement is flagged as a reply, but it answers the hearing half's report.
+    return all(m.kind == control.REPORT or (m.flags & control.REPLY and m.kind != control.ACK) for m in messages)
+
+
+def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
+    try:
+        if to is not None and is_serial(to):
+            if listen is not None:
+                raise UsageError("a serial line has two ends and no --listen")
+            return SerialEndpoint(to)
+        if listen is None:
+            host, _ = parse_udp(to or "")
+            return open_endpoint("udp://127.0.0.1:0" if is_loopback(host) else "udp://0.0.0.0:0", True)
+        return open_endpoint(listen.replace("udp://:", "udp://0.0.0.0:"), remote)
+    except UsageError:
+        raise
+    except (OSError, LineError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UnreachableError(f"{listen or to}: {words}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _peer(url: str) -> Any:
+    """What an endpoint calls the peer of this URL. Raises UsageError, UnreachableError."""
+    if is_serial(url):
+        return "serial"
+    host, port = parse_udp(url)
+    if port == 0:
+        raise UsageError(f"'{url}': port 0 cannot be called")
+    try:
+        return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
+    except socket.gaierror:
+        raise UnreachableError(f"{url}: the host name '{host}' is not known") from None
+
+
+def _url(peer: Any) -> str:
+    return f"udp://{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The sink of a talk: its clock, its volume, its level."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.interface import Output
+from dredge_device.pi.output.open import is_patient, open_output
+from dredge_device.pi.output.soundcard import SpeakerOutput
+from dredge_device.pi.output.threaded import ThreadedOutput
+from dredge_device.pi.service.pacer import Pacer
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.talk.delay import HeardDelay
+from dredge_host.talk.level import Fader, Level
+
+_NAP_S = 0.02  # between two looks at a card's clock
+
+
+class Loudspeaker:
+    """An output with a clock: a card asks for the next 20 ms when it has room for them; for everything else they are
+    due every 20 ms by this machine's clock. output: in place of the text's. Raises what `open_output` raises.
+    """
+
+    def __init__(self, text: str, rate: int, volume: float, output: Output | None = None) -> None:
+        opened = open_output(text, rate) if output is None else output
+        self._card = opened if isinstance(opened, SpeakerOutput) else None
+        self._output: Output = opened if self._card is not None else ThreadedOutput(opened, is_patient(text))
+        self._pacer = Pacer()
+        self._by_card = False
+        self._fader = Fader(volume)
+        self.volume = volume
+        self.level = Level()
+        self.delay: HeardDelay | None = None
+        self.written = 0  # periods of streams
+        self.late = 0
+
+    def wait(self) -> None:
+        """Returns when the next 20 ms are due."""
+        by_card = False
+        while self._card is not None and (left := self._card.wait_s()) is not None:
+            by_card = True
+            if left <= 0:
+                break
+            time.sleep(min(left, _NAP_S))
+        if by_card:
+            self._by_card = True
+            return
+        if self._by_card:  # the card has gone away: this machine's clock goes on from here
+            self._by_card, self._pacer = False, Pacer()
+        self._pacer.wait()
+
+    def write(self, pcm: Pcm, spoken: bool) -> None:
+        """20 ms of a stream, as loud as `volume` says."""
+        pcm = self._fader.apply(pcm, self.volume)
+        self.level.add(pcm)
+        self.written += 1
+        if self.delay is not None and spoken:
+            self.delay.card.add(self._card.buffered_ms if self._card is not None else 0.0)
+        self._output.write(pcm, spoken)
+
+    def idle(self) -> None:
+        """Nobody is heard: a card goes on with silence, so that it keeps time and does not run dry."""
+        silence = np.zeros(PACKET_SAMPLES, np.int16)
+        self.level.add(silence)
+        if self._by_card:
+            self._output.write(silence, False)
+
+    def close(self) -> dict[str, Any]:
+        """End of a session."""
+        pacing = self._pacer.report()
+        self._pacer.restart()
+        return {**self._output.close(), "clock": "card" if self._by_card else "machine", "pacing": pacing}
+
+    def discard(self) -> None:
+        """Lets go of the sink; what is queued is written first."""
+        self._output.discard()

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a talk can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dredge_device.units import SAMPLE_RATE
+from dredge_host.errors import UsageError
+from dredge_host.settings import Settings
+
+
+def _settings() -> Settings:
+    return Settings(adaptive=True)
+
+
+@dataclass(frozen=True)
+class TalkOptions:
+    """One end of a talk.
+
+    to: whom to call (udp://HOST:PORT or a serial URL), None waits for a call; listen: where to be called, None is any
+    free port; mic, speaker: dredge_host.audio_io.open.GRAMMAR and dredge_device.pi.output.open.GRAMMAR; rate: of raw
+    samples; settings: as for a stream, the loss model included; delay, jitter, reorder, duplicate: network models
+    (dredge_host.sending.network); auto: the redundancy follows the losses; key_file: both ends need the same;
+    allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
+    wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
+    down while the other end speaks; volume: factor of what is heard. Raises UsageError.
+    """
+
+    to: str | None = None
+    listen: str | None = None
+    mic: str = "mic"
+    speaker: str = "speaker"
+    rate: int = SAMPLE_RATE
+    settings: Settings = field(default_factory=_settings)
+    delay: str = ""
+    jitter: str = ""
+    reorder: str = ""
+    duplicate: str = ""
+    auto: bool = False
+    key_file: str | None = None
+    allow_remote: bool = False
+    seconds: float | None = None
+    once: bool = False
+    ptt: str | None = None
+    half_duplex: bool = False
+    volume: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.to is None and self.listen is None:
+            raise UsageError("nobody to talk to: name the other end (udp://HOST:PORT), or --listen udp://:5004 to wait")
+        if not 0 <= self.volume <= 16:
+            raise UsageError(f"volume is {self.volume:g}, expected 0 to 16")
+        if self.ptt is not None and self.ptt != "key" and not self.ptt.removeprefix("gpio:").isdigit():
+            raise UsageError(f"ptt is '{self.ptt}', expected key or gpio:N")

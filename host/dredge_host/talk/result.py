@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a talk was like, as one document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dredge_host.talk.talk import Talk
+
+SCHEMA = "dredge.talk/1"
+
+
+def document(talk: Talk) -> dict[str, Any]:
+    """The JSON result. spoken: this end's speech, as the other end reports it, with the books of the last call; heard:
+    the other end's, as it was played here. delay_ms: mean of every piece in ms (dredge_host.talk.delay)."""
+    speaking, hearing = talk._speaking, talk._hearing
+    told = speaking.session.report or speaking.session.newest if speaking.session is not None else {}
+    return {
+        "schema": SCHEMA,
+        "settings": talk.options.settings.as_dict(),
+        "seconds": talk.seconds,
+        "calls": speaking.calls,
+        "spoken": {
+            "accounting": speaking.books,
+            "by_source": told.get("sources"),
+            "loss_pct": told.get("loss_pct"),
+            "delay_ms": speaking.path(),
+            "source": talk._source.report(),
+        },
+        "heard": {
+            "sessions": hearing.sessions_ended,
+            "by_source": hearing.last.get("sources"),
+            "packets": hearing.last.get("packets"),
+            "loss_pct": hearing.last.get("loss_pct"),
+            "delay_ms": talk.path_heard(),
+            "playout_delay_ms": hearing.last.get("delay_ms"),
+            "budget": {k: v for k, v in (hearing.last.get("budget") or {}).items() if k != "histogram"},
+            "sink": hearing.last.get("output"),
+        },
+        "line": talk._line.report(),
+    }
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The result in a few lines for people."""
+    out = [f"talked   {result['seconds']:.1f} s in {result['calls']} calls"]
+    for side in ("spoken", "heard"):
+        part = result[side]
+        sources = ", ".join(f"{name} {count}" for name, count in (part["by_source"] or {}).items() if count)
+        loss = "-" if part["loss_pct"] is None else f"{part['loss_pct']:.1f} %"
+        out.append(f"{side:8} loss {loss}, {delay_words(part['delay_ms'])}; {sources or 'nothing'}")
+    books = result["spoken"]["accounting"]
+    if books:
+        words = "complete" if books["complete"] else "not complete"
+        out.append(f"books    {words}: made {books['made']}, lost by the model {books['dropped_by_model']}, "
+                   f"sent {books['sent']}, arrived {books['arrived']}")  # fmt: skip
+    for name in ("source", "sink"):
+        part = result["spoken"].get(name) or result["heard"].get(name) or {}
+        if part.get("advice"):
+            out.append(f"{name:8} {part['advice']}")
+    return out
+
+
+def delay_words(path: dict[str, Any]) -> str:
+    """Mouth to ear where it is known, else what is."""
+    if path["mouth_to_ear"] is not None:
+        return f"{path['mouth_to_ear']:.0f} ms from mouth to ear"
+    if path["playout"] is not None:
+        return f"{path['playout']:.0f} ms of playout"
+    return "delay not known"

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The speaking half of a talk: calls the other end, sends what the source gives, calls again when it is gone."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.units import PACKET_SAMPLES
+from dredge_host.audio_io.source import Source
+from dredge_host.errors import UnreachableError
+from dredge_host.links.link import Link
+from dredge_host.live.result import accounting
+from dredge_host.live.serial_check import check_line
+from dredge_host.live.session import Session
+from dredge_host.live.stream import StreamOutcome, StreamRun
+from dredge_host.sending.adaptive_redundancy import AutoRedundancy
+from dredge_host.sending.loss import LossModel, parse_loss
+from dredge_host.sending.network import Network
+from dredge_host.sending.sender import BitrateMeter, Sender
+from dredge_host.talk.delay import SpokenDelay, path
+from dredge_host.talk.level import Level
+from dredge_host.talk.line import Line, PeerLink, StoppedError
+from dredge_host.talk.options import TalkOptions
+
+_AGAIN_S = 0.3  # between two calls that nobody answered
+_GONE_S = 6.0  # an end whose reports stay away for so long is called anew
+_PROBE_S = 1.0
+_FINAL_S = 8.0  # after playout: the other end drains, then repeats its report for 5 s
+
+
+class Speaking:
+    """Call `run` in a thread; the figures may be read from others.
+
+    peer: whom to call, None while nobody is known; hung_up: True when the other end has said goodbye; gate: what goes
+    out of int16[320]; muted: asked once per packet; secure: wraps the link with keys; may_send: see PeerLink.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        options: TalkOptions,
+        source: Source,
+        *,
+        peer: Callable[[], Any | None],
+        hung_up: Callable[[], bool],
+        gate: Callable[[Pcm], Pcm],
+        muted: Callable[[], bool],
+        secure: Callable[[Link], Link],
+        may_send: Callable[[bytes, Any], bool],
+        models: list[str] | None,
+    ) -> None:
+        self._line, self._options, self._source = line, options, source
+        self._peer, self._hung_up, self._gate, self._muted = peer, hung_up, gate, muted
+        self._secure, self._may_send, self._models = secure, may_send, models
+        self.level = Level()
+        self.state = "waiting"  # waiting, calling, talking
+        self.calls = 0
+        self.first_s: float | None = None  # when the first call was answered, time.monotonic
+        self.problem = ""  # why the last call failed
+        self.books: dict[str, Any] = {}  # of the last call
+        self.session: Session | None = None
+        self.delay: SpokenDelay | None = None
+        self.meter = BitrateMeter()
+        self._ended = False  # the source has nothing more to say
+        self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
+
+    def run(self, stop: Callable[[], bool]) -> None:
+        """Calls and speaks until told to stop; then says goodbye and waits for the other end's books."""
+        while not stop():
+            peer = self._peer()
+            if peer is None or self._hung_up():
+                self.state = "waiting"
+                time.sleep(0.02)
+                continue
+            try:
+                self._call(peer, stop)
+            except StoppedError:
+                return
+            except UnreachableError as error:
+                self.problem = str(error)
+                self._rest(stop)
+
+    def path(self) -> dict[str, Any]:
+        """The delays of what this end says; see dredge_host.talk.delay."""
+        if self.delay is None or self.session is None:
+            return path(None, None, None)
+        return path(self.delay.report(), self.delay.network_ms, self._told().get("heard"))
+
+    def spoken_there(self) -> dict[str, Any] | None:
+        """What the other end says about its own share of what is heard here."""
+        return self._told().get("spoken")
+
+    def _told(self) -> dict[str, Any]:
+        told = self.session.newest.get("talk") if self.session is not None else None
+        known = told if isinstance(told, dict) else {}
+        return {name: value for name, value in known.items() if isinstance(value, dict)}
+
+    def _rest(self, stop: Callable[[], bool]) -> None:
+        until = time.monotonic() + _AGAIN_S
+        while time.monotonic() < until and not stop():
+            time.sleep(0.02)
+
+    def _call(self, peer: Any, stop: Callable[[], bool]) -> None:
+        self.state = "calling"
+        settings = self._options.settings
+        proven = False
+        near = PeerLink(self._line, peer, lambda datagram: proven or self._may_send(datagram, peer))
+        link = self._secure(near)
+        session = Session(link)
+        told = session.greet(self._models)
+        if is_serial(link.url):
+            check_line(session, settings)
+        sender = Sender(
+            settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
+            dred_version=settings.dred_version, ssrc=secrets.randbits(32), first_sequence=secrets.randbits(15),
+        )  # fmt: skip
+        session.configure(settings, sender.ssrc, sender.first_sequence)
+        proven = True
+        self.delay, self.session = SpokenDelay(sender.lookahead), session
+        self.calls += 1
+        self.first_s = self.first_s or time.monotonic()
+        self.problem = ""
+        self.state = "talking"
+        outcome = StreamOutcome(told, None, [], BitrateMeter())
+        self.meter = outcome.meter
+        options = self._options
+        network = Network(options.delay, options.jitter, options.reorder, options.duplicate, settings.seed)
+        run = StreamRun(session, sender, self._loss, outcome, network, None, self._muted, live=True)
+        steering = AutoRedundancy(sender, settings.playout_ms) if options.auto else None
+        run.control = steering
+        try:
+            self._speak(run, session, near, steering, stop)
+            wait_s = settings.playout_ms / 1000 + _FINAL_S
+            outcome.report = session.goodbye(sender.next_sequence - 1, wait_s, sender.last_timestamp)
+        finally:
+            sender.close()
+            self.books = {**accounting(outcome), "bitrate_total_bps": outcome.meter.total()}
+
+    def _speak(
+        self,
+        run: StreamRun,
+        session: Session,
+        near: PeerLink,
+        steering: AutoRedundancy | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Until told to stop, or the other end has hung up. Raises UnreachableError when it is gone."""
+        self._source.flush()
+        run.begin()
+        probed = 0.0
+        try:
+            while not stop() and not self._hung_up():
+                pcm = self._next()
+                begin = time.monotonic()
+                backlog_ms = self._source.backlog_ms
+                run.one(self._gate(pcm))
+                self._loss.history.clear()  # a talk may last for weeks
+                if steering is not None:
+                    steering.log.clear()
+                now = time.monotonic()
+                assert self.delay is not None
+                self.delay.packet(backlog_ms, 1000 * (now - begin))
+                while near.pending:
+                    session.listen(now, once=True)
+                if now - probed > _PROBE_S:
+                    probed = now
+                    session.ping()
+                if session.trip_s is not None:
+                    self.delay.trip(session.trip_s)
+                    session.trip_s = None
+                if now - session.heard_s > _GONE_S:
+                    raise UnreachableError(f"{near.url}: not heard for {_GONE_S:g} s")
+            run.flush()
+        finally:
+            run.end()
+
+    def _next(self) -> Pcm:
+        """The next 20 ms of the source; silence after its end."""
+        pcm = None if self._ended else self._source.read()
+        if pcm is None:
+            if not self._ended:
+                from dredge_host.audio_io.file import silence
+
+                self._ended, self._source = True, silence()
+            pcm = self._source.read() if self._ended else None
+        pcm = pcm if pcm is not None else np.zeros(PACKET_SAMPLES, np.int16)
+        self.level.add(pcm)
+        return pcm

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Both halves of a talk together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.interface import Output
+from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
+from dredge_device.pi.security.session_keys import KeyFileError, read_key
+from dredge_device.pi.transport.endpoint import is_loopback
+from dredge_device.pi.transport.serial_url import is_serial
+from dredge_host.audio_io.open import open_source
+from dredge_host.audio_io.source import Source
+from dredge_host.errors import UnreachableError, UsageError
+from dredge_host.links.link import Link
+from dredge_host.talk.delay import path
+from dredge_host.talk.gate import Ducking, PushToTalk
+from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.level import SILENT_DB
+from dredge_host.talk.line import Line
+from dredge_host.talk.loudspeaker import Loudspeaker
+from dredge_host.talk.options import TalkOptions
+from dredge_host.talk.speaking import Speaking
+
+_UPDATE_S = 0.25
+_FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
+
+Update = Callable[[dict[str, Any]], None]
+
+
+class Talk:
+    """One end of a talk; both ends run the same. Opens everything at once and starts with `start`.
+
+    muted: asked once per packet besides the attribute of the same name; source: 20 ms at a time in place of
+    options.mic; output: takes 20 ms at a time in place of options.speaker, in a thread of its own. Attributes to set
+    at any time: ``muted``, ``volume``. A context manager: at its end the other end is told goodbye and everything is
+    closed.
+
+    Raises UsageError, InputError (a file), CapabilityError (a card, pylibsrtp), UnreachableError (the port is taken).
+    """
+
+    def __init__(
+        self,
+        options: TalkOptions,
+        *,
+        muted: Callable[[], bool] | None = None,
+        source: Source | None = None,
+        output: Output | None = None,
+    ) -> None:
+        self.options = options
+        self.muted = False
+        self._mute_switch = muted or (lambda: False)
+        self._key = _key(options.key_file)
+        self._ending, self._silent = threading.Event(), threading.Event()
+        self._deadline_s: float | None = None
+        self._error: BaseException | None = None
+        self._begun_s = time.monotonic()
+        self._threads: list[threading.Thread] = []
+        self._source = source or open_source(options.mic, options.rate, repeat=options.seconds is not None)
+        try:
+            self._speaker = Loudspeaker(options.speaker, options.rate, options.volume, output)
+        except ValueError as error:
+            self._source.close()
+            raise UsageError(str(error)) from None
+        except BaseException:
+            self._source.close()
+            raise
+        try:
+            remote = options.allow_remote or self._key is not None
+            self._line = Line(options.to, options.listen, remote, self._key is not None)
+        except BaseException:
+            self._source.close()
+            self._speaker.discard()
+            raise
+        self.ptt = PushToTalk(options.ptt) if options.ptt else None
+        self._ducking = Ducking(lambda: self._speaker.level.now_db) if options.half_duplex else None
+        self._access = self._make_access()
+        self._hearing = Hearing(self._line, self._access, options.settings, self._speaker, self._about)
+        self._speaker.delay = self._hearing.delay
+        from dredge_models.registry import model_ids
+
+        self._speaking = Speaking(
+            self._line, options, self._source,
+            peer=self._peer, hung_up=lambda: self._hearing.hung_up, gate=self._gate, muted=self._is_muted,
+            secure=self._secured, may_send=self._may_send,
+            models=model_ids() if options.settings.conceal == "dred" else None,
+        )  # fmt: skip
+
+    @property
+    def address(self) -> str:
+        """Where this end can be called."""
+        return self._line.address
+
+    @property
+    def volume(self) -> float:
+        """Factor of what is heard."""
+        return self._speaker.volume
+
+    @volume.setter
+    def volume(self, factor: float) -> None:
+        self._speaker.volume = min(max(factor, 0.0), 16.0)
+
+    def start(self) -> None:
+        """Calls, answers, speaks and plays from now on, in threads of its own."""
+        self._begun_s = time.monotonic()
+        for name, work in (("speaking", self._speak), ("hearing", self._hear)):
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def run(self, update: Update | None = None) -> dict[str, Any]:
+        """Talks until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
+
+        Returns the result document (dredge_host.talk.result). Raises UnreachableError when nobody came in time, and
+        what went wrong in the halves.
+        """
+        if not self._threads:
+            self.start()
+        try:
+            while not self._over():
+                if update is not None:
+                    update(self.state())
+                self._ending.wait(_UPDATE_S)
+        finally:
+            self.end()
+        if self._error is not None:
+            raise self._error
+        if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
+            raise UnreachableError(f"{self._line.url}: nobody answered or called within {self.options.seconds:g} s")
+        from dredge_host.talk.result import document
+
+        return document(self)
+
+    def end(self) -> None:
+        """Says goodbye and waits for the other end's books; safe to call twice."""
+        self._ending.set()
+        for thread in self._threads[:1]:
+            thread.join()
+        self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
+        for thread in self._threads[1:]:
+            thread.join()
+        self._silent.set()
+
+    def close(self) -> None:
+        """Ends, and frees cards, files and the port."""
+        self.end()
+        self._line.close()
+        self._source.close()
+        self._speaker.discard()
+        if self.ptt is not None:
+            self.ptt.close()
+
+    def __enter__(self) -> Talk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since the first call was answered."""
+        first = self._speaking.first_s
+        return 0.0 if first is None else round(time.monotonic() - first, 2)
+
+    def state(self) -> dict[str, Any]:
+        """What a display shows now; see dredge_host.talk.result for the whole."""
+        heard = self._hearing.state()
+        told = self._speaking.session.newest if self._speaking.session is not None else {}
+        return {
+            "t_s": self.seconds,
+            "state": self._speaking.state,
+            "problem": self._speaking.problem,
+            "muted": self._is_muted() or (self.ptt is not None and self.ptt.closed),
+            "ducked": self._ducking is not None and self._ducking.down,
+            "mic_db": round(self._speaking.level.db, 1),
+            "speaker_db": round(self._speaker.level.db, 1) if self._hearing.peer is not None else SILENT_DB,
+            "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
+                       "bitrate_bps": self._speaking.meter.recent_total(), "delay_ms": self._speaking.path()},
+            "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
+                      "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": self.path_heard()},
+        }  # fmt: skip
+
+    def path_heard(self) -> dict[str, Any]:
+        """The delays of what is heard here; see dredge_host.talk.delay."""
+        network = self._speaking.delay.network_ms if self._speaking.delay is not None else None
+        return path(self._speaking.spoken_there(), network, self._hearing.delay.report())
+
+    def _speak(self) -> None:
+        self._guarded(lambda: self._speaking.run(self._ending.is_set))
+
+    def _hear(self) -> None:
+        self._guarded(lambda: self._hearing.run(self._hearing_over))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._error = self._error or error
+            self._ending.set()
+
+    def _over(self) -> bool:
+        options, now = self.options, time.monotonic()
+        if self._ending.is_set():
+            return True
+        if options.seconds is not None:
+            begun = self._speaking.first_s or (self._begun_s if self._hearing.peer is None else now)
+            if now - begun >= options.seconds:
+                return True
+        return options.once and self._hearing.sessions_ended > 0 and self._speaking.state != "talking"
+
+    def _hearing_over(self) -> bool:
+        """After our goodbye: the other end has said its own, or had the time to."""
+        if self._error is not None:
+            return True
+        late = self._deadline_s is not None and time.monotonic() > self._deadline_s
+        return self._ending.is_set() and not self._threads[0].is_alive() and (self._hearing.idle or late)
+
+    def _peer(self) -> Any | None:
+        return self._line.called if self._line.called is not None else self._hearing.peer
+
+    def _gate(self, pcm: Pcm) -> Pcm:
+        return pcm if self._ducking is None else self._ducking.apply(pcm)
+
+    def _is_muted(self) -> bool:
+        return self.muted or self._mute_switch() or (self.ptt is not None and self.ptt.closed)
+
+    def _about(self) -> dict[str, Any]:
+        spoken = self._speaking.delay
+        return {"spoken": spoken.report() if spoken is not None else None, "heard": self._hearing.delay.report()}
+
+    def _make_access(self) -> Access:
+        if self._key is not None:
+            return KeyedAccess(self._key, 2, lambda peer: self._hearing.rekeyed(peer))
+        return OpenAccess(limited=not self._is_local())
+
+    def _is_local(self) -> bool:
+        """True where nobody can forge a sender's address."""
+        options = self.options
+        if options.to is not None and is_serial(options.to):
+            return True
+        listen = options.listen or "udp://127.0.0.1:0"
+        return is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
+
+    def _secured(self, link: Link) -> Link:
+        if self._key is None:
+            return link
+        from dredge_host.links.secure import SecureLink
+
+        return SecureLink(link, self._key)
+
+    def _may_send(self, datagram: bytes, peer: Any) -> bool:
+        """Whom we call ourselves, or who holds the key, may be asked; everybody else in proportion."""
+        if self._line.called is not None or self._key is not None:
+            return True
+        return self._access.wrap(datagram, peer) is not None
+
+
+def _key(path: str | None) -> bytes | None:
+    try:
+        return None if path is None else read_key(path)
+    except KeyFileError as error:
+        raise UsageError(str(error)) from None

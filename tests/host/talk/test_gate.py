@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What goes out of the microphone, how loud it is, what a person sees."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dredge_host.errors import CapabilityError
+from dredge_host.talk.delay import HeardDelay, SpokenDelay, path
+from dredge_host.talk.display import TalkDisplay
+from dredge_host.talk.echo import advice
+from dredge_host.talk.gate import Ducking, PushToTalk
+from dredge_host.talk.level import SILENT_DB, Fader, Level
+
+LOUD = np.full(320, 10000, np.int16)
+
+
+def test_level_of_a_full_sine_and_of_nothing() -> None:
+    level = Level()
+    level.add((32767 * np.sin(np.arange(320) * 2 * np.pi / 32)).astype(np.int16))
+    assert level.db == pytest.approx(-3, abs=0.1)
+    level.add(np.zeros(320, np.int16))
+    assert level.now_db == SILENT_DB and level.db == pytest.approx(-4, abs=0.1)
+
+
+def test_a_gain_moves_without_a_step() -> None:
+    fader = Fader()
+    assert fader.apply(LOUD, 1.0) is LOUD
+    ramp = fader.apply(LOUD, 0.5)
+    assert ramp[0] == 10000 and ramp[-1] == 5000 and np.abs(np.diff(ramp)).max() < 20
+    assert (fader.apply(LOUD, 0.5) == 5000).all()
+    assert fader.apply(LOUD, 16.0).max() == 32767
+
+
+def test_half_duplex_turns_the_microphone_down_and_up_again() -> None:
+    heard = [-20.0]
+    ducking = Ducking(lambda: heard[0])
+    ducking.apply(LOUD)
+    assert ducking.down and ducking.apply(LOUD).max() < 400
+    heard[0] = SILENT_DB
+    for _ in range(14):
+        ducking.apply(LOUD)
+    assert ducking.down
+    ducking.apply(LOUD)
+    assert not ducking.down and (ducking.apply(LOUD) == LOUD).all()
+
+
+def test_the_key_opens_and_closes() -> None:
+    ptt = PushToTalk("key")
+    assert ptt.closed
+    ptt.toggle()
+    assert not ptt.closed
+    ptt.close()
+
+
+def test_a_button_between_a_pin_and_ground() -> None:
+    gpio = pytest.importorskip("gpiozero")
+    from gpiozero.pins.mock import MockFactory
+
+    gpio.Device.pin_factory = MockFactory()
+    ptt = PushToTalk("gpio:17")
+    pin = gpio.Device.pin_factory.pin(17)
+    assert ptt.closed
+    pin.drive_low()
+    assert not ptt.closed
+    pin.drive_high()
+    assert ptt.closed
+    ptt.close()
+
+
+def test_a_button_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "gpiozero", None)
+    with pytest.raises(CapabilityError, match="python3-gpiozero"):
+        PushToTalk("gpio:17")
+
+
+def test_delays_add_up_and_what_is_not_known_is_not_guessed() -> None:
+    spoken, heard = SpokenDelay(104), HeardDelay()
+    spoken.packet(3.0, 1.0)
+    heard.playout.add(50.0)
+    heard.card.add(40.0)
+    assert path(spoken.report(), None, heard.report())["mouth_to_ear"] is None
+    spoken.trip(0.010)
+    spoken.trip(0.004)
+    whole = path(spoken.report(), spoken.network_ms, heard.report())
+    assert list(whole.values()) == [23.0, 7.5, 2.0, 50.0, 40.0, 122.5]
+    lies: dict[str, Any] = {"capture": "soon", "encode": -1, "playout": float("nan")}
+    assert path(lies, 1.0, None)["mouth_to_ear"] is None
+
+
+def test_one_line_per_second_shows_both_directions() -> None:
+    delay = path({"capture": 20, "encode": 8}, 1.0, {"playout": 60, "card": 40})
+    side = {"loss_pct": 9.5, "by_source": {"dred": 12, "plc": 1}, "delay_ms": delay}
+    state = {"t_s": 1.0, "state": "talking", "problem": "", "muted": False, "ducked": True, "mic_db": -20.0,
+             "speaker_db": -96.0, "spoken": side, "heard": {**side, "cpu_p99_us": 3900}}  # fmt: skip
+    out = io.StringIO()
+    with TalkDisplay(stream=out) as display:
+        display.update(state)
+        display.update({**state, "t_s": 1.5})
+        display.update({**state, "t_s": 2.0, "muted": True})
+    first, second = out.getvalue().splitlines()
+    assert "loss 9.5 % dred 12 plc 1 129 ms from mouth to ear" in first and "CPU 3.9 ms" in first and " down" in first
+    assert "MUTED" in second
+
+
+def test_howling_is_told_with_what_to_do() -> None:
+    assert "howl" in advice() and "--half-duplex" in advice() and "module-echo-cancel" in advice()

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two ends that talk over real sockets: calls, goodbyes, keys, mutes, ends that vanish."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from cable import Cable
+from talk_ends import End, ends, free_port, plain, until
+
+from dredge_host.errors import UnreachableError, UsageError
+from dredge_host.sending.audio import bundled_clip, read_audio
+from dredge_host.talk.options import TalkOptions
+
+TONE = (8000 * np.sin(np.arange(16000) * 2 * np.pi * 400 / 16000)).astype(np.int16)
+
+
+def pair(**fields: object) -> tuple[TalkOptions, TalkOptions]:
+    """One end that waits, one that calls."""
+    port = free_port()
+    waits = TalkOptions(None, f"udp://127.0.0.1:{port}", settings=plain(), **fields)  # type: ignore[arg-type]
+    calls = TalkOptions(f"udp://127.0.0.1:{port}", settings=plain(), **fields)  # type: ignore[arg-type]
+    return waits, calls
+
+
+def pitch(pcm: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(pcm.astype(float))))) * 16000 / len(pcm)
+
+
+def test_an_end_that_waits_and_one_that_calls_hear_each_other() -> None:
+    with ends(*pair(), speech=TONE) as (waits, calls):
+        until(lambda: len(waits.hears.heard) > 60 and len(calls.hears.heard) > 60)
+        results = [calls.finish(), waits.finish()]
+    for result, end in zip(results, (calls, waits), strict=True):
+        assert pitch(end.hears.pcm[-16000:]) == pytest.approx(400, abs=2)
+        assert result["spoken"]["accounting"]["complete"] and result["calls"] == 1
+        assert result["heard"]["by_source"]["opus"] > 50 and result["heard"]["loss_pct"] == 0
+        assert None not in result["heard"]["delay_ms"].values()
+
+
+def test_both_may_call_at_once_and_seconds_end_it() -> None:
+    one, two = free_port(), free_port()
+    options = [
+        TalkOptions(f"udp://127.0.0.1:{there}", f"udp://127.0.0.1:{here}", settings=plain(loss="20%"), seconds=1.5)
+        for there, here in ((one, two), (two, one))
+    ]
+    with ends(*options, speech=TONE) as both:
+        for end in both:
+            result = end.wait()
+            books = result["spoken"]["accounting"]
+            assert books["complete"] and books["dropped_by_model"] and 60 <= books["made"] <= 90
+
+
+def test_with_the_same_key_they_talk_and_with_another_they_do_not(tmp_path: Path) -> None:
+    pytest.importorskip("pylibsrtp")
+    for name, digits in (("a", "11" * 32), ("b", "22" * 32)):
+        (tmp_path / name).write_text(digits)
+    waits, calls = pair(key_file=str(tmp_path / "a"))
+    with ends(waits, calls, speech=TONE) as both:
+        until(lambda: all(len(end.hears.heard) > 40 for end in both))
+        assert all(end.finish()["spoken"]["accounting"]["complete"] for end in reversed(both))
+    waits, _ = pair(key_file=str(tmp_path / "a"))
+    assert waits.listen is not None
+    calls = TalkOptions(waits.listen, settings=plain(), key_file=str(tmp_path / "b"), seconds=1.0)
+    with ends(waits, calls, speech=TONE) as (listener, caller):
+        with pytest.raises(UnreachableError):
+            caller.wait()
+        assert not listener.hears.heard
+
+
+def test_nobody_is_an_error_after_the_given_time() -> None:
+    options = TalkOptions(f"udp://127.0.0.1:{free_port()}", settings=plain(), seconds=0.5)
+    with ends(options) as (alone,), pytest.raises(UnreachableError, match="nobody answered"):
+        alone.wait()
+
+
+def test_an_end_that_comes_back_is_talked_to_again() -> None:
+    one, two = free_port(), free_port()
+    here = TalkOptions(f"udp://127.0.0.1:{two}", f"udp://127.0.0.1:{one}", settings=plain())
+    there = TalkOptions(f"udp://127.0.0.1:{one}", f"udp://127.0.0.1:{two}", settings=plain())
+    with ends(here, speech=TONE) as (stays,):
+        for visit in (1, 2):
+            comes = End(there, TONE)
+            until(lambda comes=comes: len(comes.hears.heard) > 40)
+            assert comes.finish()["spoken"]["accounting"]["complete"]
+            until(lambda visit=visit: stays.talk._hearing.sessions_ended == visit)
+        assert stays.finish()["calls"] == 2
+
+
+def test_an_end_that_vanishes_without_a_word_is_called_until_it_is_back() -> None:
+    one, two = free_port(), free_port()
+    here = TalkOptions(f"udp://127.0.0.1:{two}", f"udp://127.0.0.1:{one}", settings=plain())
+    there = TalkOptions(f"udp://127.0.0.1:{one}", f"udp://127.0.0.1:{two}", settings=plain())
+    with ends(here, speech=TONE) as (stays,):
+        dies = End(there, TONE)
+        until(lambda: len(dies.hears.heard) > 20)
+        dies.talk._line.stopping.set()  # from here on nothing is received, nothing more is said
+        dies.finish()
+        until(lambda: stays.talk._hearing.peer is None)
+        comes = End(there, TONE)
+        until(lambda: len(comes.hears.heard) > 20)
+        heard = len(stays.hears.heard)
+        until(lambda: len(stays.hears.heard) > heard + 20)
+        comes.finish()
+
+
+def test_a_serial_line_carries_both_directions(tmp_path: Path) -> None:
+    cable = Cable(tmp_path, baud=921600)
+    try:
+        options = [TalkOptions(f"serial://{end}?baud=921600", settings=plain()) for end in cable.ends]
+        with ends(*options, speech=TONE) as both:
+            until(lambda: all(np.abs(end.hears.pcm[-8000:-6400]).max(initial=0) > 4000 for end in both))
+            for end in both:
+                assert pitch(end.hears.pcm[-6400:]) == pytest.approx(400, abs=3)
+                assert end.finish()["spoken"]["accounting"]["complete"]
+    finally:
+        cable.close()
+
+
+def test_who_waits_answers_the_next_caller_from_another_port() -> None:
+    waits, calls = pair()
+    with ends(waits, speech=TONE) as (server,):
+        for _ in range(2):
+            caller = End(calls, TONE)
+            until(lambda caller=caller: len(caller.hears.heard) > 20)
+            caller.finish()
+        until(lambda: server.talk._hearing.sessions_ended == 2)
+
+
+def test_once_ends_with_the_goodbye_of_the_other_end() -> None:
+    waits, calls = pair(once=True)
+    with ends(waits, calls, speech=TONE) as (server, caller):
+        until(lambda: len(server.hears.heard) > 20)
+        caller.finish()
+        assert server.wait()["heard"]["sessions"] == 1
+
+
+def test_muted_is_silent_and_nothing_said_before_goes_out() -> None:
+    with ends(*pair(), speech=TONE) as (waits, calls):
+        until(lambda: len(waits.hears.heard) > 40)
+        calls.talk.muted = True
+        until(lambda: not any(pcm.any() and abs(pcm).max() > 50 for _, pcm in waits.hears.heard[-15:]))
+        assert calls.talk.state()["muted"]
+        calls.talk.muted = False
+        until(lambda: np.abs(waits.hears.pcm[-320:]).max() > 4000)
+
+
+def test_volume_is_what_is_heard() -> None:
+    with ends(*pair(), speech=TONE) as (waits, calls):
+        until(lambda: len(waits.hears.heard) > 40)
+        waits.talk.volume = 0.25
+        until(lambda: 1500 < np.abs(waits.hears.pcm[-1600:]).max() < 2500)
+        del calls
+
+
+def test_a_stranger_is_not_heard_by_who_has_called_somebody() -> None:
+    waits, calls = pair()
+    with ends(waits, calls, speech=TONE) as (_, caller):
+        until(lambda: len(caller.hears.heard) > 20)
+        port = int(caller.talk.address.rpartition(":")[2])
+        stranger = End(TalkOptions(f"udp://127.0.0.1:{port}", settings=plain(), seconds=0.6), TONE)
+        with pytest.raises(UnreachableError):
+            stranger.wait()
+        assert caller.talk._line.strangers > 0 and not stranger.hears.heard
+
+
+def test_the_delay_that_is_reported_is_the_one_that_is_there() -> None:
+    """A click every second, from the source that gave it to the sink that took it."""
+    clicks = np.zeros(16000, np.int16)
+    clicks[160:200] = 20000
+    with ends(*pair(), speech=clicks) as (waits, calls):
+        until(lambda: len(waits.hears.heard) > 260)
+        reported = waits.talk.state()["heard"]["delay_ms"]
+        given = [when for when, pcm in calls.says.given if pcm.max() > 10000]
+        taken = [when for when, pcm in waits.hears.heard if np.abs(pcm).max() > 4000]
+    trips = [min(1000 * (there - here) for there in taken if there > here) for here in given[:-1]]
+    measured = 20 + float(np.median(trips))  # the packet's own 20 ms, which the source waited for
+    assert reported["mouth_to_ear"] is not None
+    assert abs(reported["mouth_to_ear"] - measured) < 30, (reported, trips)
+
+
+def test_the_command_between_two_processes(tmp_path: Path) -> None:
+    with bundled_clip() as path:
+        speech = read_audio(path).pcm[: 16000 * 5]
+    soundfile.write(tmp_path / "a.wav", speech, 16000)
+    one, two = free_port(), free_port()
+    begun = []
+    for there, here, sink in ((one, two, "b.wav"), (two, one, "c.wav")):
+        words = [sys.executable, "-m", "dredge_host", "talk", f"udp://127.0.0.1:{there}", "--listen"]
+        words += [f"udp://127.0.0.1:{here}", "--mic", str(tmp_path / "a.wav"), "--speaker", str(tmp_path / sink)]
+        words += ["--loss", "gilbert:rate=10%,burst=5", "--seconds", "4", "--json"]
+        begun.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    for process, sink in zip(begun, ("b.wav", "c.wav"), strict=True):
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        result = json.loads(out)
+        assert result["schema"] == "dredge.talk/1" and result["spoken"]["accounting"]["complete"], result["spoken"]
+        filled = result["heard"]["by_source"]
+        assert filled["dred"] + filled["plc"] + filled["conceal"] > 0
+        assert result["heard"]["delay_ms"]["mouth_to_ear"] > 40
+        heard, rate = soundfile.read(tmp_path / sink)
+        assert rate == 16000 and 2.5 < len(heard) / rate < 6 and np.sqrt((heard**2).mean()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "nobody to talk to"),
+        (["udp://127.0.0.1:1", "--ptt", "pedal"], "expected key or gpio:N"),
+        (["--listen", "udp://0.0.0.0:0"], "--key-file"),
+        (["udp://127.0.0.1:1", "--mic", "none.wav"], "no such audio file"),
+        (["udp://127.0.0.1:1", "--mic", "null", "--speaker", "x.mp3"], "expected null"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(words: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "dredge_host", "talk", "--mic", "null", "--speaker", "null", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("dredge: ")]
+    assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UsageError, match="volume"):
+        TalkOptions("udp://a:1", volume=17)
+
+
+def test_memory_does_not_grow_with_the_talk() -> None:
+    """What grows by the packet would be seen in these."""
+    with ends(*pair(), speech=TONE) as (waits, calls):
+        until(lambda: len(waits.hears.heard) > 100)
+        assert not calls.talk._speaking._loss.history
+        assert calls.talk._line.answers.qsize() < 50 and len(calls.talk._line.questions) < 50
+        begin = time.monotonic()
+        until(lambda: time.monotonic() - begin > 0.2)
