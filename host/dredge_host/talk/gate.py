@@ -42,7 +42,7 @@ class PushToTalk:
         self._button: Any = None
         self._open = False
         if how != "key":
-            gpio = need("gpiozero", "a button", "sudo apt install python3-gpiozero, or pip install gpiozero lgpio")
+            gpio = need("gpiozero", "a button", how="sudo apt install python3-gpiozero, or pip install gpiozero lgpio")
             self._button = gpio.Button(int(how.removeprefix("gpio:")))
 
     @property
