@@ -4,6 +4,7 @@
 SAMPLE_RATE = 16000  # of all speech, Hz
 FRAME_SAMPLES = 160  # 10 ms
 PACKET_SAMPLES = 320  # 20 ms
+PACKET_MS = 20
 PACKET_US = 20000
 PACKET_SECONDS = 0.02
 RTP_CLOCK_HZ = 48000  # RTP clock of Opus, whatever the sample rate (RFC 7587 section 4.1)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from dredge_device import rtp
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.governor import CLASSIC, FULL, HURRIED, SMALL
-from dredge_host.offline.simulate import make_sender, simulate
+from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
@@ -196,7 +196,7 @@ class Recorded:
 
 def _simulated(case: Case) -> dict[str, Any]:
     chosen = settings(case)
-    with make_sender(chosen) as real:
+    with Sender.from_settings(chosen) as real:
         sender = Recorded(real)
         result = simulate(speech(0, SIMULATED_SECONDS), chosen, sender=sender)
     return {
@@ -297,7 +297,7 @@ def payloads(kind: str, chosen: Settings) -> list[bytes]:
     """One Opus packet per 20 ms, b"" where nothing is sent because nobody speaks."""
     pieces = list(speech(6, RECEIVED_SECONDS).reshape(-1, PACKET))
     if kind == "ours":
-        with make_sender(chosen) as sender:
+        with Sender.from_settings(chosen) as sender:
             sent = [sender.push(piece).data for piece in pieces]
         return [rtp.parse(data).payload if data else b"" for data in sent]
     out: list[bytes] = []

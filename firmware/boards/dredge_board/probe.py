@@ -6,8 +6,8 @@ from dredge_board import dred_header, padding
 from dredge_device import rtp, telemetry
 from dredge_device.budget import Budget
 from dredge_device.jitter import JitterBuffer
+from dredge_device.units import PACKET_MS
 
-_PACKET_MS = 20
 _OFFSET_UNIT_MS = 2.5
 STAGES = ("parse", "decide")
 _COUNTERS = ("received", "garbage", "without_dred", "dred", "dred_unreadable", "dred_other_version")
@@ -31,7 +31,7 @@ class Probe:
         self.levels = {}  # q0 to packets
         self.span_ms = [0, 0]  # shortest and longest history seen
         self._now = now
-        self._buffer = JitterBuffer(min(options["playout_ms"], capacity * _PACKET_MS // 2), capacity)
+        self._buffer = JitterBuffer(min(options["playout_ms"], capacity * PACKET_MS // 2), capacity)
         self._tracker = rtp.StreamTracker()
         self._jitter = telemetry.Jitter()
         self._gap = [0, 0]  # packets of the open gap, and how many could be recovered
@@ -76,7 +76,7 @@ class Probe:
         shortest = self.span_ms[0]
         self.span_ms[0] = head.span_ms if shortest == 0 else min(shortest, head.span_ms)
         self.span_ms[1] = max(self.span_ms[1], head.span_ms)
-        return max(0, int(head.span_ms - _OFFSET_UNIT_MS * head.offset) // _PACKET_MS)
+        return max(0, int(head.span_ms - _OFFSET_UNIT_MS * head.offset) // PACKET_MS)
 
     # What became of the packet whose turn it is: (number, source, delay in ms, microseconds spent), or None
     # when there is none. Call once per 20 ms.

@@ -10,7 +10,7 @@ from typing import Any
 
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.bench.clock import Disturbance, Times, paced, timed
-from dredge_host.offline.player import PacketReceiver, VirtualClock
+from dredge_host.offline.player import OfflineStream, PacketReceiver, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.timing import percentiles
@@ -45,17 +45,12 @@ class Listener:
     """A receiver and its stream: every ``period`` one packet arrives or is lost and 20 ms are played."""
 
     def __init__(self, stream: Sequence[bytes], make: MakeReceiver, playout_ms: int = PLAYOUT_MS) -> None:
-        self._stream, self._next = stream, 0
-        self._clock = VirtualClock()
-        self._receiver = make(self._clock, playout_ms)
+        self._stream = stream
+        self._player = OfflineStream(lambda clock: make(clock, playout_ms))
 
     def period(self, lost: bool = False) -> Any:
         """What the receiver played (dredge_device.pi.receiver.Played)."""
-        self._clock.now = self._next * PACKET_SECONDS
-        if not lost:
-            self._receiver.push(self._stream[self._next], self._clock.now)
-        self._next += 1
-        return self._receiver.pull()
+        return self._player.period(None if lost else self._stream[self._player.number])
 
     def run(self, losses: Iterable[bool]) -> None:
         """Many periods, not measured."""

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.capture.inspect_packet import Inspector
 from dredge_host.errors import InputError, UsageError
-from dredge_host.offline.simulate import make_sender, simulate
+from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel
+from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
 
 NAME, SCHEMA = "scenario", "dredge.figure.scenario/1"
-PACKET_MS = 20
 BEFORE, AFTER = 52, 14  # packets shown around the burst: a whole second of history before it
 LEAD_IN = 20  # packets of speech before those shown
 SINGLE = 6  # packets after the burst one more is lost
@@ -93,7 +93,7 @@ def _carried(pcm: Pcm, settings: Settings) -> list[float]:
 
     inspector = Inspector()
     spans = []
-    with make_sender(settings) as sender:
+    with Sender.from_settings(settings) as sender:
         for piece in packets(pcm):
             packet = sender.push(piece)
             facts = inspector.packet(packet.index, rtp.parse(packet.data).payload)

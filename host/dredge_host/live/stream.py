@@ -79,10 +79,7 @@ def stream(
     vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the
     stream ended, so that its files are complete too, and KeyboardInterrupt goes on.
     """
-    sender = sender or Sender(
-        settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
-        dred_version=settings.dred_version,
-    )  # fmt: skip
+    sender = sender or Sender.from_settings(settings)
     outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
     if is_serial(session.link.url):
         outcome.line = check_line(session, settings)

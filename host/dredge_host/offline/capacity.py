@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.units import PACKET_SECONDS, PACKET_US, RTP_TICKS_PER_PACKET
-from dredge_host.offline.player import VirtualClock
-from dredge_host.offline.simulate import make_receiver, make_sender
+from dredge_device.units import PACKET_MS, PACKET_SAMPLES, PACKET_SECONDS, PACKET_US, RTP_TICKS_PER_PACKET
+from dredge_host.offline.player import OfflineStream
+from dredge_host.offline.simulate import arriving, make_receiver
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import parse_loss
+from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
@@ -53,34 +54,29 @@ def _feed(pcm: Pcm, settings: Settings, seconds: float) -> Feed:
 
     count = max(100, round(seconds / PACKET_SECONDS))
     loss = parse_loss(settings.loss, settings.seed)
-    with make_sender(settings) as sender:
-        made = [sender.push(piece).data for piece in packets(np.resize(pcm, count * 320), count)]
-    return [None if loss.lost() else data for data in made]
+    with Sender.from_settings(settings) as sender:
+        speech = packets(np.resize(pcm, count * PACKET_SAMPLES), count)
+        return [arriving(sender.push(piece), loss) for piece in speech]
 
 
 def _busy_us(feed: Feed, settings: Settings, streams: int) -> list[float]:
     """CPU time of each period in which all streams are decoded."""
-    clock = VirtualClock()
-    receivers = [make_receiver(settings, clock) for _ in range(streams)]
-    begin = settings.playout_ms // 20 + STAGGER * streams % len(feed)
+    players = [OfflineStream(lambda clock: make_receiver(settings, clock)) for _ in range(streams)]
+    begin = settings.playout_ms // PACKET_MS + STAGGER * streams % len(feed)
     busy = []
     for period in range(begin + len(feed)):
-        clock.now = period * PACKET_SECONDS
         started = time.thread_time_ns()
-        for index, receiver in enumerate(receivers):
-            _serve(receiver, feed, period, STAGGER * index % len(feed), clock.now)
+        for index, player in enumerate(players):
+            player.period(_arriving(feed, period - STAGGER * index % len(feed)))
         if period >= begin:
             busy.append((time.thread_time_ns() - started) / 1000)
     return busy
 
 
-def _serve(receiver: Any, feed: Feed, period: int, offset: int, now: float) -> None:
-    """One stream's period: the packet that arrives, if any, and the packet that is played."""
-    number = period - offset
+def _arriving(feed: Feed, number: int) -> bytes | None:
+    """The datagram of this number in a stream that repeats the feed; None before its beginning, or where it is lost."""
     datagram = feed[number % len(feed)] if number >= 0 else None
-    if datagram is not None:
-        receiver.push(_renumbered(datagram, number), now)
-    receiver.pull()
+    return None if datagram is None else _renumbered(datagram, number)
 
 
 def _renumbered(datagram: bytes, number: int) -> bytes:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Plays packets into a receiver on a virtual clock."""
+"""A receiver on a virtual clock, driven period by period, and what it played."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.errors import DredgeError
 from dredge_host.sending.audio import Pcm
-from dredge_host.sending.sender import BitrateMeter, Packet
+from dredge_host.sending.sender import Packet
 
 
 class PlayedPacket(Protocol):
@@ -70,56 +70,74 @@ class VirtualClock:
         return self.now
 
 
-class _Run:
-    """Collects what the receiver plays, by packet number."""
+class OfflineStream:
+    """A receiver on a virtual clock. `period` is one packet period of 20 ms: what arrives, then what is played."""
 
-    def __init__(self, count: int, lookahead: int, adaptive: bool = False) -> None:
+    def __init__(self, make: Callable[[VirtualClock], PacketReceiver]) -> None:
+        """make: a receiver on the clock that it is given."""
+        self.clock = VirtualClock()
+        self.receiver = make(self.clock)
+        self.number = 0  # of the next period
+
+    def period(self, datagram: bytes | None = None) -> Any:
+        """What the receiver plays (dredge_device.pi.receiver.Played); datagram: None for nothing that arrives."""
+        self.clock.now = self.number * PACKET_SECONDS
+        self.number += 1
+        if datagram is not None:
+            self.receiver.push(datagram, self.clock.now)
+        return self.receiver.pull()
+
+
+class Recording:
+    """Collects what a receiver plays of `count` packets, by packet number; lookahead: of the sender's encoder.
+
+    adaptive: what is heard is kept as it comes, since speech is shortened and lengthened.
+    """
+
+    def __init__(self, count: int, lookahead: int = 0, adaptive: bool = False) -> None:
         self.count, self.lookahead = count, lookahead
-        self.heard: list[Pcm] | None = [] if adaptive else None
-        self.meter = BitrateMeter()
-        self.pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
         self.sources: Counter[str] = Counter()
         self.timeline: list[tuple[int, str, float, float]] = []
-        self.last = -1
-        self.cpu_seconds = -time.process_time()
+        self._heard: list[Pcm] | None = [] if adaptive else None
+        self._pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
+        self._last = -1
 
     def take(self, played: Any) -> None:
-        if self.heard is not None:
-            self._take_stretched(played)
+        """Adds one period."""
+        if self._heard is not None:
+            self._take_stretched(played, self._heard)
             return
         number = played.packet
         if number is None or not 0 <= number < self.count:
             return
-        self.pcm[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES] = played.pcm
+        self._pcm[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES] = played.pcm
         self._enter(played)
 
-    def _take_stretched(self, played: Any) -> None:
+    def _take_stretched(self, played: Any, heard: list[Pcm]) -> None:
         """Adaptive playout: what is heard in a period belongs to no, one or several packets."""
-        assert self.heard is not None
         for frame in played.frames:
             if 0 <= frame.packet < self.count:
                 self._enter(frame)
-        if played.spoken and self.last < self.count:
-            self.heard.append(played.pcm)
+        if played.spoken and self._last < self.count:
+            heard.append(played.pcm)
 
     def _enter(self, frame: Any) -> None:
-        self.last = frame.packet
+        self._last = frame.packet
         self.sources[frame.source] += 1
         self.timeline.append((frame.packet, frame.source, frame.delay_ms, frame.cpu_us))
 
-    def drain(self, receiver: PacketReceiver, clock: VirtualClock, limit: int) -> None:
-        """Let playout catch up; a receiver that heard nothing at all leaves silence."""
-        while self.last < self.count - 1 and limit > 0:
-            clock.now += PACKET_SECONDS
-            self.take(receiver.pull())
+    def drain(self, stream: OfflineStream, limit: int) -> None:
+        """Lets playout catch up within so many periods; a receiver that heard nothing at all leaves silence."""
+        while self._last < self.count - 1 and limit > 0:
+            self.take(stream.period())
             limit -= 1
         missing = self.count - len(self.timeline)
         if missing < 0:
             raise DredgeError(f"the receiver played {-missing} packets twice")
         self.sources["silence"] += missing  # lost before the receiver knew of the stream
-        self.cpu_seconds += time.process_time()
 
     def aligned(self, length: int) -> Pcm:
-        if self.heard is not None:
-            return np.concatenate([*self.heard, np.zeros(0, np.int16)])
-        return np.ascontiguousarray(self.pcm[self.lookahead : self.lookahead + length])
+        """int16[length], sample i of it belonging to sample i that was sent (adaptive: all that was heard)."""
+        if self._heard is not None:
+            return np.concatenate([*self._heard, np.zeros(0, np.int16)])
+        return np.ascontiguousarray(self._pcm[self.lookahead : self.lookahead + length])

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, RTP_TICKS_PER_PACKET, SAMPLE_RATE
+from dredge_device.units import PACKET_MS, PACKET_SAMPLES, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 from dredge_host.capture.packets import Capture
 from dredge_host.errors import InputError
 from dredge_host.legend import counted
-from dredge_host.offline.player import PacketReceiver, Simulation, VirtualClock
+from dredge_host.offline.player import OfflineStream, PacketReceiver, Recording, Simulation, VirtualClock
 from dredge_host.offline.simulate import make_receiver
-from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.settings import Settings
@@ -74,24 +70,20 @@ def replay(
     settings = settings or Settings()
     loss = loss or parse_loss(settings.loss, settings.seed)
     stream = packets_of(capture)
-    clock = VirtualClock()
-    receiver = (receiver_factory or make_receiver)(settings, clock)
-    receiver.announce(SSRC, 0)
-    run = _Run(len(stream))
+    make = receiver_factory or make_receiver
+    player = OfflineStream(lambda clock: make(settings, clock))
+    player.receiver.announce(SSRC, 0)
+    run = Recording(len(stream), adaptive=settings.adaptive)
     trace = []
     for number, packet in enumerate(stream):
-        clock.now = number * PACKET_SECONDS
         lost = loss.lost() or packet is None
         trace.append(lost)
-        if packet is not None and not lost:
-            receiver.push(_datagram(number, packet), clock.now)
-        run.take(receiver.pull())
+        run.take(player.period(None if packet is None or lost else _datagram(number, packet)))
         if progress:
             progress(number + 1, len(stream))
-    for _ in range(settings.playout_ms // 20 + 50):
-        clock.now += PACKET_SECONDS
-        run.take(receiver.pull())
-    return Simulation(run.pcm, _result(settings, run, trace, capture, receiver), trace, run.timeline)
+    run.drain(player, limit=len(stream) + settings.playout_ms // PACKET_MS + 50)
+    pcm = run.aligned(len(stream) * PACKET_SAMPLES)
+    return Simulation(pcm, _result(settings, run, trace, capture, player.receiver), trace, run.timeline)
 
 
 def _datagram(number: int, packet: bytes) -> bytes:
@@ -100,30 +92,11 @@ def _datagram(number: int, packet: bytes) -> bytes:
     return rtp.build(number, number * RTP_TICKS_PER_PACKET, SSRC, packet)
 
 
-class _Run:
-    """What was played, by packet number."""
-
-    def __init__(self, count: int) -> None:
-        self.pcm: Pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
-        self.count = count
-        self.sources: Counter[str] = Counter()
-        self.timeline: list[tuple[int, str, float, float]] = []
-
-    def take(self, played: Any) -> None:
-        number = played.packet
-        if number is not None and 0 <= number < self.count:
-            self.pcm[number * PACKET_SAMPLES : (number + 1) * PACKET_SAMPLES] = played.pcm
-            self.sources[played.source] += 1
-            self.timeline.append((number, played.source, played.delay_ms, played.cpu_us))
-
-
 def _result(
-    settings: Settings, run: _Run, trace: list[bool], capture: Capture, receiver: PacketReceiver
+    settings: Settings, run: Recording, trace: list[bool], capture: Capture, receiver: PacketReceiver
 ) -> dict[str, Any]:
     from dredge_models import modelset
 
-    frames = counted(run.sources)
-    frames["silence"] += run.count - sum(run.sources.values())
     report = receiver.report() if hasattr(receiver, "report") else {}
     return {
         "schema": SCHEMA,
@@ -131,7 +104,7 @@ def _result(
         "format": capture.format,
         "seconds": round(run.count * PACKET_SAMPLES / SAMPLE_RATE, 4),
         "packets": run.count,
-        "frames": frames,
+        "frames": counted(run.sources),
         "loss": measure_loss(trace).as_dict(),
         "seed": settings.seed,
         "versions": sorted(modelset.versions()),

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
+from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.legend import counted
-from dredge_host.offline.player import PacketReceiver, PacketSender, Simulation, VirtualClock, _Run
+from dredge_host.offline.player import OfflineStream, PacketReceiver, PacketSender, Recording, Simulation, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
-from dredge_host.sending.sender import Sender
+from dredge_host.sending.sender import BitrateMeter, Packet, Sender
 from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
@@ -43,33 +43,31 @@ def simulate(
     if len(pcm) == 0:
         raise InputError("there is no audio to send")
     loss = loss or parse_loss(settings.loss, settings.seed)
-    sender = sender or make_sender(settings)
-    clock = VirtualClock()
-    receiver = (receiver_factory or make_receiver)(settings, clock)
-    receiver.announce(sender.ssrc, sender.first_sequence)
+    sender = sender or Sender.from_settings(settings)
+    make = receiver_factory or make_receiver
+    stream = OfflineStream(lambda clock: make(settings, clock))
+    stream.receiver.announce(sender.ssrc, sender.first_sequence)
     count = -(-(len(pcm) + sender.lookahead) // PACKET_SAMPLES)
-    run = _Run(count, sender.lookahead, settings.adaptive)
+    run, meter, began = Recording(count, sender.lookahead, settings.adaptive), BitrateMeter(), time.process_time()
     for piece in packets(pcm, count):
         packet = sender.push(piece)
-        run.meter.add(packet.split)
-        clock.now = packet.index * PACKET_SECONDS
-        if not packet.data:
-            loss.skip()
-        elif not loss.lost():
-            receiver.push(packet.data, clock.now)
-        run.take(receiver.pull())
+        meter.add(packet.split)
+        run.take(stream.period(arriving(packet, loss)))
         if progress:
             progress(packet.index + 1, count)
-    run.drain(receiver, clock, limit=count + settings.playout_ms // 20 + 50)
+    run.drain(stream, limit=count + settings.playout_ms // PACKET_MS + 50)
+    cpu_seconds = time.process_time() - began
     trace = loss.history[-count:]
-    result = _result(settings, run, trace, len(pcm), sender)
+    result = _result(settings, run, meter, trace, len(pcm), sender, cpu_seconds)
     return Simulation(run.aligned(len(pcm)), result, trace, run.timeline)
 
 
-def make_sender(settings: Settings) -> Sender:
-    """The real sender for these settings."""
-    return Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
-                  dred_version=settings.dred_version)  # fmt: skip
+def arriving(packet: Packet, loss: LossModel) -> bytes | None:
+    """The packet's datagram where it is neither lost nor left out by DTX; the loss model takes its step."""
+    if not packet.data:
+        loss.skip()
+        return None
+    return None if loss.lost() else packet.data
 
 
 def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
@@ -88,7 +86,15 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
     return receiver
 
 
-def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, sender: PacketSender) -> dict[str, Any]:
+def _result(
+    settings: Settings,
+    run: Recording,
+    meter: BitrateMeter,
+    trace: list[bool],
+    samples: int,
+    sender: PacketSender,
+    cpu_seconds: float,
+) -> dict[str, Any]:
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
     from dredge_models.registry import model_ids
@@ -98,8 +104,8 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
         "settings": settings.as_dict(),
         "seconds": round(samples / SAMPLE_RATE, 4),
         "packets": run.count,
-        "bitrate_total_bps": run.meter.total(),
-        "bitrate_bps": run.meter.rates(),
+        "bitrate_total_bps": meter.total(),
+        "bitrate_bps": meter.rates(),
         "frames": counted(run.sources),
         "loss": measure_loss(trace).as_dict(),
         "seed": settings.seed,
@@ -107,8 +113,8 @@ def _result(settings: Settings, run: _Run, trace: list[bool], samples: int, send
         "models": model_ids(),
         "simd_level": simd_level(),
         "cpu": {
-            "pipeline_seconds": round(run.cpu_seconds, 3),
-            "times_real_time": round(samples / SAMPLE_RATE / max(run.cpu_seconds, 1e-9), 2),
+            "pipeline_seconds": round(cpu_seconds, 3),
+            "times_real_time": round(samples / SAMPLE_RATE / max(cpu_seconds, 1e-9), 2),
             "receiver_us_per_packet": percentiles([row[3] for row in run.timeline]),
             "machine": Machine().facts(),
         },

@@ -9,9 +9,9 @@ from itertools import repeat
 from pathlib import Path
 
 from dredge_device.pi.text import read_text
+from dredge_device.units import PACKET_MS
 from dredge_host.errors import InputError, UsageError
 
-PACKET_MS = 20.0
 MAX_BURST = 100_000          # packets: more than half an hour
 _ALWAYS = 1e-4               # a run that ends with less probability than this after a packet reaches its longest
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dredge_host.sending.loss import PACKET_MS
+from dredge_device.units import PACKET_MS
 
 
 @dataclass
@@ -49,7 +49,7 @@ class LossStats:
             "bursts": self.bursts,
             "mean_burst_packets": round(self.mean_burst, 3),
             "longest_burst_packets": self.longest_burst,
-            "longest_burst_ms": self.longest_burst * PACKET_MS,
+            "longest_burst_ms": float(self.longest_burst * PACKET_MS),
             "burst_histogram": {str(k): v for k, v in sorted(self.histogram.items())},
         }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 from dredge_host.errors import UsageError
+from dredge_host.settings import Settings
 from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
 from dredge_models.registry import DRED_VERSION, ModelError
 
@@ -120,6 +121,18 @@ class Sender:
         self._history = history
         if redundancy_s > 0 and history is None:
             self._history = _dred(self._encoder.lookahead, dred_version)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Sender:
+        """The sender of these settings."""
+        return cls(
+            settings.bitrate,
+            settings.redundancy_s,
+            settings.lbrr,
+            settings.loss_pct,
+            dtx=settings.dtx,
+            dred_version=settings.dred_version,
+        )
 
     @property
     def lookahead(self) -> int:

@@ -68,7 +68,7 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     from dredge_models.registry import model_ids
 
     settings = job.settings
-    sender = Sender(settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct)
+    sender = Sender.from_settings(settings)
     count = -(-(len(job.audio.pcm) + sender.lookahead) // PACKET_SAMPLES)
     loss = parse_loss(settings.loss, settings.seed)
     with AgentProcess(_raw(job), settings.playout_ms, options=("--once", "--overwrite")) as agent:

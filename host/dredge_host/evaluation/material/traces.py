@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from dredge_host.sending.loss import PACKET_MS, LossModel, parse_loss
+from dredge_device.units import PACKET_MS
+from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
 
 TRIES = 2000

@@ -12,8 +12,8 @@ from dredge_host.errors import UsageError
 from dredge_host.evaluation.methods.mute import MuteReceiver
 from dredge_host.evaluation.methods.redundant import RedReceiver, RedSender
 from dredge_host.offline.player import PacketReceiver, PacketSender
-from dredge_host.offline.simulate import make_receiver, make_sender
-from dredge_host.sending.sender import HEADER_BYTES, PARTS, Packet
+from dredge_host.offline.simulate import make_receiver
+from dredge_host.sending.sender import HEADER_BYTES, PARTS, Packet, Sender
 from dredge_host.settings import Settings
 
 UDP_IP_BYTES = HEADER_BYTES - 12  # what a datagram gets on the wire beyond its RTP packet
@@ -97,7 +97,7 @@ class MeteredSender:
 
 def open_sender(method: Method, settings: Settings) -> MeteredSender:
     """The sending side of a method."""
-    sender = make_sender(settings)
+    sender = Sender.from_settings(settings)
     return MeteredSender(RedSender(sender) if method.transport == "red" else sender)
 
 
