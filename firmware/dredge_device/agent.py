@@ -2,6 +2,8 @@
 # The device's half of a session: what to answer, when to report. No socket, no clock, no thread:
 # datagrams and times (integer microseconds) come in, datagrams go out.
 from dredge_device import control, fragments, rtcp, rtp
+from dredge_device.feedback import Feedback
+from dredge_device.media import Media
 from dredge_device.telemetry import Counters
 from dredge_device.timeline import Timeline
 
@@ -21,22 +23,32 @@ REPORTING = const(3)  # the final report is on its way
 REPORT_US = const(1000000)
 _SILENT_US = const(60000000)  # a host not heard for this long is gone
 _YIELD_US = const(10000000)  # and after this long another one may take over
+_UNPROVEN_US = const(2000000)  # … or after this long, when it said hello and then nothing
+PLAIN_SILENT_US = const(5000000)  # an RTP sender that never said hello is gone
+_PLAIN_YIELD_US = const(200000)  # and another one may take over
 _DRAIN_MARGIN_US = const(2000000)
-_COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "sessions")
+_STRAGGLE_US = const(60000)  # packets may arrive so long after the RTCP goodbye that overtook them
+_COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "unasked", "sessions")
 
 
 # options: the session's, with the values of the device; a host may set these and no others.
-# make_receiver(options) returns an object with push, finish, announce, ended, ssrc, report and
-# may raise ValueError or RuntimeError with a sentence for the host. on_end() is called when all
+# make_receiver(options) returns an object with push, finish, announce, ended, ssrc, report, or None
+# while it is being built elsewhere; it may raise ValueError or RuntimeError with a sentence for the
+# host. check(options), if given, raises the same without building anything: a configuration is then
+# only checked, and the receiver is built once, when the stream begins. on_end() is called when all
 # is played, before the final report; the dict it returns becomes part of that report.
 class Agent:
-    def __init__(self, make_receiver, options, info, ssrc=0x64726564, on_end=None, periods=6000):
+    def __init__(
+        self, make_receiver, options, info, ssrc=0x64726564, on_end=None, periods=6000, check=None
+    ):
         self._make = make_receiver
+        self._check = check
         self._defaults = options
         self._info = info
         self._ssrc = ssrc
         self._on_end = on_end
         self._periods = periods  # how long the timeline may become
+        self._blank = None  # the report of a receiver that has heard nothing
         self.counters = Counters(_COUNTERS)
         self.sessions_ended = 0
         self.occupied = "another host is using me"  # what a second host is told
@@ -45,20 +57,39 @@ class Agent:
     def _reset(self):
         self.state = IDLE
         self.peer = None
-        self.options = dict(self._defaults)
-        self.receiver = self._make(self.options)
+        self.media = Media(self._make, self._defaults, self._check, self._blank)
+        self._blank = self.media.blank
         self.timeline = Timeline(self._periods)
         self.interrupted = False
-        self._media = False  # RTP was heard in this session
-        self._heard_us = 0
+        self.plain = False  # the peer has sent RTP and never said hello
+        self.why = ""  # why the session ended
+        self.failure = None  # a sentence, when the session had to end
+        self.heard_us = 0
         self._report_us = None
         self._reports = 0
         self._reported = 0  # periods of the timeline sent so far
-        self._rr = (0, 0)  # expected and lost at the last receiver report
+        self.feedback = Feedback(self._ssrc)
         self._outgoing = []
-        self._settled = False  # a host has configured this session
         self._configured = None  # (number, reply) so that a repeated request changes nothing
+        self._hang_us = None  # when a plain sender's goodbye takes effect
         self._drain_us = 0
+
+    # Another agent for the next session, while what this one has buffered is still played.
+    def successor(self):
+        other = Agent(
+            self._make, self._defaults, self._info, self._ssrc, self._on_end, self._periods, self._check
+        )
+        other.counters = self.counters
+        return other
+
+    # The receiver of this session; None while it is being built.
+    @property
+    def receiver(self):
+        return self.media.receiver
+
+    @property
+    def options(self):
+        return self.media.options
 
     # One datagram from the link; returns the answers for the same peer.
     def handle(self, datagram, peer, now_us):
@@ -67,13 +98,17 @@ class Agent:
             self._handle_media(datagram, peer, now_us)
             return []
         try:
-            messages = control.parse(datagram)
-        except control.VersionError:
+            packets = rtcp.split(datagram)
+            messages = control.messages_of(packets)
+        except control.VersionError as error:
             self.counters.add("other_version")
-            return [self._hello(0)]  # our version is in its header: the other end can tell
+            # Our version is in the answer's header, so the other end can tell.
+            return [self._hello(0)] if error.asks else []
         except ValueError:
             self.counters.add("garbage")
             return []
+        if peer == self.peer and self.feedback.heard(packets, now_us, self.media.ssrc):
+            self.goodbye(now_us)
         answers = []
         for message in messages:
             try:
@@ -93,45 +128,67 @@ class Agent:
                 self.counters.add("garbage")
                 return
             self._begin(peer, now_us)
+            self.plain = True
         if peer != self.peer:
             self.counters.add("foreign")
             return
-        self._heard_us = now_us
-        self._media = True
+        if datagram and datagram[0] >> 6 == 2:
+            self.heard_us = now_us
         if self.state == ACTIVE or self.state == DRAINING:
-            self.receiver.push(datagram, now_us / 1000000)
+            self.media.push(datagram, now_us)
 
     def _handle_message(self, message, peer, now_us):
+        if message.kind == control.ACK:
+            if peer == self.peer:
+                self.heard_us = now_us
+                report, index, _, _ = message.chunk()
+                for outgoing in self._outgoing:
+                    outgoing.acknowledge(report, index)
+            return None
+        if not message.asks:
+            self.counters.add("unasked")
+            return None
         if message.kind == control.PROBE:
+            if peer == self.peer:
+                self.heard_us = now_us
             return self._echo(message)
         if message.kind == control.BYE and self.state == IDLE:
             return self._answer(message, {"ok": True})  # our first answer was lost
-        if self.state == IDLE and message.kind in (control.HELLO, control.CONFIGURE):
+        if self.state == IDLE:
             self._begin(peer, now_us)
         if peer != self.peer:
             self.counters.add("foreign")
             if message.kind == control.HELLO:
-                if self.state == ACTIVE and now_us - self._heard_us > _YIELD_US:
-                    self._finish()
+                if self.yields(now_us):
+                    self.end("silence")
                 return self._answer(message, {"ok": False, "error": self.occupied})
             return None
-        self._heard_us = now_us
+        self.heard_us = now_us
+        self.plain = False
         if message.kind == control.HELLO:
             return self._hello(message.number)
         if message.kind == control.CONFIGURE:
             return self._configure(message)
-        if message.kind == control.BYE:
-            return self._bye(message, now_us)
-        if message.kind == control.ACK:
-            report, index, _, _ = message.chunk()
-            for outgoing in self._outgoing:
-                outgoing.acknowledge(report, index)
-        return None
+        return self._bye(message, now_us)
+
+    # True when another peer may have this place.
+    def yields(self, now_us):
+        if self.state != ACTIVE:
+            return self.state == IDLE
+        limit = _YIELD_US
+        if self.plain:
+            limit = PLAIN_SILENT_US
+        elif not self.media.heard:
+            limit = _UNPROVEN_US
+        return now_us - self.heard_us > limit
+
+    # True when this plain sender has fallen silent, so that a packet from the same machine may be
+    # the same sender after a restart.
+    def paused(self, now_us):
+        return self.state == ACTIVE and self.plain and now_us - self.heard_us > _PLAIN_YIELD_US
 
     # A probe comes back as it is, whoever sent it: as many bytes as it brought, and no state.
     def _echo(self, message):
-        if message.flags & control.REPLY:
-            return None
         return control.build(
             control.Message(
                 control.PROBE, message.number, message.body, control.REPLY, self._ssrc
@@ -141,7 +198,7 @@ class Agent:
     def _begin(self, peer, now_us):
         self.state = ACTIVE
         self.peer = peer
-        self._heard_us = now_us
+        self.heard_us = now_us
         self._report_us = now_us + REPORT_US
         self.counters.add("sessions")
 
@@ -158,45 +215,34 @@ class Agent:
     def _configure(self, message):
         if self._configured is not None and self._configured[0] == message.number:
             return self._configured[1]
-        reply = self._answer(message, self._apply(message.document()))
+        reply = self._answer(message, self.media.configure(message.document()))
         self._configured = (message.number, reply)
         return reply
-
-    def _apply(self, wanted):
-        options = dict(self.options)
-        for name in self._defaults:
-            if name in wanted:
-                options[name] = wanted[name]
-        # A host that finds us restarted in the middle of its stream configures us then.
-        if self._media and self._settled and options != self.options:
-            return {"ok": False, "error": "the stream has begun, it cannot be configured now"}
-        try:
-            start = _announced(wanted)
-            if options != self.options:
-                self.receiver = self._make(options)
-                self.options = options
-        except (ValueError, TypeError, RuntimeError) as error:
-            return {"ok": False, "error": str(error)}
-        except MemoryError:
-            return {"ok": False, "error": "the device has no memory left for these options"}
-        if start is not None:
-            self.receiver.announce(*start)
-        self._settled = True
-        answer = {"ok": True}
-        answer.update(options)
-        return answer
 
     def _bye(self, message, now_us):
         document = message.document()
         if self.state == ACTIVE:
             last = document.get("last_sequence")
             stamp = document.get("last_timestamp")
-            if isinstance(last, int):
-                self.receiver.finish(last, stamp if isinstance(stamp, int) else None)
+            self.why = "goodbye"
+            stamp = stamp if isinstance(stamp, int) else None
+            if isinstance(last, int) and self.media.finish(last, stamp):
                 self._drain(now_us)
             else:
                 self._finish()
         return self._answer(message, {"ok": True})
+
+    # The sender of a plain stream has said goodbye by RTCP.
+    def goodbye(self, now_us):
+        if self.state == ACTIVE and self.plain:
+            self.why = "goodbye"
+            self._hang_us = now_us + _STRAGGLE_US
+            self._drain(now_us)
+
+    def _hang_up(self):
+        self._hang_us = None
+        if not self.media.finish():
+            self._finish()
 
     def _drain(self, now_us):
         self.state = DRAINING
@@ -206,15 +252,29 @@ class Agent:
     def interrupt(self):
         if self.state in (ACTIVE, DRAINING):
             self.interrupted = True
+            self.end("interrupted")
+
+    # The same for another reason.
+    def end(self, why, failure=None):
+        if self.state in (ACTIVE, DRAINING):
+            self.why = self.why or why
+            self.failure = failure
             self._finish()
 
     def _finish(self):
-        output = self._on_end() if self._on_end is not None else None
+        output = None
+        if self.failure is not None:
+            output = {"error": self.failure}
+        elif self._on_end is not None:
+            output = self._on_end()
         document = self._document(True)
         document["output"] = output
         document["timeline"] = self.timeline.part()
         self._reports += 1
-        self._outgoing = [fragments.Outgoing(self._reports, document, True, self._ssrc)]
+        self.final = document
+        self._outgoing = []
+        if not self.plain:
+            self._outgoing = [fragments.Outgoing(self._reports, document, True, self._ssrc)]
         self.state = REPORTING
 
     # One packet period was decided; call it for every one that a pull of the receiver names.
@@ -224,12 +284,19 @@ class Agent:
 
     # What is due now, as datagrams for self.peer; call it once per period.
     def tick(self, now_us):
+        if self.media.failure is not None:
+            self.end("no receiver", self.media.failure)
+        elif self.media.waiting:
+            self.receiver  # noqa: B018  (takes what waits as soon as it is built)
         if self.state == ACTIVE:
-            if now_us - self._heard_us > _SILENT_US:
-                self._finish()
+            silent_us = now_us - self.heard_us
+            if silent_us > (PLAIN_SILENT_US if self.plain else _SILENT_US):
+                self.end("silence")
             elif now_us >= self._report_us:
                 self._report_us = max(self._report_us + REPORT_US, now_us)
-                self._periodic()
+                self._periodic(now_us)
+        if self.state == DRAINING and self._hang_us is not None and now_us >= self._hang_us:
+            self._hang_up()
         if self.state == DRAINING and self._drained(now_us):
             self._finish()
         out = []
@@ -238,11 +305,18 @@ class Agent:
         return out
 
     def _drained(self, now_us):
-        return self.receiver.ended or self.receiver.ssrc is None or now_us > self._drain_us
+        if self._hang_us is not None:
+            return False
+        return self.media.ended() or now_us > self._drain_us
 
     # True once the final report is delivered or given up; the next session may begin then.
     def over(self):
         return self.state == REPORTING and all(o.done() for o in self._outgoing)
+
+    # What is left to send of the final report, for somebody else to send it.
+    def farewell(self):
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
 
     # Get ready for the next session.
     def renew(self):
@@ -250,7 +324,7 @@ class Agent:
         self._reset()
 
     def _document(self, final):
-        document = self.receiver.report()
+        document = self.media.report()
         document["schema"] = "dredge-device-report-1"
         document["final"] = final
         document["number"] = self._reports + 1
@@ -259,39 +333,16 @@ class Agent:
         document["control"] = self.counters.snapshot()
         return document
 
-    def _periodic(self):
+    def _periodic(self, now_us):
         document = self._document(False)
         del document["budget"]["histogram"]
         stop = self.timeline.count
         document["timeline"] = self.timeline.part(self._reported, stop)
         self._reported = stop
-        self._reports += 1
-        self._outgoing = [fragments.Outgoing(self._reports, document, False, self._ssrc)]
-        if self.receiver.ssrc is not None:
-            self._outgoing.append(fragments.Once(self._receiver_report(document)))
-
-    def _receiver_report(self, document):
-        packets, stream = document["packets"], document["stream"]
-        expected = packets.get("sent", packets["expected"])
-        lost = packets.get("missing", packets["lost"])
-        fresh, missing = expected - self._rr[0], lost - self._rr[1]
-        self._rr = (expected, lost)
-        return rtcp.build_receiver_report(
-            self._ssrc,
-            self.receiver.ssrc,
-            256 * missing // fresh if fresh > 0 and missing > 0 else 0,
-            lost,
-            stream.get("sequence", stream["highest"]) or 0,
-            int(document["delay_ms"]["jitter"] * 48),
-        )
-
-
-# (ssrc, sequence, timestamp or None) of the stream that a host announces, None if it does not;
-# ValueError unless they are integers.
-def _announced(wanted):
-    if "ssrc" not in wanted or "first_sequence" not in wanted:
-        return None
-    start = (wanted["ssrc"], wanted["first_sequence"], wanted.get("first_timestamp"))
-    if not all(isinstance(value, int) for value in start[:2] + (start[2] or 0,)):
-        raise ValueError("ssrc, first_sequence and first_timestamp must be integers")
-    return start
+        self._outgoing = []
+        if not self.plain:
+            self._reports += 1
+            self._outgoing = [fragments.Outgoing(self._reports, document, False, self._ssrc)]
+        if self.media.ssrc is not None:
+            report = self.feedback.report(document, self.media.ssrc, now_us)
+            self._outgoing.append(fragments.Once(report))

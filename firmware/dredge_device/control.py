@@ -34,11 +34,23 @@ _CHUNK = ">HHH"  # report, chunk, chunks
 _CHUNK_BYTES = const(6)
 
 
-# The other end speaks another version of the protocol; version says which.
+_ASKS = (HELLO, CONFIGURE, BYE, PROBE)
+MAX_MESSAGES = const(4)  # of one datagram; a host sends one
+
+
+# True for what wants an answer: a request that is no answer itself. Whoever answers nothing else
+# cannot be made to talk with another device, with itself or with its own echo.
+def asks(kind, flags):
+    return kind in _ASKS and not flags & REPLY
+
+
+# The other end speaks another version of the protocol; version says which, asks whether it wants
+# an answer.
 class VersionError(ValueError):
-    def __init__(self, version):
+    def __init__(self, version, wants_answer=False):
         super().__init__("protocol version is %d, expected %d" % (version, PROTOCOL_VERSION))
         self.version = version
+        self.asks = wants_answer
 
 
 # One message. body is bytes; use document() or chunk() to read it.
@@ -52,6 +64,10 @@ class Message:
 
     def __bytes__(self):
         return build(self)
+
+    @property
+    def asks(self):
+        return asks(self.kind, self.flags)
 
     # The JSON object in the body (hello, configure, bye, and their replies).
     def document(self):
@@ -110,7 +126,7 @@ def from_app(packet):
         raise ValueError("DRDG message is shorter than its header: %d of 8 bytes" % len(data))
     version, flags, number, size, _ = struct.unpack_from(_HEAD, data, 0)
     if version != PROTOCOL_VERSION:
-        raise VersionError(version)
+        raise VersionError(version, asks(packet.count, flags))
     if packet.count >= len(KINDS):
         raise ValueError("DRDG message kind %d is unknown" % packet.count)
     if size > len(data) - _HEAD_BYTES:
@@ -118,14 +134,22 @@ def from_app(packet):
     return Message(packet.count, number, data[_HEAD_BYTES : _HEAD_BYTES + size], flags, ssrc)
 
 
-# All DRDG messages of a datagram. ValueError: not RTCP, or damaged; VersionError: see there.
+# The DRDG messages of a datagram, at most MAX_MESSAGES. ValueError: not RTCP, damaged, or more
+# messages; VersionError: see there.
 def parse(datagram):
+    return messages_of(rtcp.split(datagram))
+
+
+# The same, of a datagram that is split already.
+def messages_of(packets):
     messages = []
-    for packet in rtcp.split(datagram):
+    for packet in packets:
         if packet.kind == rtcp.APP:
             message = from_app(packet)
             if message is not None:
                 messages.append(message)
+    if len(messages) > MAX_MESSAGES:
+        raise ValueError("datagram holds %d messages, expected 4 at most" % len(messages))
     return messages
 
 
@@ -137,5 +161,8 @@ def refusals(datagram, sentence, ssrc=0):
         return []
     no = {"ok": False, "error": sentence}
     says = {HELLO: no, CONFIGURE: no, BYE: {"ok": True}}  # a goodbye can always be answered
-    asks = [message for message in messages if message.kind in says]
-    return [build(with_document(ask.kind, ask.number, says[ask.kind], REPLY, ssrc)) for ask in asks]
+    return [
+        build(with_document(ask.kind, ask.number, says[ask.kind], REPLY, ssrc))
+        for ask in messages
+        if ask.asks and ask.kind in says
+    ]

@@ -13,8 +13,11 @@ except ImportError:
 
 SENDER_REPORT = const(200)
 RECEIVER_REPORT = const(201)
+SOURCE_DESCRIPTION = const(202)
 BYE = const(203)
 APP = const(204)
+
+MAX_PACKETS = const(16)  # of one datagram: what a stranger sends must not become work
 
 _REPORT_BLOCK = ">IIIIII"
 
@@ -27,9 +30,9 @@ class RtcpPacket:
         self.body = body  # everything after the four header bytes, padding removed
 
 
-# All packets of a datagram; ValueError says what is wrong with it.
+# The packets of a datagram, at most MAX_PACKETS; ValueError says what is wrong with it.
 def split(datagram):
-    packets = []
+    packets = []  # type: list
     start = 0
     size = len(datagram)
     if size == 0:
@@ -50,6 +53,8 @@ def split(datagram):
             if padding == 0 or padding > end - start - 8:
                 raise ValueError("RTCP padding of %d bytes does not fit the packet" % padding)
             stop -= padding
+        if len(packets) == MAX_PACKETS:
+            raise ValueError("RTCP datagram holds more than %d packets" % MAX_PACKETS)
         packets.append(RtcpPacket(kind, first & 0x1F, bytes(datagram[start + 4 : stop])))
         start = end
     return packets
@@ -77,8 +82,9 @@ def parse_app(packet):
 
 
 # A receiver report with one block (section 6.4.2). fraction is in 1/256, lost is cumulative,
-# highest the running sequence number, jitter in RTP clock units.
-def build_receiver_report(ssrc, source, fraction, lost, highest, jitter):
+# highest the running sequence number, jitter in RTP clock units, sent the middle 32 bits of the
+# last sender report's time, since the 1/65536 seconds since it came (0, 0 when none was heard).
+def build_receiver_report(ssrc, source, fraction, lost, highest, jitter, sent=0, since=0):
     lost = max(-0x800000, min(0x7FFFFF, lost)) & 0xFFFFFF
     block = struct.pack(
         _REPORT_BLOCK,
@@ -86,8 +92,8 @@ def build_receiver_report(ssrc, source, fraction, lost, highest, jitter):
         (max(0, min(255, fraction)) << 24) | lost,
         highest & 0xFFFFFFFF,
         jitter & 0xFFFFFFFF,
-        0,  # no sender report was received, so its time
-        0,  # and the delay since are zero
+        sent & 0xFFFFFFFF,
+        since & 0xFFFFFFFF,
     )
     return struct.pack(">BBHI", 0x81, RECEIVER_REPORT, 7, ssrc & 0xFFFFFFFF) + block
 
@@ -107,3 +113,47 @@ def parse_receiver_report(packet):
         "highest": highest,
         "jitter": jitter,
     }
+
+
+# A sender report without blocks (section 6.4.1). ntp is the wall clock as 64 bits (seconds since
+# 1900 and their fraction), timestamp the RTP time of the same moment; packets and octets of payload
+# were sent so far.
+def build_sender_report(ssrc, ntp, timestamp, packets, octets):
+    return struct.pack(
+        ">BBHIQIII",
+        0x80,
+        SENDER_REPORT,
+        6,
+        ssrc & 0xFFFFFFFF,
+        ntp,
+        timestamp & 0xFFFFFFFF,
+        packets & 0xFFFFFFFF,
+        octets & 0xFFFFFFFF,
+    )
+
+
+# (ssrc, middle 32 bits of the time) of a sender report.
+def parse_sender_report(packet):
+    if packet.kind != SENDER_REPORT or len(packet.body) < 12:
+        raise ValueError("RTCP packet is no sender report")
+    ssrc, _, middle = struct.unpack_from(">IHI", packet.body, 0)
+    return ssrc, middle
+
+
+# A source description with one chunk, the canonical name (section 6.5.1); cname is bytes.
+def build_sdes(ssrc, cname):
+    item = b"\x01" + bytes([len(cname)]) + cname
+    item += bytes(4 - len(item) % 4)  # at least one zero ends the list
+    words = 1 + len(item) // 4
+    return struct.pack(">BBHI", 0x81, SOURCE_DESCRIPTION, words, ssrc & 0xFFFFFFFF) + item
+
+
+# A goodbye (section 6.6).
+def build_bye(ssrc):
+    return struct.pack(">BBHI", 0x81, BYE, 1, ssrc & 0xFFFFFFFF)
+
+
+# The sources that a goodbye names.
+def parse_bye(packet):
+    count = min(packet.count, len(packet.body) // 4)
+    return struct.unpack_from(">%dI" % count, packet.body, 0)

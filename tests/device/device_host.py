@@ -66,6 +66,8 @@ class Host:
             if part.kind == rtcp.RECEIVER_REPORT:
                 self.receipts.append(rtcp.parse_receiver_report(part))
                 continue
+            if part.kind != rtcp.APP:
+                continue
             message = control.from_app(part)
             if message.kind == control.REPORT:
                 self._take_report(message)

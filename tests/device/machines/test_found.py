@@ -104,7 +104,7 @@ def test_a_device_without_memory_says_so():
     def exhausted(options):
         raise MemoryError
 
-    agent._make = exhausted
+    agent.media._make = exhausted
     (answer,) = agent.handle(
         control.build(control.with_document(control.CONFIGURE, 1, {"playout_ms": 300})), "host", 0
     )

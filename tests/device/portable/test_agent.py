@@ -66,6 +66,8 @@ class Table:
             if part.kind == rtcp.RECEIVER_REPORT:
                 self.receipts.append(rtcp.parse_receiver_report(part))
                 continue
+            if part.kind != rtcp.APP:
+                continue
             message = control.from_app(part)
             report = self.inbox.add(message)
             if report is not None:
@@ -152,6 +154,108 @@ def test_bad_configuration_is_answered_with_a_sentence(wanted):
     table.period()
 
 
+def test_no_answer_is_answered():
+    """Two devices, a device and itself, or a device and a line that echoes: one datagram, one answer at most."""
+    for kind in range(len(control.KINDS)):
+        for version in (1, 2):
+            table = Table()
+            data = control.build(control.with_document(kind, 1, {"padding": "." * 900}))
+            data = data[:12] + bytes([version]) + data[13:]
+            answers = table.device.handle(data, HOST, table.now_us)
+            assert len(answers) <= 1
+            assert all(table.device.handle(answer, HOST, table.now_us) == [] for answer in answers)
+    assert table.device.counters.get("other_version") >= 1
+
+
+def test_a_host_that_only_echoes_is_not_heard():
+    table = Table()
+    table.say(control.HELLO, 1)
+    for _ in range(3100):
+        for datagram in table.device.tick(table.now_us):
+            table.device.handle(datagram, HOST, table.now_us)  # its reports come back
+        table.now_us += 20_000
+    assert table.device.state == agent.REPORTING
+
+
+def test_a_datagram_of_many_requests_is_refused():
+    table = Table()
+    one = control.build(control.with_document(control.CONFIGURE, 1, {"playout_ms": 60}))
+    assert table.device.handle(one * 5, HOST, table.now_us) == []
+    assert table.device.counters.get("garbage") == 1
+    assert len(table.device.handle(one * 2, HOST, table.now_us)) == 2
+
+
+def test_a_plain_sender_ends_by_rtcp_goodbye():
+    table = Table()
+    for n in range(20):
+        table.media(n)
+        table.period()
+    assert table.device.plain
+    other = rtcp.build_bye(SSRC + 1)
+    table.device.handle(other, HOST, table.now_us)
+    assert table.device.state == agent.ACTIVE
+    table.device.handle(rtcp.build_bye(SSRC), HOST, table.now_us)
+    table.media(20)  # overtaken by the goodbye
+    for _ in range(10):
+        table.period()
+    assert table.device.over() and table.device.why == "goodbye"
+    assert table.device.final["packets"]["arrived"] == 21 and table.device.final["packets"]["lost"] == 0
+    assert table.reports == []  # it would not understand them
+
+
+def test_a_plain_sender_that_falls_silent_is_gone_after_seconds():
+    table = Table()
+    table.media(0)
+    for _ in range(260):
+        table.period()
+    assert table.device.over() and table.device.why == "silence"
+
+
+def test_an_opening_without_a_stream_gives_way_soon():
+    table = Table()
+    table.say(control.HELLO, 1)
+    table.now_us += 1_900_000
+    assert not table.device.yields(table.now_us)
+    table.now_us += 200_000
+    assert table.device.yields(table.now_us)
+
+
+def test_a_configuration_builds_nothing():
+    table = Table()
+    built = []
+    receiver = table.make(dict(table.device.options))
+
+    def make(options):
+        built.append(dict(options))
+        return receiver
+
+    def check(options):
+        if options["playout_ms"] > 5000:
+            raise ValueError("too long")
+
+    device = table.device = Agent(make, dict(table.device.options), INFO, check=check)
+    for n in range(200):
+        (answer,) = table.say(control.CONFIGURE, n, {"playout_ms": 40 + n})
+        assert answer.document()["ok"]
+    (answer,) = table.say(control.CONFIGURE, 999, {"playout_ms": 9999})
+    assert answer.document() == {"ok": False, "error": "too long"}
+    assert len(built) == 1
+    table.media(0)
+    assert [b["playout_ms"] for b in built] == [40, 239] and device.receiver is receiver
+
+
+def test_media_waits_for_a_receiver_that_is_built_elsewhere():
+    table = Table()
+    ready = []
+    table.device = device = Agent(lambda options: ready[0] if ready else None, dict(table.device.options), INFO)
+    table.media(0)
+    table.media(1)
+    assert device.receiver is None
+    ready.append(table.make(device.options))
+    device.tick(table.now_us)
+    assert device.receiver.report()["packets"]["received"] == 2
+
+
 def test_others_are_not_let_into_a_session():
     table = Table()
     table.say(control.HELLO, 1)
@@ -186,6 +290,7 @@ def test_goodbye_without_a_stream_or_number_ends_at_once():
 
 def test_final_report_is_repeated_until_heard():
     table = Table()
+    table.say(control.HELLO, 77)
     table.media(0)
     table.say(control.BYE, 1, {"last_sequence": 0})
     table.deaf = True
@@ -200,6 +305,7 @@ def test_final_report_is_repeated_until_heard():
 
 def test_silent_host_ends_the_session_after_a_minute():
     table = Table()
+    table.say(control.HELLO, 77)
     table.media(0)
     for _ in range(2990):
         table.period()
@@ -211,6 +317,7 @@ def test_silent_host_ends_the_session_after_a_minute():
 
 def test_another_host_may_take_over_after_ten_silent_seconds():
     table = Table()
+    table.say(control.HELLO, 77)
     table.media(0)
     for _ in range(490):
         table.period()
@@ -238,6 +345,7 @@ def test_next_session_starts_clean():
 
 def test_interrupted_session_reports_what_it_has():
     table = Table()
+    table.say(control.HELLO, 77)
     for n in range(10):
         table.media(n)
         table.period()

@@ -121,6 +121,7 @@ def test_two_sessions_make_two_files(agent, tmp_path):
 def test_interruption_leaves_a_complete_file_and_a_last_report(agent, tmp_path, number, code):
     out = str(tmp_path / "a.wav")
     process, host = agent("--out", out, "--conceal", "opus", "--playout", "fixed:0")
+    host.ask(control.HELLO)
     stream(host, 25)
     process.send_signal(number)
     final = host.final()

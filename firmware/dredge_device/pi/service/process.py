@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,19 +26,35 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.service import scheduling
+from dredge_device.pi.service.admission import Inbox
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.stock import ReceiverStock
 from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
 from dredge_device.pi.transport.serial_url import is_serial
+from dredge_models import vocoders
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
 _LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
 _LINGER_S = 0.6
-_INBOX = 4096  # datagrams that wait for the decoder; 80 s of one stream
+
+
+@cache
+def _without_vocoder(name: str) -> str:
+    """Why this vocoder cannot be had here, or nothing. Looked up once per process."""
+    return vocoders.missing(name)
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
+    why = _without_vocoder(SessionOptions.checked(options).vocoder)
+    if why:
+        raise ValueError(why)
 
 
 def make_receiver(options: dict[str, Any], shelf: ModelCache) -> Receiver:
@@ -83,8 +99,8 @@ class Process:
         self._guard = make_guard(options, lambda peer: self._streams.rekeyed(peer))
         self._info = {**describe(self._machine), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
-        self._inbox: deque[tuple[bytes, Any, int]] = deque()
-        self._overflow = 0
+        self._inbox = Inbox()
+        self.notices = Notices()
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self.signal_number = 0
@@ -93,7 +109,8 @@ class Process:
         self._shelf = ModelCache()
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         try:
-            self._streams = Sessions(self._make_station, options.streams, self._governor)
+            self._stock = ReceiverStock(lambda wanted: make_receiver(wanted, self._shelf), self._options.for_session())
+            self._streams = Sessions(self._make_station, options.streams, self._governor, self.notices)
         except BaseException:
             self._endpoint.close()
             raise
@@ -139,29 +156,35 @@ class Process:
         """Frees everything of a process that was never run."""
         self._endpoint.close()
         self._streams.close()
-
-    def _make_receiver(self, options: dict[str, Any]) -> Receiver:
-        return make_receiver(options, self._shelf)
+        self._stock.close()
 
     def _make_station(self, index: int) -> StreamSession:
-        options = self._options
-        output = output_for(options, index)
+        output = output_for(self._options, index)
 
         def end_session() -> dict[str, Any]:
             pacing = self._pacer.report()
             self._pacer.restart()
             about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
-            return {"machine": self._machine.facts(), **output.close(), **about}
+            try:
+                made = output.close()
+            except OSError as error:
+                self.notices.warn("output", f"the output failed at the end of a session: {error}")
+                made = {"error": str(error)}
+            return {"machine": self._machine.facts(), **made, **about}
 
         try:
-            agent = Agent(self._make_receiver, options.for_session(), self._info, on_end=end_session)
+            ssrc = secrets.randbits(32)
+            agent = Agent(
+                self._stock.make, self._options.for_session(), self._info, ssrc, on_end=end_session, check=check_options
+            )
             return StreamSession(agent, output)
         except BaseException:
             output.discard()
             raise
 
     def _link_report(self) -> dict[str, Any]:
-        return {**self._endpoint.report(), **self._guard.counters.snapshot(), "overflow": self._overflow}
+        inbox = {"overflow": self._inbox.overflow, "dropped": self._inbox.dropped}
+        return {**self._endpoint.report(), **self._guard.counters.snapshot(), **inbox}
 
     def _listen(self) -> None:
         """Takes datagrams off the link as they come; nothing here waits for a decoder.
@@ -178,12 +201,8 @@ class Process:
     def _hear(self) -> None:
         while not self._finished.is_set():
             arrived = self._endpoint.recv(0.1)
-            if arrived is None:
-                continue
-            if len(self._inbox) < _INBOX:
-                self._inbox.append(arrived)
-            else:
-                self._overflow += 1
+            if arrived is not None:
+                self._inbox.put(*arrived)
 
     def _play(self) -> None:
         self._pacer = Pacer()
@@ -207,14 +226,14 @@ class Process:
             self._answer()
 
     def _answer(self) -> None:
-        """Everything that arrived since the last period."""
-        while self._inbox:
-            datagram, peer, now_us = self._inbox.popleft()
+        """What arrived since the last period, as far as one period may look at it."""
+        for datagram, peer, now_us in self._inbox.take():
             clear, answers = self._guard.receive(datagram, peer, now_us)
             for answer in answers:
                 self._endpoint.send(answer, peer)
             if clear is not None:
                 self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
+        self._inbox.running = self._streams.peers
 
     def _last_words(self) -> None:
         """Interrupted: completes the output and tries to deliver the final reports."""

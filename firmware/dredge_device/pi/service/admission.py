@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Strangers: which of them may begin a stream by sending RTP, and how much of their datagrams is looked at."""
+
+import ipaddress
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from dredge_device import rtp
+
+Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
+
+MEDIA_ROOM = 4096  # datagrams of running streams that wait for the decoder; 80 s of one stream
+MEDIA_TURN = 512  # of them taken in one period
+OTHER_TURN = 24  # control and strangers' datagrams taken in one period, of all
+PEER_ROOM = 16  # of one stranger (address prefix), or control of one running session, that wait
+PREFIXES = 64  # strangers whose datagrams wait
+_CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
+_CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
+_MOST_AHEAD = 50  # packets lost between the two
+_MOST_TICKS = 48000 * 2  # timestamps of the two are no further apart
+
+
+def place_of(peer: Any) -> Any:
+    """What a stranger is counted by: its IPv4 address, its IPv6 network of 64 bits, or the peer itself."""
+    if not isinstance(peer, tuple):
+        return peer
+    try:
+        address = ipaddress.ip_address(str(peer[0]).split("%")[0])
+    except ValueError:
+        return peer[0]
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
+    return address.packed
+
+
+class Inbox:
+    """Datagrams between the thread that listens and the one that decodes.
+
+    Media of running sessions has its own room, so that nothing a stranger sends displaces it. All the rest waits by
+    sender and is taken in turn, a bounded number per period: a flood delays the flooder.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._media: deque[Arrival] = deque()
+        self._others: OrderedDict[Any, deque[Arrival]] = OrderedDict()
+        self.running: Collection[Any] = frozenset()  # peers of running sessions
+        self.overflow = 0  # of media
+        self.dropped = 0  # of all others
+
+    def put(self, datagram: bytes, peer: Any, now_us: int) -> None:
+        """One datagram came."""
+        known = peer in self.running
+        if known and not is_control(datagram):
+            if len(self._media) < MEDIA_ROOM:
+                self._media.append((datagram, peer, now_us))
+            else:
+                self.overflow += 1
+            return
+        key = ("running", peer) if known else place_of(peer)
+        with self._lock:
+            waiting = self._others.get(key)
+            if waiting is None:
+                if not known and len(self._others) >= PREFIXES:
+                    self.dropped += 1
+                    return
+                waiting = self._others[key] = deque()
+            if len(waiting) >= PEER_ROOM:
+                self.dropped += 1
+                return
+            waiting.append((datagram, peer, now_us))
+
+    def take(self) -> list[Arrival]:
+        """What is looked at in this period, in the order of arrival."""
+        out = [self._media.popleft() for _ in range(min(len(self._media), MEDIA_TURN))]
+        if self._others:
+            out += self._turn()
+            out.sort(key=_when)
+        return out
+
+    def _turn(self) -> list[Arrival]:
+        out: list[Arrival] = []
+        with self._lock:
+            first = [key for key in self._others if isinstance(key, tuple) and key[0] == "running"]
+            for key in first:
+                self._others.move_to_end(key, last=False)
+            while self._others and len(out) < OTHER_TURN:
+                key, waiting = self._others.popitem(last=False)
+                out.append(waiting.popleft())
+                if waiting:
+                    self._others[key] = waiting
+        return out
+
+
+def _when(arrival: Arrival) -> int:
+    return arrival[2]
+
+
+def is_control(datagram: bytes) -> bool:
+    """True for what is not media: RTCP, and sealed control (which does not begin like RTP)."""
+    return rtp.is_rtcp(datagram) or not datagram or datagram[0] >> 6 != 2
+
+
+@dataclass
+class _Candidate:
+    packet: rtp.RtpPacket
+    datagram: bytes
+    now_us: int
+    place: Any
+
+
+class Candidates:
+    """RTP of peers that have no session. A stream is believed when two packets of one peer go on from each other.
+
+    payload_types: those that may begin a stream; none given: the dynamic ones.
+    """
+
+    def __init__(self, payload_types: Collection[int] = ()) -> None:
+        self._types = payload_types or range(96, 128)
+        self._waiting: OrderedDict[Any, _Candidate] = OrderedDict()
+
+    def confirm(self, datagram: bytes, peer: Any, now_us: int) -> list[tuple[bytes, int]]:
+        """The packets of a stream that has just become credible, with their arrivals; else nothing."""
+        try:
+            packet = rtp.parse(datagram)
+        except ValueError:
+            return []
+        if packet.payload_type not in self._types or not packet.payload:
+            return []
+        before = self._waiting.pop(peer, None)
+        if before is not None and _goes_on(before, packet, now_us):
+            return [(before.datagram, before.now_us), (datagram, now_us)]
+        self._keep(peer, _Candidate(packet, datagram, now_us, place_of(peer)))
+        return []
+
+    def _keep(self, peer: Any, candidate: _Candidate) -> None:
+        same = [p for p, c in self._waiting.items() if c.place == candidate.place]
+        for old in same[: max(0, len(same) - _CANDIDATES_EACH + 1)]:
+            del self._waiting[old]
+        while len(self._waiting) >= _CANDIDATES:
+            self._waiting.popitem(last=False)
+        self._waiting[peer] = candidate
+
+
+def _goes_on(before: _Candidate, packet: rtp.RtpPacket, now_us: int) -> bool:
+    first = before.packet
+    if now_us - before.now_us > _CONFIRM_US or packet.ssrc != first.ssrc:
+        return False
+    ticks = packet.timestamp - first.timestamp & 0xFFFFFFFF
+    return 0 < rtp.distance(packet.sequence, first.sequence) <= _MOST_AHEAD and 0 < ticks <= _MOST_TICKS
