@@ -15,9 +15,35 @@ from typing import Any
 from dredge_device.timeline import LETTERS
 
 LARGEST = 2**53              # of any number: exact in JSON and in float64
+_DEEPEST = 8                 # lists and objects within each other
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9]{1,6}\+?")
 
 Check = Callable[[Any], bool]
+
+
+def sound(document: dict[str, Any]) -> dict[str, Any]:
+    """The document itself; ValueError when something in it would do harm: numbers that are none, text that steers a
+    terminal, more depth than a device sends. Every answer and every report passes here first."""
+    if not _harmless(document, _DEEPEST):
+        raise ValueError("the device's answer holds what no device sends")
+    return document
+
+
+def _harmless(value: Any, depth: int) -> bool:
+    if isinstance(value, str):
+        return _STEERING.search(value) is None
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int | float):
+        return _number(value)
+    if depth == 0:
+        return False
+    if isinstance(value, list):
+        return all(_harmless(item, depth - 1) for item in value)
+    return isinstance(value, dict) and all(
+        _harmless(name, 0) and _harmless(item, depth - 1) for name, item in value.items()
+    )
 
 
 def checked(report: dict[str, Any]) -> dict[str, Any]:

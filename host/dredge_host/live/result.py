@@ -38,7 +38,7 @@ def by_source(rows: list[Row], packets: int) -> dict[str, int]:
 def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
     """The JSON result of a stream; the same shape as the report page expects."""
     report = outcome.report or {}
-    rows = timeline_rows(outcome.report)
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
     loss = measure_loss(outcome.trace)
     return {
         "schema": SCHEMA,

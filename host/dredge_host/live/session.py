@@ -35,7 +35,6 @@ class Session:
         self._clock = clock
         self._update = update or (lambda state: None)
         self._number = 0
-        self._replies: dict[tuple[int, int], dict[str, Any]] = {}
         self._incoming = fragments.Incoming()
         self._final_number: int | None = None
         self.device: dict[str, Any] = {}
@@ -45,6 +44,9 @@ class Session:
         self.refused = 0
         self.reports = 0
         self.newest: dict[str, Any] = {}  # the newest report
+        self.ignored = 0  # datagrams that say nothing that was asked, or nothing that may be believed
+        self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
+        self._answer: dict[str, Any] | None = None
         self._echo: tuple[int, bytes] | None = None
         self._pinged: tuple[int, float] | None = None
         self.trip_s: float | None = None  # of the last `ping` that came back
@@ -65,13 +67,15 @@ class Session:
             )
         return info
 
-    def configure(self, settings: Settings, ssrc: int, first_sequence: int) -> dict[str, Any]:
-        """Tell the device how to play, and where the stream begins (at RTP timestamp 0)."""
+    def configure(
+        self, settings: Settings, ssrc: int, first_sequence: int, first_timestamp: int = 0
+    ) -> dict[str, Any]:
+        """Tell the device how to play, and where the stream begins."""
         self._wanted = {
             **settings.for_session(),
             "ssrc": ssrc,
             "first_sequence": first_sequence,
-            "first_timestamp": 0,
+            "first_timestamp": first_timestamp,
         }
         return self._ask(control.CONFIGURE, self._wanted, GREETING_S)
 
@@ -87,12 +91,16 @@ class Session:
         for step, (kind, document) in enumerate(((control.HELLO, {"role": "host"}), (control.CONFIGURE, self._wanted))):
             self.transmit(self._request(kind, self._number - 1 + step, document))
         if renew is not None:
-            renew()
+            self._tolerantly(renew)
 
     def transmit(self, datagram: bytes) -> bool:
         """Send; while streaming a refusal is counted instead of raised. True when it went out."""
+        return self._tolerantly(lambda: self.link.send(datagram))
+
+    def _tolerantly(self, work: Callable[[], None]) -> bool:
+        """The one rule of everything that is sent: while streaming, nobody there is a loss and not the end."""
         try:
-            self.link.send(datagram)
+            work()
         except UnreachableError:
             if not self.tolerant:
                 raise
@@ -105,10 +113,11 @@ class Session:
         self._number += 1
         begin = self._clock()
         self._echo = None
+        self._awaited = control.PROBE, self._number & 0xFFFF
         self.link.send(control.build(control.Message(control.PROBE, self._number, body)))
         while self._clock() - begin < timeout:
             self.listen(begin + timeout, once=True)
-            if self._echo == (self._number, body):
+            if self._echo == (self._number & 0xFFFF, body):
                 return self._clock() - begin
         return None
 
@@ -118,12 +127,13 @@ class Session:
         self._pinged = (self._number & 0xFFFF, self._clock())
         self.transmit(control.build(control.Message(control.PROBE, self._number)))
 
-    def _took(self, number: int) -> None:
+    def _took(self, number: int) -> bool:
         if self._pinged is None or self._pinged[0] != number:
-            return
+            return False
         arrived_us = getattr(self.link, "arrived_us", 0)  # links that look later than datagrams arrive say when
         arrived_s = arrived_us / 1e6 if arrived_us else self._clock()
         self.trip_s, self._pinged = max(0.0, arrived_s - self._pinged[1]), None
+        return True
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> dict[str, Any] | None:
         """End the stream; returns the final report if it arrives complete within `wait_s`."""
@@ -141,15 +151,15 @@ class Session:
     def _ask(self, kind: int, document: dict[str, Any], timeout: float) -> dict[str, Any]:
         self._number += 1
         request = self._request(kind, self._number, document)
+        self._awaited, self._answer = (kind, self._number & 0xFFFF), None
         until = self._clock() + timeout
         while self._clock() < until:
             self.link.send(request)
             retry = self._clock() + RETRY_S
             while self._clock() < retry:
                 self.listen(retry, once=True)
-                answer = self._replies.pop((kind, self._number), None)
-                if answer is not None:
-                    return self._accepted(answer)
+                if self._answer is not None:
+                    return self._accepted(self._answer)
         raise UnreachableError(f"{self.link.url}: no answer within {timeout:g} s; is `dredge agent` running there?")
 
     def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:
@@ -182,42 +192,59 @@ class Session:
                 return
 
     def _handle(self, datagram: bytes) -> None:
+        """The door: what is not asked for, not well formed or not to be believed is counted and has no effect."""
         try:
             messages = control.parse(datagram)
         except control.VersionError as error:
+            if self.tolerant:  # a stream is running, with a device of our version
+                self.ignored += 1
+                return
             raise VersionMismatch(
                 f"{self.link.url}: the device speaks protocol version {error.version}, this host "
                 f"version {control.PROTOCOL_VERSION}; install the same version of dredge on both"
             ) from None
         except ValueError:
-            return  # not ours: counted nowhere, trusted never
+            self.ignored += 1
+            return
         for message in messages:
-            self.heard_s = self._clock()
             try:
-                self._take(message)
+                heard = self._take(message)
             except ValueError:
-                continue
+                heard = False
+            if heard:
+                self.heard_s = self._clock()
+            else:
+                self.ignored += 1
 
-    def _take(self, message: control.Message) -> None:
+    def _take(self, message: control.Message) -> bool:
+        """True when the message is one that a device says now."""
         if message.kind == control.REPORT:
             self._take_report(message)
-        elif message.kind == control.PROBE:
-            self._echo = (message.number, message.body)
-            self._took(message.number)
-        elif message.flags & control.REPLY:
-            self._replies[message.kind, message.number] = message.document()
+            return True
+        if not message.flags & control.REPLY:
+            return False
+        asked = (message.kind, message.number) == self._awaited
+        if message.kind == control.PROBE:
+            self._echo = (message.number, message.body) if asked else self._echo
+            return self._took(message.number) or asked
+        if message.kind == control.ACK:
+            return False
+        document = device_report.sound(message.document())
+        if asked:
+            self._answer, self._awaited = document, None
+        return asked or self.tolerant  # while streaming: answers to `knock`
 
     def _take_report(self, message: control.Message) -> None:
         number, _, _, _ = message.chunk()
         final = bool(message.flags & control.FINAL)
         if final:
-            self.link.send(fragments.acknowledgement(message))
+            self.transmit(fragments.acknowledgement(message))
             if number == self._final_number:
                 return
         document = self._incoming.add(message)
         if document is None or document.get("schema") != REPORT_SCHEMA:
             return
-        state = progress_of(device_report.checked(document))
+        state = progress_of(device_report.checked(device_report.sound(document)))
         self.reports += 1
         self.newest, self.boot = document, document.get("boot")
         if final:

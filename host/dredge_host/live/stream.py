@@ -52,6 +52,7 @@ class StreamOutcome:
     restarts: int = 0
     line: dict[str, Any] | None = None
     network: dict[str, int] = field(default_factory=dict)
+    first_sequence: int = 0  # of the first packet; the device numbers its periods from there
 
 
 def stream(
@@ -79,11 +80,13 @@ def stream(
     vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the
     stream ended, so that its files are complete too, and KeyboardInterrupt goes on.
     """
-    sender = sender or Sender.from_settings(settings)
-    outcome = StreamOutcome(session.greet(models), None, loss.history, BitrateMeter())
+    sender = sender or Sender.from_settings(settings, live=True)
+    outcome = StreamOutcome(
+        session.greet(models), None, loss.history, BitrateMeter(), first_sequence=sender.first_sequence
+    )
     if is_serial(session.link.url):
         outcome.line = check_line(session, settings)
-    session.configure(settings, sender.ssrc, sender.first_sequence)
+    session.configure(settings, sender.ssrc, sender.first_sequence, sender.first_timestamp)
     run = StreamRun(session, sender, loss, outcome, network or Network(), tap, muted, live)
     if control is not None:
         run.control = control(sender)

@@ -40,7 +40,7 @@ def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
     the machine does; it is reported beside (stream.missed_deadlines_pct) but not judged.
     """
     report = outcome.report or {}
-    rows = timeline_rows(outcome.report)
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
     source = {row[0]: row[1] for row in rows}
     budget = report.get("budget") or {}
     frames = max(1, budget.get("frames", 0))

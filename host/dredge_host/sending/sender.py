@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -104,13 +105,14 @@ class Sender:
         dred_version: int = DRED_VERSION,
         ssrc: int = 0x44524447,
         first_sequence: int = 0,
+        first_timestamp: int = 0,
         encoder: SpeechEncoder | None = None,
         twin: SpeechEncoder | None = None,
         history: HistoryEncoder | None = None,
     ) -> None:
         self.redundancy_s = redundancy_s
         self.q0, self.dq = q0, dq
-        self.ssrc, self.first_sequence = ssrc, first_sequence
+        self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
         self.muted = False
         self.index = 0
         self.sent = 0  # packets, and so the distance to the next sequence number
@@ -123,8 +125,10 @@ class Sender:
             self._history = _dred(self._encoder.lookahead, dred_version)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Sender:
-        """The sender of these settings."""
+    def from_settings(cls, settings: Settings, live: bool = False) -> Sender:
+        """The sender of these settings. live: SSRC, first sequence number and timestamp are random (RFC 3550
+        section 5.1), so that nobody off the path can guess them; otherwise every run is the same."""
+        numbers = {"ssrc": 32, "first_sequence": 16, "first_timestamp": 32} if live else {}
         return cls(
             settings.bitrate,
             settings.redundancy_s,
@@ -132,6 +136,7 @@ class Sender:
             settings.loss_pct,
             dtx=settings.dtx,
             dred_version=settings.dred_version,
+            **{name: secrets.randbits(bits) for name, bits in numbers.items()},
         )
 
     @property
@@ -202,8 +207,7 @@ class Sender:
         return self._timestamp(self.index - 1) & 0xFFFFFFFF
 
     def _timestamp(self, index: int) -> int:
-
-        return index * RTP_TICKS_PER_PACKET
+        return self.first_timestamp + index * RTP_TICKS_PER_PACKET
 
     def _with_history(self, plain: bytes, pcm: NDArray[np.int16]) -> bytes:
         if self._history is None:

@@ -63,7 +63,7 @@ def run(link: Any, settings: Settings, seconds: float, at: dict[int, Callable[[]
 
 
 def heard(outcome: StreamOutcome) -> dict[int, str]:
-    return {row[0]: row[1] for row in timeline_rows(outcome.report)}
+    return {row[0]: row[1] for row in timeline_rows(outcome.report, outcome.first_sequence)}
 
 
 def test_reordering_by_five_with_copies_and_jitter_costs_nothing() -> None:

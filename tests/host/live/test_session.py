@@ -55,7 +55,7 @@ def test_a_stream_is_played_and_reported_completely() -> None:
     assert outcome.device["simd"] == "scalar"
     assert outcome.report is not None
     assert outcome.report["final"] is True
-    rows = timeline_rows(outcome.report)
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
     assert [row[0] for row in rows] == list(range(70))
     assert len(outcome.trace) == 70
     for (number, source, _, _), lost in zip(rows, outcome.trace, strict=True):
@@ -81,7 +81,7 @@ def test_losses_before_the_first_arrival_are_counted() -> None:
     loss._source = iter([True] * 3 + [False] * 30)
     with device() as link:
         outcome = stream(packets(tone(0.4)), Session(link), chosen, loss)
-    rows = timeline_rows(outcome.report)
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
     # On a busy machine the device may wake up after the first (lost) packets were due.
     start = rows[0][0]
     assert start <= 3
@@ -178,6 +178,72 @@ def test_garbage_answers_are_ignored() -> None:
     link = Silent(clock)
     link.inbox = [b"", b"\x80", b"\x80\xcc\xff\xff", bytes(40), odd, hello]
     assert Session(link, clock).greet() == INFO
+
+
+def test_answers_that_nobody_asked_for_are_neither_kept_nor_believed() -> None:
+    clock = Clock()
+    link = Silent(clock)
+    session = Session(link, clock)
+    hello = control.build(control.with_document(control.HELLO, 1, INFO, control.REPLY))
+    unasked = [
+        control.build(control.with_document(kind, number, {"ok": True, "padding": "." * 900}, control.REPLY))
+        for kind in (control.HELLO, control.CONFIGURE, control.BYE)
+        for number in range(2, 300)
+    ]
+    link.inbox = [*unasked, hello]
+    assert session.greet() == INFO
+    assert session.ignored == len(unasked)
+    kept = [value for value in vars(session).values() if isinstance(value, dict | list)]
+    assert sum(len(value) for value in kept) < 20
+
+
+@pytest.mark.parametrize("bad", ["\x1b[2J", "line\nfeed", "\x9b31m", "\u202e", float("nan"), float("inf"), 10**400])
+def test_text_that_steers_a_terminal_and_numbers_that_are_none_are_not_believed(bad: object) -> None:
+    clock = Clock()
+    answers = [{**INFO, "board": bad}, {**INFO, "models": [{"a": bad}]}, {**INFO, str(bad): 1}]
+    for answer in answers[: 3 if isinstance(bad, str) else 2]:
+        link = Silent(clock)
+        session = Session(link, clock)
+        link.inbox = [control.build(control.with_document(control.HELLO, 1, answer, control.REPLY))]
+        with pytest.raises(UnreachableError, match="no answer"):
+            session.greet()
+        assert session.ignored == 1
+    link = Silent(clock)
+    session = Session(link, clock)
+    document = {"schema": REPORT_SCHEMA, "output": {"machine": {"board": bad}}}
+    link.inbox = fragments.Outgoing(1, document, True).due(0)
+    session.listen(clock.now + 0.1)
+    assert session.report is None and session.ignored == 1
+
+
+def test_another_version_does_not_end_a_stream() -> None:
+    clock = Clock()
+    link = Silent(clock)
+    session = Session(link, clock)
+    session.tolerant = True
+    other = bytearray(control.build(control.with_document(control.HELLO, 1, {}, control.REPLY)))
+    other[12] = 9
+    link.inbox = [bytes(other)]
+    session.listen(clock.now + 0.1)
+    assert session.ignored == 1
+
+
+def test_a_refused_acknowledgement_and_a_refused_opening_end_no_stream() -> None:
+    class Refusing(Silent):
+        def send(self, datagram: bytes) -> None:
+            raise UnreachableError("nobody listens")
+
+        def renew(self) -> None:
+            raise UnreachableError("nobody listens")
+
+    clock = Clock()
+    link = Refusing(clock)
+    session = Session(link, clock)
+    session.tolerant = True
+    session.knock()
+    link.inbox = fragments.Outgoing(1, {"schema": REPORT_SCHEMA, "boot": "a1"}, True).due(0)
+    session.listen(clock.now + 0.1)
+    assert session.refused == 4
 
 
 def test_final_report_is_acknowledged_every_time_but_taken_once() -> None:
