@@ -152,6 +152,7 @@ def device() -> LoopDevice:
 def live(after: int = 1 << 30, **options: Any) -> tuple[list[bytes], Any]:
     """80 packets of speech over a link that changes its keys; the datagrams that went out."""
     chosen = Settings(playout_ms=60, conceal="opus", redundancy_s=1.0)
+    options.setdefault("sender", Sender(chosen.bitrate, 1.0))  # whose numbers begin at 0
     with device() as near:
         link = Rekeying(near, after)
         outcome = stream(SECRET[:80], Session(link), chosen, parse_loss("none"), **options)
@@ -354,7 +355,7 @@ def test_the_switchboard_tells_the_receiver_of_this_peer_only() -> None:
     class Heard:
         def __init__(self, name: str, peer: str, state: int) -> None:
             self.peer, self.state, self.name = peer, state, name
-            self.receiver = self
+            self.media = self
 
         def rekeyed(self) -> None:
             told.append(self.name)
