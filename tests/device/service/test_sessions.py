@@ -119,7 +119,7 @@ def test_a_running_session_is_neither_displaced_nor_disturbed():
         for evil in range(20):
             peer = (f"10.{evil}.{n}.1", 5)
             answer = table.ask(control.HELLO, peer)
-            assert answer["ok"] is False and "in use" in answer["error"] or "using me" in answer["error"]
+            assert (answer["ok"] is False and "in use" in answer["error"]) or "using me" in answer["error"]
             table.media(n, peer, 4711)
             table.streams.handle(rtcp.build_bye(SSRC), peer, table.now_us)
         table.media(n + 3000, ONE, 4000 + n)  # forged, every one alone
