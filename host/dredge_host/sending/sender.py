@@ -128,16 +128,18 @@ class Sender:
     def from_settings(cls, settings: Settings, live: bool = False) -> Sender:
         """The sender of these settings. live: SSRC, first sequence number and timestamp are random (RFC 3550
         section 5.1), so that nobody off the path can guess them; otherwise every run is the same."""
-        numbers = {"ssrc": 32, "first_sequence": 16, "first_timestamp": 32} if live else {}
-        return cls(
+        sender = cls(
             settings.bitrate,
             settings.redundancy_s,
             settings.lbrr,
             settings.loss_pct,
             dtx=settings.dtx,
             dred_version=settings.dred_version,
-            **{name: secrets.randbits(bits) for name, bits in numbers.items()},
         )
+        if live:
+            sender.ssrc, sender.first_timestamp = secrets.randbits(32), secrets.randbits(32)
+            sender.first_sequence = secrets.randbits(16)
+        return sender
 
     @property
     def lookahead(self) -> int:
