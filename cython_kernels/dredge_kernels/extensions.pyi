@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 MIN_ID: int
 MAX_ID: int
+MAX_EXTENSIONS: int
 
 class Extension(NamedTuple):
-    """One extension: id 2 to 127, index of the frame it belongs to, payload."""
+    """One extension: id 3 to 127, index of the frame it belongs to, payload."""
 
     id: int
     frame: int
@@ -18,7 +19,7 @@ def read_extensions(packet: bytes) -> list[Extension]:
 def add_extension(packet: bytes, ext_id: int, data: bytes, frame: int = 0) -> bytes:
     """The packet as code 3 with one more extension; frames untouched, no filler, exact size.
 
-    Extensions already there are kept. ValueError for a malformed packet, an id outside 2 to 127,
+    Extensions already there are kept. ValueError for a malformed packet, an id outside 3 to 127,
     a short id (below 32) with more than one byte, or a frame that the packet does not have.
     """
 
@@ -26,7 +27,11 @@ def strip_padding(packet: bytes) -> bytes:
     """The same frames without padding, in the smallest packet; ValueError if malformed."""
 
 def parse_extensions(padding: bytes, frames: int = 1) -> list[Extension]:
-    """Extensions in the padding bytes of a packet of `frames` frames."""
+    """Return the extensions in the padding bytes of a packet of `frames` frames, in the order of their bytes.
+
+    Repeated ones (id 2) are there for every frame that they stand for. Raises ValueError for a length, a frame or a
+    number of extensions (MAX_EXTENSIONS) that cannot be. Source: draft-ietf-mlcodec-opus-extension-05.
+    """
 
 def build_extensions(extensions: Iterable[Extension], frames: int = 1) -> bytes:
     """Padding bytes of exactly these extensions, ordered by frame."""

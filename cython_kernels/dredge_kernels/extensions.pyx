@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Extensions in the padding of Opus packets (draft-ietf-mlcodec-opus-extension): read, write, strip.
+"""Extensions in the padding of Opus packets (draft-ietf-mlcodec-opus-extension-05): read, write, strip.
 
 A decoder that knows nothing of them skips the padding (RFC 6716 section 3.2.5), so that a packet
 with extensions sounds exactly like the packet without.
@@ -15,12 +15,14 @@ from dredge_kernels.framing import build_packet, parse_packet
 
 Extension = namedtuple("Extension", ("id", "frame", "data"))
 
-MIN_ID = 2
+MIN_ID = 3                     # ids below are filler, separator and repetition
 MAX_ID = 127
+MAX_EXTENSIONS = 4096          # a repetition costs less bytes than it makes extensions
 
 cdef enum:
     PADDING = 0                # one filler byte, or everything up to the end
     SEPARATOR = 1              # the extensions that follow belong to a later frame
+    REPEAT = 2                 # the extensions of this frame once more for every later one
     FIRST_LONG = 32            # from here on extensions have a length
 
 
@@ -41,46 +43,105 @@ cdef bytes length_bytes(Py_ssize_t size):
     return b"\xff" * (size // 255) + bytes([size % 255])
 
 
-def parse_extensions(padding, frames=1):
-    """Extensions in padding bytes of a packet of `frames` frames, in their order."""
-    cdef bytes data = bytes(padding)
-    cdef Py_ssize_t at = 0, end = len(data), size
-    cdef int ident, flag, frame = 0
-    found = []
-    while at < end:
-        ident = <unsigned char>data[at] >> 1
-        flag = <unsigned char>data[at] & 1
-        at += 1
-        if ident == PADDING:
-            if flag == 0:
-                break
-            continue
-        if ident == SEPARATOR:
-            frame, at = next_frame(data, at, end, frame, flag, frames)
-            continue
+cdef class Reader:
+    """Reads one padding from left to right; what an extension's first byte means stands in `extension`."""
+
+    cdef bytes data
+    cdef Py_ssize_t at, end
+    cdef int frame, frames
+    cdef list found
+    cdef list region           # (id, L) since the last separator with an increment, filler left out
+
+    def __init__(self, data, frames):
+        self.data = bytes(data)
+        self.at, self.end = 0, len(self.data)
+        self.frame, self.frames = 0, frames
+        self.found, self.region = [], []
+
+    cdef list read(self):
+        cdef int ident, flag
+        while self.at < self.end:
+            ident = <unsigned char>self.data[self.at] >> 1
+            flag = <unsigned char>self.data[self.at] & 1
+            self.at += 1
+            if ident == PADDING:
+                if flag == 0:
+                    break
+            elif ident == SEPARATOR:
+                self.separate(flag)
+            elif ident == REPEAT:
+                self.repeat(flag)
+            else:
+                self.extension(ident, flag, self.frame, 0)
+                self.region.append((ident, flag))
+        return self.found
+
+    cdef separate(self, int flag):
+        """Go on to a later frame; an increment of 0 changes nothing."""
+        cdef int step = 1
+        if flag:
+            if self.at >= self.end:
+                raise ValueError("frame separator: expected an increment, got the end of the padding")
+            step = <unsigned char>self.data[self.at]
+            self.at += 1
+        if step == 0:
+            return
+        if self.frame + step >= self.frames:
+            raise ValueError(f"frame separator: expected a frame below {self.frames}, got {self.frame + step}")
+        self.frame += step
+        self.region = []
+
+    cdef repeat(self, int flag):
+        """The region's extensions once more for every later frame; only their payloads follow.
+
+        With L = 0 the last long one of the last frame has no length: it ends where the payloads of the short ones
+        behind it begin.
+        """
+        cdef int frame, ident, given, last_long = -1, short_bytes = 0, index
+        region = self.region
+        for index, (ident, given) in enumerate(region):
+            if ident >= FIRST_LONG:
+                last_long, short_bytes = index, 0
+            else:
+                short_bytes += given
+        for frame in range(self.frame + 1, self.frames):
+            for index, (ident, given) in enumerate(region):
+                if flag == 0 and frame == self.frames - 1 and index == last_long:
+                    self.extension(ident, 0, frame, short_bytes)
+                else:
+                    self.extension(ident, given, frame, 0)
+        self.region = []
+        if flag == 0:
+            self.frame += 1
+            if self.frame >= self.frames:
+                self.at = self.end     # whatever is left is padding
+
+    cdef extension(self, int ident, int flag, int frame, Py_ssize_t behind):
+        """One extension whose first byte is read. behind: bytes at the end that belong to others."""
+        cdef Py_ssize_t size, left
         if ident < FIRST_LONG:
             size = flag
         elif flag:
-            size, at = read_length(data, at, end)
+            size, self.at = read_length(self.data, self.at, self.end)
         else:
-            size = end - at
-        if size > end - at:
-            raise ValueError(f"extension {ident}: expected at most {end - at} bytes, got {size}")
-        found.append(Extension(ident, frame, data[at:at + size]))
-        at += size
-    return found
+            size = self.end - self.at - behind
+        left = self.end - self.at
+        if not 0 <= size <= left:
+            raise ValueError(f"extension {ident}: expected at most {left} bytes, got {size if size >= 0 else behind}")
+        if len(self.found) >= MAX_EXTENSIONS:
+            raise ValueError(f"extensions: expected at most {MAX_EXTENSIONS}, got more")
+        self.found.append(Extension(ident, frame, self.data[self.at:self.at + size]))
+        self.at += size
 
 
-cdef tuple next_frame(bytes data, Py_ssize_t at, Py_ssize_t end, int frame, int flag, int frames):
-    cdef int step = 1
-    if flag:
-        if at >= end:
-            raise ValueError("frame separator: expected an increment, got the end of the padding")
-        step = <unsigned char>data[at]
-        at += 1
-    if frame + step >= frames:
-        raise ValueError(f"frame separator: expected a frame below {frames}, got {frame + step}")
-    return frame + step, at
+def parse_extensions(padding, frames=1):
+    """Return the extensions in the padding bytes of a packet of `frames` frames, in the order of their bytes.
+
+    Repeated ones (id 2) are there for every frame that they stand for. Raises ValueError for a length, a frame or a number
+    of extensions (MAX_EXTENSIONS) that cannot be. Source: draft-ietf-mlcodec-opus-extension-05.
+    """
+    cdef Reader reader = Reader(padding, frames)
+    return reader.read()
 
 
 def build_extensions(extensions, frames=1):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from dredge_device import playout
 from dredge_device.pi.options import SessionOptions
 from dredge_host.errors import UsageError
+from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, LIBOPUS_VERSIONS, STANDARD_ID, STANDARD_VERSION
 
-DRED_VERSIONS = (0xD1, 10)
+DRED_VERSIONS = (DRED_VERSION, *LIBOPUS_VERSIONS)
+DRED_IDS = (DRED_EXTENSION_ID, STANDARD_ID)
 MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet itself
 
 
@@ -20,7 +22,8 @@ class Settings(SessionOptions):
     bitrate: speech in b/s, redundancy comes on top; redundancy_s: DRED history in every packet;
     lbrr: low-rate copy of the previous packet; loss: see dredge_host.sending.loss.GRAMMAR; seed: of the
     loss model; dtx: nothing is sent while nobody speaks; loss_pct: the loss that the Opus encoder is told to expect
-    (it steers LBRR); dred_version: whose model makes the redundancy, ours (209) or an imported one (10: libopus 1.5).
+    (it steers LBRR); dred_version: whose model makes the redundancy, ours (209) or an imported one (10: libopus 1.5,
+    12: libopus 1.6); dred_id: the extension that carries it, 126 as libopus does or 32 as the IETF draft says.
     Raises UsageError for a value outside its limits.
     """
 
@@ -31,7 +34,8 @@ class Settings(SessionOptions):
     seed: int = 1
     loss_pct: int = 20
     dtx: bool = False
-    dred_version: int = 0xD1
+    dred_version: int = DRED_VERSION
+    dred_id: int = DRED_EXTENSION_ID
 
     def __post_init__(self) -> None:
         try:
@@ -44,6 +48,13 @@ class Settings(SessionOptions):
         if self.dred_version not in DRED_VERSIONS:
             known = ", ".join(map(str, DRED_VERSIONS))
             raise UsageError(f"DRED version is {self.dred_version}, expected one of {known}")
+        if self.dred_id not in DRED_IDS:
+            raise UsageError(f"DRED extension id is {self.dred_id}, expected one of {', '.join(map(str, DRED_IDS))}")
+        if self.dred_id == STANDARD_ID and self.dred_version != STANDARD_VERSION:
+            raise UsageError(
+                f"DRED extension id {STANDARD_ID} says that the history is of version {STANDARD_VERSION}, "
+                f"got version {self.dred_version}; add --dred-version {STANDARD_VERSION}"
+            )
 
 
 def parse_playout(text: str) -> tuple[bool, int]:

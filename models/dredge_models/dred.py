@@ -18,12 +18,11 @@ from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_kernels.tables import QuantTables
 from dredge_models.modelset import SHIPPED, ModelSet, find
 from dredge_models.rdovae import FEATURES, FRAMES_PER_LATENT, RdoVaeDecoder, RdoVaeEncoder
-from dredge_models.registry import DRED_VERSION
+from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID, STANDARD_VERSION
 
 Array = NDArray[np.float32]
 
 Q0, DQ = 4, 6  # quantiser level of the newest latent and its growth: 1 s in every packet stays under 25 kb/s
-DRED_EXTENSION_ID = 126      # experimental id, as libopus 1.5
 MARK = b"D"                  # before the version byte
 PREFIX_BYTES = 2
 OFFSET = 8                   # ours: the newest frame ends 20 ms after the packet's first sample
@@ -37,6 +36,15 @@ MAX_BYTES = 1000
 # What the features can be for real speech; a damaged payload must not drive the vocoder beyond.
 _LOW = np.array([-20.0] * 18 + [-1.5, -0.5], np.float32)
 _HIGH = np.array([20.0] * 18 + [1.5, 0.5], np.float32)
+
+
+def carried(ext_id: int, data: bytes) -> bytes | None:
+    """Return an extension's DRED data with its two-byte prefix; None for an extension that is no DRED."""
+    if ext_id == DRED_EXTENSION_ID and data[:1] == MARK and len(data) >= PREFIX_BYTES:
+        return bytes(data)
+    if ext_id == STANDARD_ID and data:
+        return MARK + bytes([STANDARD_VERSION]) + data
+    return None
 
 
 def latents_for(redundancy_s: float) -> int:

@@ -17,12 +17,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dredge_kernels.tables import DREDGE, LIBOPUS_1_5, LIBOPUS_1_6
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = 1                   # of the manifest and of what the loaders expect in the files
-DRED_VERSION = 0xD1          # our models' version byte in the DRED prefix
+DRED_VERSION = DREDGE        # our models' version byte in the DRED prefix
+LIBOPUS_VERSIONS = (LIBOPUS_1_5, LIBOPUS_1_6)   # a user can import their models
+DRED_EXTENSION_ID = 126      # experimental id of libopus 1.5 and 1.6: data begins with 'D' and the version
+STANDARD_ID = 32             # of draft-ietf-mlcodec-opus-dred: no prefix, the model is the standard's
+STANDARD_VERSION = LIBOPUS_1_6   # the version whose model that is
 _ADVICE = "reinstall dredge, or rebuild the manifest after an export"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")       # one file of the folder itself
 _SUM = re.compile(r"[0-9a-f]{64}")

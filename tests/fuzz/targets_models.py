@@ -67,7 +67,7 @@ def run_tables(data: bytes) -> bool:
     """Quantiser tables as C source or .npz."""
     libopus_tables.is_tables(data)
     try:
-        tables = libopus_tables.read_tables(data, 10)
+        tables = libopus_tables.read_tables(data)
     except BlobError:
         return False
     check(tables.latent.shape[:2] == (4, 16) and int(tables.latent[3].min()) > 0, "impossible tables")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dredge_models.libopus.layers import Linear
-from dredge_models.libopus.rdovae import Decoder, Encoder, Stage
+from dredge_models.libopus.rdovae import GENERATIONS, Decoder, Encoder, Generation, Stage
 from dredge_models.libopus.tables import c_name
 
 KIND = {"f": 0, "i": 3}
@@ -76,47 +76,55 @@ class BlobWriter:
         return self.rng.normal(0, 0.1, outputs).astype(np.float32)
 
 
-def made_up_encoder(seed: int = 1) -> BlobWriter:
+V10, V12 = GENERATIONS
+
+
+def made_up_encoder(seed: int = 1, generation: Generation = V10) -> BlobWriter:
     """An encoder of the right shape."""
-    writer = BlobWriter(seed)
+    writer, side = BlobWriter(seed), generation.encoder
     writer.floats("enc_dense1", 40, 64)
     width = 64
     for k in range(1, 6):
-        writer.sparse(f"enc_gru{k}_input", width, 192)
-        writer.dense(f"enc_gru{k}_recurrent", 64, 192)
-        width += 64
-        writer.dense(f"enc_conv{k}", 2 * width, 96)
-        width += 96
-    for name, inputs, outputs in (("enc_zdense", width, 24), ("gdense1", width, 128), ("gdense2", 128, 24)):
+        writer.sparse(f"enc_gru{k}_input", width, 3 * side.units)
+        writer.dense(f"enc_gru{k}_recurrent", side.units, 3 * side.units)
+        width += side.units
+        if side.narrow:
+            writer.sparse(f"enc_conv_dense{k}", width, side.narrow)
+        writer.dense(f"enc_conv{k}", 2 * (side.narrow or width), side.outputs)
+        width += side.outputs
+    latents, states = (-(-n // 8) * 8 for n in (generation.latent_dim, generation.state_dim))
+    for name, inputs, outputs in (("enc_zdense", width, latents), ("gdense1", width, 128), ("gdense2", 128, states)):
         writer.dense(name, inputs, outputs)
     return writer
 
 
-def made_up_decoder(seed: int = 2) -> BlobWriter:
+def made_up_decoder(seed: int = 2, generation: Generation = V10) -> BlobWriter:
     """A decoder of the right shape."""
-    writer = BlobWriter(seed)
-    writer.floats("dec_dense1", 21, 96)
+    writer, side = BlobWriter(seed), generation.decoder
+    writer.floats("dec_dense1", generation.latent_dim + generation.tells_level, 96)
     width = 96
     for k in range(1, 6):
-        writer.sparse(f"dec_gru{k}_input", width, 288)
-        writer.dense(f"dec_gru{k}_recurrent", 96, 288)
-        writer.dense(f"dec_glu{k}", 96, 96)
-        width += 96
-        writer.dense(f"dec_conv{k}", 2 * width, 32)
-        width += 32
-    writer.floats("dec_hidden_init", 19, 128)
-    writer.dense("dec_gru_init", 128, 480)
+        writer.sparse(f"dec_gru{k}_input", width, 3 * side.units)
+        writer.dense(f"dec_gru{k}_recurrent", side.units, 3 * side.units)
+        writer.dense(f"dec_glu{k}", side.units, side.units)
+        width += side.units
+        if side.narrow:
+            writer.sparse(f"dec_conv_dense{k}", width, side.narrow)
+        writer.dense(f"dec_conv{k}", 2 * (side.narrow or width), side.outputs)
+        width += side.outputs
+    writer.floats("dec_hidden_init", generation.state_dim, 128)
+    writer.dense("dec_gru_init", 128, 5 * side.units)
     writer.dense("dec_output", width, 80)
     return writer
 
 
-def made_up_tables(seed: int = 3) -> dict[str, np.ndarray]:
-    """uint8 [16, 21] and [16, 19] under libopus' names."""
+def made_up_tables(seed: int = 3, generation: Generation = V10) -> dict[str, np.ndarray]:
+    """uint8 [16, L] and [16, S] under libopus' names."""
     rng = np.random.default_rng(seed)
     ranges = {"scale": (90, 250), "dead_zone": (0, 60), "r": (60, 220), "p0": (5, 120)}
     return {
         c_name(part, kind): rng.integers(low, high, (16, dim)).astype(np.uint8)
-        for part, dim in (("latent", 21), ("state", 19))
+        for part, dim in (("latent", generation.latent_dim), ("state", generation.state_dim))
         for kind, (low, high) in ranges.items()
     }
 
@@ -130,12 +138,12 @@ def c_source(tables: dict[str, np.ndarray]) -> str:
     return "/* x[2] = { 1, 2 } */\n#include \"stats.h\"\n" + "\n\n".join(arrays) + "\n"
 
 
-def write_model(folder: Path) -> list[Path]:
+def write_model(folder: Path, generation: Generation = V10) -> list[Path]:
     """The three files a user would have; returns their paths."""
     paths = [folder / "enc.bin", folder / "dec.bin", folder / "stats.c"]
-    paths[0].write_bytes(made_up_encoder().blob())
-    paths[1].write_bytes(made_up_decoder().blob())
-    paths[2].write_text(c_source(made_up_tables()), encoding="utf-8")
+    paths[0].write_bytes(made_up_encoder(1, generation).blob())
+    paths[1].write_bytes(made_up_decoder(2, generation).blob())
+    paths[2].write_text(c_source(made_up_tables(3, generation)), encoding="utf-8")
     return paths
 
 
@@ -156,13 +164,14 @@ def _stage(stage: Stage, x: np.ndarray, h: np.ndarray, line: list[np.ndarray]) -
     z, r = _sigmoid(given[:n] + own[:n]), _sigmoid(given[n : 2 * n] + own[n : 2 * n])
     h = z * h + (1 - z) * np.tanh(given[2 * n :] + r * own[2 * n :])
     x = np.concatenate([x, h if stage.gate is None else h * _sigmoid(_y(stage.gate, h))])
-    line.append(x)
-    return np.concatenate([x, np.tanh(_y(stage.conv, np.concatenate([line.pop(0), x])))]), h
+    column = x if stage.narrow is None else np.tanh(_y(stage.narrow, x))
+    line.append(column)
+    return np.concatenate([x, np.tanh(_y(stage.conv, np.concatenate([line.pop(0), column])))]), h
 
 
 def run_encoder(net: Encoder, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [n, 40] -> latents [n, 21], states [n, 19]."""
-    states = [np.zeros(64) for _ in net.stages]
+    """float32 [n, 40] -> latents [n, L], states [n, S]."""
+    states = [np.zeros(stage.gru_own.weight.shape[1]) for stage in net.stages]
     lines = [
         [np.zeros(stage.conv.weight.shape[1] // 2) for _ in range(d)]
         for stage, d in zip(net.stages, (1, 2, 2, 2, 2), strict=True)
@@ -178,7 +187,7 @@ def run_encoder(net: Encoder, frames: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def run_decoder(net: Decoder, state: np.ndarray, latents: np.ndarray) -> np.ndarray:
-    """State [19] and latents [n, 21], newest first -> features [4 n, 20], newest first."""
+    """State [S] and inputs [n, L or L + 1], newest first -> features [4 n, 20], newest first."""
     start = np.tanh(_y(net.start, np.tanh(_y(net.start_hidden, state))))
     states = list(start.reshape(len(net.stages), -1))
     lines = [[np.zeros(stage.conv.weight.shape[1] // 2)] for stage in net.stages]

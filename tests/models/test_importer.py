@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blob_cases import made_up_decoder, made_up_encoder, run_decoder, run_encoder, write_model
+from blob_cases import V10, V12, made_up_decoder, made_up_encoder, made_up_fargan, run_decoder, run_encoder, write_model
 
 from dredge_models import modelset
 from dredge_models.dred import DredDecoder, DredEncoder
@@ -17,9 +17,9 @@ from dredge_models.libopus import importer
 from dredge_models.libopus.blob import BlobError, read_blob
 from dredge_models.libopus.importer import import_rdovae, read_sources
 from dredge_models.libopus.layers import Layers
-from dredge_models.libopus.rdovae import read_decoder, read_encoder
+from dredge_models.libopus.rdovae import GENERATIONS, Generation, read_decoder, read_encoder
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
-from dredge_models.registry import ModelError, verify
+from dredge_models.registry import LIBOPUS_VERSIONS, ModelError, verify
 
 pytest.importorskip("flatbuffers")
 pytest.importorskip("ai_edge_litert")
@@ -58,8 +58,16 @@ def test_the_folder_is_complete_and_pinned(model: modelset.ModelSet) -> None:
     assert sorted(p.name for p in model.folder.parent.iterdir()) == ["libopus-rdovae-10"]
 
 
-def test_the_encoder_graph_equals_plain_numpy(model: modelset.ModelSet) -> None:
-    reference = read_encoder(Layers(read_blob(made_up_encoder().blob())))
+@pytest.fixture(params=[V10, V12], ids=["version 10", "version 12"])
+def both(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Generation, modelset.ModelSet]:
+    """A generation and an imported model of it."""
+    files = write_model(tmp_path_factory.mktemp("libopus"), request.param)
+    return request.param, import_rdovae(read_sources(files), tmp_path_factory.mktemp("models"))
+
+
+def test_the_encoder_graph_equals_plain_numpy(both: tuple[Generation, modelset.ModelSet]) -> None:
+    generation, model = both
+    reference = read_encoder(Layers(read_blob(made_up_encoder(1, generation).blob())), generation)
     rng = np.random.default_rng(5)
     frames = rng.normal(0, 1, (12, 40)).astype(np.float32)
     latents, states = run_encoder(reference, frames)
@@ -70,14 +78,17 @@ def test_the_encoder_graph_equals_plain_numpy(model: modelset.ModelSet) -> None:
     assert np.ptp(latents, 0).min() > 1e-3      # it does depend on what it hears
 
 
-def test_the_decoder_graph_equals_plain_numpy_and_goes_back_in_time(model: modelset.ModelSet) -> None:
-    reference = read_decoder(Layers(read_blob(made_up_decoder().blob())))
+def test_the_decoder_graph_equals_plain_numpy_and_goes_back_in_time(both: tuple[Generation, modelset.ModelSet]) -> None:
+    generation, model = both
+    reference = read_decoder(Layers(read_blob(made_up_decoder(2, generation).blob())), generation)
     rng = np.random.default_rng(6)
-    state, latents = rng.normal(0, 2, 19).astype(np.float32), rng.normal(0, 2, (9, 21)).astype(np.float32)
-    expected = run_decoder(reference, state, latents)
+    state = rng.normal(0, 2, generation.state_dim).astype(np.float32)
+    latents = rng.normal(0, 2, (9, generation.latent_dim)).astype(np.float32)
+    told = np.concatenate([latents, np.arange(9)[:, None] / 8 - 1], 1) if generation.tells_level else latents
+    expected = run_decoder(reference, state, told)
     decoder = RdoVaeDecoder(model)
     decoder.start(state)
-    rows = [decoder.step(latent, level)[::-1] for level, latent in enumerate(latents)]   # any level: it is not used
+    rows = [decoder.step(latent, level)[::-1] for level, latent in enumerate(latents)]
     np.testing.assert_allclose(np.concatenate(rows), expected, atol=2e-5)
     assert np.abs(expected[0] - expected[3]).max() > 1e-3
 
@@ -86,7 +97,7 @@ def test_int8_and_float_graphs_are_the_same_numbers(tmp_path: Path) -> None:
     from dredge_models.libopus.graphs import encoder_graph
     from dredge_models.tflite.runtime import TfliteModel
 
-    net = read_encoder(Layers(read_blob(made_up_encoder().blob())))
+    net = read_encoder(Layers(read_blob(made_up_encoder().blob())), V10)
     outputs, sizes = [], []
     for int8 in (True, False):
         path = tmp_path / f"{int8}.tflite"
@@ -187,12 +198,54 @@ def test_files_that_are_something_else(files: list[Path], tmp_path: Path) -> Non
         read_sources([files[2], files[2]])
 
 
-def test_the_model_of_libopus_1_6_is_recognised(files: list[Path], tmp_path: Path) -> None:
-    later = made_up_encoder()
-    later.floats("enc_conv_dense1", 4, 8)
-    (tmp_path / "new.bin").write_bytes(later.blob())
-    with pytest.raises(BlobError, match=r"model of libopus 1\.6 \(DRED version 12\); expected that of libopus 1\.5"):
-        import_rdovae(read_sources([tmp_path / "new.bin", *files[1:]]), tmp_path)
+def test_parts_of_two_generations_are_refused(files: list[Path], tmp_path: Path) -> None:
+    later = write_model(tmp_path, V12)
+    with pytest.raises(BlobError, match=r"encoder and decoder are of two DRED versions, 10 and 12"):
+        import_rdovae(read_sources([later[0], *files[1:]]), tmp_path / "none")
+    with pytest.raises(BlobError, match=r"are DRED version 12 \(libopus 1\.6\), the tables version 10; give tables of"):
+        import_rdovae(read_sources([*later[:2], files[2]]), tmp_path / "none")
+
+
+def test_several_versions_live_side_by_side(files: list[Path], tmp_path: Path, monkeypatch) -> None:
+    """One file may hold everything, as libopus' dump_weights_blob writes it; each packet finds its own model."""
+    monkeypatch.setattr(modelset, "user_folder", lambda: tmp_path / "models")
+    one = tmp_path / "weights_blob.bin"
+    one.write_bytes(made_up_fargan().blob() + made_up_decoder(2, V12).blob() + made_up_encoder(1, V12).blob())
+    old = import_rdovae(read_sources(files))
+    new = import_rdovae(read_sources([one, write_model(tmp_path, V12)[2]]))
+    assert modelset.imported() == [old, new] and modelset.versions() == {10, 12, 0xD1}
+    decoder = DredDecoder()
+    for model in (new, old):
+        encoder = DredEncoder(104, model)
+        for i in range(30):
+            encoder.push((3000 * np.sin(np.arange(320 * i, 320 * (i + 1)) / (5 + i % 3))).astype(np.int16))
+        packet = decoder.parse(encoder.payload(0.4))
+        assert (packet.version, packet.header.offset) == (model.version, 10)
+        assert np.isfinite(decoder.features(packet, packet.span_frames)).all()
+
+
+def test_the_standards_extension_has_no_prefix(tmp_path: Path, monkeypatch) -> None:
+    """Extension 32 carries the payload alone; receiver and sender put the version in its place."""
+    from dredge_device.pi.factory import OpusPacketReader
+    from dredge_host.sending.sender import Sender
+    from dredge_kernels.extensions import read_extensions
+
+    monkeypatch.setattr(modelset, "user_folder", lambda: tmp_path / "models")
+    import_rdovae(read_sources(write_model(tmp_path, V12)))
+    packets = {}
+    for ext_id in (126, 32):
+        with Sender(redundancy_s=0.4, dred_version=12, dred_id=ext_id) as sender:
+            for i in range(30):
+                tone = 3000 * np.sin(np.arange(320 * i, 320 * (i + 1)) / 7)
+                packets[ext_id] = sender.push(tone.astype(np.int16)).data[12:]
+    (ours,), (standard,) = (read_extensions(packets[ext_id]) for ext_id in (126, 32))
+    assert (standard.id, ours.data[:2], ours.data[2:]) == (32, b"D\x0c", standard.data)
+    reader = OpusPacketReader()
+    assert reader.dred(packets[32]) == reader.dred(packets[126]) == ours.data
+
+
+def test_the_versions_on_offer_are_the_generations() -> None:
+    assert tuple(generation.version for generation in GENERATIONS) == LIBOPUS_VERSIONS
 
 
 @pytest.mark.parametrize("name", ["enc_gru3_input_bias", "gdense2_scale", "enc_conv5_weights_int8", "enc_dense1_bias"])
@@ -231,5 +284,5 @@ def test_the_user_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, t
 
 def test_without_the_writer_the_extra_is_named(files: list[Path], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "dredge_models.libopus.graphs", None)
-    with pytest.raises(ModelError, match=r"pip install dredge\[import\]"):
+    with pytest.raises(ModelError, match="run `dredge extras add import`"):
         importer.import_rdovae(read_sources(files), tmp_path)

@@ -29,7 +29,7 @@ def test_both_forms_give_the_same_tables() -> None:
     forms = [c_source(TABLES).encode(), npz(TABLES), npz({k: v.astype(np.int64).ravel() for k, v in TABLES.items()})]
     for data in forms:
         assert is_tables(data)
-        tables = read_tables(data, 10)
+        tables = read_tables(data)
         assert (tables.version, tables.latent_dim, tables.state_dim) == (10, 21, 19)
         np.testing.assert_array_equal(tables.latent[0], TABLES["dred_latent_quant_scales_q8"])
         np.testing.assert_array_equal(tables.latent[1], TABLES["dred_latent_dead_zone_q8"])
@@ -66,7 +66,7 @@ DEFECTS = {
 def test_every_defect_is_named(name: str) -> None:
     data, message = DEFECTS[name]
     with pytest.raises(BlobError, match=message):
-        read_tables(data, 10, "t.c")
+        read_tables(data, "t.c")
 
 
 def test_an_array_larger_than_memory_is_refused() -> None:
@@ -76,7 +76,7 @@ def test_an_array_larger_than_memory_is_refused() -> None:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(f"{P0}.npy", array)
     with pytest.raises(BlobError, match="not a readable"):
-        read_tables(buffer.getvalue(), 10)
+        read_tables(buffer.getvalue())
 
 
 @settings(max_examples=200, deadline=None)
@@ -86,6 +86,6 @@ def test_mutated_tables_are_read_or_refused(data: st.DataObject, good: bytes) ->
     for _ in range(data.draw(st.integers(1, 5))):
         changed[data.draw(st.integers(2, len(changed) - 1))] = data.draw(st.integers(0, 255))
     try:
-        assert read_tables(bytes(changed), 10).version == 10
+        assert read_tables(bytes(changed)).version == 10
     except BlobError as error:
         assert str(error).startswith("tables: ")

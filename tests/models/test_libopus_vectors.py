@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from feature_errors import check, newest_first
 
 from dredge_models import modelset
 from dredge_models.dred import DredDecoder
 from dredge_models.libopus.graphs import decoder_graph, encoder_graph, start_graph
 from dredge_models.libopus.importer import import_rdovae, read_sources
-from dredge_models.libopus.rdovae import read_decoder, read_encoder
+from dredge_models.libopus.rdovae import GENERATIONS, read_decoder, read_encoder
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import ModelFile
 
@@ -27,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="DREDGE_VECTORS is not set"),
 ]
 
-TOTAL, WORST, PITCH = 0.25, 0.075, 0.01      # half of what conformance allows
+V10 = GENERATIONS[0]
 FILES = ["rdovae_enc.bin", "rdovae_dec.bin", "rdovae_stats_and_tables.npz"]
 STREAMS = ["v4_A24k20", "v4_B44k30", "v1_C60ms", "v1_G_lbrr48"]
 
@@ -52,8 +53,8 @@ def float_network(sources, folder: Path) -> RdoVaeDecoder:
     from dredge_models.libopus.layers import Layers
 
     folder.mkdir()
-    net = read_decoder(Layers(sources.records))
-    decoder_graph(net, int8=False).save(folder / modelset.DECODER)
+    net = read_decoder(Layers(sources.records), V10)
+    decoder_graph(net, V10, int8=False).save(folder / modelset.DECODER)
     start_graph(net, int8=False).save(folder / modelset.START)
 
     class Floats(modelset.ModelSet):
@@ -63,28 +64,6 @@ def float_network(sources, folder: Path) -> RdoVaeDecoder:
     return RdoVaeDecoder(Floats("float", 10, folder))
 
 
-def errors(got: np.ndarray, want: np.ndarray) -> tuple[float, float, float]:
-    """Total RMS over all coefficients, RMS of the worst one, mean pitch error of voiced frames."""
-    squares = ((got - want) ** 2).mean(0)
-    voiced = want[:, 19] > 0.2
-    pitch = np.abs(got[voiced, 18] - want[voiced, 18])
-    return float(np.sqrt(squares.sum())), float(np.sqrt(squares.max())), float(pitch.mean())
-
-
-def newest_first(decoder: DredDecoder, payload: bytes) -> np.ndarray:
-    packet = decoder.parse(b"D\x0a" + payload)
-    return decoder.features(packet, packet.span_frames)[::-1]
-
-
-def check(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    got, want = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
-    total, worst, pitch = errors(got, want)
-    print(f"\n{name}: {len(pairs)} packets, {len(got)} frames: "
-          f"total {total:.4f}, worst coefficient {worst:.4f}, pitch {pitch:.5f}")  # fmt: skip
-    assert len(got) > 1000
-    assert total <= TOTAL and worst <= WORST and pitch <= PITCH
-
-
 @pytest.mark.parametrize("case", STREAMS)
 def test_features_of_every_packet(decoder: DredDecoder, case: str) -> None:
     pairs = []
@@ -92,7 +71,7 @@ def test_features_of_every_packet(decoder: DredDecoder, case: str) -> None:
         arrays = {name: file[name] for name in file.files}
     for row in np.flatnonzero(arrays["dred_payload_len"]):
         start, size = arrays["dred_payload_start"][row], arrays["dred_payload_len"][row]
-        got = newest_first(decoder, arrays["dred_payload_bytes"][start : start + size].tobytes())
+        got = newest_first(decoder, 10, arrays["dred_payload_bytes"][start : start + size].tobytes())
         assert len(got) == 4 * arrays["dred_nb_latents"][row]
         pairs.append((got, arrays["dred_features"][row, : len(got)]))
     check(case, pairs)
@@ -105,7 +84,7 @@ def test_features_of_the_whole_grid(decoder: DredDecoder) -> None:
         data, features = file["grid_payload_bytes"], file["grid_features"]
         starts, sizes = file["grid_payload_start"], file["grid_payload_len"]
     for row in range(0, len(sizes), 1 if every else 8):
-        got = newest_first(decoder, data[starts[row] : starts[row] + sizes[row]].tobytes())
+        got = newest_first(decoder, 10, data[starts[row] : starts[row] + sizes[row]].tobytes())
         pairs.append((got, features[row, : len(got)]))
     assert len(pairs) == (933 if every else 117)     # the float graphs are the same numbers
     check("grid", pairs)
@@ -116,7 +95,7 @@ def test_latents_of_the_encoder(tmp_path: Path) -> None:
     from dredge_models.libopus.layers import Layers
 
     sources = read_sources([VECTORS / "weights" / name for name in FILES])
-    encoder_graph(read_encoder(Layers(sources.records))).save(tmp_path / modelset.ENCODER)
+    encoder_graph(read_encoder(Layers(sources.records), V10)).save(tmp_path / modelset.ENCODER)
 
     class Here(modelset.ModelSet):
         def file(self, name: str) -> ModelFile:

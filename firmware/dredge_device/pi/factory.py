@@ -27,8 +27,7 @@ class OpusPacketReader:
         self._strip = extensions.strip_padding
         self._samples = opus.packet_samples
         self._lbrr = opus.packet_has_lbrr
-        self._id = dred.DRED_EXTENSION_ID
-        self._mark = dred.MARK
+        self._carried = dred.carried
         self._versions = modelset.versions()
 
     def samples(self, packet: bytes) -> int:
@@ -49,10 +48,8 @@ class OpusPacketReader:
         Senders put it on the first frame of a packet; elsewhere its offset would mean another time.
         """
         for extension in self._read(packet):
-            data = extension.data
-            if extension.id != self._id or extension.frame or data[:1] != self._mark or len(data) < 2:
-                continue
-            if data[1] in self._versions:
+            data = None if extension.frame else self._carried(extension.id, extension.data)
+            if data is not None and data[1] in self._versions:
                 return bytes(data)
         return None
 

@@ -12,8 +12,8 @@ from dredge_kernels.lbrr import packet_has_lbrr
 from dredge_kernels.payload import decode_payload, parse_header
 from dredge_kernels.tables import LIBOPUS_1_5, LIBOPUS_1_6, VERSIONS, QuantTables
 from dredge_models import modelset
-from dredge_models.dred import DRED_EXTENSION_ID, LATENT_S, MARK
-from dredge_models.registry import DRED_VERSION, ModelError
+from dredge_models.dred import LATENT_S, PREFIX_BYTES, carried
+from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID, ModelError
 
 UNIT_MS = 2.5
 LATENT_MS = round(1000 * LATENT_S)
@@ -75,7 +75,8 @@ class Inspector:
             ("version", "q0", "dq", "qmax", "offset", "latents", "span_ms", "begins_ms", "ends_ms",
              "bytes", "bits_per_latent", "frame", "reason")
         )  # fmt: skip
-        found.update(version=version, bytes=len(extension.data), frame=extension.frame)
+        size = len(extension.data) - (PREFIX_BYTES if extension.id == STANDARD_ID else 0)
+        found.update(version=version, bytes=size, frame=extension.frame)
         if version not in VERSIONS:
             return {**found, "reason": f"version {version} is unknown: nothing behind it can be read"}
         payload = extension.data[2:]
@@ -123,17 +124,17 @@ class Inspector:
 
 
 def _find_dred(packet: Packet) -> tuple[Extension | None, str]:
-    """The first DRED extension, or why there is none."""
+    """Return the first DRED extension, its data with the prefix that id 32 leaves out, or why there is none."""
     if packet.padding is None:
         return None, "no padding"
     found = parse_extensions(packet.padding, len(packet.frames))
     if not found:
         return None, f"{len(packet.padding)} bytes of padding, no extension in it"
-    ours = [extension for extension in found if extension.id == DRED_EXTENSION_ID]
-    if not ours:
-        ids = ", ".join(str(number) for number in sorted({extension.id for extension in found}))
-        return None, f"extension {ids}, not {DRED_EXTENSION_ID}"
-    for extension in ours:
-        if extension.data[:1] == MARK and len(extension.data) > 1:
-            return extension, ""
-    return None, f"extension {DRED_EXTENSION_ID} does not begin with 'D' and a version"
+    for extension in found:
+        data = carried(extension.id, extension.data)
+        if data is not None:
+            return extension._replace(data=data), ""
+    if any(extension.id == DRED_EXTENSION_ID for extension in found):
+        return None, f"extension {DRED_EXTENSION_ID} does not begin with 'D' and a version"
+    ids = ", ".join(str(number) for number in sorted({extension.id for extension in found}))
+    return None, f"extension {ids}, not {DRED_EXTENSION_ID} or {STANDARD_ID}"

@@ -12,7 +12,7 @@ import click
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
-from dredge_host.settings import DRED_VERSIONS, Settings, parse_playout
+from dredge_host.settings import DRED_IDS, DRED_VERSIONS, Settings, parse_playout
 from dredge_models import vocoders
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +75,14 @@ _CODEC: list[Decorator] = [
         type=click.Choice([str(version) for version in DRED_VERSIONS]),
         default=str(DRED_VERSIONS[0]),
         show_default=True,
-        help="Whose model makes the history: 209 is ours, 10 that of libopus 1.5 (see `dredge models import`).",
+        help="Whose model makes the history: 209 is ours, 10 libopus 1.5, 12 libopus 1.6 (see `dredge models import`).",
+    ),
+    click.option(
+        "--dred-id",
+        type=click.Choice([str(number) for number in DRED_IDS]),
+        default=str(DRED_IDS[0]),
+        show_default=True,
+        help="Extension that carries the history: 126 as libopus, 32 as the IETF draft (with --dred-version 12).",
     ),
     click.option("--dtx", is_flag=True, help="Send nothing while nobody speaks."),
     click.option(
@@ -125,6 +132,7 @@ def settings_from(values: dict[str, Any]) -> Settings:
         dtx=values["dtx"],
         vocoder=values["vocoder"],
         dred_version=int(values["dred_version"]),
+        dred_id=int(values["dred_id"]),
         loss_pct=values["expect_loss"],
     )
 

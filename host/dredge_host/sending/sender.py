@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 from dredge_host.errors import UsageError
 from dredge_host.settings import Settings
-from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
+from dredge_models.dred import DQ, DRED_EXTENSION_ID, PREFIX_BYTES, Q0
 from dredge_models.registry import DRED_VERSION, ModelError
 
 DTX_BYTES = 2
@@ -84,7 +84,8 @@ class Sender:
     three may change between packets. dtx: in a pause one short packet says so (and repeats the
     history, or a loss before the pause could not be filled), then nothing is sent until Opus
     renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version: whose
-    model makes the history; ModelError when it is not imported.
+    model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126
+    with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
 
     Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and
     padding length included. `lbrr` cannot be read from a packet, so it is estimated against a twin
@@ -103,6 +104,7 @@ class Sender:
         *,
         dtx: bool = False,
         dred_version: int = DRED_VERSION,
+        dred_id: int = DRED_EXTENSION_ID,
         ssrc: int = 0x44524447,
         first_sequence: int = 0,
         first_timestamp: int = 0,
@@ -114,6 +116,7 @@ class Sender:
         self.q0, self.dq = q0, dq
         self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
         self.muted = False
+        self._dred_id = dred_id
         self.index = 0
         self.sent = 0  # packets, and so the distance to the next sequence number
         self._resting = False
@@ -135,6 +138,7 @@ class Sender:
             settings.loss_pct,
             dtx=settings.dtx,
             dred_version=settings.dred_version,
+            dred_id=settings.dred_id,
         )
         if live:
             sender.ssrc, sender.first_timestamp = secrets.randbits(32), secrets.randbits(32)
@@ -220,7 +224,9 @@ class Sender:
         if self.redundancy_s <= 0 or self.muted:
             return plain
         data = self._history.payload(self.redundancy_s, self.q0, self.dq)
-        return add_extension(plain, DRED_EXTENSION_ID, data) if data else plain
+        if self._dred_id != DRED_EXTENSION_ID:
+            data = data[PREFIX_BYTES:]  # the id alone says which model made it
+        return add_extension(plain, self._dred_id, data) if data else plain
 
     def _split(self, plain: bytes, payload: bytes, pcm: NDArray[np.int16]) -> Split:
         speech = len(plain)

@@ -119,7 +119,8 @@ class Speaking:
             check_line(session, settings)
         sender = Sender(
             settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
-            dred_version=settings.dred_version, ssrc=secrets.randbits(32), first_sequence=secrets.randbits(15),
+            dred_version=settings.dred_version, dred_id=settings.dred_id,
+            ssrc=secrets.randbits(32), first_sequence=secrets.randbits(15),
         )  # fmt: skip
         session.configure(settings, sender.ssrc, sender.first_sequence)
         proven = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from dredge_models.libopus.layers import Linear
-from dredge_models.libopus.rdovae import DILATIONS, Decoder, Encoder, Stage, newest_last
+from dredge_models.libopus.rdovae import DILATIONS, Decoder, Encoder, Generation, Stage, newest_last
 from dredge_models.tflite.writer import Graph
 
 ONES = (1,) * len(DILATIONS)
@@ -29,13 +29,13 @@ def encoder_graph(encoder: Encoder, int8: bool = True) -> Graph:
     return graph
 
 
-def decoder_graph(decoder: Decoder, int8: bool = True) -> Graph:
+def decoder_graph(decoder: Decoder, generation: Generation, int8: bool = True) -> Graph:
     """coded [1, L + 1], memory -> features [1, 80] (oldest frame first), memory_out; one call per latent."""
     build = _Builder("dredge imported rdovae decoder", int8)
     graph = build.graph
-    latent = decoder.first.dense()
-    # Version 10 does not tell the network the quantiser level: the last input counts nothing.
-    first = np.concatenate([latent, np.zeros((len(latent), 1), np.float32)], 1)
+    first = decoder.first.dense()
+    if not generation.tells_level:  # our graphs have the level as their last input: here it counts nothing
+        first = np.concatenate([first, np.zeros((len(first), 1), np.float32)], 1)
     coded = graph.input(first.shape[1], "coded")
     memory = graph.input(sum(memory_sizes(decoder.stages, ONES)), "memory")
     x, memory_out = build.stages(
@@ -84,9 +84,10 @@ class _Builder:
             states.append(h)
             gated = h if stage.gate is None else graph.mul(h, graph.sigmoid(self.dense(h, stage.gate)))
             x = graph.concat([x, gated])
-            line = graph.split(parts[len(stages) + i], [graph.width(x)] * dilation)
-            lines += [*line[1:], x]
-            x = graph.concat([x, graph.tanh(self.dense(graph.concat([line[0], x]), stage.conv))])
+            column = x if stage.narrow is None else graph.tanh(self.dense(x, stage.narrow))
+            line = graph.split(parts[len(stages) + i], [graph.width(column)] * dilation)
+            lines += [*line[1:], column]
+            x = graph.concat([x, graph.tanh(self.dense(graph.concat([line[0], column]), stage.conv))])
         return x, graph.concat(states + lines)
 
     def _gru(self, x: int, h: int, stage: Stage) -> int:

@@ -38,8 +38,6 @@ from dredge_models.modelset import (
 )
 from dredge_models.registry import ModelError
 
-MODEL_ID = f"libopus-rdovae-{rdovae.VERSION}"
-TITLE = "RDO-VAE of libopus 1.5, imported"
 Step = Callable[[int, int], None]
 Job = tuple[str, str, Callable[[], bytes]]      #: file name, kind, content
 
@@ -73,7 +71,7 @@ def read_sources(paths: list[Path]) -> Sources:
         elif libopus_tables.is_tables(data):
             if found.tables is not None:
                 raise BlobError(f"{path.name}: quantiser tables are in an earlier file too")
-            found.tables = libopus_tables.read_tables(data, rdovae.VERSION, path.name)
+            found.tables = libopus_tables.read_tables(data, path.name)
         else:
             raise BlobError(f"{path.name}: expected a libopus weight blob or its quantiser tables, got neither")
     return found
@@ -85,16 +83,21 @@ def import_rdovae(sources: Sources, root: Path | None = None, step: Step | None 
     An earlier import of the same version is replaced. step(done, total) reports progress. Raises BlobError when
     something is missing, ModelError without the packages that write TFLite, OSError when the folder cannot be written.
     """
-    encoder, decoder, tables = _parts(sources)
+    generation, encoder, decoder, tables = _parts(sources)
     graphs = _graphs()
-    about = {"id": MODEL_ID, "title": TITLE, "version": rdovae.VERSION}
+    name = f"libopus-rdovae-{generation.version}"
+    about = {
+        "id": name,
+        "title": f"RDO-VAE of libopus {generation.release}, imported",
+        "version": generation.version,
+    }
     folder = _store(root, about, sources, step, [
         (ENCODER, "tflite", lambda: graphs.encoder_graph(encoder).to_bytes()),
-        (DECODER, "tflite", lambda: graphs.decoder_graph(decoder).to_bytes()),
+        (DECODER, "tflite", lambda: graphs.decoder_graph(decoder, generation).to_bytes()),
         (START, "tflite", lambda: graphs.start_graph(decoder).to_bytes()),
         (TABLES, "tables", lambda: _npz(tables.to_arrays())),
     ])  # fmt: skip
-    return ModelSet(MODEL_ID, rdovae.VERSION, folder)
+    return ModelSet(name, generation.version, folder)
 
 
 def import_fargan(sources: Sources, root: Path | None = None, step: Step | None = None) -> Path:
@@ -103,7 +106,7 @@ def import_fargan(sources: Sources, root: Path | None = None, step: Step | None 
     Raises BlobError when a layer is missing or of another size, OSError when the folder cannot be written.
     """
     arrays = fargan.read_arrays(Layers(sources.records, sources.names))
-    about = {"id": FARGAN_ID, "title": "Vocoder FARGAN of libopus 1.5, imported"}
+    about = {"id": FARGAN_ID, "title": "Vocoder FARGAN of libopus, imported"}
     return _store(root, about, sources, step, [(FARGAN, "vocoder", lambda: _npz(arrays))])
 
 
@@ -126,9 +129,8 @@ def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, 
     return folder
 
 
-def _parts(sources: Sources) -> tuple[rdovae.Encoder, rdovae.Decoder, QuantTables]:
+def _parts(sources: Sources) -> tuple[rdovae.Generation, rdovae.Encoder, rdovae.Decoder, QuantTables]:
     names, files = list(sources.records), sources.names
-    rdovae.check_version(names, files)
     lacking = [
         text
         for text, there in (
@@ -141,12 +143,14 @@ def _parts(sources: Sources) -> tuple[rdovae.Encoder, rdovae.Decoder, QuantTable
     if lacking or sources.tables is None:
         raise BlobError(f"{files}: {' and '.join(lacking)} missing; give all files in one command")
     layers = Layers(sources.records, files)
-    encoder, decoder = rdovae.read_encoder(layers), rdovae.read_decoder(layers)
-    got = sources.tables.latent_dim, sources.tables.state_dim
-    expected = rdovae.LATENT_DIM, rdovae.STATE_DIM
-    if got != expected:
-        raise BlobError(f"{files}: expected tables for latent and state of {expected} values, got {got}")
-    return encoder, decoder, sources.tables
+    generation = rdovae.generation_of(names, files)
+    if sources.tables.version != generation.version:
+        raise BlobError(
+            f"{files}: the networks are DRED version {generation.version} (libopus {generation.release}), "
+            f"the tables version {sources.tables.version}; give tables of the same release"
+        )
+    encoder, decoder = rdovae.read_encoder(layers, generation), rdovae.read_decoder(layers, generation)
+    return generation, encoder, decoder, sources.tables
 
 
 def _graphs() -> ModuleType:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dredge_kernels.tables import KINDS, LEVELS, QuantTables
 from dredge_models.libopus.blob import BlobError
+from dredge_models.libopus.rdovae import GENERATIONS
 from dredge_models.npz import read_arrays
 
 PARTS = ("latent", "state")
@@ -31,8 +32,11 @@ def is_tables(data: bytes) -> bool:
     return data[:2] == b"PK" or c_name("latent", "scale").encode() in data
 
 
-def read_tables(data: bytes, version: int, source: str = "tables") -> QuantTables:
-    """Tables for a DRED version from either form; BlobError naming the table that is missing or wrong."""
+def read_tables(data: bytes, source: str = "tables") -> QuantTables:
+    """Return the tables of either form, with the DRED version that their widths belong to.
+
+    Raises BlobError naming the table that is missing or wrong.
+    """
     arrays = _from_npz(data, source) if data[:2] == b"PK" else _from_c(data, source)
     named = {}
     for part in PARTS:
@@ -41,8 +45,13 @@ def read_tables(data: bytes, version: int, source: str = "tables") -> QuantTable
             if name not in arrays:
                 raise BlobError(f"{source}: table {name} is missing")
             named[f"{part}_{kind}"] = _bytes(arrays[name], f"{source}: {name}")
+    widths = named["latent_scale"].shape[1], named["state_scale"].shape[1]
+    versions = {(g.latent_dim, g.state_dim): g.version for g in GENERATIONS}
+    if widths not in versions:
+        known = " or ".join(f"{latent} and {state} (version {v})" for (latent, state), v in versions.items())
+        raise BlobError(f"{source}: expected latents and states of {known} values, got {widths[0]} and {widths[1]}")
     try:
-        return QuantTables.from_arrays(version, named)
+        return QuantTables.from_arrays(versions[widths], named)
     except ValueError as error:
         raise BlobError(f"{source}: {error}") from None
 

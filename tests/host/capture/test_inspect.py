@@ -109,7 +109,7 @@ REASONS = {
     "no padding": bytes([WB20]) + b"speech",
     "50 bytes of padding, no extension in it": build_packet(WB20, [b"speech"], bytes(50)),
     "0 bytes of padding, no extension in it": build_packet(WB20, [b"speech"], b""),
-    "extension 3, 40, not 126": add_extension(add_extension(bytes([WB20]) + b"s", 40, b"ab"), 3, b"x"),
+    "extension 3, 40, not 126 or 32": add_extension(add_extension(bytes([WB20]) + b"s", 40, b"ab"), 3, b"x"),
     "extension 126 does not begin with 'D' and a version": add_extension(bytes([WB20]) + b"s", 126, b"E\x0aabcd"),
     "malformed packet: packet: expected at least 1 byte, got 0": b"",
     "malformed packet: frame count: expected 1 to 48 frames of at most 120 ms, got 0": bytes([WB20 | 3, 0]),
