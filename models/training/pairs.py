@@ -3,7 +3,7 @@
 
 `python -m models.training.pairs --data runs/data --copies 3` reads train.npz and writes pairs_0.npz, pairs_1.npz, …,
 each with `clean` and `heard` float16 [n, 20]. Both have the same random filter, room, gain and bandwidth; noise and
-clipping are heard alone, and the encoder learns to look through them. Another --seed makes other pairs.
+clipping are heard alone, and the encoder learns to look through most of them. Another --seed makes other pairs.
 """
 
 import argparse
@@ -17,12 +17,13 @@ from scipy import signal
 
 from dredge_kernels.features import FeatureExtractor
 from dredge_kernels.highpass import HighPass
+from models.training.augment import BANDS, dct_matrix
 from models.training.progress import Bar
 
 HOP = 160
 SAMPLE_RATE = 16000
 PIECE = 12 * SAMPLE_RATE       # samples that share one set of conditions
-FEATURES = 20
+LEFT = 1.2                     # bels
 Samples = NDArray[np.float64]
 
 
@@ -114,6 +115,19 @@ def rows(extractor: FeatureExtractor, highpass: HighPass, pcm: NDArray[np.int16]
     return extractor.process(highpass.process(pcm)).astype(np.float16)
 
 
+def eased(clean: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """`clean` float16 [n, 20] with bands at most LEFT below what is heard: some of the noise may stay, and nobody asks
+    for silence in pauses."""
+    basis = dct_matrix()
+    offset = np.zeros(BANDS, np.float32)
+    offset[0] = 4.0
+    wanted, given = (rows[:, :BANDS].astype(np.float32) + offset for rows in (clean, heard))
+    bands, left = wanted @ basis.T, given @ basis.T - LEFT
+    out = clean.copy()
+    out[:, :BANDS] = np.maximum(bands, left) @ basis - offset
+    return out
+
+
 def make(pcm: NDArray[np.int16], seed: int, bar: Bar) -> Pairs:
     """Pairs of all of `pcm`, piece by piece."""
     rng = np.random.default_rng(seed)
@@ -121,8 +135,9 @@ def make(pcm: NDArray[np.int16], seed: int, bar: Bar) -> Pairs:
     clean, heard = [], []
     for start in range(0, len(pcm), PIECE):
         wanted, given = disturb(rng, pcm[start : start + PIECE])
-        clean.append(rows(extractor, highpass, wanted))
-        heard.append(clean[-1] if given is wanted else rows(extractor, highpass, given))
+        quiet = rows(extractor, highpass, wanted)
+        heard.append(quiet if given is wanted else rows(extractor, highpass, given))
+        clean.append(quiet if given is wanted else eased(quiet, heard[-1]))
         bar.show(start / len(pcm), f"copy of seed {seed}")
     return Pairs(np.concatenate(clean), np.concatenate(heard))
 

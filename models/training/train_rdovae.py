@@ -65,10 +65,10 @@ class Trainer:
     def draw(self, steps: int, batch: int) -> tuple[Tensor, Tensor]:
         """Random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears them.
 
-        Where there are pairs (models.training.pairs), two thirds of the batch are of them.
+        Where there are pairs (models.training.pairs), half of the batch are of them.
         """
         length = 2 * steps
-        mixed = 2 * batch // 3 if self.pairs else 0
+        mixed = batch // 2 if self.pairs else 0
         starts = self.rng.integers(0, len(self.data) - length, batch - mixed)
         clean = [self.data[s : s + length] for s in starts]
         frames = np.stack(clean, 1)

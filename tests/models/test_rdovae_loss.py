@@ -105,6 +105,15 @@ def test_pitch_counts_only_where_voiced():
     torch.testing.assert_close(distortion(x, y), torch.full(x.shape[:-1], 0.1))
 
 
+def test_sound_in_silence_costs_within_reason():
+    """A relative error of a silent frame has no limit, its cost has: one such frame must not rule a batch."""
+    silent = torch.zeros(1, 20)
+    silent[:, 0] = -12.0
+    heard = silent.clone()
+    heard[:, 0] += 3 * 18**0.5
+    assert distortion(silent, heard).item() < 0.4 * 9 * 1.2 + 0.9 * 6 * 4 + 0.01
+
+
 def test_distortion_survives_absurd_outputs():
     x = frames(4)
     assert torch.isfinite(distortion(x, x + 1e3)).all()

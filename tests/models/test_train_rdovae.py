@@ -86,8 +86,8 @@ def test_pairs_take_part_in_training(data, tmp_path):
                                    train_rdovae.wanted_config(args), train_rdovae.load_pairs(folder))
     wanted, heard = trainer.draw(40, 6)
     assert wanted.shape == heard.shape == (80, 6, 20)
-    torch.testing.assert_close(wanted[:, :2], heard[:, :2])
-    torch.testing.assert_close(heard[:, 2:] - wanted[:, 2:], torch.full((80, 4, 20), 0.25), atol=0.02, rtol=0)
+    torch.testing.assert_close(wanted[:, :3], heard[:, :3])
+    torch.testing.assert_close(heard[:, 3:] - wanted[:, 3:], torch.full((80, 3, 20), 0.25), atol=0.02, rtol=0)
 
 
 def test_latents_that_no_level_codes_are_pruned(exported):

@@ -67,6 +67,23 @@ def test_pairs_share_their_rows_and_differ_where_something_was_added(folders, tm
     assert (made[0].clean != made[1].clean).any()
 
 
+def test_silence_is_asked_for_only_so_far_below_what_is_heard():
+    basis = pairs.dct_matrix()
+    clean, heard = np.zeros((2, 20), np.float16), np.zeros((2, 20), np.float16)
+    clean[:, 18], heard[0, 1] = 0.5, 0.25
+    clean[:, :18] = np.array([-2.0] * 9 + [3.0] * 9) @ basis
+    heard[1, :18] = np.array([1.0] * 9 + [3.0] * 9) @ basis
+    heard[:, 0] -= 4
+    clean[:, 0] -= 4
+    heard[0] = clean[0]
+    out = pairs.eased(clean, heard)
+    np.testing.assert_allclose(out[0], clean[0], atol=0.01)
+    bands = out[1, :18].astype(float)
+    bands[0] += 4
+    np.testing.assert_allclose(basis @ bands, [1.0 - pairs.LEFT] * 9 + [3.0] * 9, atol=0.02)
+    assert out[1, 18] == clean[1, 18]
+
+
 def test_damaged_pairs_are_refused(tmp_path):
     assert pairs.load_pairs(tmp_path) == []
     (tmp_path / "pairs_0.npz").write_bytes(b"nothing")
