@@ -49,7 +49,7 @@ class Trainer:
     def __init__(self, args: argparse.Namespace, data: np.ndarray, valid: np.ndarray, config: RdoVaeConfig,
                  pairs: list[Pairs] | None = None) -> None:
         torch.manual_seed(args.seed)
-        self.pairs, self.state_from = pairs or [], 0
+        self.pairs, self.share, self.state_from = pairs or [], args.pairs, 0
         self.data, self.valid, self.batch, self.lr, self.seed = data, valid, args.batch, args.lr, args.seed
         self.device = pick_device(args.device)
         self.budget = Budget(args.steps, args.minutes)
@@ -65,10 +65,10 @@ class Trainer:
     def draw(self, steps: int, batch: int) -> tuple[Tensor, Tensor]:
         """Random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears them.
 
-        Where there are pairs (models.training.pairs), half of the batch are of them.
+        Where there are pairs (models.training.pairs), a share of the batch are of them.
         """
         length = 2 * steps
-        mixed = batch // 2 if self.pairs else 0
+        mixed = round(self.share * batch) if self.pairs else 0
         starts = self.rng.integers(0, len(self.data) - length, batch - mixed)
         clean = [self.data[s : s + length] for s in starts]
         frames = np.stack(clean, 1)
@@ -194,6 +194,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int)
     p.add_argument("--batch", type=int, default=64, help="sequences of 2.1 s per step")
     p.add_argument("--lr", type=float, default=2.5e-3)
+    p.add_argument("--pairs", type=float, default=0.1, help="share of the sequences that are disturbed pairs")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--valid-every", type=int, default=250)
     p.add_argument("--lambda-min", type=float, default=LAMBDA_MIN)

@@ -81,7 +81,7 @@ def test_pairs_take_part_in_training(data, tmp_path):
         (folder / name).write_bytes((data / name).read_bytes())
     rows = synthetic_features(900, 3).astype(np.float16)
     np.savez(folder / "pairs_0.npz", clean=rows, heard=rows + np.float16(0.25))
-    args = arguments(folder, tmp_path / "run", "--steps", "1")
+    args = arguments(folder, tmp_path / "run", "--steps", "1", "--pairs", "0.5")
     trainer = train_rdovae.Trainer(args, train_rdovae.load_features(folder / "train.npz"), rows.astype(np.float32),
                                    train_rdovae.wanted_config(args), train_rdovae.load_pairs(folder))
     wanted, heard = trainer.draw(40, 6)
