@@ -17,7 +17,7 @@ import torch
 from dredge_models.dred import DQ, Q0
 from models.training import manifest
 from models.training.augment import augment
-from models.training.cards import SPEECH_DATA, rounded, write_card
+from models.training.cards import ALL_SPEECH, rounded, write_card
 from models.training.progress import load_checkpoint
 from models.training.quant_fit import fit, value_bits
 from models.training.rdovae_eval import (
@@ -137,7 +137,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
     card = {
         "id": MODEL_ID, "version": DRED_VERSION,
         "title": "RDO-VAE: 20 features per 10 ms to latents and back, 16 quantiser levels",
-        "licence": "BSD-2-Clause", "data": SPEECH_DATA, "command": command,
+        "licence": "BSD-2-Clause", "data": ALL_SPEECH, "command": command,
         "seed": checkpoint.get("seed", 1), "steps": checkpoint["step"],
         "training_minutes": round(checkpoint["seconds"] / 60, 1),
         "lambda_range": list(checkpoint["lam"]), "config": model.cfg.as_dict(),

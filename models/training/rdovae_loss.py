@@ -20,7 +20,8 @@ from models.training.rdovae_net import FEATURES, LEVELS, RdoVae, shrink
 # Sixteenths of a level by which one latent step ages, indexed by the 3-bit dq (DRED 1.5 header).
 LEVEL_STEPS = (0, 2, 3, 4, 6, 8, 12, 16)
 BANDS = 18
-LAMBDA_MIN, LAMBDA_MAX = 1.3e-4, 0.016
+LAMBDA_MIN, LAMBDA_MAX = 1.4e-4, 0.019
+STATE_PRICE = 3.0         # of a bit of the state, in bits of a latent of mean weight
 
 
 def lambdas(low: float = LAMBDA_MIN, high: float = LAMBDA_MAX) -> Tensor:
@@ -129,7 +130,7 @@ def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, lev
 
     frames [2N, B, 20]: what should come out; heard: the same shape, what the encoder is given; levels [K, B*C]; hard
     bool [B*C] (rounded with a straight-through gradient, else uniform noise); lam [16]; rate_weight: of the bits of
-    latents and of the state. One state's bits count as much as those of one latent of mean weight.
+    latents and of the state.
     """
     pairs = heard.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
     seen = model.encoder.trunk(pairs)
@@ -150,7 +151,7 @@ def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, lev
     root = lam.sqrt()[levels]
     weight = age_weights(len(levels)).to(root)[:, None]
     latents = weight * (rate_weight[0] * root * z_bits + error / root)
-    total = (latents.sum(0) + rate_weight[1] * root[0] * s_bits).mean() / weight.sum()
+    total = (latents.sum(0) + rate_weight[1] * STATE_PRICE * root[0] * s_bits).mean() / weight.sum()
     return Loss(total, error.mean(), z_bits.mean(), s_bits.mean())
 
 
