@@ -9,7 +9,8 @@ from contextlib import suppress
 from target import Plan, Target, check
 
 from dredge_device.pi.transport.endpoint import ListenError, parse_listen
-from dredge_device.pi.transport.serial_url import is_serial, parse_serial
+from dredge_device.pi.transport.schemes import scheme_of
+from dredge_device.pi.transport.serial_url import parse_serial
 from dredge_host.errors import UsageError
 from dredge_host.links.open import parse_udp
 from dredge_host.sending import network
@@ -69,7 +70,7 @@ def run_url(data: bytes) -> bool:
         except refusal:
             continue
         understood = True
-    is_serial(text)
+    scheme_of(text)
     return understood
 
 

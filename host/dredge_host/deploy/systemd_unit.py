@@ -6,6 +6,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from dredge_device.pi.transport.endpoint import is_local
+from dredge_device.pi.transport.schemes import SERIAL, scheme_of
+
 NAME = "dredge-agent.service"
 STATE = "/var/lib/dredge"
 
@@ -76,7 +79,7 @@ class Agent:
     @property
     def on_a_wire(self) -> bool:
         """Whether it listens on a serial port of the board, and on no network."""
-        return self.listen.startswith("serial://")
+        return scheme_of(self.listen) is SERIAL
 
     def devices(self) -> list[str]:
         """Device nodes the agent needs, as DeviceAllow takes them."""
@@ -99,7 +102,7 @@ class Agent:
         lines.append(f"RestrictAddressFamilies={' '.join(families) or 'none'}")
         if self.on_a_wire:
             lines.append("IPAddressDeny=any")
-        elif self.listen.startswith(("udp://127.", "udp://localhost")):
+        elif is_local(self.listen):
             lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
         return lines
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 
 from dredge_host.errors import UnreachableError
 
@@ -16,6 +17,7 @@ class LoopLink:
     def __init__(self, outbox: queue.Queue[bytes], inbox: queue.Queue[bytes]) -> None:
         self._outbox, self._inbox = outbox, inbox
         self._closed = False
+        self.on_close: Callable[[], None] | None = None  # called once
 
     def send(self, datagram: bytes) -> None:
         if self._closed:
@@ -30,6 +32,9 @@ class LoopLink:
 
     def close(self) -> None:
         self._closed = True
+        then, self.on_close = self.on_close, None
+        if then is not None:
+            then()
 
 
 def loop_pair() -> tuple[LoopLink, LoopLink]:

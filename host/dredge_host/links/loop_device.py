@@ -31,9 +31,14 @@ class LoopDevice:
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Ends the device's thread."""
         self._stop.set()
         self._thread.join()
+
+    def close(self) -> None:
+        """Ends the device and closes the host's end."""
+        self.stop()
         self.link.close()
 
     def __enter__(self) -> LoopLink:
@@ -70,6 +75,13 @@ class LoopDevice:
     def _reply(self, datagrams: list[bytes]) -> None:
         for datagram in datagrams:
             self._far.send(datagram)
+
+
+def open_loop() -> LoopLink:
+    """A link to a new device in this process, which ends when the link is closed."""
+    device = LoopDevice()
+    device.link.on_close = device.stop
+    return device.link
 
 
 def _real_receiver(options: dict[str, Any]) -> Any:

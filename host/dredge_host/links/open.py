@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.pi.transport.schemes import LOOP, SERIAL, TUNNEL, UDP, Scheme, scheme_of
 from dredge_host.errors import UsageError
 from dredge_host.links.link import DEFAULT_PORT, Link
 from dredge_host.links.serial import SerialLink
@@ -24,28 +25,40 @@ def parse_udp(url: str) -> tuple[str, int]:
     return parts.hostname, port
 
 
+def _udp(url: str) -> Link:
+    host, port = parse_udp(url)
+    if port == 0:
+        raise UsageError(f"'{url}': port 0 cannot be sent to")
+    return UdpLink(host, port)
+
+
+def _loop(url: str) -> Link:
+    del url
+    from dredge_host.links.loop_device import open_loop
+
+    return open_loop()
+
+
+# The sending end of every kind of link.
+LINKS: dict[Scheme, Callable[[str], Link]] = {UDP: _udp, SERIAL: SerialLink, TUNNEL: SerialLink, LOOP: _loop}
+HELP = "udp://host:port, serial://DEV?baud=N, socket://…, rfc2217://…, loop:// (a device in this process)"
+
+
 def open_link(url: str) -> Link:
     """Open the sending end of a link by URL.
 
     Raises UsageError (malformed), UnreachableError (no such host, no such port).
     """
-    scheme = url.split("://", 1)[0] if "://" in url else ""
-    if scheme == "udp":
-        host, port = parse_udp(url)
-        if port == 0:
-            raise UsageError(f"'{url}': port 0 cannot be sent to")
-        return UdpLink(host, port)
-    if scheme == "loop":
-        raise UsageError("'loop://' has no far end on its own; use links.loop_pair()")
-    if is_serial(url):
-        return SerialLink(url)
-    raise UsageError(f"'{url}': unknown link; use udp://host:port, serial://DEVICE?baud=N or loop://")
+    make = LINKS.get(scheme_of(url))
+    if make is None:
+        raise UsageError(f"'{url}': unknown link; use {' or '.join(scheme.usage for scheme in LINKS)}")
+    return make(url)
 
 
 def open_secured(url: str, key_file: str | None) -> Link:
-    """`open_link`, with the key of a file if there is one. Raises UsageError for a bad key file."""
+    """`open_link`, with the key of a file if there is one and the link takes keys. Raises UsageError for a bad one."""
     link = open_link(url)
-    if key_file is None:
+    if key_file is None or not scheme_of(url).keyed:
         return link
     from dredge_device.pi.security.session_keys import KeyFileError, read_key
     from dredge_host.links.secure import SecureLink

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import control, fragments
+from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link
 from dredge_host.live import device_report
@@ -164,7 +165,7 @@ class Session:
 
     def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:
         bare = control.build(control.with_document(kind, number, document))
-        if not self.link.url.startswith("udp:"):
+        if not scheme_of(self.link.url).may_amplify:
             return bare
         padding = "." * max(0, REQUEST_BYTES - len(bare))
         return control.build(control.with_document(kind, number, {**document, "padding": padding}))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live.serial_check import check_line
@@ -84,7 +84,7 @@ def stream(
     outcome = StreamOutcome(
         session.greet(models), None, loss.history, BitrateMeter(), first_sequence=sender.first_sequence
     )
-    if is_serial(session.link.url):
+    if scheme_of(session.link.url).needs_probe:
         outcome.line = check_line(session, settings)
     session.configure(settings, sender.ssrc, sender.first_sequence, sender.first_timestamp)
     run = StreamRun(session, sender, loss, outcome, network or Network(), tap, muted, live)

@@ -14,10 +14,10 @@ from dredge_host.offline.player import OfflineStream, PacketReceiver, Recording,
 from dredge_host.offline.simulate import make_receiver
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
+from dredge_host.sending.sender import SSRC
 from dredge_host.settings import Settings
 
 SCHEMA = "dredge.replay/1"
-SSRC = 0x44524447
 
 
 def packets_of(capture: Capture) -> list[bytes | None]:

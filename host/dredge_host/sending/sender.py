@@ -18,6 +18,7 @@ from dredge_models.dred import DQ, DRED_EXTENSION_ID, PREFIX_BYTES, Q0
 from dredge_models.registry import DRED_VERSION, ModelError
 
 DTX_BYTES = 2
+SSRC = 0x44524447  # "DRDG"
 PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
@@ -105,7 +106,7 @@ class Sender:
         dtx: bool = False,
         dred_version: int = DRED_VERSION,
         dred_id: int = DRED_EXTENSION_ID,
-        ssrc: int = 0x44524447,
+        ssrc: int = SSRC,
         first_sequence: int = 0,
         first_timestamp: int = 0,
         encoder: SpeechEncoder | None = None,

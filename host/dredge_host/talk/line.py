@@ -18,8 +18,8 @@ from typing import Any
 from dredge_device import control, rtp
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
 from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, is_loopback, open_endpoint
+from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError
-from dredge_device.pi.transport.serial_url import is_serial
 from dredge_host.errors import DredgeError, UnreachableError, UsageError
 from dredge_host.links.open import parse_udp
 
@@ -142,7 +142,7 @@ def _is_answer(datagram: bytes) -> bool:
 
 def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
     try:
-        if to is not None and is_serial(to):
+        if to is not None and scheme_of(to) in BYTE_STREAMS:
             if listen is not None:
                 raise UsageError("a serial line has two ends and no --listen")
             return SerialEndpoint(to)
@@ -161,7 +161,7 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
 
 def _peer(url: str) -> Any:
     """What an endpoint calls the peer of this URL. Raises UsageError, UnreachableError."""
-    if is_serial(url):
+    if scheme_of(url) in BYTE_STREAMS:
         return "serial"
     host, port = parse_udp(url)
     if port == 0:

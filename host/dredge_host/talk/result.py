@@ -3,42 +3,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from dredge_host.talk.talk import Talk
+from dredge_host.settings import Settings
+from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.speaking import Speaking
 
 SCHEMA = "dredge.talk/1"
 
 
-def document(talk: Talk) -> dict[str, Any]:
+def document(
+    speaking: Speaking,
+    hearing: Hearing,
+    settings: Settings,
+    seconds: float,
+    heard_delay_ms: dict[str, Any],
+    source: dict[str, Any],
+    line: dict[str, Any],
+) -> dict[str, Any]:
     """The JSON result. spoken: this end's speech, as the other end reports it, with the books of the last call; heard:
-    the other end's, as it was played here. delay_ms: mean of every piece in ms (dredge_host.talk.delay)."""
-    speaking, hearing = talk._speaking, talk._hearing
+    the other end's, as it was played here. delay_ms: mean of every piece in ms (dredge_host.talk.delay).
+
+    source, line: reports of the source and of the line.
+    """
     told = speaking.session.report or speaking.session.newest if speaking.session is not None else {}
     return {
         "schema": SCHEMA,
-        "settings": talk.options.settings.as_dict(),
-        "seconds": talk.seconds,
+        "settings": settings.as_dict(),
+        "seconds": seconds,
         "calls": speaking.calls,
         "spoken": {
             "accounting": speaking.books,
             "by_source": told.get("sources"),
             "loss_pct": told.get("loss_pct"),
             "delay_ms": speaking.path(),
-            "source": talk._source.report(),
+            "source": source,
         },
         "heard": {
             "sessions": hearing.sessions_ended,
             "by_source": hearing.last.get("sources"),
             "packets": hearing.last.get("packets"),
             "loss_pct": hearing.last.get("loss_pct"),
-            "delay_ms": talk.path_heard(),
+            "delay_ms": heard_delay_ms,
             "playout_delay_ms": hearing.last.get("delay_ms"),
             "budget": {k: v for k, v in (hearing.last.get("budget") or {}).items() if k != "histogram"},
             "sink": hearing.last.get("output"),
         },
-        "line": talk._line.report(),
+        "line": line,
     }
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError
@@ -115,14 +114,10 @@ class Speaking:
         link = self._secure(near)
         session = Session(link)
         told = session.greet(self._models)
-        if is_serial(link.url):
+        if scheme_of(link.url).needs_probe:
             check_line(session, settings)
-        sender = Sender(
-            settings.bitrate, settings.redundancy_s, settings.lbrr, settings.loss_pct, dtx=settings.dtx,
-            dred_version=settings.dred_version, dred_id=settings.dred_id,
-            ssrc=secrets.randbits(32), first_sequence=secrets.randbits(15),
-        )  # fmt: skip
-        session.configure(settings, sender.ssrc, sender.first_sequence)
+        sender = Sender.from_settings(settings, live=True)
+        session.configure(settings, sender.ssrc, sender.first_sequence, sender.first_timestamp)
         proven = True
         self.delay, self.session = SpokenDelay(sender.lookahead), session
         self.calls += 1

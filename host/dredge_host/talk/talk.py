@@ -13,8 +13,8 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.session_keys import KeyFileError, read_key
-from dredge_device.pi.transport.endpoint import is_loopback
-from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.pi.transport.endpoint import is_local
+from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.audio_io.open import open_source
 from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError, UsageError
@@ -26,6 +26,7 @@ from dredge_host.talk.level import SILENT_DB
 from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
+from dredge_host.talk.result import document
 from dredge_host.talk.speaking import Speaking
 
 _UPDATE_S = 0.25
@@ -133,9 +134,10 @@ class Talk:
             raise self._error
         if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
             raise UnreachableError(f"{self._line.url}: nobody answered or called within {self.options.seconds:g} s")
-        from dredge_host.talk.result import document
-
-        return document(self)
+        return document(
+            self._speaking, self._hearing, self.options.settings, self.seconds, self.path_heard(),
+            self._source.report(), self._line.report(),
+        )  # fmt: skip
 
     def end(self) -> None:
         """Says goodbye and waits for the other end's books; safe to call twice."""
@@ -244,10 +246,9 @@ class Talk:
     def _is_local(self) -> bool:
         """True where nobody can forge a sender's address."""
         options = self.options
-        if options.to is not None and is_serial(options.to):
+        if options.to is not None and not scheme_of(options.to).may_amplify:
             return True
-        listen = options.listen or "udp://127.0.0.1:0"
-        return is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
+        return is_local(options.listen or "udp://127.0.0.1:0")
 
     def _secured(self, link: Link) -> Link:
         if self._key is None:

@@ -9,8 +9,9 @@ import pytest
 from cable import Cable, Faults
 
 from dredge_device.pi.transport import serial_port
+from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError, SerialLine
-from dredge_device.pi.transport.serial_url import SerialAddress, find_device, is_serial, parse_serial
+from dredge_device.pi.transport.serial_url import SerialAddress, find_device, parse_serial
 
 pytest.importorskip("serial", reason="pyserial is not installed")
 
@@ -198,7 +199,7 @@ def test_flow_control_is_used_when_it_is_offered(monkeypatch, flow, cts, expecte
     ],
 )  # fmt: skip
 def test_urls(url, expected):
-    assert is_serial(url)
+    assert scheme_of(url) in BYTE_STREAMS
     assert parse_serial(url) == expected
 
 

@@ -2,12 +2,16 @@
 """Links by URL."""
 
 import socket
+import threading
 
 import pytest
 
+from dredge_device.pi.transport.endpoint import ENDPOINTS
+from dredge_device.pi.transport.schemes import LOOP, OTHER, SCHEMES, scheme_of
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.loop import LoopLink, loop_pair
-from dredge_host.links.open import open_link, parse_udp
+from dredge_host.links.open import LINKS, open_link, open_secured, parse_udp
+from dredge_host.live.session import Session
 
 
 def listener() -> tuple[socket.socket, str]:
@@ -86,7 +90,6 @@ def test_udp_urls(url: str, expected: tuple[str, int]) -> None:
         ("udp://pi:1/path", UsageError),
         ("udp://[::1", UsageError),
         ("udp://127.0.0.1:0", UsageError),
-        ("loop://", UsageError),
         ("serial:///dev/no-such-port?baud=921600", UnreachableError),
         ("serial:///dev/x?baud=x", UsageError),
     ],
@@ -94,3 +97,23 @@ def test_udp_urls(url: str, expected: tuple[str, int]) -> None:
 def test_bad_urls(url: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         open_link(url)
+
+
+def test_a_loop_link_is_a_device_in_this_process() -> None:
+    """It answers like any other, and its thread ends with the link."""
+    before = threading.active_count()
+    link = open_secured("loop://", "/no/such/key")  # nothing of it leaves the process: no key
+    try:
+        assert Session(link).greet()["role"] == "device"
+    finally:
+        link.close()
+    assert threading.active_count() == before
+
+
+def test_every_kind_of_link_is_in_every_table() -> None:
+    kinds = set(SCHEMES.values())
+    assert set(LINKS) == kinds and set(ENDPOINTS) == kinds - {LOOP}
+    for name, scheme in SCHEMES.items():
+        assert scheme_of(f"{name}://x") is scheme and scheme_of(name) is OTHER
+    assert scheme_of("udp://pi:1").may_amplify and scheme_of("what://pi").may_amplify
+    assert not scheme_of("serial:///dev/ttyUSB0").may_amplify and scheme_of("socket://pi:7000").needs_probe

@@ -33,8 +33,7 @@ from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock
-from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint, parse_listen
-from dredge_device.pi.transport.serial_url import is_serial
+from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
 from dredge_models import vocoders
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
@@ -68,11 +67,7 @@ def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -
     """Who may talk to this process; ``rekeyed`` is told which peer has new keys."""
     if options.key_file is not None:
         return KeyedAccess(session_keys.read_key(options.key_file), options.streams + 1, rekeyed)
-    return OpenAccess(limited=options.allow_remote and not _local(options.listen))
-
-
-def _local(listen: str) -> bool:
-    return is_serial(listen) or is_loopback(listen.removeprefix("udp://").rpartition(":")[0])
+    return OpenAccess(limited=options.allow_remote and not is_local(options.listen))
 
 
 def output_for(options: Options, index: int) -> Output:

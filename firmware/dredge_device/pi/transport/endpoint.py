@@ -4,10 +4,11 @@
 import ipaddress
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from dredge_device.pi.transport.schemes import BYTE_STREAMS, UDP, Scheme, scheme_of
 from dredge_device.pi.transport.serial_port import SerialLine
-from dredge_device.pi.transport.serial_url import is_serial
 
 MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
 _RETRY_S = 0.02  # between attempts to receive while the network is broken
@@ -106,7 +107,8 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
     host, colon, port = text.removeprefix("udp://").rpartition(":")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     if not text.startswith("udp://") or not colon or not digits or int(port) > 65535:
-        raise ListenError(f"listen address is '{text}', expected udp://HOST:PORT or serial://DEVICE?baud=N")
+        expected = " or ".join(scheme.usage for scheme in ENDPOINTS)
+        raise ListenError(f"listen address is '{text}', expected {expected}")
     if not allow_remote and not is_loopback(host):
         raise ListenError(
             f"'{host}' can be reached from other machines, and the stream is neither encrypted "
@@ -124,8 +126,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_local(text: str) -> bool:
+    """True when only this machine, or whoever holds the other end of a wire, can send to this ``--listen`` URL."""
+    return not scheme_of(text).may_amplify or is_loopback(text.removeprefix("udp://").rpartition(":")[0])
+
+
+def _udp(text: str, allow_remote: bool) -> Endpoint:
+    return UdpEndpoint(*parse_listen(text, allow_remote))
+
+
+# What the device can listen on: (URL, whether other machines may reach it) to an endpoint.
+ENDPOINTS: dict[Scheme, Callable[[str, bool], Endpoint]] = {
+    UDP: _udp,
+    **{scheme: lambda text, allow_remote: SerialEndpoint(text) for scheme in BYTE_STREAMS},
+}
+
+
 def open_endpoint(text: str, allow_remote: bool) -> Endpoint:
     """The endpoint of a ``--listen`` URL; ListenError, OSError, LineError, ValueError as above."""
-    if is_serial(text):
-        return SerialEndpoint(text)
-    return UdpEndpoint(*parse_listen(text, allow_remote))
+    return ENDPOINTS.get(scheme_of(text), _udp)(text, allow_remote)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
+
 DEFAULT_BAUD = 921600
 FLOW = ("off", "on", "auto")
-SCHEMES = ("serial", "socket", "rfc2217", "serial+loop", "serial+spy")
 
 # (vendor, product) of boards and of the USB-serial chips that sit on them.
 KNOWN_DEVICES = {
@@ -33,11 +34,6 @@ class SerialAddress:
     flow: str = "off"
 
 
-def is_serial(url: str) -> bool:
-    """True when the URL names a byte stream that pyserial can open."""
-    return url.split("://", 1)[0] in SCHEMES and "://" in url
-
-
 def parse_serial(url: str) -> SerialAddress:
     """``serial://DEV?baud=N&rtscts=auto``, ``serial://auto``, ``socket://…``, ``rfc2217://…``.
 
@@ -47,7 +43,7 @@ def parse_serial(url: str) -> SerialAddress:
     scheme = url.split("://", 1)[0]
     parts = urlsplit(url)
     place = parts.netloc + parts.path
-    if not is_serial(url) or (not place and scheme != "serial+loop"):
+    if scheme_of(url) not in BYTE_STREAMS or (not place and scheme != "serial+loop"):
         raise ValueError(f"'{url}': expected serial://DEVICE?baud=N, for example serial:///dev/ttyUSB0?baud=921600")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     baud, flow = options.pop("baud", str(DEFAULT_BAUD)), options.pop("rtscts", "off")

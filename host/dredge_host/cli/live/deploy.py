@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from dredge_device.pi.transport.schemes import UDP, scheme_of
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
@@ -78,7 +79,7 @@ def dry_run(plan: deploy.Plan) -> list[str]:
 def _check_words(plan: deploy.Plan) -> list[str]:
     """`dredge check` on the device: of the running agent, or of one of its own where none runs or it has no socket."""
     words = [plan.program, "check", "--json"]
-    if plan.live and plan.agent.listen.startswith("udp://"):
+    if plan.live and scheme_of(plan.agent.listen) is UDP:
         words += ["--to", plan.agent.listen.replace("0.0.0.0", "127.0.0.1")]
     if plan.agent.key_file and plan.live:
         words += ["--key-file", plan.agent.key_file]

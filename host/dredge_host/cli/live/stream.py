@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.link import Link
-from dredge_host.links.open import parse_udp
+from dredge_host.links.open import HELP, open_secured, parse_udp
 from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
 
 NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
@@ -43,7 +43,7 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="IN")
 @shared.rate_option
-@click.option("--to", "url", required=True, help="udp://host:port, serial://DEV?baud=N, socket://…, rfc2217://…, loop://")
+@click.option("--to", "url", required=True, help=HELP)
 @click.option("--seconds", type=click.FloatRange(min=0.02), help="Send only so much; longer than IN repeats it.")
 @shared.link_options
 @shared.codec_options
@@ -103,7 +103,7 @@ def command(
 
     with ExitStack() as stack:
         live, speech, total = _speech(stack, source, seconds, rate)
-        link = stack.enter_context(open_device(url, key_file))
+        link = stack.enter_context(closing(open_secured(url, key_file)))
         link, tap = _captured(stack, link, url, key_file, capture, overwrite)
         display = stack.enter_context(Display(total, json_lines=json_lines))
         if live is not None:
@@ -175,21 +175,3 @@ def _captured(
         far = ("127.0.0.1", 5004)
     capture = stack.enter_context(Capture(path, far, overwrite=overwrite))
     return (link, capture.sent) if key_file else (TappedLink(link, capture), None)
-
-
-@contextmanager
-def open_device(url: str, key_file: str | None = None) -> Iterator[Link]:
-    """The link of a URL; `loop://` starts a device in this process."""
-    if url == "loop://":
-        from dredge_host.links.loop_device import LoopDevice
-
-        with LoopDevice() as near:
-            yield near
-        return
-    from dredge_host.links.open import open_secured
-
-    link = open_secured(url, key_file)
-    try:
-        yield link
-    finally:
-        link.close()
