@@ -20,6 +20,7 @@ SKIP = const(3)  # this number is given up: we are behind, and nothing describes
 MAX_PLAYOUT_MS = const(5000)
 _CONCEAL = const(2)  # periods concealed before standing still
 _MIN_TARGET_US = const(40000)
+_BEGIN_US = const(100000)  # fixed: so long before its time the first number may be decided
 _START_US = const(60000)  # until the spread of arrivals is known
 _WINDOW = const(50)  # periods over which the lag must persist before it is corrected
 _QUICK_WINDOW = const(10)
@@ -46,12 +47,13 @@ def parse_playout(text):
 
 # Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay.
 #
-# debt_us is how much the listener is later (positive) or earlier than wanted, once that is
-# certain; whoever shortens or lengthens the speech pays it back with paid().
+# lag_us is how much the listener is later (positive) or earlier than wanted, once that is
+# certain; whoever shortens or lengthens the speech pays it back with corrected().
 class Playout:
     def __init__(self, buffer, adaptive=False):
         self.adaptive = adaptive
-        self.debt_us = 0
+        self.lag_us = 0
+        self.ahead_us = 0  # adaptive: so much longer is the delay because rendering needs time
         self.holds = 0
         self.corrections = 0
         self._buffer = buffer
@@ -66,15 +68,15 @@ class Playout:
     # The stream is another one now.
     def restart(self):
         self._accepted_us = None
-        self.debt_us = 0
+        self.lag_us = 0
         self._concealed = 0
         self._leaping = False
         self._window = []
 
     # (action, number) for this period; call again after SKIP. describable(number): some packet
-    # tells what was said then; resting: the last packet said that nobody speaks; queued_us: speech
+    # tells what was said then; in_dtx: the last packet said that nobody speaks; queued_us: speech
     # that is decoded but not heard yet.
-    def step(self, now_us, describable, resting=False, queued_us=0):
+    def step(self, now_us, describable, in_dtx=False, queued_us=0):
         if self._buffer.resyncs != self._resyncs:  # what was measured is of another clock
             self._resyncs = self._buffer.resyncs
             self.restart()
@@ -84,7 +86,7 @@ class Playout:
         if not self.adaptive:
             number = self._buffer.step(now_us)
             return (WAIT, None) if number is None else (PLAY, number)
-        return self._adapt(now_us, describable, resting, queued_us)
+        return self._adapt(now_us, describable, in_dtx, queued_us)
 
     # This process or the machine stood still, and what waits is older than the policy allows by far.
     # Shortened speech would need seconds to catch up, so playout leaps to where it should be.
@@ -100,11 +102,11 @@ class Playout:
             self._leaping = late_us > (self._accepted_us or 0)
         elif late_us + self.target_us() > buffer.playout_us + _STOPPED_US:
             self._leaping = True
-            self.debt_us = 0
+            self.lag_us = 0
             self._window = []
         return self._leaping
 
-    def _adapt(self, now_us, describable, resting, queued_us):
+    def _adapt(self, now_us, describable, in_dtx, queued_us):
         buffer = self._buffer
         if buffer.next is None and not buffer.begin(now_us, self.target_us()):
             return WAIT, None
@@ -117,7 +119,7 @@ class Playout:
                 if self._behind(now_us, queued_us) > PACKET_US and not describable(number):
                     buffer.next += 1
                     return SKIP, number
-            elif not resting and buffer.last is None and self._stand_still(now_us, queued_us):
+            elif not in_dtx and buffer.last is None and self._stand_still(now_us, queued_us):
                 return HOLD, None
         number = buffer.step(now_us)
         return (WAIT, None) if number is None else (PLAY, number)
@@ -128,7 +130,7 @@ class Playout:
         if self._concealed <= _CONCEAL or late_us >= self._buffer.playout_us:
             return False
         self.holds += 1
-        self.debt_us = 0
+        self.lag_us = 0
         self._window = []
         return True
 
@@ -138,9 +140,26 @@ class Playout:
         if not self.adaptive:
             return buffer.playout_us
         if not buffer.delays.known():
-            return min(_START_US, buffer.playout_us)
+            return min(_START_US + self.ahead_us, buffer.playout_us)
         wanted = buffer.delays.spread_us() + PACKET_US
-        return min(max(wanted, _MIN_TARGET_US), buffer.playout_us)
+        return min(max(wanted, _MIN_TARGET_US) + self.ahead_us, buffer.playout_us)
+
+    # How long before its time, at_us, the next number may be decided with what has arrived, when
+    # rendering would like to have so much: as far as the delay allows it without a packet that
+    # comes in time being given up. adaptive: the delay that is aimed at grows by the longest that
+    # rendering may want.
+    def reserve_us(self, wanted_us, longest_us, at_us, queued_us=0):
+        buffer = self._buffer
+        self.ahead_us = longest_us if self.adaptive else 0
+        if buffer.next is None and not self.adaptive:  # nobody knows yet what a gap takes here
+            wanted_us = max(wanted_us, _BEGIN_US)
+        if not wanted_us or (self.adaptive and buffer.next is None):
+            return wanted_us
+        spread_us = buffer.delays.spread_us() if buffer.delays.known() else 0
+        delay_us = buffer.playout_us
+        if self.adaptive:
+            delay_us = buffer.delay_us(buffer.next, at_us) + queued_us
+        return max(0, min(wanted_us, delay_us - spread_us - PACKET_US))
 
     # How much later than wanted the next number would be played now; queued_us of speech is
     # decoded and waits to be heard before it.
@@ -150,7 +169,7 @@ class Playout:
 
     # Call once per period that played: notices a lag that persists.
     def observe(self, now_us, queued_us):
-        if self._buffer.next is None or self.debt_us:
+        if self._buffer.next is None or self.lag_us:
             return
         if self._concealed:  # the gap is still open: its delay is wanted
             self._window = []
@@ -165,11 +184,11 @@ class Playout:
                 self._accepted_us = max(0, min(lag, _ACCEPTED_US))
             lag -= self._accepted_us
         if lag > _TOLERANCE_US or lag < -_TOLERANCE_US:
-            self.debt_us = lag
+            self.lag_us = lag
             self.corrections += 1
 
     # So much speech was removed (positive) or inserted (negative).
-    def paid(self, us):
-        self.debt_us -= us
-        if -_DONE_US < self.debt_us < _DONE_US:
-            self.debt_us = 0
+    def corrected(self, us):
+        self.lag_us -= us
+        if -_DONE_US < self.lag_us < _DONE_US:
+            self.lag_us = 0

@@ -117,7 +117,7 @@ class Bar:
             self._stream.flush()
 
     def close(self) -> None:
-        """GapEnds the line."""
+        """Ends the line."""
         if self._live:
             self._stream.write("\n")
 

@@ -12,7 +12,7 @@ from dredge_device.pi.receiver import Receiver
 SSRC = 0x1234
 
 
-class FakeCarrier:
+class FakeReader:
     """A packet is b"P" + flags + number; flags: L = LBRR, D = DRED, X = damaged DRED."""
 
     def samples(self, packet):
@@ -25,7 +25,7 @@ class FakeCarrier:
     def has_lbrr(self, packet):
         return b"L" in packet[:3]
 
-    def rests(self, packet):
+    def is_dtx(self, packet):
         return b"N" in packet[:3]
 
     def dred(self, packet):
@@ -151,7 +151,7 @@ class FakeExtractor:
 
 
 def fake_parts(conceal="dred", **dred):
-    parts = Parts(carrier=FakeCarrier(), decoder=FakeDecoder())
+    parts = Parts(reader=FakeReader(), decoder=FakeDecoder())
     if conceal != "opus":
         parts.vocoder, parts.plc, parts.extractor = FakeVocoder(), FakePlc(), FakeExtractor()
     if conceal == "dred":

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dredge_device import rtp
+from dredge_device.pi.quality import CLASSIC, FULL, LATE, SMALL
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.governor import CLASSIC, FULL, HURRIED, SMALL
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.sending.loss import parse_loss
@@ -380,8 +380,8 @@ def _received(case: Case) -> dict[str, Any]:
         if event == "wrap and end" and step == len(packets):
             receiver.finish(first_sequence(event) + sum(map(bool, wire)) - 1 & 0xFFFF, 960 * (len(packets) - 1))
         now = step * 0.02
-        effort = (FULL, SMALL, CLASSIC, HURRIED)[step // 17 % 4] if event == "load" else FULL
-        played = receiver.pull(effort)
+        quality = (FULL, SMALL, CLASSIC, LATE)[step // 17 % 4] if event == "load" else FULL
+        played = receiver.pull(quality)
         heard.append(played.pcm.tobytes())
         frames = [[f.packet, f.source, f.reason, f.delay_ms] for f in played.frames]
         decisions.append([played.source, played.packet, played.reason, played.delay_ms, played.spoken, frames])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dredge_device.pi.interfaces import Decoder, Dred, Encoder, Extractor, PacketReader, Predictor, Speech
+from dredge_device.pi.interfaces import Decoder, DredDecoder, Encoder, Extractor, PacketReader, Predictor, Speech
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
 
@@ -17,7 +17,7 @@ DTX_BYTES = 2  # an Opus packet this short codes no speech
 
 
 class OpusPacketReader:
-    """The real carrier: Opus packets with extensions in their padding."""
+    """Reads Opus packets with extensions in their padding."""
 
     def __init__(self) -> None:
         from dredge_kernels import extensions, opus
@@ -38,7 +38,7 @@ class OpusPacketReader:
         """True when the packet repeats the one before it."""
         return bool(self._lbrr(packet))
 
-    def rests(self, packet: bytes) -> bool:
+    def is_dtx(self, packet: bytes) -> bool:
         """True when the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
         return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
 
@@ -58,22 +58,22 @@ class OpusPacketReader:
 class Parts:
     """Everything replaceable in a receiver; None where the concealment mode needs no such part."""
 
-    carrier: PacketReader
+    reader: PacketReader
     decoder: Decoder
-    dred: Dred | None = None
+    dred: DredDecoder | None = None
     vocoder: Speech | None = None
     plc: Predictor | None = None
     extractor: Extractor | None = None
-    spare: Decoder | None = None  # with listener: hears what follows a gap
-    listener: Extractor | None = None
-    rehearser: Encoder | None = None  # re-encodes recovered speech for the decoder
-    economy: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
+    lookahead_decoder: Decoder | None = None  # with lookahead_extractor: hears what follows a gap
+    lookahead_extractor: Extractor | None = None
+    priming_encoder: Encoder | None = None  # re-encodes recovered speech for the decoder
+    small_vocoder: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
 
 
-def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, shelf: ModelCache | None = None) -> Parts:
+def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache | None = None) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
-    shelf: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
+    cache: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
     mode or vocoder and the registry's ModelError for missing weights.
     """
     if conceal not in CONCEAL_MODES:
@@ -81,20 +81,20 @@ def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, shelf: ModelCache 
     stand_in = vocoders.VOCODERS[vocoders.checked(vocoder)].stand_in
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
-    parts = Parts(carrier=OpusPacketReader(), decoder=OpusDecoder())
+    parts = Parts(reader=OpusPacketReader(), decoder=OpusDecoder())
     if conceal == "opus":
         return parts
     from dredge_device.pi.model_cache import ModelCache
     from dredge_kernels.features import FeatureExtractor
 
-    shelf = shelf or ModelCache()
-    parts.extractor, parts.listener = FeatureExtractor(), FeatureExtractor()
-    parts.spare = OpusDecoder()
-    parts.rehearser = OpusEncoder(complexity=2, loss_pct=20)
-    parts.plc = shelf.predictor()
-    parts.vocoder = shelf.vocoder(vocoder)
+    cache = cache or ModelCache()
+    parts.extractor, parts.lookahead_extractor = FeatureExtractor(), FeatureExtractor()
+    parts.lookahead_decoder = OpusDecoder()
+    parts.priming_encoder = OpusEncoder(complexity=2, loss_pct=20)
+    parts.plc = cache.predictor()
+    parts.vocoder = cache.vocoder(vocoder)
     if stand_in:
-        parts.economy = shelf.vocoder(stand_in)
+        parts.small_vocoder = cache.vocoder(stand_in)
     if conceal == "dred":
-        parts.dred = shelf.dred
+        parts.dred = cache.dred
     return parts

@@ -3,7 +3,8 @@
 
 from functools import cached_property
 
-from dredge_device.pi.interfaces import Dred, Predictor, Speech
+from dredge_device.pi import interfaces
+from dredge_device.pi.interfaces import Predictor, Speech
 from dredge_models.dred import DredDecoder
 from dredge_models.plc import PlcPredictor, load_graph
 from dredge_models.tflite.runtime import TfliteModel
@@ -18,7 +19,7 @@ class ModelCache:
     """
 
     @cached_property
-    def dred(self) -> Dred:
+    def dred(self) -> interfaces.DredDecoder:
         """The decoder of redundancy: what it keeps lies in the packets it has parsed."""
         return DredDecoder()
 

@@ -12,15 +12,16 @@ from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.concealment.dred_source import TOO_LONG
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
+from dredge_device.pi.foresight import Foresight
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.playout_statistics import PlayoutStatistics
+from dredge_device.pi.quality import AFTER, FIRST, FOUND, FULL, NEXT, PLAIN, QUALITY
+from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
 from dredge_device.pi.rtp_input import RtpInput
-from dredge_device.pi.service.governor import EFFORTS, FULL
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import CONCEAL_MODES, PACKET_SAMPLES, PACKET_US
 from dredge_models import vocoders
 
-RATE_US = 62.5  # one sample
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
 _ROOM = 160  # samples wanted beyond the period while speech is being shortened
 
@@ -92,34 +93,36 @@ class Receiver:
         self._clock = clock if clock is not None else time.monotonic
         self._buffer = JitterBuffer(playout_ms)
         self._playout = playout.Playout(self._buffer, adaptive)
-        self._intake = RtpInput(self._buffer, parts.carrier)
-        self._meter = StageTimer(cpu_clock, time.monotonic_ns if clock is None else None)
-        self._ladder = Concealer(parts, self._buffer, use_lbrr, self._meter)
+        self._input = RtpInput(self._buffer, parts.reader)
+        self._timer = StageTimer(cpu_clock, time.monotonic_ns if clock is None else None)
+        self._concealer = Concealer(parts, self._buffer, use_lbrr, self._timer)
+        self._foresight = Foresight(self._buffer, self._concealer)
         self._stretch = TimeStretch()
-        self._tally = PlayoutStatistics()
+        self.queue = RenderQueue()
+        self._statistics = PlayoutStatistics()
         self._skipped: list[Frame] = []
-        self._efforts = [0] * len(EFFORTS)
+        self._qualities = [0] * len(QUALITY)
         self._started = False
 
     def push(self, datagram: bytes, now: float) -> None:
         """A datagram arrived at this time (seconds). Whatever it holds, nothing is raised."""
-        if self._intake.push(datagram, _micros(now)):
-            self._ladder.restart()
+        if self._input.push(datagram, _micros(now)):
+            self._concealer.restart()
             self._playout.restart()
             self._stretch.clear()
-            self._tally.forget_open()
+            self._statistics.forget_open()
 
     def rekeyed(self) -> None:
         """The next packet comes under other keys: a new stream, of which the old one knows nothing."""
-        self._intake.rekeyed()
+        self._input.rekeyed()
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender's first packet, so that losses before the first arrival count as losses."""
-        self._intake.announce(ssrc, sequence, timestamp)
+        self._input.announce(ssrc, sequence, timestamp)
 
     def finish(self, sequence: int, timestamp: int | None = None) -> None:
         """The sender's last packet (16-bit sequence number): after it there is only silence."""
-        self._intake.finish(sequence, timestamp)
+        self._input.finish(sequence, timestamp)
 
     @property
     def ended(self) -> bool:
@@ -129,14 +132,82 @@ class Receiver:
     @property
     def ssrc(self) -> int | None:
         """The sender that is heard."""
-        return self._intake.ssrc
+        return self._input.ssrc
 
-    def pull(self, effort: int = FULL) -> Played:
-        """The next 20 ms; call it once per period. effort: how much work it may be (pi.load)."""
-        now_us = _micros(self._clock())
-        self._meter.start()
-        self._ladder.spend(effort)
-        self._efforts[effort] += 1
+    def pull(self, quality: int = FULL) -> Played:
+        """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
+        return self.render(_micros(self._clock()), quality)
+
+    def may_render(self, now_us: int, reserve_us: Callable[[int], int]) -> bool:
+        """True when the next period can be rendered now although its time may not have come.
+
+        That is when nothing that may still arrive would change it, or so long before its time as periods of its kind
+        need (``reserve_us``), as far as the playout delay allows. Its time is ``queue.next_us``.
+        """
+        queue, playout = self.queue, self._playout
+        assert queue.next_us is not None
+        queue.reserve_us = 0
+        if not self._over:
+            first = FIRST if self._concealer.has_vocoder else PLAIN
+            wanted = reserve_us(self._dearest()), reserve_us(first)
+            queue.reserve_us = playout.reserve_us(*wanted, queue.next_us, self._queued_us)
+        ahead_us = queue.ahead_us(now_us)
+        return ahead_us <= queue.reserve_us or (ahead_us <= LONGEST_US and self._settled(now_us))
+
+    def _settled(self, now_us: int) -> bool:
+        number = self._buffer.next
+        if number is None:
+            return False
+        return all(self._foresight.settled(number + i, now_us) for i in range(self._needed))
+
+    @property
+    def _needed(self) -> int:
+        """How many packet periods have to be decoded for the next 20 ms."""
+        return max(0, -(-(self._wanted() - self._stretch.queued) // PACKET_SAMPLES))
+
+    @property
+    def _over(self) -> bool:
+        """True when the sender's last packet has been rendered."""
+        buffer = self._buffer
+        return buffer.last is not None and buffer.next is not None and buffer.next > buffer.last
+
+    @property
+    def _queued_us(self) -> int:
+        return self._stretch.queued * PACKET_US // PACKET_SAMPLES
+
+    @property
+    def speaking(self) -> bool:
+        """True while the vocoder speaks: in a gap, or before the first packet after one."""
+        return self._concealer.speaking
+
+    def coming(self) -> int | None:
+        """What the next period will be, a kind of ``pi.quality``; None where nothing is decoded."""
+        number, concealer = self._buffer.next, self._concealer
+        if number is None or self._over or not self._needed:
+            return None
+        lost = self._buffer.get(number) is None and not concealer.in_dtx
+        if not concealer.speaking:
+            return FIRST if lost and concealer.has_vocoder else PLAIN
+        if not lost:
+            return AFTER
+        return FOUND if concealer.guessing and concealer.described_by(number) is not None else NEXT
+
+    def _dearest(self) -> int:
+        """The kind of period that a lost one may be as long as nothing that describes it has arrived."""
+        if not self._concealer.has_vocoder:
+            return PLAIN
+        if not self._concealer.speaking:
+            return FIRST
+        return FOUND if self._concealer.guessing else NEXT
+
+    def render(self, now_us: int, quality: int = FULL) -> Played:
+        """The 20 ms of this time, with what has arrived; once for every period, in order.
+
+        quality: how much work it may be (``pi.quality``).
+        """
+        self._timer.start()
+        self._concealer.set_quality(quality)
+        self._qualities[quality] += 1
         queued = self._stretch.queued
         frames: list[Frame] = []
         idle = ""
@@ -148,23 +219,23 @@ class Receiver:
         if idle:
             self._stretch.push(self._idle_speech(idle))
         elif self._buffer.next is not None:
-            self._settle_debt(now_us)
+            self._correct_lag(now_us)
         pcm = self._stretch.pop()
         if idle == "silence":
             self._stretch.clear()
-        cpu_us = self._meter.stop()
+        cpu_us = self._timer.stop()
         for frame in frames:
             frame.cpu_us = cpu_us // len(frames)
         return self._played(pcm, frames, idle, cpu_us)
 
     def _wanted(self) -> int:
-        return PACKET_SAMPLES + (_ROOM if self._playout.debt_us > 0 else 0)
+        return PACKET_SAMPLES + (_ROOM if self._playout.lag_us > 0 else 0)
 
     def _advance(self, now_us: int, frames: list[Frame]) -> str:
         """Decode the next packet period into the queue; "hold" or "silence" when there is none."""
-        queued_us = int(self._stretch.queued * RATE_US)
-        step, ladder = self._playout.step, self._ladder
-        action, number = step(now_us, ladder.describable, ladder.resting, queued_us)
+        queued_us = self._queued_us
+        step, concealer = self._playout.step, self._concealer
+        action, number = step(now_us, concealer.describable, concealer.in_dtx, queued_us)
         if action == playout.HOLD:
             return "hold"
         if number is None:
@@ -173,27 +244,27 @@ class Receiver:
         if action == playout.SKIP:
             lost = self._buffer.get(number) is None
             frame = Frame(number, "skipped", TOO_LONG if lost else "", delay_ms)
-            self._tally.count(frame, lost)
+            self._statistics.count(frame, lost)
             self._skipped.append(frame)
             return ""
-        choice = ladder.play(number)
+        choice = concealer.play(number)
         self._stretch.push(choice.pcm)
         frame = Frame(number, choice.source, choice.reason, delay_ms)
         frames.append(frame)
         lost = self._buffer.get(number) is None and choice.source != "dtx"
-        self._tally.count(frame, lost)
+        self._statistics.count(frame, lost)
         return ""
 
     def _idle_speech(self, idle: str) -> Pcm:
-        return self._ladder.hold() if idle == "hold" else self._ladder.silence()
+        return self._concealer.hold() if idle == "hold" else self._concealer.silence()
 
-    def _settle_debt(self, now_us: int) -> None:
+    def _correct_lag(self, now_us: int) -> None:
         """Notice when playout is late or early, and shorten or lengthen the speech."""
-        self._playout.observe(now_us, int(self._stretch.queued * RATE_US))
-        debt = self._playout.debt_us
-        if debt:
-            samples = self._stretch.shorten() if debt > 0 else -self._stretch.lengthen()
-            self._playout.paid(int(samples * RATE_US))
+        self._playout.observe(now_us, self._queued_us)
+        lag = self._playout.lag_us
+        if lag:
+            samples = self._stretch.shorten() if lag > 0 else -self._stretch.lengthen()
+            self._playout.corrected(int(samples * PACKET_US / PACKET_SAMPLES))
 
     def _played(self, pcm: Pcm, frames: list[Frame], idle: str, cpu_us: int) -> Played:
         every = [*self._given_up(), *frames]
@@ -210,26 +281,26 @@ class Receiver:
     def _silent(self) -> Played:
         if self._buffer.ended:
             reason = "stream ended"
-            self._tally.settle(self._buffer.beyond_last())
+            self._statistics.settle(self._buffer.beyond_last())
         else:
             reason = "buffering anew" if self._started else "before the stream"
-        pcm = self._ladder.silence()
-        self._tally.silence()
-        return Played(pcm, "silence", None, reason, 0.0, self._meter.stop(), self._given_up(), spoken=False)
+        pcm = self._concealer.silence()
+        self._statistics.silence()
+        return Played(pcm, "silence", None, reason, 0.0, self._timer.stop(), self._given_up(), spoken=False)
 
     def report(self) -> dict[str, Any]:
         """Everything counted so far, as plain JSON values with units in the names."""
-        tally = self._tally.report()
+        statistics = self._statistics.report()
         return {
-            "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest, "sequence": self._intake.sequence},
+            "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest, "sequence": self._input.sequence},
             "playout_ms": self.playout_ms,
             "adaptive": self.adaptive,
             "conceal": self.conceal,
-            **tally,
-            "packets": {**self._packets(), **tally["packets"]},
+            **statistics,
+            "packets": {**self._packets(), **statistics["packets"]},
             "delay_ms": {
-                **tally["delay_ms"],
-                "jitter": round(self._intake.jitter.units() / 48, 3),
+                **statistics["delay_ms"],
+                "jitter": round(self._input.jitter.units() / 48, 3),
                 "buffered": self._buffer.depth() * PACKET_US // 1000,
                 "target": self._playout.target_us() / 1000,
             },
@@ -240,27 +311,42 @@ class Receiver:
                 "lengthened_ms": self._stretch.inserted / 16,
             },
             "dred": self._dred(),
-            "load": dict(zip(EFFORTS, self._efforts, strict=True)),
-            "budget": self._meter.budget.report(),
+            "load": dict(zip(QUALITY, self._qualities, strict=True)),
+            "budget": self._timer.budget.report(),
+            **({"queue": self._queue_report(statistics)} if self.queue.periods else {}),
+        }
+
+    def _queue_report(self, statistics: dict[str, Any]) -> dict[str, Any]:
+        """What rendering ahead achieved: the queue, the mean load, and the share of losses that was recovered."""
+        busy = self._timer.budget.total
+        load = 100 * busy.total / (busy.count * PACKET_US) if busy.count else 0.0
+        sources, lost = statistics["sources"], statistics["packets"]["lost"]
+        recovered = sources["dred"] + sources["lbrr"]
+        return {
+            **self.queue.report(),
+            "load_pct": round(load, 2),
+            "headroom_pct": round(100 - load, 2),
+            "recovered": recovered,
+            "recovered_pct": round(100 * recovered / lost, 2) if lost else 100.0,
         }
 
     def _packets(self) -> dict[str, int]:
-        counts = self._intake.counters.snapshot()
+        counts = self._input.counters.snapshot()
         for name in ("duplicate", "late", "reordered", "beyond", "resyncs"):
             counts[name] = getattr(self._buffer, name)
-        arrivals = self._intake.arrivals
+        arrivals = self._input.arrivals
         counts["sent"] = arrivals.expected()
         counts["arrived"] = arrivals.arrived
         counts["missing"] = arrivals.missing()
-        counts["undecodable"] = self._ladder.damaged
+        counts["undecodable"] = self._concealer.damaged
         return counts
 
     def _dred(self) -> dict[str, int]:
-        recovery = self._ladder.recovery
+        dred_source = self._concealer.dred_source
         return {
-            "payloads_parsed": recovery.parsed if recovery else 0,
-            "bytes_parsed": recovery.parsed_bytes if recovery else 0,
-            "payloads_damaged": recovery.damaged if recovery else 0,
+            "payloads_parsed": dred_source.parsed if dred_source else 0,
+            "bytes_parsed": dred_source.parsed_bytes if dred_source else 0,
+            "payloads_damaged": dred_source.damaged if dred_source else 0,
         }
 
 

@@ -20,9 +20,9 @@ class RtpInput:
     left out so far because nobody spoke (its timestamp went on, its sequence number did not).
     """
 
-    def __init__(self, buffer: jitter.JitterBuffer, carrier: PacketReader) -> None:
+    def __init__(self, buffer: jitter.JitterBuffer, reader: PacketReader) -> None:
         self._buffer = buffer
-        self._carrier = carrier
+        self._reader = reader
         self._tracker = rtp.StreamTracker()
         self._trial: tuple[rtp.RtpPacket, int] | None = None
         self._announced: tuple[int, int, int | None] | None = None
@@ -159,7 +159,7 @@ class RtpInput:
             self.counters.add("not_opus")
             return None
         try:
-            fits = self._carrier.samples(packet.payload) == PACKET_SAMPLES
+            fits = self._reader.samples(packet.payload) == PACKET_SAMPLES
         except (ValueError, RuntimeError):
             self.counters.add("not_opus")
             return None

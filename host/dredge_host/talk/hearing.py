@@ -25,7 +25,7 @@ SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is an
 
 
 class _MeasuredReceiver:
-    """A receiver whose pulls are timed and whose reports carry this end's share of the delays."""
+    """A receiver whose periods are timed and whose reports carry this end's share of the delays."""
 
     def __init__(self, receiver: Any, delay: HeardDelay, about: Callable[[], dict[str, Any]]) -> None:
         self._receiver, self._delay, self._about = receiver, delay, about
@@ -33,8 +33,8 @@ class _MeasuredReceiver:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._receiver, name)
 
-    def pull(self, *arguments: Any) -> Any:
-        played = self._receiver.pull(*arguments)
+    def render(self, *arguments: Any) -> Any:
+        played = self._receiver.render(*arguments)
         for frame in played.frames:
             self._delay.playout.add(frame.delay_ms)
         return played
@@ -95,13 +95,11 @@ class Hearing:
         """20 ms after 20 ms, until told to stop; then the session is ended and reported."""
         while not stop():
             self._speaker.wait()
-            self._governor.begin()
             self._answer()
             written = self._speaker.written
             self._send(self._sessions.period(_clock_us()))
             if self._speaker.written == written:
                 self._speaker.idle()
-            self._governor.end()
             self._look_after_silence()
         self._last_words()
 

@@ -54,7 +54,7 @@ class Loudspeaker:
             self._by_card, self._pacer = False, Pacer()
         self._pacer.wait()
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
         """20 ms of a stream, as loud as `volume` says."""
         pcm = self._fader.apply(pcm, self.volume)
         self.level.add(pcm)

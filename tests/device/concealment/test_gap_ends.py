@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What lies on both sides of a gap: listening ahead, the bridge between, the decoder's rehearsal."""
+"""What lies on both sides of a gap: listening ahead, the bridge between, the decoder's priming."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from device_fakes import Bench, FakeCarrier, FakeDecoder, FakeExtractor, fake_parts, packet
+from device_fakes import Bench, FakeDecoder, FakeExtractor, FakeReader, fake_parts, packet
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.decoder_priming import HEARD, NEEDED, PRELUDE, DecoderPriming
@@ -39,13 +39,13 @@ class Holding(JitterBuffer):
         return min(later) if later else None
 
 
-def scout(use_lbrr=False, **packets):
+def lookahead(use_lbrr=False, **packets):
     decoder = FakeDecoder()
-    return Lookahead(decoder, FakeListener(), Holding(**packets), FakeCarrier(), use_lbrr), decoder
+    return Lookahead(decoder, FakeListener(), Holding(**packets), FakeReader(), use_lbrr), decoder
 
 
 def test_the_scout_hears_the_two_packets_after_the_gap():
-    heard, decoder = scout(_7=packet(7), _8=packet(8))
+    heard, decoder = lookahead(_7=packet(7), _8=packet(8))
     found = heard.follow(4)
     assert found.number == 7 and found.rows.shape == (3, 20)
     assert decoder.calls == [("reset",), ("decode", 7), ("decode", 8)]
@@ -54,7 +54,7 @@ def test_the_scout_hears_the_two_packets_after_the_gap():
 
 
 def test_the_scout_listens_once_per_gap_and_anew_when_something_nearer_arrives():
-    heard, decoder = scout(_7=packet(7), _8=packet(8))
+    heard, decoder = lookahead(_7=packet(7), _8=packet(8))
     assert heard.follow(4) is heard.follow(5)
     assert decoder.calls.count(("reset",)) == 1
     heard._buffer.packets[6] = packet(6)
@@ -62,26 +62,26 @@ def test_the_scout_listens_once_per_gap_and_anew_when_something_nearer_arrives()
 
 
 def test_the_scout_uses_the_copy_of_the_last_lost_packet():
-    heard, decoder = scout(True, _7=packet(7, b"L"))
+    heard, decoder = lookahead(True, _7=packet(7, b"L"))
     assert heard.follow(4).number == 6
     assert decoder.calls == [("reset",), ("fec", 7), ("decode", 7)]
     assert heard.found.rows[0, 0] == pytest.approx(2006 + COLD)
 
 
 def test_the_copy_of_the_very_packet_is_no_help():
-    heard, _ = scout(True, _7=packet(7, b"L"))
+    heard, _ = lookahead(True, _7=packet(7, b"L"))
     assert heard.follow(6).number == 7
 
 
 def test_a_second_packet_that_is_lost_is_concealed():
-    heard, decoder = scout(_7=packet(7))
+    heard, decoder = lookahead(_7=packet(7))
     assert heard.follow(6).number == 7
     assert decoder.calls[-1] == ("conceal",)
 
 
 @pytest.mark.parametrize("later", [{}, {f"_{5 + REACH}": packet(5 + REACH)}, {"_7": b""}, {"_7": packet(7, b"!")}])
 def test_nothing_near_nothing_sent_or_nothing_decodable_is_no_answer(later):
-    heard, _ = scout(**later)
+    heard, _ = lookahead(**later)
     assert heard.follow(4) is None
     assert heard.follow(4) is None
 
@@ -148,7 +148,7 @@ def test_the_end_is_the_same_from_every_packet_of_the_gap():
 
 def bridging_parts():
     parts = fake_parts("plc")
-    parts.spare, parts.listener = FakeDecoder(), FakeListener()
+    parts.lookahead_decoder, parts.lookahead_extractor = FakeDecoder(), FakeListener()
     return parts
 
 
@@ -164,7 +164,7 @@ def test_the_receiver_bridges_when_playout_is_late_enough_to_know_the_end():
 def test_the_receiver_predicts_when_the_end_is_not_known():
     bench = Bench(playout_ms=0, conceal="plc", parts=bridging_parts())
     bench.run(12, lost={5, 6})
-    assert not bench.parts.spare.calls
+    assert not bench.parts.lookahead_decoder.calls
     assert bench.parts.vocoder.rows[0][2, 0] == -1
 
 
@@ -209,7 +209,7 @@ def test_after_a_rehearsal_the_first_packets_are_nearer_to_what_was_sent():
     packets = [encoder.encode(pcm[at : at + 320]) for at in range(0, len(pcm) - 320, 320)]
     whole = opus.OpusDecoder()
     clean = np.concatenate([whole.decode(p) for p in packets])
-    rehearsal = DecoderPriming(opus.OpusEncoder(complexity=2, loss_pct=20))
+    priming = DecoderPriming(opus.OpusEncoder(complexity=2, loss_pct=20))
     errors = []
     for lost in range(20, len(packets) - 6, 7):
         end = lost + 3
@@ -217,14 +217,14 @@ def test_after_a_rehearsal_the_first_packets_are_nearer_to_what_was_sent():
         if want.std() < 300:
             continue
         row = []
-        for rehearse in (False, True):
+        for prime_decoder in (False, True):
             decoder = opus.OpusDecoder()
             for p in packets[:lost]:
                 decoder.decode(p)
             for _ in range(3):
                 decoder.conceal()
-            if rehearse:
-                rehearsal.run(decoder, clean[: 320 * end], clean[320 * end : 320 * end + 160], packets[end])
+            if prime_decoder:
+                priming.run(decoder, clean[: 320 * end], clean[320 * end : 320 * end + 160], packets[end])
             after = np.concatenate([decoder.decode(p) for p in packets[end : end + 2]])
             row.append(float(np.sum((after - want) ** 2) / np.sum(want**2)))
         errors.append(row)

@@ -63,9 +63,9 @@ def test_beside_silence_the_floor_is_the_limit():
 def test_whatever_comes_the_limit_holds(pieces, before):
     ceiling = opened(before, before)
     known = max(rms(tone(before)), FLOOR)
-    for level, blind in pieces:
-        out = ceiling.hold(tone(level), blind)
-        known = known if blind else max(known, rms(tone(level)))
+    for level, predicted in pieces:
+        out = ceiling.hold(tone(level), predicted)
+        known = known if predicted else max(known, rms(tone(level)))
         assert out.dtype == np.int16 and out.shape == (320,)
         assert rms(out[RAMP:]) <= MARGIN * known * 1.05 + 1
 
@@ -93,11 +93,11 @@ class Blank:
         pass
 
 
-@pytest.mark.parametrize(("blind", "loudest"), [(True, 500 * MARGIN * 1.02), (False, 21000)])
-def test_the_voice_keeps_to_it(blind, loudest):
+@pytest.mark.parametrize(("predicted", "loudest"), [(True, 500 * MARGIN * 1.02), (False, 21000)])
+def test_the_voice_keeps_to_it(predicted, loudest):
     history = History(Blank())
     for _ in range(4):
         history.append(tone(500))
     voice = VocoderSession(Shouting(), history)
-    pcm = voice.speak(np.zeros((4, 20), np.float32), blind=blind)
+    pcm = voice.speak(np.zeros((4, 20), np.float32), predicted=predicted)
     assert 0.9 * loudest < rms(pcm[RAMP:]) <= loudest

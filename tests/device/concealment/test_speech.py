@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_fakes import FakeCarrier, FakePlc, FakeVocoder
+from device_fakes import FakePlc, FakeReader, FakeVocoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,7 +171,7 @@ def test_damaged_payloads_never_stop_playing(sent, seed):
         damaged.append(rtp.build(n, 960 * n, 1, noise))
     spoken, receiver = listen(damaged, range(30, 60), dred_parts())
     assert len(spoken) == len(sent)
-    assert all(np.isfinite(rows).all() for rows in receiver._ladder._parts.vocoder.rows)
+    assert all(np.isfinite(rows).all() for rows in receiver._concealer._parts.vocoder.rows)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -250,4 +250,4 @@ def test_long_loss_fades_to_silence_without_dred(sent):
 def test_fake_carrier_is_not_the_real_one():
     """The stand-in keeps to the real one's interface."""
     for name in ("samples", "has_lbrr", "dred"):
-        assert callable(getattr(FakeCarrier, name)) and callable(getattr(OpusPacketReader, name))
+        assert callable(getattr(FakeReader, name)) and callable(getattr(OpusPacketReader, name))

@@ -64,7 +64,7 @@ def test_what_is_skipped_right_before_the_end_is_told():
 
 
 def test_after_a_resync_nothing_measured_before_it_counts():
-    """The debt of seconds that a leap of the numbers leaves behind was paid by lengthening speech for minutes."""
+    """The debt of seconds that a leap of the numbers leaves behind was corrected by lengthening speech for minutes."""
     buffer = JitterBuffer(60)
     playout = Playout(buffer, adaptive=True)
     now, number = 0, 0
@@ -73,13 +73,13 @@ def test_after_a_resync_nothing_measured_before_it_counts():
         playout.step(now, lambda n: False)
         playout.observe(now, 0)
         now, number = now + PACKET_US, number + 1
-    playout.debt_us = -16_000_000
+    playout.lag_us = -16_000_000
     for _ in range(26):  # the sender's numbers went back: all late, and then the clock is set anew
         buffer.insert(number - 600, b"x", now)
         number += 1
     assert buffer.resyncs == 1
     playout.step(now, lambda n: False)
-    assert playout.debt_us == 0
+    assert playout.lag_us == 0
 
 
 def configured(document):

@@ -101,7 +101,7 @@ class JitterMachine(RuleBasedStateMachine):
         assert action != SKIP  # not more than is held
         if action == PLAY:
             self.playout.observe(self.now, 0)
-            self.playout.paid(max(-5000, min(5000, self.playout.debt_us)))
+            self.playout.corrected(max(-5000, min(5000, self.playout.lag_us)))
         self.now += PACKET_US
 
     @invariant()

@@ -63,10 +63,10 @@ class Device:
 
     def media(self, datagram):
         self._note("media", datagram)
-        counted = self.receiver._intake.counters.get("rtcp")
+        counted = self.receiver._input.counters.get("rtcp")
         self.agent.handle(datagram, PEER, round(self.now * 1e6))
         heard = not rtp.is_rtcp(datagram) and self.agent.state in (1, 2)
-        self.pushes += heard or self.receiver._intake.counters.get("rtcp") > counted
+        self.pushes += heard or self.receiver._input.counters.get("rtcp") > counted
 
     def ask(self, kind, document):
         self._note("ask", kind, document)
@@ -349,7 +349,7 @@ class ReceiverMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self):
         receiver = self.device.receiver
-        buffer, ladder = receiver._buffer, receiver._ladder
+        buffer, ladder = receiver._buffer, receiver._concealer
         assert len(buffer._data) == CAPACITY and buffer.depth() <= CAPACITY
         assert receiver._stretch.queued <= 4 * 320
         assert len(receiver._skipped) == 0 and len(receiver._playout._window) <= 50

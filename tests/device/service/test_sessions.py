@@ -24,7 +24,7 @@ class Output:
     def __init__(self):
         self.spoken, self.closed, self.broken = 0, [], False
 
-    def write(self, pcm, spoken):
+    def write(self, pcm, spoken, at_us=0):
         if self.broken:
             raise OSError("No space left on device")
         self.spoken += spoken

@@ -69,8 +69,8 @@ def test_a_pause_is_not_sent(speech: np.ndarray) -> None:
     assert stamps.sum() == sent[-1].timestamp // 960 and stamps.max() > 5
     assert sender.next_sequence == len(sent) and sender.last_timestamp == 960 * (len(made) - 1)
     starts = [p for p, step in zip(sent[1:], stamps, strict=True) if p.marker]
-    assert starts and all(not OpusPacketReader().rests(p.payload) for p in starts)
-    rests = [p for p in sent if OpusPacketReader().rests(p.payload)]
+    assert starts and all(not OpusPacketReader().is_dtx(p.payload) for p in starts)
+    rests = [p for p in sent if OpusPacketReader().is_dtx(p.payload)]
     assert rests and all(OpusPacketReader().dred(p.payload) for p in rests)  # what was said before is in them
 
 
@@ -82,7 +82,7 @@ def test_losses_before_a_pause_are_filled_from_its_first_packet(speech: np.ndarr
     first_rest = next(
         packet.index
         for packet in (probe.push(piece) for piece in pcm.reshape(-1, 320))
-        if packet.data and OpusPacketReader().rests(rtp.parse(packet.data).payload)
+        if packet.data and OpusPacketReader().is_dtx(rtp.parse(packet.data).payload)
     )
     loss = parse_loss("none")
     loss._source = iter([first_rest - 8 <= n < first_rest for n in range(10**4)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The recovery ladder: the best source there is for one packet period, joined to the one before."""
+"""The concealer: the best source there is for one packet period, joined to the one before."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from dredge_device.pi.concealment.history import DELAY, History
 from dredge_device.pi.concealment.vocoder_session import VocoderSession
 from dredge_device.pi.factory import Parts
 from dredge_device.pi.interfaces import Pcm, Rows
-from dredge_device.pi.service.governor import CLASSIC, FULL, HURRIED, OVERLOAD, SMALL
+from dredge_device.pi.quality import CLASSIC, FULL, LATE, OVERLOAD, SMALL
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
@@ -32,61 +32,60 @@ class Choice:
 class Concealer:
     """Turns one packet number into 20 ms of speech."""
 
-    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool, meter: StageTimer) -> None:
+    def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool, timer: StageTimer) -> None:
         self._parts = parts
         self._buffer = buffer
         self._use_lbrr = use_lbrr
-        self._meter = meter
+        self._timer = timer
         self._history = History(parts.extractor) if parts.extractor else None
-        self._voice = None
+        self._vocoder = None
         if parts.vocoder and self._history:
-            self._voice = VocoderSession(parts.vocoder, self._history, parts.economy)
-        self.recovery = DredSource(buffer, parts.carrier, parts.dred) if parts.dred else None
+            self._vocoder = VocoderSession(parts.vocoder, self._history, parts.small_vocoder)
+        self.dred_source = DredSource(buffer, parts.reader, parts.dred) if parts.dred else None
         self._ends = GapEnds(parts, buffer, use_lbrr)
         self._tail: Pcm | None = None  # vocoder under the first real samples
         self._predicted = 0  # predicted packets in a row
         self._muted = False  # the last output faded to zero, so the next one must rise from it
         self._spoken = False  # something was played since the decoder started
         self._last = 0  # last output sample
-        self._effort = FULL
-        self._plain = False  # this gap is concealed by the decoder alone, to its end
+        self._quality = FULL
         self._cut = False  # the vocoder was stopped in the middle of a gap
-        self.resting = False  # the last packet said that nobody speaks
+        self.in_dtx = False  # the last packet said that nobody speaks
         self.damaged = 0  # Opus packets that the decoder refused
 
     def restart(self) -> None:
         """A new sender: nothing of the old stream describes it, and nothing of it may be heard in the new one."""
         self._parts.decoder.reset()
-        if self.recovery:
-            self.recovery.clear()
-        if self._voice and self._history:
-            self._voice.forget()
+        if self.dred_source:
+            self.dred_source.clear()
+        if self._vocoder and self._history:
+            self._vocoder.forget()
             self._history.clear()
         if self._parts.plc:
             self._parts.plc.reset()
         self._ends.close()
         self._tail = None
-        self._plain = self._cut = False
+        self._cut = False
         self._predicted = 0
         self._spoken = False
-        self.resting = False
+        self.in_dtx = False
 
     def silence(self) -> Pcm:
         """No stream is playing."""
         pcm = crossfade.release(self._last)
         self._last = 0
         self._muted = self._spoken
-        if self._voice:
-            self._voice.drop()
+        if self._vocoder:
+            self._vocoder.drop()
         return pcm
 
-    def spend(self, effort: int) -> None:
-        """How much work the next periods may be (pi.load). Gaps that have begun go on, unless it is HURRIED."""
-        self._effort = effort
-        if effort == HURRIED and self._voice and self._voice.active:
-            self._voice.drop()
+    def set_quality(self, quality: int) -> None:
+        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops a vocoder that speaks."""
+        self._quality = quality
+        if quality == LATE and self._vocoder and self._vocoder.active:
+            self._vocoder.drop()
             self._ends.close()
-            self._plain = self._cut = True
+            self._cut = True
 
     def play(self, number: int) -> Choice:
         """The period of this packet."""
@@ -97,12 +96,12 @@ class Concealer:
 
     def hold(self) -> Pcm:
         """20 ms that belong to no packet: the next one is late and playout waits for it."""
-        if self._voice is None or self._history is None:
+        if self._vocoder is None or self._history is None:
             pcm = self._unmute(self._hidden())
         elif self._saving():
             pcm = self._real(self._hidden())
         else:
-            if not self._voice.active:
+            if not self._vocoder.active:
                 self._complete(self._hidden())
             self._ends.close()  # time without a number: the end of this gap cannot be told from here
             pcm = self._predicted_speech(None, "").pcm
@@ -115,21 +114,45 @@ class Concealer:
         self._last = int(pcm[-1])
         return pcm
 
+    @property
+    def has_vocoder(self) -> bool:
+        """False when losses are concealed by the decoder alone."""
+        return self._vocoder is not None
+
+    @property
+    def speaking(self) -> bool:
+        """True while the vocoder speaks: in a gap, or before the first packet after one."""
+        return self._vocoder is not None and self._vocoder.active
+
+    @property
+    def guessing(self) -> bool:
+        """True while nothing describes what the vocoder speaks."""
+        return self.speaking and self._predicted > 0
+
     def describable(self, number: int) -> bool:
         """True when some later packet tells what was said in this period."""
+        if self._lbrr_after(number):
+            return True
+        return self.dred_source is not None and self.dred_source.find(number)[0] is not None
+
+    def described_by(self, number: int) -> int | None:
+        """The packet that a lost period would be taken from, None when none that is here describes it."""
+        if self._lbrr_after(number):
+            return number + 1
+        return self.dred_source.holder(number) if self.dred_source else None
+
+    def _lbrr_after(self, number: int) -> bool:
         following = self._buffer.get(number + 1) if self._use_lbrr else None
         try:
-            if following and self._parts.carrier.has_lbrr(following):
-                return True
+            return bool(following and self._parts.reader.has_lbrr(following))
         except (ValueError, RuntimeError):
-            pass
-        return self.recovery is not None and self.recovery.find(number)[0] is not None
+            return False
 
     def _left_out(self, number: int) -> Choice | None:
         """The sender sent nothing because nobody spoke: the decoder's comfort noise."""
         packet = self._buffer.get(number)
-        resting = self.resting and packet is None and self._buffer.next_after(number) is None
-        if packet != b"" and not resting:
+        in_dtx = self.in_dtx and packet is None and self._buffer.next_after(number) is None
+        if packet != b"" and not in_dtx:
             return None
         self._approach(number, b"")
         return Choice(self._real(self._hidden()), "dtx")
@@ -139,9 +162,9 @@ class Concealer:
         if packet is None:
             return None
         try:
-            self.resting = self._parts.carrier.rests(packet)
+            self.in_dtx = self._parts.reader.is_dtx(packet)
             self._approach(number, packet)
-            with self._meter.stage("opus"):
+            with self._timer.stage("opus"):
                 pcm = self._parts.decoder.decode(packet)
         except (ValueError, RuntimeError):
             self.damaged += 1
@@ -151,10 +174,10 @@ class Concealer:
     def _repeated(self, number: int) -> Choice | None:
         following = self._buffer.get(number + 1) if self._use_lbrr else None
         try:
-            if not following or not self._parts.carrier.has_lbrr(following):
+            if not following or not self._parts.reader.has_lbrr(following):
                 return None
             self._approach(number, following)
-            with self._meter.stage("opus"):
+            with self._timer.stage("opus"):
                 pcm = self._parts.decoder.decode_fec(following, PACKET_SAMPLES)
         except (ValueError, RuntimeError):
             return None
@@ -171,29 +194,28 @@ class Concealer:
             pcm = crossfade.fade_in(pcm)
         self._muted = False
         if self._history:
-            with self._meter.stage("features"):
+            with self._timer.stage("features"):
                 rows = self._history.append(pcm)
             self._learn(rows)
         return pcm
 
     def _approach(self, number: int, packet: bytes) -> None:
         """Real speech comes next: 10 ms of vocoder to fade from, and a decoder that knows what was said."""
-        self._plain = False
-        if self._voice is None or self._history is None or not self._voice.active:
+        if self._vocoder is None or self._history is None or not self._vocoder.active:
             return
         rows = self._rows_after(number)
-        with self._meter.stage("vocoder"):
-            self._tail = self._voice.tail(rows)
-        with self._meter.stage("opus"):
-            self._ends.rehearse(self._history.samples, self._tail, packet)
+        with self._timer.stage("vocoder"):
+            self._tail = self._vocoder.tail(rows)
+        with self._timer.stage("opus"):
+            self._ends.prime_decoder(self._history.samples, self._tail, packet)
 
     def _rows_after(self, number: int) -> Rows:
         """Rows float32[4, 20] of the first packet after a gap."""
         rows = None
-        if self.recovery:
-            with self._meter.stage("dred"):
+        if self.dred_source:
+            with self._timer.stage("dred"):
                 holder = number if self._buffer.get(number) else number + 1
-                rows = self.recovery.rows(holder, number) if self._buffer.get(holder) else None
+                rows = self.dred_source.rows(holder, number) if self._buffer.get(holder) else None
         if rows is None:
             rows = self._ends.after(number)
         return self._predict(1) if rows is None else rows
@@ -201,25 +223,24 @@ class Concealer:
     def _missing(self, number: int) -> Choice:
         """Nothing decodable. The decoder hears of it whatever the listener hears."""
         hidden = self._hidden()
-        if self._voice is None or self._history is None:
+        if self._vocoder is None or self._history is None:
             return Choice(self._unmute(hidden), "conceal")
         self._tail = None
         if self._saving():
             return Choice(self._real(hidden), "conceal", OVERLOAD)
-        if not self._voice.active:
+        if not self._vocoder.active:
             self._complete(hidden)
             self._ends.open(number, self._history)
         return self._synthetic(number)
 
     def _saving(self) -> bool:
-        """True in a gap that the decoder conceals although there is a vocoder."""
-        self._plain |= self._effort >= CLASSIC and self._voice is not None and not self._voice.active
-        return self._plain
+        """True in a lost period that the decoder conceals although there is a vocoder."""
+        return self._quality >= CLASSIC and not self.speaking
 
     def _hidden(self) -> Pcm:
         """The decoder's own concealment, which also moves its state on."""
         try:
-            with self._meter.stage("opus"):
+            with self._timer.stage("opus"):
                 return self._parts.decoder.conceal(PACKET_SAMPLES)
         except RuntimeError:
             return np.zeros(PACKET_SAMPLES, np.int16)
@@ -227,7 +248,7 @@ class Concealer:
     def _complete(self, hidden: Pcm) -> None:
         """The feature row that still needs 5 ms of what would have come."""
         assert self._history is not None
-        with self._meter.stage("features"):
+        with self._timer.stage("features"):
             rows = self._history.complete(hidden[:DELAY])
         self._learn(rows)
 
@@ -249,25 +270,25 @@ class Concealer:
         return Choice(pcm, "plc", reason)
 
     def _described(self, number: int) -> tuple[Rows | None, str]:
-        if self.recovery is None:
+        if self.dred_source is None:
             return None, "concealment without DRED"
-        with self._meter.stage("dred"):
-            return self.recovery.find(number)
+        with self._timer.stage("dred"):
+            return self.dred_source.find(number)
 
     def _guessed(self, number: int | None) -> tuple[Rows, bool]:
         """Rows float32[4, 20]: towards what follows if that is known, else predicted; whether they are."""
-        with self._meter.stage("features"):
+        with self._timer.stage("features"):
             rows = None if number is None else self._ends.bridge(number)
         if rows is None:
             return self._predict(2), True
         self._learn(list(rows[:2]))
         return rows, False
 
-    def _speak(self, rows: Rows, blind: bool = False) -> Pcm:
-        assert self._voice is not None and self._history is not None
-        with self._meter.stage("vocoder"):
-            pcm = self._unmute(self._voice.speak(rows, self._effort >= SMALL, blind))
-        with self._meter.stage("features"):
+    def _speak(self, rows: Rows, predicted: bool = False) -> Pcm:
+        assert self._vocoder is not None and self._history is not None
+        with self._timer.stage("vocoder"):
+            pcm = self._unmute(self._vocoder.speak(rows, self._quality >= SMALL, predicted))
+        with self._timer.stage("features"):
             self._history.append(pcm, rows[:2])
         return pcm
 
@@ -277,23 +298,23 @@ class Concealer:
 
     def _mute(self) -> Pcm:
         """After half a second without news there is nothing left to say."""
-        assert self._voice is not None and self._history is not None
-        self._voice.drop()
+        assert self._vocoder is not None and self._history is not None
+        self._vocoder.drop()
         self._muted = True
         pcm = np.zeros(PACKET_SAMPLES, np.int16)
-        with self._meter.stage("features"):
+        with self._timer.stage("features"):
             self._history.append(pcm)
         return pcm
 
     def _predict(self, count: int) -> Rows:
         """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
         assert self._parts.plc is not None
-        with self._meter.stage("plc"):
+        with self._timer.stage("plc"):
             rows = [self._parts.plc.predict() for _ in range(count)]
         return np.stack(rows + rows[-1:] * (4 - len(rows)))
 
     def _learn(self, rows: list[Rows]) -> None:
         if self._parts.plc is not None and rows:
-            with self._meter.stage("plc"):
+            with self._timer.stage("plc"):
                 for row in rows:
                     self._parts.plc.update(row)

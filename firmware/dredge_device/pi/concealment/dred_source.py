@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.interfaces import Dred, PacketReader, Rows
+from dredge_device.pi.interfaces import DredDecoder, PacketReader, Rows
 
 ROWS = 4  # two frames to synthesise, two of look-ahead
 
@@ -30,9 +30,9 @@ class Entry:
 class DredSource:
     """Finds feature rows for lost packets; parses a payload once, only when it is needed."""
 
-    def __init__(self, buffer: JitterBuffer, carrier: PacketReader, dred: Dred) -> None:
+    def __init__(self, buffer: JitterBuffer, reader: PacketReader, dred: DredDecoder) -> None:
         self._buffer = buffer
-        self._carrier = carrier
+        self._reader = reader
         self._dred = dred
         self._entries: dict[int, Entry] = {}
         self.parsed = 0
@@ -59,19 +59,34 @@ class DredSource:
             later = self._buffer.next_after(later)
         return None, reason
 
+    def holder(self, number: int) -> int | None:
+        """The packet that ``find`` would take the rows from, as far as headers tell; nothing is decoded."""
+        later = self._buffer.next_after(number)
+        while later is not None:
+            if self._covered(later, number)[0]:
+                return later
+            later = self._buffer.next_after(later)
+        return None
+
     def rows(self, holder: int, number: int) -> Rows | None:
         """Rows float32[4, 20] that begin with this packet's frames, as packet ``holder`` tells."""
         return self._from_packet(holder, number)[0]
 
-    def _from_packet(self, holder: int, number: int) -> tuple[Rows | None, str]:
+    def _covered(self, holder: int, number: int) -> tuple[int, str]:
+        """How many rows lead from the lost packet to the newest one of this payload; 0 and a reason if it has none."""
         entry = self._entry(holder)
         if entry.packet is None:
-            return None, entry.reason
-        count = 2 * (holder - number) + entry.newest + 1  # rows from the lost packet to the newest
+            return 0, entry.reason
+        count = 2 * (holder - number) + entry.newest + 1
         if count < 2:
-            return None, NO_DRED  # the payload ends before this packet (a silent tail)
-        if count > entry.packet.span_frames:
-            return None, TOO_LONG
+            return 0, NO_DRED  # the payload ends before this packet (a silent tail)
+        return (count, "") if count <= entry.packet.span_frames else (0, TOO_LONG)
+
+    def _from_packet(self, holder: int, number: int) -> tuple[Rows | None, str]:
+        count, reason = self._covered(holder, number)
+        if not count:
+            return None, reason
+        entry = self._entries[holder]
         try:
             rows = self._dred.features(entry.packet, count)
         except (ValueError, RuntimeError):
@@ -98,7 +113,7 @@ class DredSource:
 
     def _parse(self, packet: bytes | None) -> Entry:
         try:
-            data = self._carrier.dred(packet) if packet is not None else None
+            data = self._reader.dred(packet) if packet is not None else None
             if data is None:
                 return Entry(reason=NO_DRED)
             parsed = self._dred.parse(data)

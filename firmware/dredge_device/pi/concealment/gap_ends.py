@@ -15,10 +15,11 @@ class GapEnds:
 
     def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool) -> None:
         self._decoder = parts.decoder
-        self._scout = None
-        if parts.spare and parts.listener:
-            self._scout = Lookahead(parts.spare, parts.listener, buffer, parts.carrier, use_lbrr)
-        self._rehearsal = DecoderPriming(parts.rehearser) if parts.rehearser else None
+        self._lookahead = None
+        if parts.lookahead_decoder and parts.lookahead_extractor:
+            decoder, extractor = parts.lookahead_decoder, parts.lookahead_extractor
+            self._lookahead = Lookahead(decoder, extractor, buffer, parts.reader, use_lbrr)
+        self._priming = DecoderPriming(parts.priming_encoder) if parts.priming_encoder else None
         self._gap: Interpolation | None = None
 
     def open(self, number: int, history: History) -> None:
@@ -28,22 +29,22 @@ class GapEnds:
     def close(self) -> None:
         """The gap is not followed any longer."""
         self._gap = None
-        if self._scout:
-            self._scout.clear()
+        if self._lookahead:
+            self._lookahead.clear()
 
     def bridge(self, number: int) -> Rows | None:
         """Rows float32[4, 20] from this lost packet on, between what was and what will be."""
-        following = self._scout.follow(number) if self._scout and self._gap else None
+        following = self._lookahead.follow(number) if self._lookahead and self._gap else None
         return self._gap.bridge(number, following) if self._gap and following else None
 
     def after(self, number: int) -> Rows | None:
         """Rows float32[4, 20] of the first packet after the gap, if the scout has heard it."""
-        following = self._scout.found if self._scout else None
+        following = self._lookahead.found if self._lookahead else None
         if self._gap is None or following is None or following.number != number:
             return None
         return self._gap.after(following)
 
-    def rehearse(self, played: Pcm, tail: Pcm, packet: bytes) -> None:
+    def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> None:
         """The gap has been filled; the decoder hears with what, before it gets this packet."""
-        if self._rehearsal and packet:
-            self._rehearsal.run(self._decoder, played, tail, packet)
+        if self._priming and packet:
+            self._priming.run(self._decoder, played, tail, packet)

@@ -24,10 +24,10 @@ class Limiter:
         self._limit = MARGIN * max(loudest, FLOOR)
         self._gain = 1.0
 
-    def hold(self, pcm: Pcm, blind: bool) -> Pcm:
-        """int16[320] of the gap, no louder than it may be. What is known of the gap (not blind) raises the limit."""
+    def hold(self, pcm: Pcm, predicted: bool) -> Pcm:
+        """int16[320] of the gap, no louder than it may be. What is not predicted raises the limit."""
         loud = _rms(pcm)
-        if not blind:
+        if not predicted:
             self._limit = max(self._limit, MARGIN * loud)
         return self._turned(pcm, min(1.0, self._limit / max(loud, 1.0)))
 

@@ -30,12 +30,12 @@ class Lookahead:
     """
 
     def __init__(
-        self, decoder: Decoder, listener: Extractor, buffer: JitterBuffer, carrier: PacketReader, use_lbrr: bool
+        self, decoder: Decoder, extractor: Extractor, buffer: JitterBuffer, reader: PacketReader, use_lbrr: bool
     ) -> None:
         self._decoder = decoder
-        self._listener = listener
+        self._extractor = extractor
         self._buffer = buffer
-        self._carrier = carrier
+        self._reader = reader
         self._use_lbrr = use_lbrr
         self._holder = -1
         self.found: Following | None = None  # the last answer
@@ -65,7 +65,7 @@ class Lookahead:
         if not packet:
             return None
         self._decoder.reset()
-        repeats = self._use_lbrr and holder - number > 1 and self._carrier.has_lbrr(packet)
+        repeats = self._use_lbrr and holder - number > 1 and self._reader.has_lbrr(packet)
         if repeats:
             pcm = [self._decoder.decode_fec(packet, PACKET_SAMPLES), self._decoder.decode(packet)]
         else:
@@ -78,9 +78,9 @@ class Lookahead:
 
     def _rows(self, pcm: Pcm) -> Rows:
         """Of the first three frames. The extractor hears them in a mirror first: same sound, no edge."""
-        self._listener.reset()
+        self._extractor.reset()
         heard = np.concatenate((np.zeros(DELAY, np.int16), pcm[::-1], pcm))
-        rows = self._listener.process(np.ascontiguousarray(heard[: len(heard) // FRAME_SAMPLES * FRAME_SAMPLES]))
+        rows = self._extractor.process(np.ascontiguousarray(heard[: len(heard) // FRAME_SAMPLES * FRAME_SAMPLES]))
         start = len(pcm) // FRAME_SAMPLES + 1  # its frame i is output frame i - 1
         rows = np.array(rows[start : start + 3], np.float32)
         rows[0, 0] += COLD

@@ -3,13 +3,14 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
 
-_ROOM = 25  # half a second; what a sound card falls behind by that much is given up
+_ROOM = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
 _PATIENT_ROOM = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
 _WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
 
@@ -31,16 +32,25 @@ class ThreadedOutput:
         self._thread = threading.Thread(target=self._work, name="playout", daemon=True)
         self._thread.start()
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Queues 20 ms. Raises what an earlier write raised (a full disk)."""
+    def write(self, pcm: Pcm, spoken: bool, at_us: int = 0) -> None:
+        """Queues 20 ms, not written before at_us (microseconds of the monotonic clock) unless into a file.
+
+        Raises what an earlier write raised (a full disk).
+        """
         self._check()
+
+        def job() -> None:
+            if not self._patient:
+                time.sleep(max(0.0, at_us / 1e6 - time.monotonic()))
+            self._output.write(pcm, spoken)
+
         try:
-            self._queue.put_nowait(lambda: self._output.write(pcm, spoken))
+            self._queue.put_nowait(job)
         except queue.Full:
             self.dropped += 1
 
     def close(self) -> dict[str, Any]:
-        """GapEnds the session once everything is written. An output that is stuck is reported as that."""
+        """Ends the session once everything is written. An output that is stuck is reported as that."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
         if report is None:
@@ -48,7 +58,7 @@ class ThreadedOutput:
         return report if self._patient and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
-        """GapEnds the thread and lets go of the output; what failed before has been told already."""
+        """Ends the thread and lets go of the output; what failed before has been told already."""
         if self._put(self._output.discard) and self._put(_stop):
             self._thread.join(self._wait_s)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Load beyond what the board can do: quality goes first, then new hosts, the running streams' timing never.
 
-Order and thresholds are in docs/hardening.md. A level is chosen before a period is decoded and holds for the gaps that
-begin in it; inside a period the guard has the last word.
+Order and thresholds are in docs/hardening.md. What counts is the time until a finished period is missing and the mean
+load; one dear period says nothing as long as others wait in the queue.
 """
 
 from collections import deque
@@ -10,106 +10,177 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.budget import Histogram
+from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
 from dredge_device.units import PACKET_US
 
-FULL, SMALL, CLASSIC, CLOSED = range(4)  # levels
-HURRIED = 4  # what the guard asks of one stream for one period
-EFFORTS = ("full", "small", "classic", "closed", "hurried")
-OVERLOAD = "device at its load limit"  # the reason of a period that is concealed although a vocoder is there
-SPOKEN = ("dred", "plc")  # sources that the vocoder makes
-
-HIGH_US = PACKET_US * 80 // 100  # CPU time of a period that is too much …
-LOW_US = PACKET_US * 50 // 100  # … and so little that there is room for one level more
-GUARD_US = PACKET_US * 90 // 100  # when all streams of a period must be decoded, from its beginning on
-WINDOW = 50  # periods that are judged
-OFTEN = 3  # of them too long: one or two are chance
-SETTLE = 10  # periods after a change that say nothing: gaps that had begun are spoken to their end
-PATIENCE, LONGEST_PATIENCE = 250, 3000  # calm periods before a step back; doubled by every relapse
-_FORGET = 1 / 256  # of the dearest pull, per period: 5 s
-_LEARN = 1 / 64  # of the mean pull, per pull
+WINDOW_US = 2_000_000  # over which the mean load is taken
+JUDGE_US = 200_000  # between two judgements
+SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
+HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit …
+ROOM = 0.8  # … and one below this is worth returning to
+DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
+MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
+GUARD = 1.1  # … and so long it must have left then
+GUESS = (1.0, 8.0, 30.0, 10.0, 18.0)  # cost of each kind in plain periods until it is measured
+GUESS_SMALL = 0.75  # of the same with the small vocoder
+_LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
+_WARM_UP = 50  # plain periods
+_TRUST = 0.97  # per judgement: how far what a better level once cost is still believed
+_LONGEST = 64  # times slower at most, after relapses
 _KEPT = 64  # changes of level that a report names
 
 
 class Costs:
-    """CPU time of one stream's period, in microseconds: the dearest lately, and the usual one without a vocoder."""
+    """The usual time, in microseconds of the clock, that one period of each kind takes at each quality."""
 
     def __init__(self) -> None:
-        self.dearest = 0.0
         self.plain = 0.0
+        self._plain_periods = 0
+        self._known: dict[tuple[int, int], float] = {}
 
-    def add(self, cost_us: float, spoken: bool) -> None:
-        """One pull of a receiver; spoken: the vocoder worked."""
-        self.dearest = max(self.dearest, cost_us)
-        if not spoken:
-            self.plain += (cost_us - self.plain) * (_LEARN if self.plain else 1.0)
+    def add(self, kind: int, quality: int, us: float) -> None:
+        """One period took so long. What took far longer than usual counts as twice the usual time."""
+        if kind == PLAIN:
+            self._add_plain(us)
+        if kind == PLAIN or quality >= CLASSIC:
+            return
+        usual = self.of(kind, quality)
+        known = (kind, quality) in self._known
+        limited = min(us, 2 * usual) if usual else us
+        self._known[kind, quality] = usual + (limited - usual) * (_LEARN if known else 1.0)
 
-    def fade(self) -> None:
-        """A period has passed."""
-        self.dearest -= self.dearest * _FORGET
+    def _add_plain(self, us: float) -> None:
+        """The cheapest of the first second, before anything is in caches; then a mean without outliers."""
+        self._plain_periods += 1
+        if self._plain_periods <= _WARM_UP:
+            self.plain = min(self.plain or us, us)
+        else:
+            self.plain += (min(us, 2 * self.plain) - self.plain) * _LEARN_PLAIN
+
+    def of(self, kind: int, quality: int) -> float:
+        """What a period of this kind is expected to take."""
+        if kind == PLAIN or quality >= CLASSIC:
+            return self.plain
+        known = self._known.get((kind, quality))
+        return self._guess(kind, quality) if known is None else known
+
+    def _guess(self, kind: int, quality: int) -> float:
+        return GUESS_SMALL * self.of(kind, FULL) if quality == SMALL else GUESS[kind] * self.plain
 
 
 class Governor:
-    """Watches how long the periods of all streams together take, and says how much work the next may be.
+    """Says how much work the next period of a stream may be, and how long before its time it should be rendered.
 
-    ``clock`` and ``cpu_clock``: microseconds of real time, and of CPU time of the thread that decodes. Around every
-    period: ``begin``, for every stream ``effort`` and ``served``, ``end``.
+    ``clock`` and ``cpu_clock``: microseconds of real time, and of CPU time of the thread that renders. Around every
+    period ``begin`` and ``rendered``; ``judge`` every 20 ms. One thread.
     """
 
     def __init__(self, clock: Callable[[], int], cpu_clock: Callable[[], int]) -> None:
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self.level = FULL
         self.refused = 0  # hosts that were turned away
-        self.hurried = 0  # streams' periods that the guard cut short
-        self.overruns = 0  # periods whose work took longer than the period, by the clock
-        self.busy = Histogram()  # CPU time of the periods
+        self.restart()
+
+    def restart(self) -> None:
+        """Nobody is served: what follows has nothing to do with what was."""
+        self.level = FULL
+        self.hurried = 0  # periods in which the guard took a vocoder away, or refused one
+        self.overruns = self._told = 0  # periods that were not ready in time
+        self.busy = Histogram()  # CPU time of all streams in 20 ms
         self.costs = Costs()
         self._periods = [0] * (CLOSED + 1)
         self._changes: deque[tuple[int, int]] = deque(maxlen=_KEPT)
-        self._window: deque[tuple[int, bool]] = deque(maxlen=WINDOW)
-        self._settling = 0
-        self._calm = 0
-        self._patience = PATIENCE
-        self._since_back = LONGEST_PATIENCE  # periods since the last step back
-        self._begun = self._begun_cpu = self._asked_cpu = 0
-        self._hurry = False
+        self._begun_us = self._begun_cpu = self._busy_us = 0
+        self._recent: deque[tuple[int, int]] = deque()  # end and kind of the periods in the window
+        self._since_us = self._judged_us = self._clock()
+        self._work_us = self._counted_us = 0
+        self._dry_us = self._since_us - WINDOW_US
+        self._trust = 1.0  # how far the load of the better level is believed
+        self._patience = 1
+        self._changed_us = self._since_us - SETTLE_US
+        self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
+
+    def reserve_us(self, kind: int, others: int) -> int:
+        """How long before its time a period of this kind must begin to be ready in time, in microseconds.
+
+        A whole number of periods. others: streams beside this one.
+        """
+        needed = MARGIN * self.costs.of(kind, self.level) + others * self.costs.plain
+        return max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US
+
+    def quality(self, kind: int | None, spare_us: float) -> int:
+        """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``."""
+        if not kind or (kind == FIRST and self.level >= CLASSIC):
+            return self.level
+        for level in range(self.level, CLASSIC if kind == FIRST else self.level + 1):
+            if GUARD * self.costs.of(kind, level) <= spare_us:
+                return level
+        self.hurried += 1
+        return CLASSIC if kind == FIRST else LATE
 
     def begin(self) -> None:
-        """The thread has woken up for a period."""
-        self._begun, self._begun_cpu = self._clock(), self._cpu_clock()
-        self._hurry = False
+        """A period will be rendered now."""
+        self._begun_us, self._begun_cpu = self._clock(), self._cpu_clock()
 
-    def effort(self, waiting: int) -> int:
-        """How much the next stream may do, when so many, itself included, wait for their turn in this period."""
-        self._asked_cpu = self._cpu_clock()
-        needed = self.costs.dearest + (waiting - 1) * self.costs.plain
-        if self._clock() - self._begun + needed <= GUARD_US:
-            return self.level
-        self._hurry = True
-        self.hurried += 1
-        return HURRIED
+    def rendered(self, kind: int | None, quality: int, ahead_us: int, late: bool, in_gap: bool = False) -> None:
+        """That was it: of this kind, None for a period without a stream.
 
-    def served(self, source: str) -> None:
-        """That stream has its 20 ms, made by this source."""
-        self.costs.add(self._cpu_clock() - self._asked_cpu, source in SPOKEN)
-
-    def end(self) -> None:
-        """All is done and sent: chooses the level of the next period."""
-        busy = self._cpu_clock() - self._begun_cpu
-        over = self._clock() - self._begun > PACKET_US
-        self.busy.add(busy)
-        self.overruns += over
-        self._periods[self.level] += 1
-        self.costs.fade()
-        self._since_back += 1
-        if self._settling:
-            self._settling -= 1
+        ahead_us: how long the stream's finished periods last; late: this one was not ready in time; in_gap: the one
+        before it had been lost.
+        """
+        now_us = self._clock()
+        took_us = now_us - self._begun_us
+        cpu_us = self._cpu_clock() - self._begun_cpu
+        self._busy_us += cpu_us
+        self._work_us += cpu_us
+        self.overruns += late
+        if kind is None:
             return
-        self._window.append((busy, over or self._hurry))
-        if self._pressed():
-            self._step(min(self.level + 1, CLOSED))
-        elif self._rested():
+        self.costs.add(kind, quality, took_us)
+        self._recent.append((now_us, _demanded(kind, in_gap)))
+        if ahead_us < DRY_US:
+            self._dry_us = now_us
+
+    def judge(self) -> None:
+        """20 ms have passed: chooses the level of the gaps that begin from now on."""
+        self.busy.add(self._busy_us)
+        self._busy_us = 0
+        self._periods[self.level] += 1
+        now_us = self._clock()
+        while self._recent and now_us - self._recent[0][0] > WINDOW_US:
+            self._recent.popleft()
+        if now_us - self._judged_us >= JUDGE_US:
+            self._judged_us = now_us
+            self._choose(now_us)
+
+    def _choose(self, now_us: int) -> None:
+        dry = now_us - self._dry_us <= WINDOW_US
+        self._trust *= _TRUST ** (1 / self._patience)
+        learnt = now_us - self._changed_us >= SETTLE_US
+        if dry and learnt and self.level < CLOSED and self.expected_load(self.level) > HIGH:
+            relapse = now_us - self._better_us <= 2 * WINDOW_US
+            self._patience = min(2 * self._patience, _LONGEST) if relapse else 1
+            self._step(self.level + 1)
+        elif self.level > FULL and self._trust * self.expected_load(self.level - 1) <= (ROOM if dry else HIGH):
+            self._better_us = now_us
             self._step(self.level - 1)
+
+    def _step(self, level: int) -> None:
+        self.level = level
+        self._changed_us = self._judged_us
+        self._trust = 1.0
+        self._changes.append((self.busy.count, level))
+
+    def expected_load(self, level: int) -> float:
+        """Share of real time that the periods of the last two seconds would have taken at this level."""
+        now_us = self._clock()
+        span_us = max(PACKET_US, min(WINDOW_US, now_us - self._since_us))
+        return sum(self.costs.of(kind, level) for _, kind in self._recent) / span_us
+
+    def late(self) -> int:
+        """Periods of all streams that were not ready in time since this was asked last."""
+        late, self._told = self.overruns - self._told, self.overruns
+        return late
 
     def refusal(self, streams: int) -> str | None:
         """Why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
@@ -121,7 +192,7 @@ class Governor:
                 "try again later or use another device"
             )
         wanted = (streams + 1) * self.costs.plain
-        if wanted <= HIGH_US:
+        if wanted <= HIGH * PACKET_US:
             return None
         return (
             f"the device is at its load limit: {streams + 1} streams would take {wanted / 1000:.1f} ms of every "
@@ -129,36 +200,24 @@ class Governor:
         )
 
     def report(self) -> dict[str, Any]:
-        """Levels over time, periods at each, what the guard did, who was turned away; since the process began."""
+        """Levels over time, periods at each, what the guard did, who was turned away, and the mean load."""
+        elapsed_us = max(1, self._clock() - self._since_us)
+        load = 100 * self._work_us / elapsed_us
         return {
-            "level": EFFORTS[self.level],
-            "periods": dict(zip(EFFORTS, self._periods, strict=False)),
-            "changes": [[round(at * PACKET_US / 1e6, 2), EFFORTS[level]] for at, level in self._changes],
+            "level": QUALITY[self.level],
+            "periods": dict(zip(QUALITY, self._periods, strict=False)),
+            "changes": [[round(at * PACKET_US / 1e6, 2), QUALITY[level]] for at, level in self._changes],
             "hurried": self.hurried,
             "overruns": self.overruns,
             "refused": self.refused,
             "busy": self.busy.summary(),
+            "load_pct": round(load, 2),
+            "headroom_pct": round(100 - load, 2),
         }
 
-    def _pressed(self) -> bool:
-        """Too often too long; a step may help unless there is none left."""
-        long = sum(busy > HIGH_US or over for busy, over in self._window)
-        return self.level < CLOSED and long >= OFTEN
 
-    def _rested(self) -> bool:
-        """So calm for so long that one level less is worth a try."""
-        quiet = sum(busy > LOW_US or over for busy, over in self._window) < OFTEN
-        self._calm = self._calm + 1 if quiet else 0
-        return self.level > FULL and self._calm >= self._patience
-
-    def _step(self, level: int) -> None:
-        if level > self.level:
-            relapse = self._since_back < self._patience
-            self._patience = min(2 * self._patience, LONGEST_PATIENCE) if relapse else PATIENCE
-        else:
-            self._since_back = 0
-        self.level = level
-        self._calm = 0
-        self._settling = SETTLE
-        self._window.clear()
-        self._changes.append((self.busy.count, level))
+def _demanded(kind: int, in_gap: bool) -> int:
+    """The kind that a period would be at full quality, whatever was done in the gap so far."""
+    if kind == PLAIN and in_gap:
+        return AFTER
+    return NEXT if kind == FIRST and in_gap else kind

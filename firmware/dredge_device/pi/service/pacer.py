@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Absolute deadlines every 20 ms, and how well they were met."""
+"""A tick every 20 ms, and how late the thread wakes up for it."""
 
 import time
 from collections.abc import Callable
@@ -8,41 +8,57 @@ from typing import Any
 from dredge_device.budget import Histogram
 from dredge_device.units import PACKET_US
 
-_PERIOD = PACKET_US / 1e6
-_STALL = 10  # this many periods behind, the deadlines start anew instead of being caught up
+_STALL = 10  # this many periods behind, the ticks start anew instead of being caught up
+
+
+def monotonic_us() -> int:
+    """Microseconds of the monotonic clock."""
+    return time.monotonic_ns() // 1000
 
 
 class Pacer:
-    """``wait`` sleeps until the next deadline; deadlines do not drift with the work done."""
+    """``due_us`` is the next tick; ticks do not drift with the work done between them."""
 
     def __init__(
-        self,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        self, clock: Callable[[], int] = monotonic_us, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._due = clock()
+        self.ticked_us = clock()  # the last tick
+        self.due_us = self.ticked_us + PACKET_US
         self.restart()
 
     def restart(self) -> None:
-        """Count from here; the deadlines stay where they are."""
-        self.late = Histogram()  # microseconds between deadline and waking up
-        self.missed = 0  # periods whose work was not done when the next one was due
+        """Count from here; the ticks stay where they are."""
+        self.late = Histogram()  # microseconds between a tick that was slept for and waking up
+        self.missed = 0  # ticks that had passed when ``wait`` was called
         self.stalls = 0
 
     def wait(self) -> None:
-        """Returns at the next deadline, or at once when it has passed."""
-        self._due += _PERIOD
-        ahead = self._due - self._clock()
-        if ahead > 0:
-            self._sleep(ahead)
-        else:
-            self.missed += 1
-            if ahead < -_STALL * _PERIOD:
-                self.stalls += 1
-                self._due = self._clock()
-        self.late.add(max(0, round((self._clock() - self._due) * 1e6)))
+        """Returns at the next tick, or at once when it has passed."""
+        self.missed += not self.sleep()
+        self.passed()
+
+    def sleep(self) -> bool:
+        """Sleeps until the next tick; False when that has passed."""
+        ahead_us = self.due_us - self._clock()
+        if ahead_us <= 0:
+            return False
+        self._sleep(ahead_us / 1e6)
+        self.late.add(max(0, self._clock() - self.due_us))
+        return True
+
+    def passed(self) -> bool:
+        """True once for every tick that has passed; far behind, for the last one only."""
+        behind_us = self._clock() - self.due_us
+        if behind_us < 0:
+            return False
+        if behind_us > _STALL * PACKET_US:
+            self.stalls += 1
+            self.due_us += behind_us // PACKET_US * PACKET_US
+        self.ticked_us = self.due_us
+        self.due_us += PACKET_US
+        return True
 
     def report(self) -> dict[str, Any]:
         """Wake-up lateness, missed deadlines and stalls as JSON values."""

@@ -19,7 +19,7 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.model_cache import ModelCache
 from dredge_device.pi.options import Options, SessionOptions
 from dredge_device.pi.output.files import OutputError, is_stdout
-from dredge_device.pi.output.interface import CapabilityError, Output
+from dredge_device.pi.output.interface import CapabilityError, TimedOutput
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
@@ -30,7 +30,7 @@ from dredge_device.pi.service.admission import Inbox
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.pacer import Pacer
+from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
@@ -56,10 +56,10 @@ def check_options(options: dict[str, Any]) -> None:
         raise ValueError(why)
 
 
-def make_receiver(options: dict[str, Any], shelf: ModelCache) -> Receiver:
+def make_receiver(options: dict[str, Any], models: ModelCache) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     wanted = SessionOptions.checked(options)
-    parts = real_parts(wanted.conceal, wanted.vocoder, shelf)
+    parts = real_parts(wanted.conceal, wanted.vocoder, models)
     return Receiver(wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts)
 
 
@@ -70,7 +70,7 @@ def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -
     return OpenAccess(limited=options.allow_remote and not is_local(options.listen))
 
 
-def output_for(options: Options, index: int) -> Output:
+def output_for(options: Options, index: int) -> TimedOutput:
     """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
     text = options.out
     if index and text.lower().endswith(".wav"):
@@ -101,10 +101,10 @@ class Process:
         self.signal_number = 0
         self._deaf = False
         self._pacer = Pacer()
-        self._shelf = ModelCache()
-        self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
+        self._models = ModelCache()
+        self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
         try:
-            self._stock = ReceiverStock(lambda wanted: make_receiver(wanted, self._shelf), self._options.for_session())
+            self._stock = ReceiverStock(lambda wanted: make_receiver(wanted, self._models), self._options.for_session())
             self._streams = Sessions(self._make_station, options.streams, self._governor, self.notices)
         except BaseException:
             self._endpoint.close()
@@ -116,7 +116,7 @@ class Process:
         return self._endpoint.address
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """GapEnds the process after its next period; fits signal.signal."""
+        """Ends the process after its next period; fits signal.signal."""
         self.signal_number = number
         self._stopping.set()
 
@@ -157,6 +157,7 @@ class Process:
         output = output_for(self._options, index)
 
         def end_session() -> dict[str, Any]:
+            self._pacer.missed = self._governor.late()
             pacing = self._pacer.report()
             self._pacer.restart()
             about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
@@ -203,14 +204,14 @@ class Process:
         self._pacer = Pacer()
         until = math.inf if self._options.seconds is None else time.monotonic() + self._options.seconds
         while not self._stopping.is_set() and time.monotonic() < until:
-            self._pacer.wait()
-            self._governor.begin()
             self._answer()
-            self._send(self._streams.period(_clock_us()))
-            self._governor.end()
-            if self._options.once and self._streams.sessions_ended:
-                self._linger()
-                return
+            if self._pacer.passed():
+                self._send(self._streams.tick(self._pacer.ticked_us))
+                if self._options.once and self._streams.sessions_ended:
+                    self._linger()
+                    return
+            if not self._streams.render(monotonic_us()):
+                self._pacer.sleep()
         self._last_words()
 
     def _linger(self) -> None:
@@ -236,7 +237,7 @@ class Process:
         until = time.monotonic() + _LAST_WORDS_S
         while self._streams.reporting and time.monotonic() < until:
             self._answer()
-            self._send(self._streams.report(_clock_us()))
+            self._send(self._streams.report(monotonic_us()))
             time.sleep(0.02)
         self._streams.give_up()
 
@@ -280,10 +281,6 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
     except OSError as error:  # a network interface that went away
         return _complain(error, EXIT_UNREACHABLE)
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
-
-
-def _clock_us() -> int:
-    return time.monotonic_ns() // 1000
 
 
 def _announcer(options: Options) -> Callable[[str], None]:

@@ -8,35 +8,18 @@ from typing import Any
 from dredge_device import agent as states
 from dredge_device import control, rtcp, rtp
 from dredge_device.agent import Agent
-from dredge_device.pi.output.interface import Output
 from dredge_device.pi.service.admission import Candidates, place_of
-from dredge_device.pi.service.governor import FULL, HURRIED, Governor
+from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices, name_of, summary
+from dredge_device.pi.service.pacer import monotonic_us
+from dredge_device.pi.service.rendering import PLAYING, Rendering, StreamSession
+
+__all__ = ["Sessions", "StreamSession"]
 
 Outgoing = list[tuple[bytes, Any]]  # datagrams and the peers they are for
 
-_PLAYING = (states.ACTIVE, states.DRAINING)
 _FAREWELLS = 8  # final reports on their way after their place was given to another session
 _ENDED_US = 1_000_000  # stragglers of a stream that said goodbye begin no new one within this time
-
-
-@dataclass
-class StreamSession:
-    """One stream's agent and where its speech goes.
-
-    leaving: the agent of the session before, while what it has buffered is still played; this one's stream waits
-    in its jitter buffer meanwhile. output is None after it failed, until another session can have a new one.
-    """
-
-    agent: Agent
-    output: Output | None
-    leaving: Agent | None = None
-    told: bool = False  # that the stream has begun
-
-    @property
-    def player(self) -> Agent:
-        """Whose speech is played now."""
-        return self.leaving or self.agent
 
 
 @dataclass
@@ -61,13 +44,14 @@ class Sessions:
         governor: Governor | None = None,
         notices: Notices | None = None,
         candidates: Candidates | None = None,
+        clock: Callable[[], int] = monotonic_us,
     ) -> None:
         self._make = make
         self._most = most
         self._governor = governor
         self._notices = notices or Notices(lambda line: None)
         self._candidates = candidates or Candidates()
-        self._first = 0  # whose turn is first: a stream that had to hurry comes first in the next period
+        self._rendering = Rendering(governor, self._lose_output, clock)
         self._farewells: list[_Farewell] = []
         self._ended: list[tuple[int, int]] = []  # (SSRC, until when) of streams that said goodbye
         self.sessions_ended = 0  # sessions that are over, with their reports
@@ -79,7 +63,7 @@ class Sessions:
     @property
     def peers(self) -> frozenset[Any]:
         """The peers of running sessions."""
-        return frozenset(agent.peer for _, agent in self._agents() if agent.state in _PLAYING)
+        return frozenset(agent.peer for _, agent in self._agents() if agent.state in PLAYING)
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Answers to one datagram, for the same peer."""
@@ -221,13 +205,19 @@ class Sessions:
 
     # --- periods ---
 
+    def render(self, now_us: int) -> bool:
+        """One period of the stream that needs it most, handed to its output; False when nothing is due."""
+        return self._rendering.render(self.stations, now_us)
+
     def period(self, now_us: int) -> Outgoing:
-        """20 ms of every stream: decode, hand to the outputs, then collect what is due for the hosts."""
-        playing = self._playing()
-        turns = [(self._first + turn) % len(playing) for turn in range(len(playing))]
-        hurried = [i for turn, i in enumerate(turns) if self._play(playing[i], len(turns) - turn) == HURRIED]
-        if hurried:
-            self._first = hurried[0]
+        """20 ms of every stream, for an output that has a clock of its own, and what is due for the hosts."""
+        self._rendering.tick(self.stations, now_us)
+        self._rendering.period(self.stations, now_us)
+        return self.report(now_us)
+
+    def tick(self, now_us: int) -> Outgoing:
+        """20 ms have passed: what is due for the hosts."""
+        self._rendering.tick(self.stations, now_us)
         return self.report(now_us)
 
     def report(self, now_us: int) -> Outgoing:
@@ -269,24 +259,7 @@ class Sessions:
                 station.output.discard()
 
     def _playing(self) -> list[StreamSession]:
-        return [s for s in self.stations if s.player.state in _PLAYING]
-
-    def _play(self, station: StreamSession, waiting: int) -> int:
-        """One stream, when so many, itself included, wait for their turn; how much work it was allowed."""
-        agent, governor, receiver = station.player, self._governor, station.player.receiver
-        effort = governor.effort(waiting) if governor else FULL
-        if receiver is None or station.output is None:
-            return effort
-        played = receiver.pull(effort)
-        if governor:
-            governor.served(played.source)
-        for frame in played.frames:
-            agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
-        try:
-            station.output.write(played.pcm, played.spoken)
-        except OSError as error:
-            self._lose_output(station, error)
-        return effort
+        return [s for s in self.stations if s.player.state in PLAYING]
 
     def _lose_output(self, station: StreamSession, error: OSError) -> None:
         """The output failed: this session ends, the others go on."""

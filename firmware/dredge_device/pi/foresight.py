@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which periods can be rendered before their time, because nothing that may still arrive would change them."""
+
+from dredge_device.jitter import JitterBuffer
+from dredge_device.pi.concealment.concealer import Concealer
+from dredge_device.units import PACKET_US
+
+MARGIN_US = 2 * PACKET_US  # beyond the latest of the packets lately: what is missing then will not come
+_LATEST = 999  # permille of the packets
+
+
+class Foresight:
+    """Judges packet numbers of one stream by what is in its jitter buffer."""
+
+    def __init__(self, buffer: JitterBuffer, concealer: Concealer) -> None:
+        self._buffer = buffer
+        self._concealer = concealer
+
+    def settled(self, number: int, now_us: int) -> bool:
+        """True when this period would not be rendered otherwise at its own time.
+
+        A packet that is there is decoded. A lost one is settled when a later packet describes it and when everything
+        between the two has either arrived or is later than packets on this path come.
+        """
+        buffer = self._buffer
+        if buffer.last is not None and number > buffer.last:
+            return False
+        if buffer.get(number) is not None:
+            return True
+        holder = self._concealer.described_by(number)
+        if holder is None:
+            return False
+        oldest_wait = buffer.delay_us(holder - 1, now_us)
+        return bool(oldest_wait >= buffer.delays.spread_us(_LATEST) + MARGIN_US)

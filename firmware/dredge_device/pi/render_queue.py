@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How far rendering is ahead of the listener: when periods have to be handed out, which were ready too late."""
+
+from typing import Any
+
+from dredge_device.units import PACKET_US
+
+LONGEST_US = 25 * PACKET_US  # finished periods that wait at most: half a second
+_BEHIND_US = 10 * PACKET_US  # so late, times start anew instead of being caught up
+
+
+class RenderQueue:
+    """The finished periods of one stream, by their times alone: the samples lie with the output.
+
+    A period belongs to a time on a grid of 20 ms. It is late when it was not ready 20 ms after that time, when the next
+    one has to be handed out. Microseconds of the device's monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self.next_us: int | None = None  # time of the period that is rendered next
+        self.reserve_us = 0  # what is not known so long before its time is decided with what there is
+        self.periods = 0  # rendered, of the stream
+        self.late = 0
+        self.underruns = 0  # runs of late periods
+        self.stalls = 0  # times that started anew
+        self._latest_us = 0
+        self._total = self._most = 0
+        self._least: int | None = None
+        self._longest_reserve_us = 0
+        self._dry = False
+
+    @property
+    def begun(self) -> bool:
+        """True once there is a time for the next period."""
+        return self.next_us is not None
+
+    def begin(self, now_us: int) -> None:
+        """Start with the period of this moment, unless that was done; anew when rendering is hopelessly behind."""
+        if self.next_us is None:
+            self.next_us = now_us
+        elif now_us - self.next_us > _BEHIND_US:
+            missed = (now_us - self.next_us) // PACKET_US
+            self.next_us += missed * PACKET_US
+            self.stalls += 1
+            if self.periods:
+                self.late += missed
+                self.underruns += not self._dry
+                self._dry = True
+
+    def ahead_us(self, now_us: int) -> int:
+        """How long what is finished lasts from now on; negative when something is missing already."""
+        return 0 if self.next_us is None else self.next_us - now_us
+
+    def deadline_us(self) -> int:
+        """When the next period has to be ready."""
+        return (self.next_us or 0) + PACKET_US
+
+    def finished(self, now_us: int, spoken: bool) -> int:
+        """One more period is ready; returns its time. spoken: it belongs to the stream."""
+        assert self.next_us is not None
+        at_us, self.next_us = self.next_us, self.next_us + PACKET_US
+        if spoken:
+            self._count(max(0, at_us - now_us) // PACKET_US, now_us - at_us - PACKET_US)
+        return at_us
+
+    def _count(self, length: int, late_us: int) -> None:
+        self.periods += 1
+        self._total += length
+        self._most = max(self._most, length)
+        self._least = length if self._least is None else min(self._least, length)
+        self._longest_reserve_us = max(self._longest_reserve_us, self.reserve_us)
+        if late_us > 0:
+            self.late += 1
+            self.underruns += not self._dry
+            self._latest_us = max(self._latest_us, late_us)
+        self._dry = late_us > 0
+
+    def report(self) -> dict[str, Any]:
+        """Plain JSON values. length: finished periods that waited whenever one more became ready."""
+        return {
+            "periods": self.periods,
+            "late_periods": self.late,
+            "underruns": self.underruns,
+            "latest_ms": self._latest_us / 1000,
+            "length": {
+                "mean": round(self._total / self.periods, 2) if self.periods else 0.0,
+                "least": self._least or 0,
+                "most": self._most,
+            },
+            "reserve_ms": self.reserve_us / 1000,
+            "longest_reserve_ms": self._longest_reserve_us / 1000,
+        }

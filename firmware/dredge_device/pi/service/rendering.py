@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The next periods of all streams, the most urgent one first, ahead of the listener as far as they are known."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dredge_device import agent as states
+from dredge_device.agent import Agent
+from dredge_device.pi.output.interface import TimedOutput
+from dredge_device.pi.quality import FULL, LOST, NEXT, PLAIN
+from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.pacer import monotonic_us
+
+PLAYING = (states.ACTIVE, states.DRAINING)
+
+
+@dataclass
+class StreamSession:
+    """One stream's agent and where its speech goes.
+
+    leaving: the agent of the session before, while what it has buffered is still played; this one's stream waits
+    in its jitter buffer meanwhile. output is None after it failed, until another session can have a new one.
+    """
+
+    agent: Agent
+    output: TimedOutput | None
+    leaving: Agent | None = None
+    told: bool = False  # that the stream has begun
+    in_gap: bool = False  # the last period that was rendered had been lost
+    hurried: int = 0  # periods in which others' deadlines cost it quality
+
+    @property
+    def player(self) -> Agent:
+        """Whose speech is played now."""
+        return self.leaving or self.agent
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """The receiver that renders for it now, if there is one."""
+        playing = self.player.state in PLAYING and self.output is not None
+        receiver: Receiver | None = self.player.receiver if playing else None
+        return receiver
+
+
+Stream = tuple[StreamSession, Receiver]
+
+
+class Rendering:
+    """Renders one period at a time; governor: how much work it may be, None for all there is.
+
+    clock: microseconds. ``failed`` is told which session's output could not be written.
+    """
+
+    def __init__(
+        self,
+        governor: Governor | None,
+        failed: Callable[[StreamSession, OSError], None],
+        clock: Callable[[], int] = monotonic_us,
+    ) -> None:
+        self._governor = governor
+        self._failed = failed
+        self._clock = clock
+        self._streams = 0
+
+    def tick(self, sessions: Iterable[StreamSession], now_us: int) -> None:
+        """20 ms have passed. A new stream's first period has the time of a tick."""
+        streams = _streams(sessions)
+        for _, receiver in streams:
+            receiver.queue.begin(now_us)
+        if self._governor:
+            if not streams:
+                self._governor.restart()
+            self._governor.judge()
+
+    def render(self, sessions: Iterable[StreamSession], now_us: int) -> bool:
+        """One period of the stream whose finished ones end first, handed to its output; False when none is due.
+
+        Periods are rendered ahead as far as they are known (``Receiver.may_render``).
+        """
+        streams = [stream for stream in _streams(sessions) if stream[1].queue.begun]
+        self._streams = len(streams)
+        streams.sort(key=_urgency)
+        for session, receiver in streams:
+            if receiver.may_render(now_us, self._reserve_us):
+                self._play(session, receiver, streams, now_us)
+                return True
+        return False
+
+    def period(self, sessions: Iterable[StreamSession], now_us: int) -> None:
+        """20 ms of every stream at this moment, for outputs with a clock of their own; nothing is rendered ahead."""
+        streams = _streams(sessions)
+        for _, receiver in streams:
+            receiver.queue.next_us = now_us
+        for session, receiver in sorted(streams, key=_urgency):
+            self._play(session, receiver, streams, now_us)
+
+    def _reserve_us(self, kind: int) -> int:
+        return self._governor.reserve_us(kind, self._streams - 1) if self._governor else 0
+
+    def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> float:
+        """How long this stream's next period may take, so that the next ones of all others are still ready in time."""
+        assert self._governor is not None
+        costs = self._governor.costs
+        spare, taken = float(receiver.queue.deadline_us() - now_us), 0.0
+        for _, other in streams:  # the most urgent first
+            if other is not receiver:
+                taken += costs.of(NEXT, FULL) if other.speaking else costs.plain
+                spare = min(spare, other.queue.deadline_us() - now_us - taken)
+        return spare
+
+    def _play(self, session: StreamSession, receiver: Receiver, streams: list[Stream], now_us: int) -> None:
+        agent, governor, output = session.player, self._governor, session.output
+        queue, kind, quality = receiver.queue, receiver.coming(), FULL
+        assert queue.next_us is not None and output is not None
+        ahead_us = queue.ahead_us(now_us)
+        if governor:
+            quality = governor.quality(kind, self._spare_us(receiver, streams, now_us) if kind else 0)
+            session.hurried += quality not in (FULL, governor.level)
+            governor.begin()
+        played = receiver.render(queue.next_us, quality)
+        late = queue.late
+        at_us = queue.finished(self._clock(), played.spoken)
+        if governor:
+            if kind is None and played.source == "opus":
+                kind = PLAIN
+            governor.rendered(kind, quality, ahead_us, queue.late > late, session.in_gap)
+            session.in_gap = kind in LOST
+        for frame in played.frames:
+            agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
+        try:
+            output.write(played.pcm, played.spoken, at_us)
+        except OSError as error:
+            self._failed(session, error)
+
+
+def _streams(sessions: Iterable[StreamSession]) -> list[Stream]:
+    found = [(session, session.receiver) for session in sessions]
+    return [(session, receiver) for session, receiver in found if receiver is not None]
+
+
+def _urgency(stream: Stream) -> tuple[int, int]:
+    """Whose finished periods end first comes first; among equals, who had to give way most."""
+    session, receiver = stream
+    return receiver.queue.next_us or 0, -session.hurried

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boards of several speeds on a virtual clock, with measured costs: what is heard in time, what comes back."""
+
+from itertools import pairwise
+
+import pytest
+from virtual_board import SMALL, STANDARD, Board
+
+from dredge_device.units import PACKET_US
+from dredge_host.live.verdict import coverable
+from dredge_host.sending.loss import parse_loss
+from dredge_host.settings import Settings
+
+BURSTS, GAPS, HEAVY = "gilbert:rate=20%,burst=5", "burst:ms=1000,every=1.02s", "70%"
+PACKETS = 800
+ZERO_2_W = 500
+
+
+def play(mips, work, loss, **more):
+    """The board, its report, and the share of the coverable losses that DRED filled."""
+    model = parse_loss(loss, 3)
+    trace = [model.lost() for _ in range(PACKETS)]
+    board = Board(mips, work, SMALL, **more)
+    report = board.run(PACKETS, lambda host, n: trace[n])[0]
+    wanted, sources = coverable(trace, Settings()), board.sources()
+    return board, report, sum(sources[n] == "dred" for n in wanted) / len(wanted)
+
+
+@pytest.mark.parametrize("work", [STANDARD, SMALL], ids=["standard", "small"])
+@pytest.mark.parametrize("mips", [ZERO_2_W, 700, 1000, 2000])
+def test_at_20_percent_loss_everything_that_was_described_comes_back_in_time(mips, work):
+    board, report, share = play(mips, work, BURSTS)
+    queue = report["queue"]
+    assert share >= 0.99 and queue["late_periods"] == queue["underruns"] == 0
+    assert board.governor.report()["changes"] == [] and board.governor.hurried == 0
+    assert queue["headroom_pct"] > 50 and queue["recovered"] == report["sources"]["dred"]
+    assert queue["length"]["most"] > 10 and report["delay_ms"]["mean"] < 1000 + PACKET_US / 1000
+
+
+@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (1000, STANDARD), (1000, SMALL)])
+def test_gaps_of_a_second_back_to_back_never_run_dry(mips, work):
+    _, report, share = play(mips, work, GAPS)
+    assert share >= 0.95 and report["queue"]["underruns"] == 0
+    assert report["delay_ms"]["max"] < 1000 + PACKET_US / 1000
+
+
+@pytest.mark.parametrize("mips", [350, 400])
+def test_a_board_that_is_too_slow_stays_in_time_and_recovers_what_it_can(mips):
+    board, report, share = play(mips, STANDARD, HEAVY)
+    assert report["queue"]["underruns"] <= 2 and share > 0.3
+    assert {name for _, name in board.governor.report()["changes"]} <= {"small", "classic", "full"}
+
+
+def test_another_program_on_the_same_core_changes_nothing():
+    _, report, share = play(1000, STANDARD, BURSTS, busy=0.5)
+    assert share >= 0.99 and report["queue"]["late_periods"] == 0
+
+
+def test_a_second_that_another_program_takes_is_over_when_it_is_over():
+    taken = []
+
+    def disturb(board):
+        if not taken and board.now_us > 6e6:
+            taken.append(board.now_us)
+            board.now_us += 1_000_000
+
+    model = parse_loss(BURSTS, 3)
+    trace = [model.lost() for _ in range(PACKETS)]
+    board = Board(1000)
+    report = board.run(PACKETS, lambda host, n: trace[n], disturb=disturb)[0]
+    sources = board.sources()
+    first = int((taken[0] - 1e6) / PACKET_US) + 150  # two seconds after it had begun
+    later = {n for n in coverable(trace, Settings()) if n > first}
+    assert all(sources[n] == "dred" for n in later) and len(later) > 20
+    assert report["queue"]["late_periods"] < 60 and report["queue"]["underruns"] <= 2
+    assert board.governor.level == 0 and board.governor.refusal(1) is None
+
+
+def test_eight_streams_share_a_fast_core():
+    board = Board(5000, streams=8)
+    models = [parse_loss(BURSTS, host) for host in range(8)]
+    traces = [[model.lost() for _ in range(PACKETS)] for model in models]
+    reports = board.run(PACKETS, lambda host, n: traces[host][n], hosts=8)
+    for host, report in enumerate(reports):
+        wanted, sources = coverable(traces[host], Settings()), board.sources(host)
+        assert sum(sources[n] == "dred" for n in wanted) >= 0.99 * len(wanted)
+        assert report["queue"]["late_periods"] == 0
+
+
+def test_periods_are_handed_out_in_order_every_20_ms():
+    board, report, _ = play(ZERO_2_W, STANDARD, BURSTS)
+    times = board.sessions.stations[0].output.times
+    assert len(times) == report["queue"]["periods"] >= PACKETS
+    assert {after - before for before, after in pairwise(times)} == {PACKET_US}
+
+
+def test_adaptive_playout_waits_as_long_as_the_board_needs():
+    model = parse_loss("gilbert:rate=5%,burst=2", 3)
+    trace = [model.lost() for _ in range(PACKETS)]
+    slow, fast = Board(ZERO_2_W, adaptive=True), Board(100_000, adaptive=True)
+    reports = [board.run(PACKETS, lambda host, n: trace[n])[0] for board in (slow, fast)]
+    delays = [report["delay_ms"]["mean"] for report in reports]
+    assert delays[1] + 30 < delays[0] < 200  # and what is waited for is reported
+    assert reports[0]["queue"]["late_periods"] <= 5 and reports[1]["queue"]["late_periods"] == 0
+
+
+def test_what_arrives_late_but_in_time_is_played():
+    """Nothing is decided before packets that are late, as packets on this path are, could have come."""
+    board = Board(ZERO_2_W, playout_ms=300)
+    board.run(200, lambda host, n: n % 10 == 5)
+    late = Board(ZERO_2_W, playout_ms=300)
+    sessions_handle = late.sessions.handle
+    held = []
+
+    def handle(datagram, peer, now_us):
+        if datagram[1] < 192 and int.from_bytes(datagram[2:4], "big") % 10 == 5:
+            held.append((now_us + 180_000, datagram))
+            return []
+        for item in [item for item in held if item[0] <= now_us]:
+            held.remove(item)
+            sessions_handle(item[1], peer, item[0])
+        return sessions_handle(datagram, peer, now_us)
+
+    late.sessions.handle = handle
+    report = late.run(200, lambda host, n: False)[0]
+    assert report["packets"]["late"] <= 3 and report["sources"]["opus"] >= 190
