@@ -3,6 +3,8 @@
 
     sending       speech → Opus + DRED → RTP packets; loss models, network models, audio files
     links         datagrams over UDP, a serial line or within the process
+    talk          speech both ways between two ends; audio_io: microphones, pipes and files as sources
+    embed         the pipeline inside another program: thread-safe receiver, asyncio (docs/python.md)
     live          a stream to a device in real time: session, display, verdict
     offline       the same pipeline without a clock, deterministic
     capture       packets in files: read, written, explained
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     __version__ = version("dredge-audio")
@@ -27,13 +29,32 @@ except PackageNotFoundError:  # a checkout that is run in place
 _WHERE = {
     "Sender": "sending.sender",
     "Packet": "sending.sender",
+    "Receiver": "embed.receiver",
+    "Duplex": "embed.duplex",
+    "Talk": "talk.talk",
+    "TalkOptions": "talk.options",
+    "Settings": "settings",
+    "open_link": "links.open",
     "parse_loss": "sending.loss",
     "read_audio": "sending.audio",
     "write_audio": "sending.audio",
-    "open_link": "links.open",
 }
 
-__all__ = [*_WHERE]
+if TYPE_CHECKING:
+    from dredge_host.embed.duplex import Duplex
+    from dredge_host.embed.receiver import Receiver
+    from dredge_host.links.open import open_link
+    from dredge_host.sending.audio import read_audio, write_audio
+    from dredge_host.sending.loss import parse_loss
+    from dredge_host.sending.sender import Packet, Sender
+    from dredge_host.settings import Settings
+    from dredge_host.talk.options import TalkOptions
+    from dredge_host.talk.talk import Talk
+
+__all__ = [
+    "Duplex", "Packet", "Receiver", "Sender", "Settings", "Talk", "TalkOptions", "open_link", "parse_loss",
+    "read_audio", "write_audio",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -140,6 +140,11 @@ class StreamRun:
         finally:
             self.end()
 
+    @property
+    def recent_bps(self) -> float:
+        """On the wire, over the last second."""
+        return self._outcome.meter.recent_total()
+
     def begin(self) -> None:
         """From now on a refused datagram is a loss."""
         self._session.tolerant = True

@@ -43,6 +43,7 @@ class SpokenDelay:
         self._lookahead_ms = 1000 * lookahead / SAMPLE_RATE
         self._capture, self._encode = Mean(), Mean()
         self._trips: deque[float] = deque(maxlen=_TRIPS)
+        self.network_ms: float | None = None
 
     def packet(self, backlog_ms: float, encode_ms: float) -> None:
         """A packet went out."""
@@ -52,10 +53,7 @@ class SpokenDelay:
     def trip(self, seconds: float) -> None:
         """A probe came back."""
         self._trips.append(1000 * seconds)
-
-    @property
-    def network_ms(self) -> float | None:
-        return min(self._trips) / 2 if self._trips else None
+        self.network_ms = min(self._trips) / 2
 
     def report(self) -> dict[str, float]:
         """Means for the other end."""

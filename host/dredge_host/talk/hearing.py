@@ -21,6 +21,7 @@ from dredge_host.talk.delay import HeardDelay
 from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 
+_SHOWN = 50  # periods between two looks at the figures, which another thread shows
 SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is answered
 
 
@@ -56,17 +57,17 @@ class Hearing:
         self._about = about
         self.delay = HeardDelay()
         self.last: dict[str, Any] = {}  # what the last session was like, once it is over
+        self.figures: dict[str, Any] = {}  # of the running session, a second old at most, or of the last one
         self.sessions_ended = 0
+        self._periods = 0
         self._cache = ModelCache()
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
-        self._options = {
-            "playout_ms": settings.playout_ms, "adaptive": settings.adaptive, "conceal": settings.conceal,
-            "lbrr": True, "vocoder": settings.vocoder,
-        }  # fmt: skip
+        self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
         info = {**describe(), "boot": secrets.token_hex(4)}
         self._agent = Agent(self._make_receiver, self._options, info, on_end=self._ended)
         self._sessions = Sessions(lambda index: StreamSession(self._agent, speaker), 1, self._governor)
         self._heard_us = _clock_us()
+        speaker.nap = self._answer_until
 
     def rekeyed(self, peer: Any) -> None:
         """See dredge_device.pi.security.access.KeyedAccess."""
@@ -87,10 +88,6 @@ class Hearing:
         """True while there is no session, not even one to report."""
         return self._agent.state == states.IDLE
 
-    def state(self) -> dict[str, Any]:
-        """Figures of the running session, or of the last one."""
-        return self.last if self.peer is None else self._agent.receiver.report()
-
     def run(self, stop: Callable[[], bool]) -> None:
         """20 ms after 20 ms, until told to stop; then the session is ended and reported."""
         while not stop():
@@ -101,10 +98,21 @@ class Hearing:
             if self._speaker.written == written:
                 self._speaker.idle()
             self._look_after_silence()
+            self._periods += 1
+            if self._periods % _SHOWN == 0 and self.peer is not None:
+                self.figures = self._agent.receiver.report()
         self._last_words()
 
     def _make_receiver(self, options: dict[str, Any]) -> Any:
         return _MeasuredReceiver(make_receiver(options, self._cache), self.delay, self._about)
+
+    def _answer_until(self, seconds: float) -> None:
+        """Waits so long, and answers what is asked at once: round trips are measured by it."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._line.asked.wait(left):
+                self._line.asked.clear()
+                self._answer()
 
     def _answer(self) -> None:
         """Everything that arrived since the last period."""
@@ -142,6 +150,7 @@ class Hearing:
     def _ended(self) -> dict[str, Any]:
         output = self._speaker.close()
         self.last = {**self._agent.receiver.report(), "output": output, "load_levels": self._governor.report()}
+        self.figures = self.last
         self.sessions_ended += 1
         return output
 

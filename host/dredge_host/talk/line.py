@@ -47,6 +47,7 @@ class Line:
             raise
         self.questions: deque[tuple[bytes, Any, int]] = deque(maxlen=_ROOM)
         self.answers: queue.Queue[tuple[bytes, Any, int]] = queue.Queue(_ROOM)
+        self.asked = threading.Event()  # a question other than speech has come
         self.strangers = 0  # datagrams of somebody whom we have not called
         self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="talk line", daemon=True)
@@ -85,6 +86,8 @@ class Line:
     def _sort(self, arrived: tuple[bytes, Any, int]) -> None:
         if not _is_answer(arrived[0]):
             self.questions.append(arrived)
+            if rtp.is_rtcp(arrived[0]) or arrived[0].startswith(MAGIC):
+                self.asked.set()
             return
         if self.answers.full():
             self.answers.get_nowait()

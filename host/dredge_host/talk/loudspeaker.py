@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ class Loudspeaker:
         opened = open_output(text, rate) if output is None else output
         self._card = opened if isinstance(opened, SpeakerOutput) else None
         self._output: Output = opened if self._card is not None else ThreadedOutput(opened, is_patient(text))
-        self._pacer = Pacer()
+        self.nap: Callable[[float], None] = time.sleep  # how the time until the next 20 ms is spent
+        self._pacer = self._new_pacer()
         self._by_card = False
         self._fader = Fader(volume)
         self.volume = volume
@@ -46,13 +48,16 @@ class Loudspeaker:
             by_card = True
             if left <= 0:
                 break
-            time.sleep(min(left, _NAP_S))
+            self.nap(min(left, _NAP_S))
         if by_card:
             self._by_card = True
             return
         if self._by_card:  # the card has gone away: this machine's clock goes on from here
-            self._by_card, self._pacer = False, Pacer()
+            self._by_card, self._pacer = False, self._new_pacer()
         self._pacer.wait()
+
+    def _new_pacer(self) -> Pacer:
+        return Pacer(sleep=lambda seconds: self.nap(seconds))
 
     def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
         """20 ms of a stream, as loud as `volume` says."""

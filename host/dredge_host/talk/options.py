@@ -24,7 +24,8 @@ class TalkOptions:
     (dredge_host.sending.network); auto: the redundancy follows the losses; key_file: both ends need the same;
     allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
     wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
-    down while the other end speaks; volume: factor of what is heard. Raises UsageError.
+    down while the other end speaks; volume: factor of what is heard; realtime, core, lock_memory: as for an agent.
+    Raises UsageError.
     """
 
     to: str | None = None
@@ -45,6 +46,9 @@ class TalkOptions:
     ptt: str | None = None
     half_duplex: bool = False
     volume: float = 1.0
+    realtime: bool = False
+    core: int | None = None
+    lock_memory: bool = False
 
     def __post_init__(self) -> None:
         if self.to is None and self.listen is None:

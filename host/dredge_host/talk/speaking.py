@@ -66,7 +66,7 @@ class Speaking:
         self.books: dict[str, Any] = {}  # of the last call
         self.session: Session | None = None
         self.delay: SpokenDelay | None = None
-        self.meter = BitrateMeter()
+        self.bitrate_bps = 0.0  # of the last second
         self._ended = False  # the source has nothing more to say
         self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
 
@@ -125,7 +125,6 @@ class Speaking:
         self.problem = ""
         self.state = "talking"
         outcome = StreamOutcome(told, None, [], BitrateMeter())
-        self.meter = outcome.meter
         options = self._options
         network = Network(options.delay, options.jitter, options.reorder, options.duplicate, settings.seed)
         run = StreamRun(session, sender, self._loss, outcome, network, None, self._muted, live=True)
@@ -160,6 +159,7 @@ class Speaking:
                 self._loss.history.clear()  # a talk may last for weeks
                 if steering is not None:
                     steering.log.clear()
+                self.bitrate_bps = run.recent_bps
                 now = time.monotonic()
                 assert self.delay is not None
                 self.delay.packet(backlog_ms, 1000 * (now - begin))

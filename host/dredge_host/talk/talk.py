@@ -13,6 +13,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.session_keys import KeyFileError, read_key
+from dredge_device.pi.service import scheduling
 from dredge_device.pi.transport.endpoint import is_local
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.audio_io.open import open_source
@@ -60,6 +61,7 @@ class Talk:
         self._key = _key(options.key_file)
         self._ending, self._silent = threading.Event(), threading.Event()
         self._deadline_s: float | None = None
+        self.scheduling = ""  # what came of `options.realtime`
         self._error: BaseException | None = None
         self._begun_s = time.monotonic()
         self._threads: list[threading.Thread] = []
@@ -174,7 +176,7 @@ class Talk:
 
     def state(self) -> dict[str, Any]:
         """What a display shows now; see dredge_host.talk.result for the whole."""
-        heard = self._hearing.state()
+        heard = self._hearing.figures
         told = self._speaking.session.newest if self._speaking.session is not None else {}
         return {
             "t_s": self.seconds,
@@ -185,7 +187,7 @@ class Talk:
             "mic_db": round(self._speaking.level.db, 1),
             "speaker_db": round(self._speaker.level.db, 1) if self._hearing.peer is not None else SILENT_DB,
             "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
-                       "bitrate_bps": self._speaking.meter.recent_total(), "delay_ms": self._speaking.path()},
+                       "bitrate_bps": self._speaking.bitrate_bps, "delay_ms": self._speaking.path()},
             "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
                       "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": self.path_heard()},
         }  # fmt: skip
@@ -195,14 +197,26 @@ class Talk:
         network = self._speaking.delay.network_ms if self._speaking.delay is not None else None
         return path(self._speaking.spoken_there(), network, self._hearing.delay.report())
 
+    def notes(self) -> list[str]:
+        """Applies to this process what was asked of the system for all of it; what came of it."""
+        return [scheduling.lock_memory()] if self.options.lock_memory else []
+
     def _speak(self) -> None:
         self._guarded(lambda: self._speaking.run(self._ending.is_set))
 
     def _hear(self) -> None:
         self._guarded(lambda: self._hearing.run(self._hearing_over))
 
+    def _punctual(self) -> None:
+        """What was asked of the system for the thread that calls this."""
+        if self.options.core is not None:
+            scheduling.pin(self.options.core)
+        if self.options.realtime:
+            self.scheduling = scheduling.real_time()
+
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
+            self._punctual()
             work()
         except BaseException as error:
             self._error = self._error or error

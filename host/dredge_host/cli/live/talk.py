@@ -43,6 +43,9 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
 @click.option("--half-duplex", is_flag=True, help="Turn the microphone down while the other end speaks.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
+@click.option("--realtime", is_flag=True, help="Real-time scheduling for both directions (needs permission).")
+@click.option("--core", type=click.IntRange(0), help="Encode and decode on this core.")
+@click.option("--lock-memory", is_flag=True, help="Keep everything in memory (needs permission).")
 @shared.key_option
 @shared.link_options
 @shared.codec_options
@@ -67,7 +70,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
     if save_trace is not None:
         raise UsageError("a talk keeps no trace of its losses; dredge stream does")
     names = ("delay", "jitter", "reorder", "duplicate", "to", "listen", "mic", "speaker", "rate", "seconds", "once",
-             "volume", "ptt", "half_duplex", "allow_remote", "key_file")  # fmt: skip
+             "volume", "ptt", "half_duplex", "allow_remote", "key_file", "realtime", "core", "lock_memory")  # fmt: skip
     options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
                           **{name: values[name] for name in names})  # fmt: skip
     open_mic = options.mic.partition(":")[0] == "mic" and not options.half_duplex and not options.ptt
@@ -87,6 +90,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
     keys = {b" ": press, b"+": lambda: louder(1.25), b"-": lambda: louder(0.8)}
     with MuteSwitch(others=keys) as switch, Talk(options, muted=switch) as talk, TalkDisplay(json_lines) as display:
         talking.append(talk)
-        note(f"listening {talk.address}")
+        for words in (f"listening {talk.address}", *talk.notes()):
+            note(words)
         result = talk.run(display.update)
     emit(result, lines(result), as_json)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A receiver for other programs' threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.receiver import Played
+from dredge_device.pi.receiver import Receiver as Pipeline
+from dredge_host.settings import parse_playout
+from dredge_models import vocoders
+
+_ROOM = 4096  # datagrams that wait for the next pull: 80 s
+
+
+class Receiver:
+    """RTP packets in, speech out; what is lost is filled from redundancy or concealed.
+
+    `push` may be called from any thread, `pull` or `read` from one other (a sound card's callback): nobody has to
+    hold a lock, and `push` never waits.
+
+    playout: ``fixed:<ms>`` or ``adaptive[:<longest ms>]``; conceal: dred, plc or opus; vocoder: a name
+    of `dredge_models.vocoders`; clock: seconds. pipeline: in place of the one that these make.
+
+    Raises UsageError for a malformed playout, ValueError for an unknown mode or vocoder, ModelError for missing
+    weights.
+    """
+
+    def __init__(
+        self,
+        playout: str = "adaptive",
+        conceal: str = "dred",
+        vocoder: str = vocoders.DEFAULT,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        adaptive, milliseconds = parse_playout(playout)
+        self._clock = clock
+        own = None if clock is time.monotonic else clock  # with another clock everything is deterministic
+        self._pipeline = pipeline or Pipeline(milliseconds, conceal, clock=own, adaptive=adaptive, vocoder=vocoder)
+        self._arrived: deque[tuple[bytes, float]] = deque(maxlen=_ROOM)
+        self._busy = threading.Lock()
+        self._rest = np.zeros(0, np.int16)
+        self.last: Played | None = None
+
+    def push(self, datagram: bytes, now: float | None = None) -> None:
+        """A datagram arrived (now: when, in the clock's seconds). Whatever it holds, nothing is raised."""
+        self._arrived.append((bytes(datagram), self._clock() if now is None else now))
+
+    def pull(self) -> Pcm:
+        """int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` tells where they come from."""
+        with self._busy:
+            self._take()
+            self.last = self._pipeline.pull()
+            return self.last.pcm
+
+    def read(self, samples: int) -> Pcm:
+        """int16[samples], for a clock that asks for other pieces than 20 ms."""
+        while len(self._rest) < samples:
+            self._rest = np.concatenate([self._rest, self.pull()])
+        out, self._rest = self._rest[:samples], self._rest[samples:]
+        return out
+
+    def finish(self, sequence_number: int, timestamp: int | None = None) -> None:
+        """The sender said that this was its last packet: after it there is silence."""
+        with self._busy:
+            self._take()
+            self._pipeline.finish(sequence_number, timestamp)
+
+    @property
+    def ended(self) -> bool:
+        """True once a finished stream has been played to its end."""
+        with self._busy:
+            return self._pipeline.ended
+
+    def report(self) -> dict[str, Any]:
+        """Everything counted so far, as JSON values (docs/protocol.md, "Reports")."""
+        with self._busy:
+            return self._pipeline.report()
+
+    def close(self) -> None:
+        """Forgets what waits."""
+        self._arrived.clear()
+
+    def __enter__(self) -> Receiver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take(self) -> None:
+        while self._arrived:
+            self._pipeline.push(*self._arrived.popleft())

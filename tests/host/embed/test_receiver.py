@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The receiver that threads share, and the duplex end for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dredge_host import Duplex, Receiver, Sender
+from dredge_host.errors import UsageError
+
+TONE = (8000 * np.sin(np.arange(16000) * 2 * np.pi * 400 / 16000)).astype(np.int16)
+
+
+def made(count: int) -> list[bytes]:
+    sender = Sender(redundancy_s=0.0)
+    return [sender.push(TONE[320 * (n % 50) :][:320]).data for n in range(count)]
+
+
+def test_many_threads_push_while_one_pulls() -> None:
+    """Every packet is counted once, whoever brought it."""
+    packets = made(400)
+    receiver = Receiver("fixed:60", "opus")
+    threads = [
+        threading.Thread(target=lambda part=part: [receiver.push(p, 1000 + 0.02 * n) for n, p in part])
+        for part in (list(enumerate(packets))[start::4] for start in range(4))
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        receiver.pull()
+        receiver.report()
+    receiver.pull()
+    counts = receiver.report()["packets"]
+    names = ("received", "late", "beyond", "duplicate", "on_trial")
+    assert sum(counts[name] for name in names) == 400, counts
+
+
+def test_pieces_of_any_length_are_the_same_speech() -> None:
+    now = [0.0]
+    whole, cut = (Receiver("fixed:40", "opus", clock=lambda: now[0]) for _ in range(2))
+    for n, packet in enumerate(made(40)):
+        for receiver in (whole, cut):
+            receiver.push(packet, 0.02 * n)
+    pulled, read = [], []
+    for n in range(100):
+        now[0] = 0.02 * n
+        pulled.append(whole.pull())
+        read.append(cut.read(320 + (16 if n % 2 else -16)))
+    assert (np.concatenate(pulled) == np.concatenate(read)).all() and np.concatenate(pulled).any()
+
+
+def test_a_push_never_waits_for_a_pull() -> None:
+    class Slow:
+        def push(self, datagram: bytes, now: float) -> None: ...
+
+        def pull(self) -> object:
+            time.sleep(0.5)
+            return type("Played", (), {"pcm": TONE[:320]})()
+
+    receiver = Receiver(pipeline=Slow())  # type: ignore[arg-type]
+    thread = threading.Thread(target=receiver.pull)
+    thread.start()
+    begin = time.monotonic()
+    for _ in range(100):
+        receiver.push(b"x")
+    assert thread.is_alive() and time.monotonic() - begin < 0.4
+    thread.join()
+
+
+def test_wrong_options_are_named() -> None:
+    with pytest.raises(UsageError, match="playout is 'soon'"):
+        Receiver("soon")
+    with pytest.raises(ValueError, match="conceal is 'magic'"):
+        Receiver(conceal="magic")
+
+
+def test_duplex_answers_whoever_calls() -> None:
+    async def talk() -> tuple[set[str], set[str]]:
+        def parts() -> dict[str, object]:
+            return {"sender": Sender(redundancy_s=0.0), "receiver": Receiver("fixed:60", "opus")}
+
+        local = ("127.0.0.1", 0)
+        async with Duplex(None, local, **parts()) as one, Duplex(one.address, local, **parts()) as two:
+            heard: tuple[set[str], set[str]] = (set(), set())
+            for n in range(60):
+                for end, sources in zip((two, one), heard, strict=True):
+                    await end.send(TONE[320 * (n % 50) :][:320])
+                    sources.add((await end.receive()).source)
+            assert one.remote == two.address
+            return heard
+
+    assert all("opus" in sources for sources in asyncio.run(talk()))
