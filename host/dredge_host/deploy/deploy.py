@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dredge_host.deploy.ssh import Remote
-from dredge_host.deploy.systemd_unit import NAME, STATE, Agent, unit
+from dredge_host.deploy.systemd_unit import NAME, STATE, TALK_NAME, Agent, unit
 from dredge_host.errors import CapabilityError, UsageError
 
 DONE, ALREADY = "done", "already so"
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def unit_path(self) -> str:
-        return f"{self.root.rstrip('/')}/etc/systemd/system/{NAME}"
+        return f"{self.root.rstrip('/')}/etc/systemd/system/{self.agent.name}"
 
     @property
     def live(self) -> bool:
@@ -85,7 +85,7 @@ def _say(condition: str, action: str) -> str:
 
 def _packages(plan: Plan) -> Step:
     need = {"python3-venv": "python3 -c 'import ensurepip, venv' 2>/dev/null"}
-    if plan.agent.out == "play":
+    if plan.agent.plays:
         need["libportaudio2"] = "ldconfig -p | grep -q libportaudio.so.2"
     tests = " && ".join(f"{{ {test}; }}" for test in need.values())
     apt = "export DEBIAN_FRONTEND=noninteractive\n{ apt-get update -qq && apt-get install -y -qq " + " ".join(need)
@@ -131,33 +131,38 @@ def _unit(plan: Plan) -> Step:
 
 
 def _enable(plan: Plan) -> Step:
-    link = shlex.quote(f"{plan.root.rstrip('/')}/etc/systemd/system/multi-user.target.wants/{NAME}")
-    action = f"systemctl --root={shlex.quote(plan.root)} enable {NAME} >/dev/null 2>&1"
-    return Step(f"enable {NAME} (starts with the image)", _say(f"[ -L {link} ]", action))
+    name = plan.agent.name
+    link = shlex.quote(f"{plan.root.rstrip('/')}/etc/systemd/system/multi-user.target.wants/{name}")
+    action = f"systemctl --root={shlex.quote(plan.root)} enable {name} >/dev/null 2>&1"
+    return Step(f"enable {name} (starts with the image)", _say(f"[ -L {link} ]", action))
 
 
 def _start(plan: Plan) -> Step:
+    name = plan.agent.name
     stamp = shlex.quote(f"{plan.folder}/started")
     inputs = f"$(cat {shlex.quote(plan.folder)}/wheel.sha256 {shlex.quote(plan.unit_path)} | sha256sum)"
-    condition = f'[ "{inputs}" = "$(cat {stamp} 2>/dev/null)" ] && systemctl is-active -q {NAME}'
+    condition = f'[ "{inputs}" = "$(cat {stamp} 2>/dev/null)" ] && systemctl is-active -q {name}'
     action = (
-        f"systemctl daemon-reload\nsystemctl enable -q {NAME}\nsystemctl restart {NAME}\nsleep 3\n"
-        f"systemctl is-active -q {NAME} || {{ journalctl -u {NAME} -n 5 --no-pager -o cat >&2; exit 1; }}\n"
+        f"systemctl daemon-reload\nsystemctl enable -q {name}\nsystemctl restart {name}\nsleep 3\n"
+        f"systemctl is-active -q {name} || {{ journalctl -u {name} -n 5 --no-pager -o cat >&2; exit 1; }}\n"
         f'printf \'%s\' "{inputs}" >{stamp}'
     )
-    return Step(f"start {NAME}", _say(condition, action))
+    return Step(f"start {name}", _say(condition, action))
 
 
 def removal(plan: Plan) -> list[Step]:
-    """The way back; recordings in the state folder stay."""
-    folder, path = shlex.quote(plan.folder), shlex.quote(plan.unit_path)
-    wants = shlex.quote(f"{plan.root.rstrip('/')}/etc/systemd/system/multi-user.target.wants/{NAME}")
-    stop = f"systemctl disable -q --now {NAME} 2>/dev/null || true\n" if plan.live else ""
+    """The way back, for whichever service there is; recordings in the state folder stay."""
+    folder = shlex.quote(plan.folder)
+    units = [_removed(plan, name) for name in (NAME, TALK_NAME)]
+    return [*units, Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}"))]
+
+
+def _removed(plan: Plan, name: str) -> Step:
+    system = f"{plan.root.rstrip('/')}/etc/systemd/system"
+    path, wants = shlex.quote(f"{system}/{name}"), shlex.quote(f"{system}/multi-user.target.wants/{name}")
+    stop = f"systemctl disable -q --now {name} 2>/dev/null || true\n" if plan.live else ""
     reload = "systemctl daemon-reload\n" if plan.live else ""
-    return [
-        Step(f"stop and remove {NAME}", _say(f"[ ! -e {path} ]", f"{stop}rm -f {path} {wants}\n{reload}")),
-        Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}")),
-    ]
+    return Step(f"stop and remove {name}", _say(f"[ ! -e {path} ]", f"{stop}rm -f {path} {wants}\n{reload}"))
 
 
 def privileged(step: Step, rights: str) -> str:

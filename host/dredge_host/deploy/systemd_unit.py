@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The systemd unit that runs the agent: real-time permissions, restart, and a sandbox (systemd.exec(5))."""
+"""The systemd units of the agent and of one end of a talk: permissions, restart, sandbox (systemd.exec(5))."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import ClassVar
 
+from dredge_device.pi.output.open import is_card
 from dredge_device.pi.transport.endpoint import is_local
 from dredge_device.pi.transport.schemes import SERIAL, scheme_of
 
 NAME = "dredge-agent.service"
+TALK_NAME = "dredge-talk.service"
 STATE = "/var/lib/dredge"
 
 _SANDBOX = """\
@@ -50,6 +53,10 @@ DevicePolicy=closed
 class Agent:
     """How the agent runs on the device; the words are those of `dredge agent`."""
 
+    name: ClassVar[str] = NAME
+    other: ClassVar[str] = TALK_NAME  # the two cannot have the same port
+    title: ClassVar[str] = "Dredge agent: speech over a link that loses packets"
+
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
     playout: str = "fixed:1000"
@@ -59,8 +66,7 @@ class Agent:
 
     def command(self, program: str) -> str:
         """The command line of the service."""
-        words = [program, "agent", "--listen", self.listen, "--out", self.out, "--playout", self.playout]
-        words += ["--realtime", "--lock-memory"]
+        words = [program, *self.words(), "--playout", self.playout, "--realtime", "--lock-memory"]
         if self.core is not None:
             words += ["--core", str(self.core)]
         if self.key_file:
@@ -71,21 +77,30 @@ class Agent:
         quoted = [word if word.startswith("${") else shlex.quote(word) for word in words]
         return " ".join(quoted).replace("%", "%%")
 
+    def words(self) -> list[str]:
+        """The verb and what it is about."""
+        return ["agent", "--listen", self.listen, "--out", self.out]
+
     @property
     def plays(self) -> bool:
         """Whether it needs the sound card."""
-        return self.out == "play"
+        return is_card(self.out)
 
     @property
     def on_a_wire(self) -> bool:
         """Whether it listens on a serial port of the board, and on no network."""
         return scheme_of(self.listen) is SERIAL
 
+    @property
+    def wire(self) -> str:
+        """The URL of the serial port."""
+        return self.listen
+
     def devices(self) -> list[str]:
         """Device nodes the agent needs, as DeviceAllow takes them."""
         needed = ["char-alsa"] if self.plays else []
         if self.on_a_wire:
-            path = self.listen.removeprefix("serial://").partition("?")[0]
+            path = self.wire.removeprefix("serial://").partition("?")[0]
             needed += [path] if path.startswith("/") else ["char-ttyACM", "char-ttyUSB", "char-ttyAMA", "char-ttyS"]
         return needed
 
@@ -107,16 +122,55 @@ class Agent:
         return lines
 
 
+@dataclass(frozen=True)
+class TalkEnd(Agent):
+    """How one end of a talk runs on the device; the words are those of `dredge talk`. out is its loudspeaker."""
+
+    name: ClassVar[str] = TALK_NAME
+    other: ClassVar[str] = NAME
+    title: ClassVar[str] = "Dredge talk: speech both ways over a link that loses packets"
+
+    out: str = "speaker"
+    playout: str = "adaptive"
+    call: str | None = None  # nobody: it waits
+    mic: str = "mic"
+    half_duplex: bool = False
+
+    def words(self) -> list[str]:
+        """The verb and what it is about."""
+        about = ["talk", *([self.call] if self.call else [])]
+        if not self.on_a_wire:
+            about += ["--listen", self.listen]
+        about += ["--mic", self.mic, "--speaker", self.out, "--json-lines"]
+        return [*about, "--half-duplex"] if self.half_duplex else about
+
+    @property
+    def plays(self) -> bool:
+        """Whether it needs a sound card, for one direction or the other."""
+        return is_card(self.out) or self.mic.partition(":")[0] == "mic"
+
+    @property
+    def on_a_wire(self) -> bool:
+        """Whether it talks over a serial port of the board."""
+        return (self.call or "").startswith("serial://")
+
+    @property
+    def wire(self) -> str:
+        return self.call or ""
+
+
 def unit(agent: Agent, program: str) -> str:
     """The text of the unit. `program`: path of the `dredge` command on the device."""
     lines = [
-        "# Written by `dredge deploy`; changes are lost at the next one. Use: systemctl edit dredge-agent",
+        "# Written by `dredge deploy`; changes are lost at the next one. Use: systemctl edit "
+        + agent.name.removesuffix(".service"),
         "[Unit]",
-        "Description=Dredge agent: speech over a link that loses packets",
+        f"Description={agent.title}",
         "Documentation=man:systemd.exec(5)",
         "Wants=network-online.target",
         "After=network-online.target sound.target",
         "StartLimitIntervalSec=0",
+        f"Conflicts={agent.other}",
         "",
         "[Service]",
         "Type=exec",

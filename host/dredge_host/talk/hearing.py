@@ -64,10 +64,15 @@ class Hearing:
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
         info = {**describe(), "boot": secrets.token_hex(4)}
-        self._agent = Agent(self._make_receiver, self._options, info, on_end=self._ended)
-        self._sessions = Sessions(lambda index: StreamSession(self._agent, speaker), 1, self._governor)
+        first = Agent(self._make_receiver, self._options, info, on_end=self._ended)
+        self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self._governor)
         self._heard_us = _clock_us()
         speaker.nap = self._answer_until
+
+    @property
+    def _agent(self) -> Agent:
+        """Of the newest session."""
+        return self._sessions.stations[0].agent
 
     def rekeyed(self, peer: Any) -> None:
         """See dredge_device.pi.security.access.KeyedAccess."""
@@ -149,7 +154,7 @@ class Hearing:
 
     def _ended(self) -> dict[str, Any]:
         output = self._speaker.close()
-        self.last = {**self._agent.receiver.report(), "output": output, "load_levels": self._governor.report()}
+        self.last = {**self._agent.receiver.report(), "output": output, "governor": self._governor.report()}
         self.figures = self.last
         self.sessions_ended += 1
         return output

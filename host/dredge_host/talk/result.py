@@ -45,6 +45,8 @@ def document(
             "packets": hearing.last.get("packets"),
             "loss_pct": hearing.last.get("loss_pct"),
             "delay_ms": heard_delay_ms,
+            "reasons": hearing.last.get("reasons"),
+            "governor": hearing.last.get("governor"),
             "playout_delay_ms": hearing.last.get("delay_ms"),
             "budget": {k: v for k, v in (hearing.last.get("budget") or {}).items() if k != "histogram"},
             "sink": hearing.last.get("output"),

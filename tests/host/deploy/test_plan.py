@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from dredge_host.cli import main
 from dredge_host.cli.live import deploy as cli_deploy
 from dredge_host.deploy import deploy
-from dredge_host.deploy.systemd_unit import NAME, Agent, unit
+from dredge_host.deploy.systemd_unit import NAME, TALK_NAME, Agent, TalkEnd, unit
 from dredge_host.errors import CapabilityError, UsageError
 
 PLAN = deploy.Plan(Path("dredge-0.1.0-cp311-abi3-manylinux_2_31_aarch64.whl"))
@@ -176,3 +176,24 @@ def test_systemd_understands_the_unit_and_finds_it_shut(agent, exposure, tmp_pat
 def test_reasons_of_a_failed_check_are_shown():
     document = {"pass": False, "patterns": [{"name": "harsh", "reasons": ["3 packets took too long"]}]}
     assert cli_deploy._report({"check": document}) == ["check: FAIL", "  harsh: 3 packets took too long"]
+
+
+def test_one_end_of_a_talk_is_a_service_of_its_own():
+    end = TalkEnd(call="udp://other:5004", key_file="/etc/dredge.key", listen="udp://0.0.0.0:5004", half_duplex=True)
+    text = unit(end, "/opt/dredge/venv/bin/dredge")
+    line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+    assert "dredge talk udp://other:5004 --listen udp://0.0.0.0:5004 --mic mic --speaker speaker" in line
+    assert "--half-duplex" in line and "--playout adaptive" in line and "--realtime" in line
+    assert "DeviceAllow=char-alsa rw" in text and "SupplementaryGroups=audio" in text
+    assert f"Conflicts={NAME}" in text and f"Conflicts={TALK_NAME}" in unit(Agent(), "/x")
+    wire = unit(TalkEnd(call="serial:///dev/ttyAMA0?baud=921600"), "/x")
+    assert "--listen" not in wire and "DeviceAllow=/dev/ttyAMA0 rw" in wire and "PrivateNetwork=yes" in wire
+
+
+def test_the_command_deploys_one_end_of_a_talk():
+    found = dredge("pi@x", "--dry-run", "--talk", "--key-file", "/etc/k", "--call", "udp://other:5004", "--json")
+    document = json.loads(found.stdout)
+    assert found.exit_code == 0 and "dredge talk udp://other:5004" in document["unit"]
+    steps = "\n".join(document["steps"])
+    assert TALK_NAME in steps and "libportaudio2" in steps
+    assert dredge("pi@x", "--dry-run", "--call", "udp://other:5004").exit_code == 2

@@ -18,14 +18,15 @@ from dredge_host.cli.options import json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
 from dredge_host.deploy.ssh import Remote, RemoteError
-from dredge_host.deploy.systemd_unit import Agent, unit
+from dredge_host.deploy.systemd_unit import Agent, TalkEnd, unit
 from dredge_host.errors import CheckFailed, DredgeError, UsageError
 
 SCHEMA = "dredge.deploy/1"
 EPILOG = """\b
 Examples
   dredge deploy pi@raspberrypi --allow-remote            builds the wheel, installs, starts, measures
-  dredge deploy pi@raspberrypi --key-file key --out play
+  dredge deploy pi@raspberrypi --key-file /etc/dredge.key --out speaker
+  dredge deploy pi@raspberrypi --key-file /etc/dredge.key --talk --call udp://other:5004
   dredge deploy pi@raspberrypi --dry-run                 prints every step
   dredge deploy pi@raspberrypi --uninstall
   dredge deploy --board /dev/ttyACM0 --program bridge --ssid home --arch armv6m
@@ -79,9 +80,11 @@ def dry_run(plan: deploy.Plan) -> list[str]:
 def _check_words(plan: deploy.Plan) -> list[str]:
     """`dredge check` on the device: of the running agent, or of one of its own where none runs or it has no socket."""
     words = [plan.program, "check", "--json"]
-    if plan.live and scheme_of(plan.agent.listen) is UDP:
+    # An end of a talk may be in a call: then the device checks an agent of its own.
+    running = plan.live and not isinstance(plan.agent, TalkEnd)
+    if running and scheme_of(plan.agent.listen) is UDP:
         words += ["--to", plan.agent.listen.replace("0.0.0.0", "127.0.0.1")]
-    if plan.agent.key_file and plan.live:
+    if plan.agent.key_file and running:
         words += ["--key-file", plan.agent.key_file]
     return words
 
@@ -131,8 +134,12 @@ def to_board(device: str, program: str, ssid: str | None, peer: str | None, baud
 @click.argument("target", required=False, metavar="[USER@HOST]")
 @click.option("--wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Default: build one.")
 @click.option("--listen", default="", help="As in `dredge agent`.  [default: this machine, or all with --allow-remote]")
-@click.option("--out", default="null", show_default=True, help="null, play or NAME.wav (in /var/lib/dredge)")
-@click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive")
+@click.option("--out", help="null, speaker[:NAME], NAME.wav (in /var/lib/dredge).  [default: null; --talk: speaker]")
+@click.option("--playout", help="fixed:<ms> or adaptive.  [default: fixed:1000; --talk: adaptive]")
+@click.option("--talk", is_flag=True, help="One end of `dredge talk` instead of the agent.")
+@click.option("--call", metavar="URL", help="With --talk: whom to call, again and again; else it waits.")
+@click.option("--mic", default="mic", show_default=True, help="With --talk.")
+@click.option("--half-duplex", is_flag=True, help="With --talk: the microphone is down while the other end speaks.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
 @click.option("--key-file", help="Path of the key on the device; the agent then listens for everybody.")
 @click.option("--core", type=click.IntRange(0), help="Decode on this core.")
@@ -193,13 +200,13 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
 
 
 def agent_from(given: dict[str, Any]) -> Agent:
-    """The agent's options from the command's."""
+    """The options of the agent, or of one end of a talk, from the command's."""
     reachable = given["allow_remote"] or given["key_file"]
-    return Agent(
-        listen=given["listen"] or ("udp://0.0.0.0:5004" if reachable else "udp://127.0.0.1:5004"),
-        out=given["out"],
-        playout=given["playout"],
-        allow_remote=given["allow_remote"],
-        key_file=given["key_file"],
-        core=given["core"],
-    )
+    words = {name: given[name] for name in ("out", "playout") if given[name] is not None}
+    words.update({name: given[name] for name in ("allow_remote", "key_file", "core")})
+    words["listen"] = given["listen"] or ("udp://0.0.0.0:5004" if reachable else "udp://127.0.0.1:5004")
+    if given["talk"]:
+        return TalkEnd(call=given["call"], mic=given["mic"], half_duplex=given["half_duplex"], **words)
+    if given["call"] or given["half_duplex"]:
+        raise UsageError("--call and --half-duplex belong to --talk")
+    return Agent(**words)
