@@ -17,7 +17,7 @@ class FakeReader:
 
     def samples(self, packet):
         if packet[:1] == b"Z":
-            return 640
+            return 480  # 30 ms
         if packet[:1] != b"P":
             raise RuntimeError("not a packet")
         return 320

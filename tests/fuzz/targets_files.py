@@ -22,6 +22,7 @@ from dredge_host.bench import compare
 from dredge_host.capture import ogg, reader
 from dredge_host.capture.inspect import inspect
 from dredge_host.capture.opus_demo import write as bit_file
+from dredge_host.capture.packets import ANY
 from dredge_host.errors import InputError
 from dredge_host.sending import loss
 from dredge_host.sending.audio import read_audio
@@ -36,7 +37,7 @@ def run_capture(data: bytes) -> bool:
     kind = plan.below(6)
     content = plan.rest() if kind == 0 else MAKERS[kind - 1](plan)
     try:
-        found = reader._reader(content)(content, None)
+        found = reader._reader(content)(content, ANY)
     except ValueError as error:
         check(len(str(error)) < 400, "a sentence as long as the file")
         return False

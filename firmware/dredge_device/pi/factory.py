@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dredge_device.pi.interfaces import Decoder, DredDecoder, Encoder, Extractor, PacketReader, Predictor, Speech
+from dredge_device.pi.packet_periods import PeriodDecoder, PeriodReader
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
 
@@ -81,7 +82,7 @@ def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache 
     stand_in = vocoders.VOCODERS[vocoders.checked(vocoder)].stand_in
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
-    parts = Parts(reader=OpusPacketReader(), decoder=OpusDecoder())
+    parts = Parts(reader=PeriodReader(OpusPacketReader()), decoder=PeriodDecoder(OpusDecoder()))
     if conceal == "opus":
         return parts
     from dredge_device.pi.model_cache import ModelCache
@@ -89,7 +90,7 @@ def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache 
 
     cache = cache or ModelCache()
     parts.extractor, parts.lookahead_extractor = FeatureExtractor(), FeatureExtractor()
-    parts.lookahead_decoder = OpusDecoder()
+    parts.lookahead_decoder = PeriodDecoder(OpusDecoder())
     parts.priming_encoder = OpusEncoder(complexity=2, loss_pct=20)
     parts.plc = cache.predictor()
     parts.vocoder = cache.vocoder(vocoder)

@@ -3,6 +3,7 @@
 
 from dredge_device import jitter, rtp
 from dredge_device.pi.interfaces import PacketReader
+from dredge_device.pi.packet_periods import LONGEST, PacketPeriods
 from dredge_device.telemetry import Arrivals, Counters, Jitter
 from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 
@@ -24,6 +25,7 @@ class RtpInput:
         self._buffer = buffer
         self._reader = reader
         self._tracker = rtp.StreamTracker()
+        self._periods = PacketPeriods()
         self._trial: tuple[rtp.RtpPacket, int] | None = None
         self._announced: tuple[int, int, int | None] | None = None
         self._last: tuple[int, int, int] | None = None  # sequence, timestamp, number of the newest
@@ -31,6 +33,7 @@ class RtpInput:
         self.arrivals = Arrivals()
         self.counters = Counters(COUNTERS)
         self.jitter = Jitter()
+        self._when_us = 0  # when the newest packet came
 
     @property
     def ssrc(self) -> int | None:
@@ -40,7 +43,7 @@ class RtpInput:
     @property
     def sequence(self) -> int | None:
         """Running sequence number of the newest packet."""
-        return self._last[0] if self._last else None
+        return self._periods.newest
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender says that its stream begins with this packet."""
@@ -54,11 +57,15 @@ class RtpInput:
         """The sender says that this was its last packet."""
         if self._last is None:
             return
+        for part, place in self._periods.flush():
+            self._store_period(part, place, self._when_us, False)
         newest, stamp, number = self._last
-        ahead = rtp.distance(sequence, newest & 0xFFFF)
+        real = newest if self._periods.newest is None else self._periods.newest
+        ahead = rtp.distance(sequence, real & 0xFFFF)
         if abs(ahead) > rtp.MAX_DROPOUT:  # of a sender that was never heard: this stream ends with what has arrived
             self._buffer.finish(number)
             return
+        ahead = self._periods.ahead(real + ahead)
         self.arrivals.reached(newest + ahead)
         if timestamp is not None:
             ahead = _periods(timestamp - stamp)
@@ -90,6 +97,7 @@ class RtpInput:
 
     def _begin(self, packet: rtp.RtpPacket, sequence: int) -> None:
         self._last = self._before = None
+        self._periods = PacketPeriods()
         if self._announced is not None and self._announced[0] == packet.ssrc:
             self._from_the_start(packet, sequence, *self._announced[1:])
         if self._trial is not None and self._trial[0].ssrc == packet.ssrc:
@@ -108,12 +116,20 @@ class RtpInput:
         self._last = (sequence, packet.timestamp, number)
 
     def _store(self, packet: rtp.RtpPacket, sequence: int, now_us: int) -> None:
+        self._when_us = now_us
+        first = True
+        for period, place in self._periods.split(packet, sequence, self._reader.samples(packet.payload)):
+            self._store_period(period, place, now_us, first)
+            first = False
+
+    def _store_period(self, packet: rtp.RtpPacket, sequence: int, now_us: int, first: bool) -> None:
+        """20 ms; first: they are the beginning of what arrived now."""
         number = self._number(packet, sequence)
-        if self.arrivals.add(sequence):
+        if self.arrivals.add(sequence) and first:
             self.jitter.arrival(packet.timestamp, now_us)
         if self._buffer.insert(number, packet.payload, now_us) == jitter.STORED:
             self.counters.add("received")
-            self.counters.add("bytes", len(packet.payload))
+            self.counters.add("bytes", len(packet.payload) if first else 0)
 
     def _number(self, packet: rtp.RtpPacket, sequence: int) -> int:
         if self._last is None:
@@ -159,7 +175,9 @@ class RtpInput:
             self.counters.add("not_opus")
             return None
         try:
-            fits = self._reader.samples(packet.payload) == PACKET_SAMPLES
+            samples = self._reader.samples(packet.payload)
+            short = 0 < samples < PACKET_SAMPLES and PACKET_SAMPLES % samples == 0
+            fits = short or (0 < samples <= LONGEST and samples % PACKET_SAMPLES == 0)
         except (ValueError, RuntimeError):
             self.counters.add("not_opus")
             return None

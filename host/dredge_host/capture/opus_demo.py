@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import struct
 
-from dredge_host.capture.packets import FORMATS, Capture, Captured
+from dredge_host.capture.packets import ANY, FORMATS, Capture, Captured, Choice
 
 _HEAD = struct.Struct(">II")
 MAX_PACKET = 1276 * 48       # the largest packet RFC 6716 allows, and then some
 
 
-def read(data: bytes, ssrc: int | None = None) -> Capture:
-    """Packets of a bit file; ValueError for bytes that are none, or for an SSRC (there are none here)."""
-    if ssrc is not None:
-        raise ValueError("an opus_demo file has no SSRC")
+def read(data: bytes, choice: Choice = ANY) -> Capture:
+    """Packets of a bit file; ValueError for bytes that are none."""
+    choice.refuse("an opus_demo file")
     capture = Capture("opus_demo")
     at = 0
     while at < len(data):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,11 +13,16 @@ FORMATS = "pcap, pcapng, rtpdump, Ogg Opus or opus_demo .bit"
 
 @dataclass(frozen=True)
 class Captured:
-    """One Opus packet. time_s: when it was captured, None in formats without time; sequence: running RTP number."""
+    """One Opus packet.
+
+    time_s: when it was captured, None in formats without time; sequence: running RTP number, None in formats without;
+    timestamp: 48 kHz ticks since the first packet, by the sender's clock; None: right after the packet before.
+    """
 
     data: bytes
     time_s: float | None = None
     sequence: int | None = None
+    timestamp: int | None = None
 
 
 @dataclass
@@ -27,7 +33,29 @@ class Capture:
     packets: list[Captured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ssrc: int | None = None
-    lost: int = 0                      #: RTP numbers between the first and the last packet that are not there
+    lost: int = 0                      #: packets between the first and the last one that are not there
+    left_out: Counter[str] = field(default_factory=Counter)  #: what was no packet of any stream, counted
+    doubt: str = ""                    #: why the payload is probably no Opus
+
+    def why_empty(self) -> str:
+        """What was found instead of packets, for a message; empty if there was nothing at all."""
+        return ", ".join(f"{count} {what}" for what, count in self.left_out.most_common(6))
 
 
-Reader = Callable[[bytes, int | None], Capture]
+@dataclass(frozen=True)
+class Choice:
+    """Which stream of a capture: by SSRC, by the number that the notes give, or neither (the one that is most Opus)."""
+
+    ssrc: int | None = None
+    stream: int | None = None
+
+    def refuse(self, name: str) -> None:
+        """Raises ValueError when a stream is chosen although the format has only one."""
+        if self.ssrc is not None:
+            raise ValueError(f"{name} has no SSRC")
+        if self.stream not in (None, 1):
+            raise ValueError(f"{name} has one stream, there is no number {self.stream}")
+
+
+ANY = Choice()
+Reader = Callable[[bytes, Choice], Capture]

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcap and pcapng files, as tcpdump, Wireshark and Dredge write them: UDP datagrams of all usual link types."""
+"""pcap and pcapng files, as tcpdump, Wireshark and Dredge write them: every interface, every usual link type."""
 
 from __future__ import annotations
 
-import io
 import struct
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from dredge_host.capture.packets import Capture
+from dredge_host.capture.datagrams import Datagrams
+from dredge_host.capture.packets import ANY, Capture, Choice
 from dredge_host.capture.rtp_stream import RtpStreams
 
-MAGICS = tuple(bytes.fromhex(text) for text in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a"))
-_PCAPNG = MAGICS[-1]
-_RAW_IP = (12, 14, 101, 228, 229)      # the various numbers of raw IP
-_LINKS = (0, 1, 108, 113, 276, *_RAW_IP)
+_MICRO = {bytes.fromhex("d4c3b2a1"): "<", bytes.fromhex("a1b2c3d4"): ">"}
+_NANO = {bytes.fromhex("4d3cb2a1"): "<", bytes.fromhex("a1b23c4d"): ">"}
+_PCAPNG = bytes.fromhex("0a0d0d0a")
+MAGICS = (*_MICRO, *_NANO, _PCAPNG)
+_ORDERS = {bytes.fromhex("4d3c2b1a"): "<", bytes.fromhex("1a2b3c4d"): ">"}
+_SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 0x0A0D0D0A, 1, 2, 3, 6
+_RESOLUTION, _END = 9, 0  # options of an interface
+_CUT = "the file ends inside a record, or is damaged there"
 
-# What dpkt raises on damaged input, beyond its own errors.
-_DAMAGED = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, struct.error)
+
+class Record(NamedTuple):
+    """A captured frame: when, on which link type, its bytes, how many it had on the wire."""
+
+    time_s: float
+    link: int
+    frame: bytes
+    size: int
 
 
 def is_pcap(head: bytes) -> bool:
@@ -24,67 +35,91 @@ def is_pcap(head: bytes) -> bool:
     return head[:4] in MAGICS
 
 
-def read(data: bytes, ssrc: int | None = None) -> Capture:
+def read(data: bytes, choice: Choice = ANY) -> Capture:
     """Packets of the chosen stream; ValueError for a file that cannot be read at all."""
-    import dpkt
-
     name = "pcapng" if data[:4] == _PCAPNG else "pcap"
-    streams, notes, damaged = RtpStreams(), [], 0
-    try:
-        reader = dpkt.pcap.UniversalReader(io.BytesIO(data))
-        link: int = reader.datalink()
-    except (dpkt.Error, *_DAMAGED) as error:
-        raise ValueError(f"not a readable {name} file ({error or type(error).__name__})") from None
-    if link not in _LINKS:
-        raise ValueError(f"{name} link type {link}: expected Ethernet, Linux cooked, loopback or raw IP")
-    records = iter(reader)
-    while True:
-        try:
-            time_s, frame = next(records)
-        except StopIteration:
-            break
-        except (dpkt.Error, *_DAMAGED):
-            notes.append("the file ends inside a record, or is damaged there")
-            break
-        try:
-            payload = _udp_payload(bytes(frame), link)
-        except (dpkt.Error, *_DAMAGED):
-            damaged += 1
-            continue
-        if payload:
-            streams.add(payload, float(time_s))
-    capture = streams.choose(name, ssrc)
-    if damaged:
-        notes.append(f"left out: {damaged} frames that are damaged or not complete")
+    streams, notes = RtpStreams(), list[str]()
+    datagrams = Datagrams(streams.left_out)
+    for record in (_pcapng if name == "pcapng" else _pcap)(data, notes):
+        for flow, payload in datagrams.of(record.link, record.frame, record.size):
+            streams.add(payload, record.time_s, flow)
+    datagrams.close()
+    capture = streams.choose(name, choice)
     capture.notes += notes
     return capture
 
 
-def _udp_payload(frame: bytes, link: int) -> bytes | None:
-    """The payload of an unfragmented UDP datagram; None for anything else."""
-    import dpkt
+def _pcap(data: bytes, notes: list[str]) -> Iterator[Record]:
+    if not is_pcap(data):
+        raise ValueError("not a readable pcap file (it begins with another number)")
+    nano = data[:4] in _NANO
+    order = (_NANO if nano else _MICRO)[data[:4]]
+    if len(data) < 24:
+        raise ValueError("not a readable pcap file (its head is cut short)")
+    link = struct.unpack_from(f"{order}I", data, 20)[0] & 0x0FFFFFFF  # above: the length of checksums
+    head = struct.Struct(f"{order}IIII")
+    at = 24
+    while at < len(data):
+        if len(data) - at < head.size:
+            notes.append(_CUT)
+            return
+        seconds, fraction, kept, size = head.unpack_from(data, at)
+        at += head.size
+        if kept > len(data) - at:
+            notes.append(_CUT)
+            return
+        yield Record(seconds + fraction / (1e9 if nano else 1e6), link, data[at : at + kept], size)
+        at += kept
 
-    packet: Any = _network(frame, link)
-    if isinstance(packet, dpkt.ip.IP) and (packet.mf or packet.offset):
-        return None
-    if not isinstance(packet, dpkt.ip.IP | dpkt.ip6.IP6) or not isinstance(packet.data, dpkt.udp.UDP):
-        return None
-    payload = bytes(packet.data.data)
-    if packet.data.ulen > 8 + len(payload):
-        raise ValueError("the capture holds only the beginning of the datagram")
-    return payload
+
+def _pcapng(data: bytes, notes: list[str]) -> Iterator[Record]:
+    at, order = 0, ""
+    links: list[tuple[int, float]] = []  # link type and seconds per tick of every interface of the section
+    while at < len(data):
+        if data[at : at + 4] == _PCAPNG:
+            order = _ORDERS.get(data[at + 8 : at + 12], "")
+            links = []
+        if not order:
+            raise ValueError("not a readable pcapng file (no section begins at its start)")
+        kind, size = struct.unpack_from(f"{order}II", data, at) if len(data) - at >= 12 else (0, 0)
+        body = data[at + 8 : at + size - 4]
+        if size < 12 or size % 4 or at + size > len(data):
+            notes.append(_CUT)
+            return
+        at += size
+        try:
+            if kind == _INTERFACE:
+                links.append(_interface(order, body))
+            elif kind in (_PACKET, _OLD_PACKET, _SIMPLE_PACKET):
+                yield _record(order, kind, body, links)
+        except (struct.error, IndexError):
+            notes.append("a block that is damaged")
+            return
 
 
-def _network(frame: bytes, link: int) -> Any:
-    """The IP packet in a frame of this link type (LINKTYPE numbers of libpcap)."""
-    import dpkt
+def _interface(order: str, body: bytes) -> tuple[int, float]:
+    link = struct.unpack_from(f"{order}H", body)[0]
+    at, tick = 8, 1e-6
+    while at + 4 <= len(body):
+        code, size = struct.unpack_from(f"{order}HH", body, at)
+        if code == _END:
+            break
+        if code == _RESOLUTION and size:
+            value = body[at + 4]
+            tick = 2.0 ** -(value & 0x7F) if value & 0x80 else 10.0**-value
+        at += 4 + size + -size % 4
+    return link, tick
 
-    if link == dpkt.pcap.DLT_EN10MB:
-        return dpkt.ethernet.Ethernet(frame).data
-    if link == dpkt.pcap.DLT_LINUX_SLL:
-        return dpkt.sll.SLL(frame).data
-    if link == dpkt.pcap.DLT_LINUX_SLL2:
-        return dpkt.sll2.SLL2(frame).data
-    if link in _RAW_IP:
-        return dpkt.ip6.IP6(frame) if frame[:1] and frame[0] >> 4 == 6 else dpkt.ip.IP(frame)
-    return dpkt.loopback.Loopback(frame).data
+
+def _record(order: str, kind: int, body: bytes, links: list[tuple[int, float]]) -> Record:
+    if kind == _SIMPLE_PACKET:
+        size = struct.unpack_from(f"{order}I", body)[0]
+        return Record(0.0, links[0][0], body[4 : 4 + size], size)
+    if kind == _PACKET:
+        number, high, low, kept, size = struct.unpack_from(f"{order}IIIII", body)
+    else:
+        number, _, high, low, kept, size = struct.unpack_from(f"{order}HHIIII", body)
+    link, tick = links[number]
+    if kept > len(body) - 20:
+        raise IndexError("the packet is longer than its block")
+    return Record(((high << 32) | low) * tick, link, body[20 : 20 + kept], size)

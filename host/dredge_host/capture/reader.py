@@ -3,32 +3,73 @@
 
 from __future__ import annotations
 
+import contextlib
+import zlib
 from pathlib import Path
 
-from dredge_host.capture.packets import MAX_BYTES, Capture, Reader
+from dredge_host.capture.packets import ANY, FORMATS, MAX_BYTES, Capture, Choice, Reader
 from dredge_host.errors import InputError
+from dredge_host.sending.audio_input import open_input
+
+_GZIP = b"\x1f\x8b"
+_GZIP_FORMAT = 31  # for zlib: the longest window, with gzip's head
+_PIECE = 1 << 16
+_OTHERS = (
+    (b"RIFF", "a WAV file (simulate takes it)"),
+    (b"fLaC", "a FLAC file (simulate takes it)"),
+    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file (ffmpeg -i FILE -c copy OUT.opus)"),
+    (b"ID3", "an MP3 file"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by zstd (unpack it first)"),
+    (b"\xfd7zXZ", "a file packed by xz (unpack it first)"),
+    (b"v=0", "an SDP file, which only describes a stream"),
+)
 
 
-def read_capture(path: str | Path, ssrc: int | None = None) -> Capture:
-    """Packets of a file; ssrc selects an RTP stream (the one with most packets by default).
+def read_capture(path: str | Path, choice: Choice = ANY) -> Capture:
+    """Packets of a file, a FIFO or ``-``, perhaps compressed by gzip; `choice` selects one of several streams.
 
-    Raises InputError for a missing, damaged or empty file and for an SSRC that is not in it. A file that merely ends
+    Raises InputError for a missing, damaged or empty file and for a stream that is not in it. A file that merely ends
     too early gives what is complete, with a note.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such capture file")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise InputError(f"{path}: expected a capture of at most {MAX_BYTES >> 20} MiB, got {size >> 20} MiB")
-    data = path.read_bytes()
+    data, notes = _content(path)
     try:
-        capture = _reader(data)(data, ssrc)
+        capture = _reader(data)(data, choice)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
     if not capture.packets:
-        raise InputError(f"{path}: no Opus packet in this {capture.format} file")
+        why = capture.why_empty()
+        raise InputError(f"{path}: no Opus packet in this {capture.format} file" + (f", but {why}" if why else ""))
+    capture.notes[:0] = notes
     return capture
+
+
+def _content(path: str | Path) -> tuple[bytes, list[str]]:
+    """The bytes of a capture, decompressed, and notes."""
+    try:
+        with open_input(path, "a capture file") as (file, notes):
+            data = file.read(MAX_BYTES + 1)
+            if data.startswith(_GZIP):
+                data = _decompressed(data, notes)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path}: expected a capture of at most {MAX_BYTES >> 20} MiB, got more")
+    return data, notes
+
+
+def _decompressed(data: bytes, notes: list[str]) -> bytes:
+    """What gzip packed; the beginning, with a note, when the end is missing or damaged."""
+    out, rest = bytearray(), data
+    try:
+        while rest.startswith(_GZIP) and len(out) <= MAX_BYTES:
+            member = zlib.decompressobj(_GZIP_FORMAT)
+            out += member.decompress(rest, MAX_BYTES + 1 - len(out))
+            rest = member.unused_data
+            if not member.eof and len(out) <= MAX_BYTES:
+                raise zlib.error("cut short")
+    except zlib.error:
+        notes.append("the compressed file is damaged or cut short; read is what comes before")
+    return bytes(out)
 
 
 def is_capture(path: str | Path) -> bool:
@@ -36,9 +77,15 @@ def is_capture(path: str | Path) -> bool:
     path = Path(path)
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(16)
-    return path.suffix.lower() == ".bit" or _magic(head) in ("pcap", "rtpdump")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_PIECE)
+    except OSError:
+        return False
+    if head.startswith(_GZIP):
+        with contextlib.suppress(zlib.error):
+            head = zlib.decompressobj(_GZIP_FORMAT).decompress(head, _PIECE)
+    return path.suffix.lower() == ".bit" or _magic(head[:16]) in ("pcap", "rtpdump")
 
 
 def _magic(head: bytes) -> str:
@@ -54,7 +101,21 @@ def _magic(head: bytes) -> str:
 def _reader(data: bytes) -> Reader:
     from dredge_host.capture import ogg, opus_demo, pcap, rtpdump
 
+    kind = _magic(data[:16])
+    if kind == "bit" and (why := _known(data)):
+        raise ValueError(f"{why}; expected {FORMATS}")
     readers: dict[str, Reader] = {
         "pcap": pcap.read, "rtpdump": rtpdump.read, "ogg": ogg.read, "bit": opus_demo.read,
     }  # fmt: skip
-    return readers[_magic(data[:16])]
+    return readers[kind]
+
+
+def _known(data: bytes) -> str:
+    """What a file is that people take for a capture; empty for anything else."""
+    line = data[:200].split(b"\n", 1)[0]
+    if b" RTP len=" in line or b" RTCP len=" in line:
+        return "rtpdump's text, which holds no packets (record with -F dump)"
+    for magic, what in _OTHERS:
+        if data.startswith(magic):
+            return what
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 
-from dredge_host.capture.packets import Capture
+from dredge_host.capture.packets import ANY, Capture, Choice
 from dredge_host.capture.rtp_stream import RtpStreams
 
 MAGIC = b"#!rtpplay1.0 "
@@ -14,7 +14,7 @@ _RECORD = struct.Struct(">HHI")      # length with these 8 bytes, length of the 
 MAX_LINE = 200
 
 
-def read(data: bytes, ssrc: int | None = None) -> Capture:
+def read(data: bytes, choice: Choice = ANY) -> Capture:
     """Packets of the chosen stream; ValueError for a damaged file."""
     end = data.find(b"\n", 0, MAX_LINE)
     if end < 0:
@@ -33,10 +33,10 @@ def read(data: bytes, ssrc: int | None = None) -> Capture:
             notes.append("the file ends inside a record")
             break
         if original > len(body):
-            notes.append(f"the record at byte {at} has only {len(body)} of {original} bytes and is left out")
+            streams.left_out["records cut off by the recorder (rtpdump needs -F dump)"] += 1
         elif original:
             streams.add(body[:original], milliseconds / 1000)
         at += size
-    capture = streams.choose("rtpdump", ssrc)
+    capture = streams.choose("rtpdump", choice)
     capture.notes += notes[:10]
     return capture

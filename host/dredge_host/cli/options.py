@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,9 @@ from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
 from dredge_host.settings import DRED_IDS, DRED_VERSIONS, Settings, parse_playout
 from dredge_models import vocoders
+
+if TYPE_CHECKING:
+    from dredge_host.capture.packets import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -92,6 +95,32 @@ _CODEC: list[Decorator] = [
         help="fixed:<ms>, or adaptive[:<longest ms>]: short delay that grows in a gap and shrinks again.",
     ),
 ]
+
+
+_STREAM: list[Decorator] = [
+    click.option("--ssrc", metavar="NUMBER", help="Of a capture: the RTP stream.  [default: the longest that is Opus]"),
+    click.option("--stream", type=click.IntRange(1), help="Of a capture: the stream by the number that notes give."),
+]
+
+
+def stream_options(function: F) -> F:
+    """--ssrc, --stream."""
+    return _apply(_STREAM, function)
+
+
+def choice_from(ssrc: str | None, stream: int | None) -> Choice:
+    """The stream of a capture that was asked for. Raises UsageError."""
+    from dredge_host.capture.packets import Choice
+
+    if ssrc is None:
+        return Choice(None, stream)
+    try:
+        value = int(ssrc, 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 32:
+        raise UsageError(f"SSRC is '{ssrc}', expected a number of 32 bits such as 0x44524447")
+    return Choice(value, stream)
 
 
 def link_options(function: F) -> F:

@@ -79,12 +79,13 @@ class OfflineStream:
         self.receiver = make(self.clock)
         self.number = 0  # of the next period
 
-    def period(self, datagram: bytes | None = None) -> Any:
-        """What the receiver plays (dredge_device.pi.receiver.Played); datagram: None for nothing that arrives."""
+    def period(self, *datagrams: bytes | None) -> Any:
+        """What the receiver plays (dredge_device.pi.receiver.Played); datagrams: what arrives, None for nothing."""
         self.clock.now = self.number * PACKET_SECONDS
         self.number += 1
-        if datagram is not None:
-            self.receiver.push(datagram, self.clock.now)
+        for datagram in datagrams:
+            if datagram is not None:
+                self.receiver.push(datagram, self.clock.now)
         return self.receiver.pull()
 
 

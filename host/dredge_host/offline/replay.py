@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from dredge_device import rtp
+from dredge_device.rtp import MAX_DROPOUT
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, RTP_TICKS_PER_PACKET, SAMPLE_RATE
-from dredge_host.capture.packets import Capture
+from dredge_host.capture.packets import Capture, Captured
+from dredge_host.capture.rtp_stream import duration
 from dredge_host.errors import InputError
 from dredge_host.legend import counted
 from dredge_host.offline.player import OfflineStream, PacketReceiver, Recording, Simulation, VirtualClock
@@ -20,38 +23,25 @@ from dredge_host.settings import Settings
 SCHEMA = "dredge.replay/1"
 
 
-def packets_of(capture: Capture) -> list[bytes | None]:
-    """One Opus packet per 20 ms, None where the capture lacks one; packets of several such frames are taken apart.
+def timed(capture: Capture) -> list[tuple[int, int, Captured | None]]:
+    """Number and 48 kHz timestamp of every packet from 0 on, None for those that the capture lacks.
 
-    Raises InputError for a stream whose frames are not 20 ms (or 10 ms, two in a packet).
+    A packet that was lost lasted as long as the one before the gap; formats without timestamps have no pauses.
     """
-    out: list[bytes | None] = []
-    previous: int | None = None
+    out: list[tuple[int, int, Captured | None]] = []
+    stamp, lasts, first = 0, RTP_TICKS_PER_PACKET, None
     for captured in capture.packets:
-        if captured.sequence is not None and previous is not None:
-            out += [None] * min(captured.sequence - previous - 1, 3000)
-        previous = captured.sequence
-        out += _twenty_ms(captured.data)
+        sequence = len(out) if captured.sequence is None else captured.sequence
+        first = sequence if first is None else first
+        for number in range(len(out), min(sequence - first, len(out) + MAX_DROPOUT)):
+            out.append((number, stamp, None))
+            stamp += lasts
+        stamp = stamp if captured.timestamp is None else captured.timestamp
+        lasts = duration(captured.data) or lasts
+        first = sequence - len(out)
+        out.append((len(out), stamp, captured))
+        stamp += lasts
     return out
-
-
-def _twenty_ms(packet: bytes) -> Iterator[bytes]:
-    from dredge_kernels.framing import build_packet, frame_samples_48k, parse_packet
-
-    try:
-        parsed = parse_packet(packet)
-    except ValueError:
-        yield packet            # the receiver counts it
-        return
-    frame = frame_samples_48k(parsed.toc)
-    if parsed.samples_48k == 960:
-        yield packet
-    elif frame == 960:          # the padding, and with it the redundancy, belongs to the first frame
-        for number, data in enumerate(parsed.frames):
-            yield build_packet(parsed.toc, [data], None if number else parsed.padding)
-    else:
-        total = parsed.samples_48k / 48
-        raise InputError(f"the stream has packets of {total:g} ms ({frame / 48:g} ms frames), expected 20 ms frames")
 
 
 def replay(
@@ -64,32 +54,43 @@ def replay(
 ) -> Simulation:
     """Play a captured stream with the losses it has and those of a loss model on top.
 
-    The output starts with the first packet's decoded samples; the sender's look-ahead is not known and stays in.
-    Redundancy is used as far as models are there (`dredge models`). Raises InputError for other than 20 ms frames.
+    Packets come when their timestamps say, so that pauses stay as long as they were. The output starts with the first
+    packet's decoded samples; the sender's look-ahead is not known and stays in. Redundancy is used as far as models
+    are there (`dredge models`). Raises InputError for packets of a duration that the receiver does not take.
     """
     settings = settings or Settings()
     loss = loss or parse_loss(settings.loss, settings.seed)
-    stream = packets_of(capture)
+    stream = timed(capture)
+    end = max((stamp + duration(c.data) for _, stamp, c in stream if c), default=0)
     make = receiver_factory or make_receiver
     player = OfflineStream(lambda clock: make(settings, clock))
     player.receiver.announce(SSRC, 0)
-    run = Recording(len(stream), adaptive=settings.adaptive)
-    trace = []
-    for number, packet in enumerate(stream):
-        lost = loss.lost() or packet is None
-        trace.append(lost)
-        run.take(player.period(None if packet is None or lost else _datagram(number, packet)))
+    run = Recording(-(-end // RTP_TICKS_PER_PACKET), adaptive=settings.adaptive)
+    trace: list[bool] = []
+    for number in range(run.count):
+        arriving = []
+        while len(trace) < len(stream) and stream[len(trace)][1] < (number + 1) * RTP_TICKS_PER_PACKET:
+            place, stamp, captured = stream[len(trace)]
+            lost = loss.lost() or captured is None
+            trace.append(lost)
+            if captured is not None and not lost:
+                arriving.append(rtp.build(place, stamp, SSRC, captured.data))
+        run.take(player.period(*arriving))
         if progress:
-            progress(number + 1, len(stream))
-    run.drain(player, limit=len(stream) + settings.playout_ms // PACKET_MS + 50)
-    pcm = run.aligned(len(stream) * PACKET_SAMPLES)
-    return Simulation(pcm, _result(settings, run, trace, capture, player.receiver), trace, run.timeline)
+            progress(number + 1, run.count)
+    if hasattr(player.receiver, "finish"):
+        player.receiver.finish(len(stream) - 1 & 0xFFFF)
+    run.drain(player, limit=run.count + settings.playout_ms // PACKET_MS + 50)
+    result = _result(settings, run, trace, capture, player.receiver)
+    _demand_played(result)
+    return Simulation(run.aligned(run.count * PACKET_SAMPLES), result, trace, run.timeline)
 
 
-def _datagram(number: int, packet: bytes) -> bytes:
-    from dredge_device import rtp
-
-    return rtp.build(number, number * RTP_TICKS_PER_PACKET, SSRC, packet)
+def _demand_played(result: dict[str, Any]) -> None:
+    """Raises InputError when every packet was refused for its duration."""
+    received = result.pop("received", None)
+    if received and received.get("wrong_duration") and not received.get("received"):
+        raise InputError("the stream has packets of 30, 50 … ms, expected 2.5 to 10 ms, or a multiple of 20 ms")
 
 
 def _result(
@@ -110,5 +111,6 @@ def _result(
         "versions": sorted(modelset.versions()),
         "dred": report.get("dred"),
         "reasons": report.get("reasons"),
+        "received": report.get("packets"),
         "notes": capture.notes,
     }

@@ -24,24 +24,26 @@ _HEAD = struct.Struct("<4sI")
 
 
 @contextmanager
-def open_input(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], list[str]]]:
-    """A file that can be read from anywhere in it, and notes about repairs.
+def open_input(
+    path: str | os.PathLike[str], what: str = "an audio file"
+) -> Iterator[tuple[IO[bytes], list[str]]]:
+    """A file that can be read from anywhere in it, and notes about repairs; what: for messages.
 
     A pipe, FIFO or device is read to its end first. Raises InputError for what is not there or cannot be read.
     """
     name = os.fspath(path)
-    file = _opened(name)
+    file = _opened(name, what)
     with file:
         yield _repaired(file)
 
 
-def _opened(name: str) -> IO[bytes]:
+def _opened(name: str, what: str) -> IO[bytes]:
     if name == STDIN:
-        return _standard_input()
+        return _standard_input(what)
     try:
         kind = os.stat(name).st_mode
         if stat.S_ISDIR(kind):
-            raise InputError(f"{name}: this is a folder, expected an audio file")
+            raise InputError(f"{name}: this is a folder, expected {what}")
         if stat.S_ISREG(kind):
             return open(name, "rb")
         if stat.S_ISCHR(kind) and os.path.realpath(name) != os.devnull and _is_terminal(name):
@@ -49,17 +51,17 @@ def _opened(name: str) -> IO[bytes]:
         with open(name, "rb", buffering=0) as source:
             return _kept(name, source)
     except FileNotFoundError:
-        raise InputError(f"{name}: there is no such audio file") from None
+        raise InputError(f"{name}: there is no such {what.partition(' ')[2]}") from None
     except OSError as error:
         raise InputError(f"{name}: {error.strerror or error}") from None
 
 
-def _standard_input() -> IO[bytes]:
+def _standard_input(what: str) -> IO[bytes]:
     if sys.stdin is None or sys.stdin.closed:
-        raise InputError("-: standard input is closed, expected audio on it")
+        raise InputError(f"-: standard input is closed, expected {what} on it")
     source = sys.stdin.buffer
     if source.isatty():
-        raise InputError("-: standard input is a terminal, expected a pipe or a file (ffmpeg … -f wav - | dredge …)")
+        raise InputError(f"-: standard input is a terminal, expected {what} from a pipe (ffmpeg … -f wav - | dredge …)")
     return _kept(STDIN, source)
 
 

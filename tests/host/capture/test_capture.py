@@ -17,7 +17,7 @@ from dredge_device import rtp
 from dredge_host.capture import ogg, opus_demo, writer
 from dredge_host.capture import pcap as capture_pcap
 from dredge_host.capture import rtpdump as capture_rtpdump
-from dredge_host.capture.packets import MAX_BYTES, Capture
+from dredge_host.capture.packets import ANY, MAX_BYTES, Capture, Choice
 from dredge_host.capture.reader import is_capture, read_capture
 from dredge_host.errors import InputError
 
@@ -28,7 +28,7 @@ FILES = every_format(PACKETS)
 def read(tmp_path: Path, data: bytes, ssrc: int | None = None, name: str = "capture") -> Capture:
     path = tmp_path / name
     path.write_bytes(data)
-    return read_capture(path, ssrc)
+    return read_capture(path, Choice(ssrc))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -51,6 +51,7 @@ def test_losses_duplicates_and_disorder(tmp_path: Path) -> None:
     assert [p.data for p in capture.packets] == [PACKETS[i] for i in (0, 1, 3, 4, 5, 9)]
     assert capture.lost == 4
     assert capture.notes == ["left out: 1 duplicates"]
+    assert [p.timestamp for p in capture.packets] == [960 * i for i in (0, 1, 3, 4, 5, 9)]
 
 
 def test_one_stream_of_several_is_chosen(tmp_path: Path) -> None:
@@ -59,9 +60,9 @@ def test_one_stream_of_several_is_chosen(tmp_path: Path) -> None:
     data = rtpdump([*other, *datagrams(PACKETS), *junk])
     capture = read(tmp_path, data)
     assert len(capture.packets) == 10
-    assert capture.notes[0] == "left out: 4 packets of SSRC 0x0000abcd; see --ssrc"
-    assert "left out: 1 datagrams (other payload types)" in capture.notes
-    assert "left out: 1 datagrams (RTCP)" in capture.notes
+    assert capture.notes[0] == "left out: stream 1: 4 packets of SSRC 0x0000abcd, type 111; see --stream"
+    assert "left out: 1 datagrams of other payload types" in capture.notes
+    assert "left out: 1 datagrams of RTCP" in capture.notes
     assert len(read(tmp_path, data, ssrc=0xABCD).packets) == 4
     with pytest.raises(InputError, match=r"no RTP stream with SSRC 0x00000007 \(there are: 0x0000abcd, 0x44524447"):
         read(tmp_path, data, ssrc=7)
@@ -93,7 +94,7 @@ def test_ogg_packets_across_pages_and_other_streams(tmp_path: Path) -> None:
     data += page(serial, 1, bytes([190, 3, 255]), long[510:] + b"\x48xy" + bytes(255))
     capture = read(tmp_path, data)
     assert [p.data for p in capture.packets] == [long, b"\x48xy"]
-    assert capture.notes == ["the file ends inside a packet"]
+    assert capture.notes == ["the file ends inside a packet", "left out: 1 other streams of the file"]
 
 
 def test_the_ogg_checksum_is_that_of_the_standard() -> None:
@@ -105,14 +106,13 @@ SENTENCES = {
     "empty": (b"", "no Opus packet in this opus_demo file"),
     "text": (b"hello, this is no capture", "not pcap, pcapng, rtpdump, Ogg Opus or opus_demo"),
     "short": (b"\0\0", "not pcap"),
-    "wav": (b"RIFF" + bytes(40), "not pcap.* at byte 0 a packet of 1380533830 bytes"),
-    "ogg_damaged": (FILES["ogg"][:200] + b"!" + FILES["ogg"][201:], "its checksum is wrong"),
-    "ogg_gap": (FILES["ogg"][:47] + b"junk" + FILES["ogg"][47:], "expected an Ogg page at byte 47, got 6a 75 6e 6b"),
-    "ogg_version": (b"OggS\1" + bytes(40), "expected version 0, got 1"),
-    "ogg_other": (b"OggS" + bytes(22) + b"\0", "Ogg page at byte 0: its checksum is wrong"),
+    "wav": (b"RIFF" + bytes(40), "a WAV file"),
+    "noise": (b"XIFF" + bytes(40), "not pcap.* at byte 0 a packet of 1481197126 bytes"),
+    "ogg_version": (b"OggS\1" + bytes(40), "an Ogg file without an Opus stream"),
+    "ogg_other": (b"OggS" + bytes(22) + b"\0", "an Ogg file without an Opus stream"),
     "rtpdump_line": (b"#!rtpplay1.0 " + bytes(300), "expected a first line"),
     "rtpdump_record": (rtpdump([])[:44] + b"\0\3\0\0" + bytes(8), "a record of 3 bytes, expected 8 or more"),
-    "pcap_link": (pcap([b"x"], 147), "pcap link type 147: expected Ethernet"),
+    "pcap_link": (pcap([b"x"], 147), "no Opus packet in this pcap file, but 1 frames of link type 147"),
     "pcap_head": (b"\xd4\xc3\xb2\xa1abc", "not a readable pcap file"),
     "pcapng_head": (b"\x0a\x0d\x0d\x0aabc", "not a readable pcapng file"),
     "pcap_empty": (pcap([]), "no Opus packet in this pcap file"),
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
 def test_missing_and_oversized_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such capture file"):
         read_capture(tmp_path / "none.pcap")
-    with pytest.raises(InputError, match="there is no such capture file"):
+    with pytest.raises(InputError, match="this is a folder"):
         read_capture(tmp_path)
     big = tmp_path / "big"
     with big.open("wb") as file:
@@ -153,7 +153,7 @@ def test_frames_cut_by_the_capture_length_are_left_out(tmp_path: Path) -> None:
     capture = read(tmp_path, pcap([frames[0], frames[1][:60], frames[2]]))
     assert [p.data for p in capture.packets] == [PACKETS[0], PACKETS[2]]
     assert capture.lost == 1
-    assert capture.notes == ["left out: 1 frames that are damaged or not complete"]
+    assert capture.notes == ["left out: 1 frames that are damaged"]
 
 
 def test_captures_are_told_from_audio(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_mutated_captures_are_read_or_refused(name: str, seed: int, changes: int
         else:
             data[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
     try:
-        capture = READERS[name](bytes(data), None)
+        capture = READERS[name](bytes(data), ANY)
     except ValueError as error:
         assert str(error)
         return
@@ -209,7 +209,7 @@ HEADS = [b"", b"OggS\0", b"#!rtpplay1.0 x\n" + bytes(16), FILES["pcap link 1"][:
 def test_any_bytes_behind_a_good_beginning(head: bytes, rest: bytes) -> None:
     for reader in (opus_demo.read, ogg.read, capture_rtpdump.read, capture_pcap.read):
         try:
-            capture = reader(head + rest, None)
+            capture = reader(head + rest, ANY)
         except ValueError:
             continue
         assert sum(len(p.data) for p in capture.packets) <= len(head + rest)
@@ -218,7 +218,8 @@ def test_any_bytes_behind_a_good_beginning(head: bytes, rest: bytes) -> None:
 def test_pcapng_and_pcap_agree_on_time(tmp_path: Path) -> None:
     frames = [frame(ETHERNET, udp4(d)) for d in datagrams(PACKETS)]
     one, two = read(tmp_path, pcap(frames)), read(tmp_path, pcapng(frames))
-    assert one.packets == two.packets
+    assert [p.data for p in one.packets] == [p.data for p in two.packets]
+    assert all(abs(a.time_s - b.time_s) < 2e-6 for a, b in zip(one.packets, two.packets, strict=True))
     assert (one.format, two.format) == ("pcap", "pcapng")
 
 
@@ -231,5 +232,5 @@ def test_our_own_captures(tmp_path: Path) -> None:
             file.received(b"\x80\xcc\0\1" + bytes(4))
     capture = read_capture(tmp_path / "own.pcap")
     assert [p.data for p in capture.packets] == PACKETS and capture.ssrc == SSRC
-    assert capture.notes == ["left out: 10 datagrams (RTCP)"]
+    assert capture.notes == ["left out: 10 datagrams of RTCP"]
     assert is_capture(tmp_path / "own.pcap")

@@ -20,13 +20,12 @@ from dredge_host.capture.opus_demo import write as bit_file
 from dredge_host.capture.packets import Capture, Captured
 from dredge_host.cli import main
 from dredge_host.errors import InputError
-from dredge_host.offline.replay import packets_of, replay
+from dredge_host.offline.replay import replay, timed
 from dredge_host.sending.audio import packets as pieces
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
-from dredge_kernels.extensions import add_extension, read_extensions
-from dredge_kernels.framing import build_packet
+from dredge_kernels.framing import build_packet, parse_packet
 from dredge_kernels.opus import OpusDecoder
 
 SETTINGS = Settings(playout_ms=100, conceal="opus")
@@ -69,13 +68,35 @@ def test_a_loss_model_comes_on_top(ours: list[bytes]) -> None:
     assert steps[-1] == (150, 150)
 
 
-def test_packets_of_several_frames_are_taken_apart() -> None:
-    padded = add_extension(build_packet(9 << 3, [b"a", b"bc", b"def"]), 126, b"D\x0axyz")
-    first, second, third = packets_of(capture(padded))
-    assert first is not None and (second, third) == (b"\x48bc", b"\x48def")
-    assert [(e.id, e.data) for e in read_extensions(first)] == [(126, b"D\x0axyz")]
-    two_of_ten = build_packet(8 << 3, [b"a", b"bc"])
-    assert packets_of(capture(two_of_ten)) == [two_of_ten]
+def test_packets_of_several_frames_are_played(ours: list[bytes]) -> None:
+    """Two and three of 20 ms in one, with the redundancy of the first; lost ones are as long."""
+    frames = [parse_packet(packet) for packet in ours]
+    for each in (2, 3):
+        groups = [frames[i : i + each] for i in range(0, 60, each)]
+        packets = [build_packet(g[0].toc, [f for p in g for f in p.frames], g[0].padding) for g in groups]
+        run = replay(capture(*packets), SETTINGS)
+        decoder = OpusDecoder()
+        np.testing.assert_array_equal(run.pcm, np.concatenate([decoder.decode(p) for p in packets]))
+        kept = [n for n in range(len(packets)) if n not in (8, 9)]
+        run = replay(capture(*(packets[n] for n in kept), numbers=kept), Settings(playout_ms=400))
+        assert run.result["packets"] == 60 and run.result["frames"]["dred"] == 2 * each
+        assert run.result["frames"]["opus"] == 60 - 2 * each
+
+
+def test_pauses_stay_as_long_as_they_were() -> None:
+    packets = encode(seconds=1.0)
+    stamps = [960 * n + (72000 if n >= 25 else 0) for n in range(50)]
+    paused = [Captured(p, None, 7 + n, stamps[n]) for n, p in enumerate(packets)]
+    run = replay(Capture("test", paused), SETTINGS)
+    assert run.result["seconds"] == 2.5 and run.trace == [False] * 50
+    assert run.result["frames"]["dtx"] >= 5 and run.result["frames"]["opus"] == 50
+
+
+def test_ten_milliseconds_share_a_period() -> None:
+    packets = [bytes([30 << 3, n, 7, 40]) for n in range(100)]
+    run = replay(capture(*packets), SETTINGS)
+    decoder = OpusDecoder()
+    np.testing.assert_array_equal(run.pcm, np.concatenate([decoder.decode(p) for p in packets]))
 
 
 def test_damaged_packets_are_left_to_the_receiver() -> None:
@@ -84,15 +105,15 @@ def test_damaged_packets_are_left_to_the_receiver() -> None:
     assert run.result["frames"]["opus"] == len(packets) - 1
 
 
-@pytest.mark.parametrize(("config", "words"), [(11, r"60 ms \(60 ms frames\)"), (8, r"10 ms \(10 ms frames\)")])
-def test_other_frames_are_refused_with_their_length(config: int, words: str) -> None:
-    with pytest.raises(InputError, match=f"packets of {words}, expected 20 ms frames"):
-        replay(capture(build_packet(config << 3, [b"ab"])), SETTINGS)
+def test_durations_that_are_not_played_are_one_sentence() -> None:
+    thirty = build_packet(30 << 3, [b"ab", b"cd", b"ef"])
+    with pytest.raises(InputError, match=r"packets of 30, 50 .* ms"):
+        replay(capture(thirty, thirty), SETTINGS)
 
 
 def test_a_jump_of_the_numbers_does_not_fill_the_memory() -> None:
     packets = encode(seconds=0.1)
-    assert len(packets_of(capture(packets[0], packets[1], numbers=[0, 60000]))) == 3002
+    assert len(timed(capture(packets[0], packets[1], numbers=[0, 60000]))) == 3002
 
 
 def test_the_receiver_is_replaceable_and_hears_numbers_in_order() -> None:
@@ -134,7 +155,17 @@ def test_the_command_plays_captures(ours: list[bytes], tmp_path: Path) -> None:
 
 def test_a_capture_with_other_frames_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "a.bit"
-    path.write_bytes(bit_file([(build_packet(11 << 3, [b"ab"]), 0)]))
+    path.write_bytes(bit_file([(build_packet(30 << 3, [b"ab", b"cd", b"ef"]), 0)]))
     result = CliRunner().invoke(main.cli, ["simulate", str(path), str(tmp_path / "o.wav")])
-    assert result.exit_code == 2 and "expected 20 ms frames" in result.output
+    assert result.exit_code == 2 and "expected 2.5 to 10 ms" in result.output
+    assert not (tmp_path / "o.wav").exists()
+
+
+def test_what_is_no_opus_is_not_played(tmp_path: Path) -> None:
+    """An encrypted payload is noise at full scale."""
+    rng = np.random.default_rng(1)
+    path = tmp_path / "a.rtpdump"
+    path.write_bytes(rtpdump(datagrams([rng.bytes(80) for _ in range(100)])))
+    result = CliRunner().invoke(main.cli, ["simulate", str(path), str(tmp_path / "o.wav")])
+    assert result.exit_code == 2 and "does not read as Opus" in result.output and "SRTP" in result.output
     assert not (tmp_path / "o.wav").exists()

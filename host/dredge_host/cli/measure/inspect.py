@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from dredge_host.cli.options import json_option
+from dredge_host.cli import options as shared
 from dredge_host.console import Progress, emit, note, table
-from dredge_host.errors import UsageError
 
 EPILOG = """\b
 Examples
@@ -29,20 +28,21 @@ Columns
 
 @click.command(epilog=EPILOG)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--ssrc", metavar="NUMBER", help="The RTP stream to look at.  [default: the one with most packets]")
+@shared.stream_options
 @click.option("--symbols", is_flag=True, help="Print the quantised integers too; needs the model of the stream.")
 @click.option("--summary", is_flag=True, help="Totals only.")
-@json_option
-def command(file: Path, ssrc: str | None, symbols: bool, summary: bool, as_json: bool) -> None:
+@shared.json_option
+def command(file: Path, ssrc: str | None, stream: int | None, symbols: bool, summary: bool, as_json: bool) -> None:
     """Show what every Opus packet of FILE carries, and why there is no redundancy where there is none.
 
-    FILE is pcap, pcapng, rtpdump, Ogg Opus or an opus_demo .bit file; its content tells which. Redundancy of
+    FILE is pcap, pcapng, rtpdump (all may be packed by gzip), Ogg Opus or an opus_demo .bit file; its content tells
+    which. Redundancy of
     libopus senders is read as far as a model is there: see `dredge models import`.
     """
     from dredge_host.capture.inspect import inspect
     from dredge_host.capture.reader import read_capture
 
-    capture = read_capture(file, _number(ssrc))
+    capture = read_capture(file, shared.choice_from(ssrc, stream))
     progress = Progress("reading", len(capture.packets))
     try:
         result = inspect(capture, symbols, lambda done, total: progress.step(done))
@@ -55,18 +55,6 @@ def command(file: Path, ssrc: str | None, symbols: bool, summary: bool, as_json:
     if summary:
         result["packets"] = []
     emit(result, lines + total_lines(result), as_json)
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        value = int(text, 0)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 1 << 32:
-        raise UsageError(f"SSRC is '{text}', expected a number of 32 bits such as 0x44524447")
-    return value
 
 
 def packet_lines(packets: list[dict[str, Any]]) -> list[str]:

@@ -10,8 +10,10 @@ import click
 
 from dredge_host.cli import options as shared
 from dredge_host.console import Progress, emit, note
+from dredge_host.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from dredge_host.capture.packets import Choice
     from dredge_host.offline.player import Simulation
     from dredge_host.settings import Settings
 
@@ -31,10 +33,19 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="IN", type=shared.AUDIO_IN)
 @click.argument("target", metavar="OUT", type=shared.FILE_OUT)
+@shared.stream_options
 @shared.link_options
 @shared.codec_options
 @shared.json_option
-def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, **values: Any) -> None:
+def command(
+    source: Path,
+    target: Path,
+    ssrc: str | None,
+    stream: int | None,
+    save_trace: Path | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
     """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (by its name
     WAV, FLAC, OGG, OPUS or MP3; WAV into a FIFO, a device or -).
 
@@ -60,7 +71,12 @@ def command(source: Path, target: Path, save_trace: Path | None, as_json: bool, 
         progress.step(done)
 
     try:
-        run = (_replayed if is_capture(source) else _simulated)(source, settings, loss=loss, progress=step)
+        if is_capture(source):
+            run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=step)
+        elif ssrc or stream:
+            raise UsageError(f"{source}: no capture, so it has no streams to choose from")
+        else:
+            run = _simulated(source, settings, loss=loss, progress=step)
     finally:
         progress.close()
     write_audio(target, run.pcm)
@@ -83,11 +99,13 @@ def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:
     return run
 
 
-def _replayed(source: Path, settings: Settings, **extra: Any) -> Simulation:
+def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) -> Simulation:
     from dredge_host.capture.reader import read_capture
     from dredge_host.offline.replay import replay
 
-    capture = read_capture(source)
+    capture = read_capture(source, choice)
+    if capture.doubt:
+        raise InputError(f"{source}: {capture.doubt}")
     for text in capture.notes:
         note(text)
     return replay(capture, settings, **extra)
