@@ -24,7 +24,7 @@ def free_port() -> int:
 class Board:
     """One board: a folder with dredge.json, running boards/main.py until the end of the with block."""
 
-    def __init__(self, command: list[str], folder: Path, uart: str = "", **settings: object) -> None:
+    def __init__(self, command: list[str], folder: Path, uart: str = "", wait: bool = True, **settings: object) -> None:
         folder.mkdir(exist_ok=True)
         self.port, self.reports_port = free_port(), free_port()
         settings = {"port": self.port, "reports_port": self.reports_port, **settings}
@@ -34,10 +34,19 @@ class Board:
             [*command, str(MAIN)], cwd=folder, env={**os.environ, "MICROPYPATH": path, "DREDGE_UART": uart},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        self.greeting = self._process.stdout.readline()
-        if not self.greeting.startswith(("bridge:", "probe:")):
-            self._process.kill()
-            raise AssertionError(self.greeting + self._process.communicate()[0])
+        self.said: list[str] = []
+        self.greeting = ""
+        if wait:
+            self.wait_for_greeting()
+
+    def wait_for_greeting(self) -> None:
+        """Read what the board says until its program runs."""
+        while not self.greeting.startswith(("bridge:", "probe:")):
+            self.greeting = self._process.stdout.readline()
+            self.said.append(self.greeting)
+            if not self.greeting or "Traceback" in self.greeting:
+                self._process.kill()
+                raise AssertionError("".join(self.said) + self._process.communicate()[0])
 
     @property
     def url(self) -> str:

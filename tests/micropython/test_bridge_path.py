@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import time
 
 import boards
 import interpreters
 import pytest
 import soundfile
 
+from dredge_device.framing import Framer
 from dredge_host.errors import UnreachableError
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.open import open_link
@@ -74,6 +77,62 @@ def test_a_whole_session_crosses_two_bridges(command, tmp_path):
     assert second["bridge"]["line_out"] >= first["bridge"]["udp_out"] > 0
     assert first["budget"]["frames"] > packets
     assert "in " in line(first) and "CPU p99" in line(first)
+
+
+def test_a_second_command_is_served_at_once(command, tmp_path):
+    """The goodbye of the first frees the bridge: ten seconds of silence were needed once."""
+    with Cable(tmp_path, baud=921600) as cable, AgentProcess(options=()) as agent:
+        peer = agent.url.removeprefix("udp://")
+        with (
+            boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near,
+            boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer),
+        ):
+            for _ in range(2):
+                result = stream(near.url, tmp_path)
+                assert sum(result["frames"]["by_source"].values()) == SECONDS * 50
+                assert result["device_report"] is not None
+
+
+def test_a_bridge_that_was_reset_keeps_its_port_and_so_its_session(command, tmp_path):
+    """The far bridge calls from its own port: the agent sees no stranger after a reset."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent, Cable(tmp_path) as cable:
+        agent.bind(("127.0.0.1", 0))
+        agent.settimeout(10)
+        port, seen = boards.free_port(), []
+        peer = f"127.0.0.1:{agent.getsockname()[1]}"
+        framer = Framer()
+        for _ in range(2):
+            with (
+                boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer, port=port),
+                open(cable.ends[0], "wb", buffering=0) as line,
+            ):
+                line.write(framer.frame(b"speech"))
+                seen.append(agent.recvfrom(100)[1][1])
+    assert seen == [port, port]
+
+
+def test_wifi_that_comes_late_goes_and_comes_back(command, tmp_path):
+    folder = tmp_path / "board"
+    folder.mkdir()
+    (folder / "wifi").write_text("down")
+    with boards.Board(command, folder, program="probe", wait=False, wifi={"ssid": "home", "password": "x"}) as board:
+        until(lambda: (folder / "wifi.tries").exists())
+        assert (folder / "wifi.power").read_text() == "0"  # no power save: it bunches datagrams
+        (folder / "wifi").write_text("up")
+        board.wait_for_greeting()
+        tries = int((folder / "wifi.tries").read_text())
+        (folder / "wifi").write_text("down")
+        until(lambda: int((folder / "wifi.tries").read_text() or 0) > tries)
+        (folder / "wifi").write_text("up")
+        result = stream(board.url, tmp_path)
+        assert sum(result["frames"]["by_source"].values()) == SECONDS * 50
+
+
+def until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
 
 
 def test_a_line_with_faults_loses_packets_and_counts_them(command, tmp_path):

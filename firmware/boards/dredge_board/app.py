@@ -6,12 +6,18 @@
 #    "uart": {"id": 0, "baud": 921600, "tx": 0, "rx": 1}}
 #
 # Without "peer" the bridge listens on "port" and answers whoever speaks first; with it, it calls that address.
-# "wifi" and "uart" pins may be left out where the defaults below are right.
+# "wifi" and "uart" pins may be left out where the defaults below are right. "watchdog": true resets a board whose
+# program hangs for 8 s; it cannot be switched off again without a reset.
+import gc
 import json
 import sys
+import time
 
 PINS = {"rp2": {"id": 0, "tx": 0, "rx": 1}, "esp32": {"id": 1, "tx": 17, "rx": 16}}
 _PROGRAMS = ("bridge", "probe")
+OLDEST = (1, 22)  # MicroPython; older ones lack what the programs use
+# Before 1.26 a socket of lwIP's ports held one datagram: of two that arrive together one was lost.
+OLDEST_BY_BOARD = {"rp2": (1, 26), "mimxrt": (1, 26), "stm32": (1, 26)}
 
 
 # The settings in a file, defaults filled in; ValueError says which one is wrong.
@@ -24,6 +30,7 @@ def load(path="dredge.json"):
     settings["program"] = program
     settings.setdefault("port", 5004)
     settings.setdefault("reports_port", 5005)
+    settings.setdefault("watchdog", False)
     for name in ("port", "reports_port"):
         if not isinstance(settings[name], int) or not 0 < settings[name] < 65536:
             raise ValueError("%s is %r, expected 1 to 65535" % (name, settings[name]))
@@ -42,19 +49,25 @@ def open_uart(settings):
     return UART(settings["id"], settings["baud"], rxbuf=2048, txbuf=2048, timeout=0, **pins)
 
 
-def _peer(settings):
-    from dredge_board.udp import address
-
+# (host, port) of the peer, or None; ValueError for a malformed one.
+def _peer_text(settings):
     text = settings.get("peer")
     if not text:
         return None
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
         raise ValueError("peer is '%s', expected HOST:PORT" % text)
-    return address(host, int(port))
+    return host, int(port)
 
 
-def run_bridge(settings):
+def _peer(settings):
+    from dredge_board.udp import address
+
+    peer = _peer_text(settings)
+    return None if peer is None else address(*peer)
+
+
+def run_bridge(settings, rest):
     from dredge_board.bridgeloop import BridgeLoop
     from dredge_board.udp import OpenPort, UdpPort
 
@@ -62,24 +75,71 @@ def run_bridge(settings):
     about = {"baud": settings["uart"]["baud"], "port": settings["port"]}
     loop = BridgeLoop(network, open_uart(settings["uart"]), OpenPort(settings["reports_port"]), about)
     print("bridge: udp port", settings["port"], "<-> uart", settings["uart"]["id"])
-    loop.run()
+    loop.run(rest)
 
 
-def run_probe(settings):
+def run_probe(settings, rest):
     from dredge_board.probeloop import ProbeLoop
 
     loop = ProbeLoop(settings["port"])
     print("probe: udp port", settings["port"])
-    loop.run()
+    loop.run(rest)
 
 
+# ValueError for a MicroPython that is too old for this board.
+def check_version(version, platform):
+    oldest = OLDEST_BY_BOARD.get(platform, OLDEST)
+    if tuple(version) < oldest:
+        wanted = tuple(version) + oldest + (platform,)
+        raise ValueError("MicroPython is %d.%d, expected %d.%d or newer on %s" % wanted)
+
+
+# Feeds the watchdog, if there is one, and looks after the Wi-Fi once a second.
+class Keeper:
+    def __init__(self, settings):
+        self._watchdog = None
+        if settings["watchdog"]:
+            from machine import WDT
+
+            self._watchdog = WDT(timeout=8000)
+        self._wifi = None
+        if "wifi" in settings:
+            from dredge_board.udp import Wifi
+
+            self._wifi = Wifi(settings["wifi"]["ssid"], settings["wifi"].get("password", ""))
+        self._checked_ms = time.ticks_ms()
+
+    def join(self):
+        if self._wifi is not None:
+            print("address:", self._wifi.join(self.feed))
+
+    def feed(self):
+        if self._watchdog is not None:
+            self._watchdog.feed()
+
+    def rest(self):
+        self.feed()
+        now = time.ticks_ms()
+        if self._wifi is not None and time.ticks_diff(now, self._checked_ms) >= 1000:
+            self._checked_ms = now
+            self._wifi.check(now)
+
+
+# Runs until the board is switched off. What goes wrong is printed, and the program begun anew a second later: nobody
+# stands beside the board. Wrong settings end it at once.
 def main(path="dredge.json"):
+    check_version(sys.implementation[1][:2], sys.platform)
     settings = load(path)
-    if "wifi" in settings:
-        from dredge_board.udp import join
-
-        print("address:", join(settings["wifi"]["ssid"], settings["wifi"].get("password", "")))
-    if settings["program"] == "probe":
-        run_probe(settings)
-    else:
-        run_bridge(settings)
+    _peer_text(settings)
+    run = run_probe if settings["program"] == "probe" else run_bridge
+    keeper = Keeper(settings)
+    while True:
+        try:
+            keeper.join()
+            run(settings, keeper.rest)
+        except Exception as error:
+            sys.print_exception(error)
+        gc.collect()
+        for _ in range(10):
+            keeper.feed()
+            time.sleep_ms(100)

@@ -7,17 +7,41 @@ import time
 
 from dredge_board.bridge import Bridge
 from dredge_board.reports import Reporter
+from dredge_device import control
 from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.units import PACKET_US
 
 _PERIOD_MS = PACKET_US // 1000
 _PIECE = 256
-_SILENT_MS = 10000
+_SILENT_MS = 3000  # a sender says something every 20 ms, in a pause every second: this one is gone
+_FAREWELL_MS = 1500  # quiet on both sides after a goodbye: the last report, and its receipt, have come through
 SCHEMA = "dredge-bridge-report-1"
+
+
+_APP = 204
+_BYE = 203
+_DRDG = b"DRDG"
 
 
 def _late(now_us, due_us):
     return time.ticks_diff(now_us, due_us) >= 0
+
+
+# True for a datagram with a goodbye: RTCP's BYE, or a host's DRDG message of that kind (docs/protocol.md). Every packet
+# of the compound is looked at.
+def says_goodbye(datagram):
+    size = len(datagram)
+    if size < 8 or datagram[1] < 200 or datagram[1] > _APP:
+        return False
+    at = 0
+    while at + 8 <= size:
+        kind = datagram[at + 1]
+        if kind == _BYE:
+            return True
+        if kind == _APP and datagram[at] & 31 == control.BYE and datagram[at + 8 : at + 12] == _DRDG:
+            return True
+        at += 4 * ((datagram[at + 2] << 8 | datagram[at + 3]) + 1)
+    return False
 
 
 class BridgeLoop:
@@ -34,6 +58,7 @@ class BridgeLoop:
         self._poll.register(answers.socket, select.POLLIN)
         self._watch_network()
         self._heard_ms = time.ticks_ms()
+        self._goodbye_ms = None
         self._period_ms = time.ticks_ms()
         self._collected_us = 0
 
@@ -73,6 +98,8 @@ class BridgeLoop:
         count = self._uart.readinto(self._piece)
         if count:
             self.bridge.from_line(self._piece, count)
+            if self._goodbye_ms is not None:
+                self._goodbye_ms = time.ticks_ms()
         self.bridge.spent(1, time.ticks_diff(time.ticks_us(), start))
 
     def _from_network(self):
@@ -80,6 +107,10 @@ class BridgeLoop:
         datagram = self._network.read()
         if datagram is not None:
             self._heard_ms = time.ticks_ms()
+            if says_goodbye(datagram) or self._goodbye_ms is not None:
+                self._goodbye_ms = self._heard_ms
+            if len(datagram) > 1 and not 192 <= datagram[1] < 224:  # RTP, not RTCP (RFC 5761 section 4)
+                self._goodbye_ms = None  # the peer speaks on: a new stream of the same host
             self.bridge.to_line(datagram)
         self.bridge.spent(0, time.ticks_diff(time.ticks_us(), start))
 
@@ -91,8 +122,12 @@ class BridgeLoop:
     def _period(self):
         self.bridge.period()
         self._answers.write(self.reporter.tick(time.ticks_us(), _late), self.reporter.peer)
-        silent = time.ticks_diff(time.ticks_ms(), self._heard_ms) > _SILENT_MS
-        if silent and self._network.known and self._network.listens():
+        now = time.ticks_ms()
+        gone = time.ticks_diff(now, self._heard_ms) > _SILENT_MS
+        if self._goodbye_ms is not None and time.ticks_diff(now, self._goodbye_ms) > _FAREWELL_MS:
+            gone = True
+        if gone and self._network.known and self._network.listens():
+            self._goodbye_ms = None
             self._poll.unregister(self._network.socket)
             self._network.reopen()
             self._watch_network()
@@ -101,6 +136,8 @@ class BridgeLoop:
             gc.collect()
             self._collected_us = max(self._collected_us, time.ticks_diff(time.ticks_us(), start))
 
-    def run(self):
+    # For ever; rest() is called once per round (it feeds a watchdog, and looks after the Wi-Fi).
+    def run(self, rest):
         while True:
             self.step()
+            rest()

@@ -66,6 +66,8 @@ class ProbeLoop:
         if self._agent.over():
             self._agent.renew()
 
-    def run(self):
+    # For ever; rest() is called once per round (it feeds a watchdog, and looks after the Wi-Fi).
+    def run(self, rest):
         while True:
             self.step()
+            rest()

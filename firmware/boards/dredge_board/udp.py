@@ -6,21 +6,50 @@ import time
 _LONGEST = 1500
 
 
-# Joins a network; returns our address. RuntimeError when it is not joined in time.
-def join(ssid, password, seconds=30):
-    import network
+_RETRY_MS = 5000  # an attempt to join that has led nowhere is begun anew
 
-    station = network.WLAN(network.STA_IF)
-    station.active(True)
-    if not station.isconnected():
-        station.connect(ssid, password)
-        for _ in range(seconds * 10):
-            if station.isconnected():
-                break
+
+# The board's way into a Wi-Fi network: it is joined for ever, whenever the network comes, goes and comes back.
+class Wifi:
+    def __init__(self, ssid, password):
+        import network
+
+        self._ssid = ssid
+        self._password = password
+        self._station = network.WLAN(network.STA_IF)
+        self._station.active(True)
+        # Power save bunches datagrams, up to 100 ms of them, on the Pico W and the ESP32.
+        try:
+            self._station.config(pm=getattr(network.WLAN, "PM_NONE", 0xA11140))
+        except (OSError, ValueError, TypeError):
+            print("Wi-Fi: power save cannot be switched off here")
+        self.joined = 0
+        self._up = False
+        self._begun_ms = None
+
+    # True while joined; begins to join where it is not. Does not wait.
+    def check(self, now_ms):
+        up = self._station.isconnected()
+        if up and not self._up:
+            self.joined += 1
+        elif not up and (self._begun_ms is None or time.ticks_diff(now_ms, self._begun_ms) >= _RETRY_MS):
+            self._begun_ms = now_ms
+            try:
+                self._station.disconnect()
+                self._station.connect(self._ssid, self._password)
+            except OSError as error:
+                print("Wi-Fi:", error)
+        if up:
+            self._begun_ms = None
+        self._up = up
+        return up
+
+    # Waits until joined; rest() is called ten times a second. Returns our address.
+    def join(self, rest):
+        while not self.check(time.ticks_ms()):
+            rest()
             time.sleep_ms(100)
-        else:
-            raise RuntimeError("Wi-Fi '%s' was not joined within %d s" % (ssid, seconds))
-    return station.ifconfig()[0]
+        return self._station.ifconfig()[0]
 
 
 # Socket address of a host name or number.
@@ -28,8 +57,9 @@ def address(host, port):
     return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
-# One UDP socket with one peer. Listening (peer None): whoever speaks first is the peer, and alone is heard,
-# until nothing came for ten seconds. Calling: the peer is given.
+# One UDP socket with one peer. Listening (peer None): whoever speaks first is the peer, and alone is heard, until it
+# says goodbye or nothing came for a while (reopen). Calling: the peer is given, and the own port is kept, so that after
+# a reset the other end knows us again.
 class UdpPort:
     def __init__(self, port, peer=None):
         self._port = port
@@ -45,12 +75,10 @@ class UdpPort:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.setblocking(False)
-        if self._fixed is None:
-            self.socket.bind(address("0.0.0.0", self._port))
-            self.known = False
-        else:
+        self.socket.bind(address("0.0.0.0", self._port))
+        self.known = self._fixed is not None
+        if self.known:
             self.socket.connect(self._fixed)
-            self.known = True
 
     # The next datagram, None when there is none.
     def read(self):

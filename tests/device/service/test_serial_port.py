@@ -132,6 +132,47 @@ def test_pyserials_own_loop_hears_itself():
     line.close()
 
 
+def test_a_line_through_a_server_of_rfc_2217():
+    """pyserial's own server half in front of a port that hears itself; its client refuses a write timeout."""
+    import socket
+    import threading
+
+    import serial
+    from serial import rfc2217
+
+    server = socket.create_server(("127.0.0.1", 0))
+    port = serial.serial_for_url("loop://", timeout=0.02)
+
+    def serve():
+        connection, _ = server.accept()
+        manager = rfc2217.PortManager(port, SimpleNamespace(write=connection.sendall))
+
+        def upwards():
+            while not stopped.is_set():
+                if data := port.read(256):
+                    connection.sendall(b"".join(manager.escape(data)))
+
+        thread = threading.Thread(target=upwards, daemon=True)
+        thread.start()
+        with connection:
+            while data := connection.recv(4096):
+                port.write(b"".join(manager.filter(data)))
+        stopped.set()
+        thread.join()
+
+    stopped = threading.Event()
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    line = SerialLine(f"rfc2217://127.0.0.1:{server.getsockname()[1]}?baud=57600")
+    sent = datagrams(20, 5)
+    for datagram in sent:
+        line.send(datagram)
+    assert receive(line, 20) == sent and port.baudrate == 57600
+    line.close()
+    serving.join(10)
+    server.close()
+
+
 def test_a_line_over_tcp(tmp_path):
     """pyserial's socket:// against a socket that echoes."""
     import socket

@@ -186,3 +186,34 @@ def test_probe_is_a_receiver_for_the_agent():
         clock.us += 20000
     assert final is not None and final["packets"]["expected"] == 60
     assert final["timeline"]["sources"] == "o" * 60
+
+
+def test_a_goodbye_is_noticed_wherever_it_stands():
+    from dredge_board.bridgeloop import says_goodbye
+    from dredge_device import rtcp
+
+    bye = control.build(control.with_document(control.BYE, 3, {}, 0, 9))
+    hello = control.build(control.with_document(control.HELLO, 3, {}, 0, 9))
+    assert says_goodbye(bye) and says_goodbye(rtcp.build_bye(9))
+    assert says_goodbye(hello + rtcp.build_bye(9))
+    assert not says_goodbye(hello)
+    assert not says_goodbye(rtp.build(1, 960, 9, bye))
+    for size in range(len(bye)):
+        says_goodbye(bye[:size])  # cut short: no exception
+    return 1
+
+
+def test_a_board_that_loses_datagrams_is_refused():
+    from dredge_board import app
+
+    for version, platform, fits in (
+        ((1, 25), "rp2", False), ((1, 26), "rp2", True), ((1, 22), "esp32", True), ((1, 21), "esp32", False),
+    ):  # fmt: skip
+        try:
+            app.check_version(version, platform)
+            done = True
+        except ValueError as error:
+            done = False
+            assert "or newer on" in str(error)
+        assert done == fits
+    return 1

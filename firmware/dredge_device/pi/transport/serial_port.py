@@ -183,7 +183,9 @@ def open_port(address: SerialAddress) -> Any:
     """pyserial's port, 8N1. DTR and RTS stay as the system sets them: no reset line is pulsed."""
     import serial
 
-    port = serial.serial_for_url(address.port, do_not_open=True, timeout=_READ_S, write_timeout=1.0)
+    port = serial.serial_for_url(address.port, do_not_open=True, timeout=_READ_S)
+    if not address.port.startswith("rfc2217://"):  # pyserial's client of RFC 2217 refuses the option
+        port.write_timeout = 1.0
     port.baudrate = address.baud
     port.rtscts = address.flow == "on"
     if "://" not in address.port:

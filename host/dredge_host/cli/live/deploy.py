@@ -116,18 +116,51 @@ def _report(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def to_board(device: str, program: str, ssid: str | None, peer: str | None, baud: int, arch: str | None) -> int:
-    """Install the MicroPython programs; the number of files."""
+def to_board(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Install, list or take away the MicroPython programs; the result as a document and as lines."""
     from dredge_host.deploy import board
 
     root = repository()
     if root is None:
         raise UsageError("the board programs are in the repository; run this in a clone of it")
+    firmware, device, ssid = root / "firmware", given["board"], given["ssid"]
+    if given["uninstall"]:
+        if given["dry_run"]:
+            return {"schema": SCHEMA, "pass": True, "removes": [place for _, place in board.sources(firmware)]}, [
+                f"would take away {len(board.sources(firmware)) + 2} files from {device}"
+            ]
+        board.uninstall(device, firmware)
+        return {"schema": SCHEMA, "pass": True, "uninstalled": True}, [f"{device}: the programs were taken away"]
     password = os.environ.get("DREDGE_WIFI_PASSWORD")
-    if ssid and password is None:
+    if ssid and password is None and not given["dry_run"]:
         password = click.prompt("Wi-Fi password", hide_input=True, default="", show_default=False, err=True)
-    document = board.settings(program, ssid, password, peer, baud)
-    return board.install(device, root / "firmware", document, arch)
+    document = board.settings(given["program"], ssid, password, given["peer"], given["baud"])
+    sizes = board.planned(firmware, document, given["arch"])
+    total = sum(size for _, size in sizes)
+    files = [{"file": place, "bytes": size} for place, size in sizes]
+    result = {"schema": SCHEMA, "pass": True, "files": len(sizes), "bytes": total, "sizes": files}
+    lines = [f"{size:>7}  {place}" for place, size in sizes] + [f"{total:>7}  bytes in {len(sizes)} files"]
+    if given["dry_run"]:
+        return result, [*lines, f"nothing was copied to {device}"]
+    board.install(device, firmware, document, given["arch"])
+    return result, [*lines, f"copied to {device}; the board has started"]
+
+
+# Options of `dredge deploy` that mean something for one kind of target only.
+FOR_BOARDS = ("program", "ssid", "peer", "baud", "arch")
+FOR_BOTH = ("board", "dry_run", "uninstall", "as_json", "target")
+
+
+def refuse_others(to_a_board: bool) -> None:
+    """UsageError for an option on the command line that the target does not know."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in FOR_BOTH or (name in FOR_BOARDS) == to_a_board:
+            continue
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            place = "a Pi over ssh" if to_a_board else "--board"
+            raise UsageError(f"{parameter.opts[0]} is for {place} only; leave it away")
 
 
 @click.command(epilog=EPILOG)
@@ -165,11 +198,9 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
     """
     if (target is None) == (given["board"] is None):
         raise UsageError("expected one of USER@HOST and --board DEV")
+    refuse_others(bool(given["board"]))
     if given["board"]:
-        names = ("program", "ssid", "peer", "baud", "arch")
-        count = to_board(given["board"], *[given[name] for name in names])
-        document = {"schema": SCHEMA, "pass": True, "files": count}
-        emit(document, [f"{count} files copied; the board has started"], as_json)
+        emit(*to_board(given), as_json)
         return
     assert target is not None
     agent = agent_from(given)

@@ -11,6 +11,7 @@ from queue import Empty, Queue
 from threading import Lock
 from typing import Any
 
+from dredge_host.console import note
 from dredge_host.errors import UnreachableError, VersionMismatch, need
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
@@ -19,6 +20,7 @@ from dredge_host.evaluation.running.identity import identity
 from dredge_host.evaluation.running.workers import Result
 
 TIMEOUT_S = 10
+ALONE_S = 60  # so long a scheduler whose last worker died is waited for
 POLL_S = 1.0
 PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
 
@@ -67,15 +69,27 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
 
 
 def _next(finished: Queue[Any], client: Any, address: str) -> Any:
-    """The next future that is done. Raises UnreachableError when the scheduler has been away for TIMEOUT_S."""
-    away = 0.0
+    """Return the next future that is done.
+
+    Raises UnreachableError when the scheduler has been away for TIMEOUT_S, or without any worker for ALONE_S; that one
+    is waited for is said once.
+    """
+    away = alone = 0.0
     while True:
         try:
             return finished.get(timeout=POLL_S)
         except Empty:
             away = 0.0 if client.status == "running" else away + POLL_S
+            alone = 0.0 if away or client.scheduler_info().get("workers") else alone + POLL_S
         if away >= TIMEOUT_S:
             raise _lost(address)
+        if alone == 2 * POLL_S:
+            note(f"{address}: no worker is left; waiting {ALONE_S} s for one (dask worker {address} --nthreads 1)")
+        if alone >= ALONE_S:
+            raise UnreachableError(
+                f"{address}: the last worker went away and none came in {ALONE_S} s; what was finished is cached, "
+                f"so start some with `dask worker {address} --nthreads 1` and run this again"
+            )
 
 
 def _results(distributed: Any, future: Any, task: Task, address: str) -> Iterator[Result]:

@@ -58,6 +58,25 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_killed(folder
     assert killed and killed[0] != os.getpid()
 
 
+@pytest.mark.slow
+def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_workers, monkeypatch, capsys):
+    """No nanny starts it again: the evaluation says so, waits a while, and ends."""
+    monkeypatch.setattr(cluster, "ALONE_S", 4)
+    monkeypatch.setattr(cluster, "POLL_S", 0.5)
+    material, killed = from_folder(folder, PLAN), []
+
+    def kill_all():
+        if not killed:
+            for worker in list(two_workers.workers.values()):
+                killed.append(worker.pid)
+                worker.auto_restart = False
+                os.kill(worker.pid, 9)
+
+    with pytest.raises(UnreachableError, match="the last worker went away and none came in 4 s"):
+        grid.run(material, PLAN, scheduler=two_workers.scheduler_address, on_cell=kill_all)
+    assert "no worker is left; waiting 4 s for one" in capsys.readouterr().err
+
+
 def test_nobody_at_the_address(folder, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.3)
@@ -80,7 +99,7 @@ def test_without_the_package(folder, monkeypatch):
         raise ModuleNotFoundError(f"No module named '{name}'")
 
     monkeypatch.setattr(errors, "import_module", missing)
-    with pytest.raises(CapabilityError, match=r"distributed.*pip install 'dredge\[cluster\]'") as caught:
+    with pytest.raises(CapabilityError, match=r"distributed.*run `dredge extras add cluster`") as caught:
         grid.run(from_folder(folder, PLAN), PLAN, scheduler="tcp://127.0.0.1:1")
     assert exit_code(caught.value) == 5
 
