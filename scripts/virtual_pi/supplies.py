@@ -43,6 +43,7 @@ class Supplies:
         """The whole image with these files in its folder /job, for as long as it is needed."""
         with tempfile.TemporaryFile(dir=folder()) as file:
             for layer in self.layers:
+                layer.touch()  # in use: not among those that are forgotten
                 with open(layer, "rb") as content:
                     shutil.copyfileobj(content, file, 1 << 20)
             cpio = Cpio(file)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from virtual_pi import __main__ as command  # noqa: E402
-from virtual_pi import board, goals, table, wheel  # noqa: E402
+from virtual_pi import board, goals, layers, table, wheel  # noqa: E402
 from virtual_pi.figures import Cell, figures  # noqa: E402
 from virtual_pi.image import Cpio, Skip  # noqa: E402
 from virtual_pi.stream import Speech  # noqa: E402
@@ -83,6 +83,27 @@ def test_image_holds_a_tree_without_what_is_skipped(tmp_path):
     assert stat.S_ISDIR(there["site/keep"][0])
     os.utime(tmp_path / "keep/yes.py", (1, 1))
     assert made() == first, "the image depends on file times"
+
+
+@pytest.mark.skipif(shutil.which(f"python{layers.PYTHON}") is None, reason=f"needs python{layers.PYTHON}")
+def test_layer_has_bytecode_that_no_file_time_makes_stale(tmp_path, monkeypatch):
+    monkeypatch.setenv("DREDGE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/module.py").write_text("def where(): return 1\n")
+
+    def made() -> bytes:
+        with layers._layer("one.cpio") as layer:
+            if layer.cpio is not None:
+                layer.add_python(tmp_path / "source", "site", Skip())
+        return layer.path.read_bytes()
+
+    first = made()
+    compiled = next(data for name, (_, data) in entries(first).items() if name.endswith(".pyc"))
+    assert compiled[4:8] == b"\x01\0\0\0", "not a hash that nobody checks (PEP 552)"
+    assert b"/site/module.py" in compiled and str(tmp_path).encode() not in compiled
+    (tmp_path / "source/module.py").unlink()
+    assert made() == first, "the layer was made again"
+    assert not [path for path in (tmp_path / "cache/pi").iterdir() if path.name != "layers"], "scratch was left"
 
 
 def test_wheel_is_found_again_until_a_source_changes(tmp_path, monkeypatch):
