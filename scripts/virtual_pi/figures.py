@@ -34,7 +34,7 @@ def figures(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
     percent of the coverable ones that it filled; classic: lost packets that were concealed without it;
     late_periods: periods handed out after their time; underruns: periods for which the listener got nothing in
     time; wake_max_ms: the latest that the decoding thread woke up; cpu_pct: of one core, while playing; ready_s:
-    from starting the agent to its "listening"; pss_kb: memory of the agent then.
+    from starting the agent to its "listening"; pss_kb: memory of the agent before the first packet.
     """
     report = said.get("report")
     if not report:

@@ -61,7 +61,7 @@ def start_agent(model: str, playout: str) -> tuple[subprocess.Popen[str], str, d
     said = process.stdout.readline().strip()
     if not said.startswith("listening"):
         sys.exit(f"the agent said '{said}' and ended with {process.wait()}")
-    return process, said.split()[1], {"ready_s": round(time.monotonic() - begun, 3), "pss_kb": pss_kb(process.pid)}
+    return process, said.split()[1], {"ready_s": round(time.monotonic() - begun, 3)}
 
 
 def replay(session: Any, prepared: dict[str, Any]) -> list[float]:
@@ -96,6 +96,7 @@ def converse(process: subprocess.Popen[str], address: str, wanted: dict[str, Any
     about: dict[str, Any] = {"device": session.greet()}
     settings = Settings(vocoder=wanted["model"], adaptive=adaptive, playout_ms=delay)
     about["configured"] = session.configure(settings, prepared["ssrc"], prepared["first_sequence"])
+    about["pss_kb"] = pss_kb(process.pid)
     session.tolerant = True
     used, own, begun = processor_s(process.pid), time.process_time(), time.monotonic()
     late = replay(session, prepared)
