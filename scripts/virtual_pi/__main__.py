@@ -38,7 +38,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--mips", type=float, nargs="+", metavar="N", help=f"million instructions per second; {listed}")
     parser.add_argument("--model", nargs="+", metavar="NAME", help=f"what `dredge agent --vocoder` takes; {listed}")
     parser.add_argument("--loss", nargs="+", metavar="SPEC", help="a loss as `dredge stream --loss` takes it")
-    parser.add_argument("--playout", default="fixed:1000", help="fixed:<ms> or adaptive (default: %(default)s)")
+    parser.add_argument("--talk", action="store_true", help="two duplex streams (`dredge talk`) instead")
+    parser.add_argument("--playout", help="fixed:<ms> or adaptive (default: fixed:1000; of a talk: adaptive)")
     parser.add_argument("--cpu", choices=board.CPUS, default="cortex-a53", help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=25.0, help="of speech (default: %(default)g)")
     parser.add_argument("--seed", type=int, default=3, help="of the loss (default: %(default)s)")
@@ -53,16 +54,21 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def cells(given: argparse.Namespace) -> list[Cell]:
     """What is to be run. Raises UsageError."""
-    others = {name: getattr(given, name) for name in ("playout", "cpu", "seconds", "seed")}
+    others = {name: getattr(given, name) for name in ("cpu", "seconds", "seed")}
+    if given.playout:
+        others["playout"] = given.playout
     if given.seconds <= 0 or given.jobs < 1 or given.repeat < 1:
         raise UsageError("--seconds, --jobs and --repeat must be above 0")
     if given.short:
         return table.short_cells(**others)
-    wanted = table.every_cell(**others)
-    if given.mips or given.model or given.loss:
-        speeds, models = given.mips or table.SPEEDS, given.model or table.MODELS
-        wanted = [Cell(mips, model, loss, **others)
-                  for loss in given.loss or [table.BURSTS] for mips in speeds for model in models]  # fmt: skip
+    speeds, models, losses = given.mips or table.SPEEDS, given.model or table.MODELS, given.loss or [table.BURSTS]
+    if given.talk:
+        wanted = table.talk_cells(given.mips or [table.TALK_SPEED], models, losses, **others)
+    elif given.mips or given.model or given.loss:
+        wanted = [Cell(mips, model, loss, **others) for loss in losses for mips in speeds for model in models]
+    else:
+        wanted = table.every_cell(**others)
+        wanted += table.talk_cells([table.TALK_SPEED], table.MODELS, [table.BURSTS], **others)
     for cell in wanted:
         checked(cell)
     return wanted

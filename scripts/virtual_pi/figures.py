@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What one run on the virtual board showed, taken from the agent's own report."""
+"""What one run on the virtual board showed, taken from the reports of the product's own programs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dredge_device.timeline import expand, numbers
+from dredge_host.live.verdict import coverable
+from dredge_host.sending.loss import parse_loss
+from dredge_host.settings import Settings, parse_playout
 from virtual_pi.board import BoardError
 from virtual_pi.stream import Stream
 
@@ -16,7 +20,7 @@ CLASSIC = ("conceal", "plc")  # sources of a lost packet that know nothing of wh
 
 @dataclass(frozen=True)
 class Cell:
-    """One run: a speed (million instructions per second), a model, a loss."""
+    """One run: a speed (million instructions per second), a model, a loss; job: replay, or talk (duplex, both ends)."""
 
     mips: float
     model: str
@@ -25,42 +29,94 @@ class Cell:
     cpu: str = "cortex-a53"
     seconds: float = 25.0
     seed: int = 3
+    job: str = "replay"
 
 
-def figures(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
-    """The figures of one run, as plain JSON values. Raises BoardError when the agent's report is missing.
+def covered(lost: list[bool], playout: str) -> set[int]:
+    """Lost packets that a later one describes before playout needs them (adaptive: with its longest delay)."""
+    adaptive, delay = parse_playout(playout)
+    return coverable(lost, Settings(playout_ms=delay, adaptive=adaptive))
+
+
+def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a replay, as plain JSON values. Raises BoardError when the agent's report is missing.
 
     coverable: lost packets that a later packet describes in time; dred: lost packets that DRED filled; share:
     percent of the coverable ones that it filled; classic: lost packets that were concealed without it;
-    late_periods: periods handed out after their time; underruns: periods for which the listener got nothing in
-    time; wake_max_ms: the latest that the decoding thread woke up; cpu_pct: of one core, while playing; ready_s:
-    from starting the agent to its "listening"; pss_kb: memory of the agent before the first packet.
+    late_periods: periods that were ready after their time; underruns: runs of such periods; wake_max_ms: how late the
+    decoding thread woke up at worst; cpu_pct: of one core, while playing; ready_s: from starting the agent to its
+    "listening"; pss_kb: memory of the agent before the first packet.
     """
     report = said.get("report")
     if not report:
         raise BoardError(f"the agent on the virtual board sent no final report: {said}")
     source = _sources(report)
     lost = {number for number, gone in enumerate(stream.lost, stream.first_sequence) if gone}
-    wanted = {number + stream.first_sequence for number in stream.coverable(cell.playout)}
+    wanted = {number + stream.first_sequence for number in covered(stream.lost, cell.playout)}
     filled = {number for number in lost if source.get(number) == "dred"}
     by = Counter(source.get(number, "not played") for number in lost)
-    pacing, budget, delay = report["output"]["pacing"], report["budget"], report["delay_ms"]
     return {
-        "mips": cell.mips, "cpu": cell.cpu, "model": cell.model, "loss": cell.loss, "seed": cell.seed,
-        "playout": cell.playout, "seconds": cell.seconds,
-        "packets": len(stream.data), "lost": len(lost), "coverable": len(wanted), "dred": len(filled),
-        "share": round(100 * len(filled & wanted) / len(wanted), 2) if wanted else 100.0,
-        "classic": sum(by[name] for name in CLASSIC),
-        "lost_by_source": dict(sorted(by.items())),
-        "late_periods": pacing["missed_deadlines"], "underruns": pacing["missed_deadlines"],
-        "wake_max_ms": pacing["wake_max_us"] / 1000,
-        "delay_ms": delay["mean"], "delay_max_ms": delay["max"],
+        **asdict(cell), "packets": len(stream.data), "lost": len(lost), "coverable": len(wanted),
+        "dred": len(filled), "share": _share(len(filled & wanted), len(wanted)),
+        "classic": sum(by[name] for name in CLASSIC), "lost_by_source": dict(sorted(by.items())),
+        **_timing(report),
         "cpu_pct": said["cpu_pct"], "replay_cpu_pct": said["replay_cpu_pct"],
-        "period_mean_ms": budget["mean_us"] / 1000, "period_p99_ms": budget["p99_us"] / 1000,
-        "period_max_ms": budget["max_us"] / 1000,
         "ready_s": said["ready_s"], "pss_kb": said["pss_kb"], "pss_playing_kb": said["pss_playing_kb"],
         "level": report["output"]["load"]["level"], "kernel": said["kernel"],
     }  # fmt: skip
+
+
+def _timing(report: dict[str, Any]) -> dict[str, Any]:
+    """Delay, cost and lateness of the periods."""
+    pacing, budget, delay = report["output"]["pacing"], report["budget"], report["delay_ms"]
+    late = pacing["missed_deadlines"]
+    queue = report.get("queue", {"late_periods": late, "underruns": late, "length": {}})
+    return {
+        "late_periods": queue["late_periods"], "underruns": queue["underruns"],
+        "wake_max_ms": pacing["wake_max_us"] / 1000, "latest_ms": queue.get("latest_ms", 0.0),
+        "queue": queue["length"], "delay_ms": delay["mean"], "delay_max_ms": delay["max"],
+        "period_mean_ms": budget["mean_us"] / 1000, "period_p99_ms": budget["p99_us"] / 1000,
+        "period_max_ms": budget["max_us"] / 1000,
+    }  # fmt: skip
+
+
+def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
+    """The same figures for two duplex streams, both ends together; delay_ms: from a packet's arrival to its playout.
+
+    What is coverable follows from the seeds of the losses.
+    """
+    heard = [end["heard"] for end in said["ends"]]
+    sources = sum((Counter(part["by_source"]) for part in heard), Counter())
+    made = [end["spoken"]["accounting"]["made"] for end in said["ends"]]
+    wanted = sum(len(covered(lost, cell.playout)) for lost in _losses(cell, made))
+    lost = sum(part["packets"]["lost"] for part in heard)
+    budgets = [part["budget"] for part in heard]
+    missed = sum(part["sink"]["pacing"]["missed_deadlines"] for part in heard)
+    delays = [part["playout_delay_ms"] for part in heard]
+    return {
+        **asdict(cell), "packets": sum(made), "lost": lost, "coverable": wanted, "dred": sources["dred"],
+        "share": _share(min(sources["dred"], wanted), wanted),
+        "classic": sum(sources[name] for name in CLASSIC),
+        "late_periods": missed, "underruns": missed,
+        "delay_ms": round(sum(delay["mean"] for delay in delays) / 2, 3),
+        "delay_max_ms": max(delay["max"] for delay in delays),
+        "mouth_to_ear_ms": [part["delay_ms"]["mouth_to_ear"] for part in heard],
+        "period_mean_ms": sum(budget["mean_us"] for budget in budgets) / 2000,
+        "period_p99_ms": max(budget["p99_us"] for budget in budgets) / 1000,
+        "period_max_ms": max(budget["max_us"] for budget in budgets) / 1000,
+        "cpu_pct": said["cpu_pct"], "ready_s": said["ready_s"], "pss_kb": said["pss_kb"],
+        "pss_playing_kb": said["pss_playing_kb"], "kernel": said["kernel"],
+    }  # fmt: skip
+
+
+def _losses(cell: Cell, made: Iterable[int]) -> Iterable[list[bool]]:
+    for end, count in enumerate(made):
+        model = parse_loss(cell.loss, cell.seed + end)
+        yield [model.lost() for _ in range(count)]
+
+
+def _share(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 100.0
 
 
 def _sources(report: dict[str, Any]) -> dict[int, str]:

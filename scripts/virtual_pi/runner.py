@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
 from virtual_pi import board
-from virtual_pi.figures import Cell, figures
-from virtual_pi.stream import Speech, Stream
+from virtual_pi.figures import Cell, replayed, talked
+from virtual_pi.stream import Speech
 from virtual_pi.supplies import Supplies
 
 
@@ -28,16 +29,17 @@ class Runner:
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """The figures of one cell. Raises BoardError, and UsageError for a bad loss or playout."""
+        if cell.job == "talk":
+            return talked(cell, self._boot(cell, {}))
         with self._lock:
             stream = self._speech.stream(cell.seconds, cell.loss, cell.seed)
-        with self._supplies.image(self._job(cell, stream)) as image:
-            said = board.run(self._supplies.kernel, image, cell.mips, cell.cpu)
-        return figures(cell, stream, said)
+        return replayed(cell, stream, self._boot(cell, {"stream.pkl": stream.pickled()}))
 
-    def _job(self, cell: Cell, stream: Stream) -> dict[str, bytes]:
-        """The files that tell the board what to do."""
-        settings = {"model": cell.model, "playout": cell.playout}
-        return {"stream.pkl": stream.pickled(), "settings.json": json.dumps(settings).encode()}
+    def _boot(self, cell: Cell, files: dict[str, bytes]) -> dict[str, Any]:
+        """What the job on the board said."""
+        files = {**files, "settings.json": json.dumps(asdict(cell)).encode()}
+        with self._supplies.image(files) as image:
+            return board.run(self._supplies.kernel, image, cell.mips, cell.cpu)
 
     def all(self, cells: list[Cell], jobs: int) -> Iterator[dict[str, Any]]:
         """The figures of the cells in their order."""

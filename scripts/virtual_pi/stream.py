@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
-from dredge_host.live.verdict import coverable
 from dredge_host.sending.audio import bundled_clip, packets, read_audio
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
-from dredge_host.settings import Settings, parse_playout
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,6 @@ class Stream:
     lost: list[bool]
     ssrc: int
     first_sequence: int
-
-    def coverable(self, playout: str) -> set[int]:
-        """Lost packets that a later one describes before playout needs them (adaptive: with its longest delay)."""
-        adaptive, delay = parse_playout(playout)
-        return coverable(self.lost, Settings(playout_ms=delay, adaptive=adaptive))
 
     def pickled(self) -> bytes:
         """What the replay on the board reads."""

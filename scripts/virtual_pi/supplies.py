@@ -51,7 +51,8 @@ class Supplies:
                 cpio.folder(name)
             cpio.add("dev/console", 0o020600, device=(5, 1))
             cpio.file("init", (GUEST / "init").read_bytes(), 0o755)
-            cpio.file("job/job.py", (GUEST / "job.py").read_bytes())
+            for program in sorted(GUEST.glob("*.py")):
+                cpio.file(f"job/{program.name}", program.read_bytes())
             for name, data in job.items():
                 cpio.file(f"job/{name}", data)
             cpio.close()

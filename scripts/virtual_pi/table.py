@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dredge_host import console
@@ -18,6 +19,7 @@ SPEEDS = {
     2000: "4 at 1.5 GHz, optimistic",
 }
 MODELS = ("standard", "small")
+TALK_SPEED = 1500
 BURSTS, GAPS, HEAVY = "gilbert:rate=20%,burst=5", "burst:ms=1000,every=1.02s", "70%"
 LOSSES = {BURSTS: "20 % in bursts", GAPS: "1 s gaps back to back", HEAVY: "70 %"}
 
@@ -26,6 +28,12 @@ LOSSES = {BURSTS: "20 % in bursts", GAPS: "1 s gaps back to back", HEAVY: "70 %"
 def every_cell(**others: Any) -> list[Cell]:
     """The whole table."""
     return [Cell(mips, model, loss, **others) for loss in LOSSES for mips in SPEEDS for model in MODELS]
+
+
+def talk_cells(mips: Iterable[float], models: Iterable[str], losses: Iterable[str], **others: Any) -> list[Cell]:
+    """Two duplex streams, with the delay that a talk has."""
+    others = {"playout": "adaptive", **others, "job": "talk"}
+    return [Cell(speed, model, loss, **others) for loss in losses for speed in mips for model in models]
 
 
 def short_cells(**others: Any) -> list[Cell]:
@@ -37,6 +45,7 @@ def short_cells(**others: Any) -> list[Cell]:
 COLUMNS = {
     "Minstr/s": lambda row: f"{row['mips']:g}",
     "model": lambda row: row["model"],
+    "streams": lambda row: "2 duplex" if row["job"] == "talk" else "1",
     "loss": lambda row: LOSSES.get(row["loss"], row["loss"]),
     "lost": lambda row: str(row["lost"]),
     "coverable": lambda row: str(row["coverable"]),
@@ -45,7 +54,7 @@ COLUMNS = {
     "classic": lambda row: str(row["classic"]),
     "late": lambda row: str(row["late_periods"]),
     "underruns": lambda row: str(row["underruns"]),
-    "wake ms": lambda row: f"{row['wake_max_ms']:.1f}",
+    "wake ms": lambda row: f"{row['wake_max_ms']:.1f}" if "wake_max_ms" in row else "–",
     "mean ms": lambda row: f"{row['period_mean_ms']:.1f}",
     "p99 ms": lambda row: f"{row['period_p99_ms']:.1f}",
     "max ms": lambda row: f"{row['period_max_ms']:.1f}",

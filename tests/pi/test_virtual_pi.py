@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from virtual_pi import __main__ as command  # noqa: E402
 from virtual_pi import board, goals, layers, table, wheel  # noqa: E402
-from virtual_pi.figures import Cell, figures  # noqa: E402
+from virtual_pi.figures import Cell, replayed  # noqa: E402
 from virtual_pi.image import Cpio, Skip  # noqa: E402
 from virtual_pi.stream import Speech  # noqa: E402
 from virtual_pi.supplies import TOOLS  # noqa: E402
@@ -134,13 +135,13 @@ def test_job_reports_what_the_real_agent_did(tmp_path):
     """The board's own job, here: it starts an agent, replays packets, and its figures add up."""
     cell = Cell(1000, "small", table.BURSTS, playout="fixed:200", seconds=3.0)
     stream = Speech().stream(cell.seconds, cell.loss, cell.seed)
-    shutil.copy(ROOT / "scripts/virtual_pi/guest/job.py", tmp_path)
+    shutil.copytree(ROOT / "scripts/virtual_pi/guest", tmp_path, dirs_exist_ok=True)
     (tmp_path / "stream.pkl").write_bytes(stream.pickled())
-    (tmp_path / "settings.json").write_text(json.dumps({"model": cell.model, "playout": cell.playout}))
+    (tmp_path / "settings.json").write_text(json.dumps(asdict(cell)))
     done = subprocess.run([sys.executable, tmp_path / "job.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1].removeprefix(board.MARK))
-    result = figures(cell, stream, said)
+    result = replayed(cell, stream, said)
     assert result["packets"] == 150
     assert result["lost"] == sum(stream.lost) == sum(result["lost_by_source"].values())
     assert result["dred"] == result["lost_by_source"].get("dred", 0)
@@ -151,7 +152,11 @@ def test_job_reports_what_the_real_agent_did(tmp_path):
 
 def test_table_has_every_speed_model_and_loss():
     wanted = command.cells(command.options([]))
-    assert len(wanted) == len(set(wanted)) == len(table.SPEEDS) * len(table.MODELS) * len(table.LOSSES)
+    talks = [cell for cell in wanted if cell.job == "talk"]
+    assert {(cell.mips, cell.model, cell.playout) for cell in talks} == {
+        (1500, "standard", "adaptive"), (1500, "small", "adaptive"),
+    }  # fmt: skip
+    assert len(wanted) == len(set(wanted)) == len(table.SPEEDS) * len(table.MODELS) * len(table.LOSSES) + len(talks)
     chosen = command.cells(command.options(["--mips", "500", "--model", "standard"]))
     assert chosen == [Cell(500, "standard", table.BURSTS)]
     assert set(command.cells(command.options(["--short"]))) <= set(wanted)
