@@ -131,17 +131,21 @@ def test_same_seed_gives_the_same_packets_and_losses():
     assert Speech().stream(25.0, table.GAPS, 3).lost.count(True) > 0.97 * 1250
 
 
+def said_here(folder: Path, cell: Cell) -> dict:
+    """What the board's job says when it runs on this machine."""
+    shutil.copytree(ROOT / "scripts/virtual_pi/guest", folder, dirs_exist_ok=True)
+    (folder / "settings.json").write_text(json.dumps(asdict(cell)))
+    done = subprocess.run([sys.executable, folder / "job.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1].removeprefix(board.MARK))
+
+
 def test_job_reports_what_the_real_agent_did(tmp_path):
     """The board's own job, here: it starts an agent, replays packets, and its figures add up."""
     cell = Cell(1000, "small", table.BURSTS, playout="fixed:200", seconds=3.0)
     stream = Speech().stream(cell.seconds, cell.loss, cell.seed)
-    shutil.copytree(ROOT / "scripts/virtual_pi/guest", tmp_path, dirs_exist_ok=True)
     (tmp_path / "stream.pkl").write_bytes(stream.pickled())
-    (tmp_path / "settings.json").write_text(json.dumps(asdict(cell)))
-    done = subprocess.run([sys.executable, tmp_path / "job.py"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1].removeprefix(board.MARK))
-    result = replayed(cell, stream, said)
+    result = replayed(cell, stream, said_here(tmp_path, cell))
     assert result["packets"] == 150
     assert result["lost"] == sum(stream.lost) == sum(result["lost_by_source"].values())
     assert result["dred"] == result["lost_by_source"].get("dred", 0)

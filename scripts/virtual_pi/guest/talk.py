@@ -20,9 +20,8 @@ def start(settings: dict[str, Any], seed: int, *words: str) -> subprocess.Popen[
     """One end; its result is the JSON on its standard output."""
     speech = str(resources.files("dredge_host") / "assets/demo_speech.flac")
     command = [sys.executable, "-m", "dredge_host", "talk", *words, "--mic", speech, "--speaker", "null", "--json"]
-    for name in ("loss", "playout", "model", "seconds"):
-        command += ["--vocoder" if name == "model" else f"--{name}", str(settings[name])]
-    command += ["--seed", str(seed)]
+    command += ["--vocoder", settings["model"], "--playout", settings["playout"]]
+    command += ["--loss", settings["loss"], "--seed", str(seed)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -35,7 +34,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
     ready_s = time.monotonic() - begun
     if "listening" not in said:
         sys.exit(f"the first end of the talk said '{said}'")
-    ends.append(start(settings, settings["seed"] + 1, LISTEN))
+    ends.append(start(settings, settings["seed"] + 1, LISTEN, "--seconds", str(settings["seconds"])))
     time.sleep(settings["seconds"] / 2)
     pss = [pss_kb(end.pid) for end in ends]
     used, wall = sum(processor_s(end.pid) for end in ends), time.monotonic()
