@@ -10,9 +10,8 @@ from dredge_host.live.result import timeline_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.settings import Settings
 
-MIN_FILLED_PCT = 90.0
-MAX_LATE_PCT = 1.0
-MAX_P99_PCT = 50.0
+MIN_RECOVERED_PCT = 95.0
+MAX_LOAD_PCT = 50.0
 
 
 def coverable(trace: list[bool], settings: Settings) -> set[int]:
@@ -33,29 +32,36 @@ def coverable(trace: list[bool], settings: Settings) -> set[int]:
     return found
 
 
+def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
+    """(losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the timeline."""
+    source = {row[0]: row[1] for row in timeline_rows(outcome.report, outcome.first_sequence)}
+    wanted = coverable(outcome.trace, settings)
+    return sum(source.get(number) in ("dred", "lbrr") for number in wanted), len(wanted)
+
+
+def load_pct(report: dict[str, Any]) -> float:
+    """Mean CPU time of a period in per cent of the period; 100 without a report."""
+    mean_us = (report.get("budget") or {}).get("mean_us")
+    return 100.0 if mean_us is None else round(mean_us / (1e4 * PACKET_SECONDS), 2)
+
+
 def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
     """{"pass": bool, "checks": [{name, value, unit, limit, pass}]} for a stream with DRED.
 
-    Late means: more CPU time than the period has. Wall-clock lateness also depends on what else
-    the machine does; it is reported beside (stream.missed_deadlines_pct) but not judged.
+    One period may cost more than its 20 ms: the device renders ahead. Wall-clock lateness also depends on what else the
+    machine does; it is reported beside (stream.missed_deadlines_pct) but not judged.
     """
     report = outcome.report or {}
     rows = timeline_rows(outcome.report, outcome.first_sequence)
-    source = {row[0]: row[1] for row in rows}
-    budget = report.get("budget") or {}
-    frames = max(1, budget.get("frames", 0))
-    late = budget.get("late_frames", 0)
-    wanted = coverable(outcome.trace, settings)
-    filled = sum(source.get(number) in ("dred", "lbrr") for number in wanted)
-    share = 100.0 * filled / len(wanted) if wanted else 100.0
-    dred = sum(name == "dred" for name in source.values())
+    filled, wanted = recovered(outcome, settings)
+    share = 100.0 * filled / wanted if wanted else 100.0
+    dred = sum(row[1] == "dred" for row in rows)
     return _verdict(
         [
             ("device report complete", len(rows), "packets", len(outcome.trace), True),
             ("packets filled by DRED", dred, "packets", 1, True),
-            ("coverable losses filled", round(share, 2), "%", MIN_FILLED_PCT, True),
-            ("late packets", round(100.0 * late / frames, 2), "%", MAX_LATE_PCT, False),
-            ("CPU p99 per period", budget.get("p99_pct", 100.0), "%", MAX_P99_PCT, False),
+            ("coverable losses filled", round(share, 2), "%", MIN_RECOVERED_PCT, True),
+            ("mean CPU per period", load_pct(report), "%", MAX_LOAD_PCT, False),
         ]
     )
 

@@ -17,17 +17,21 @@ from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import BitrateMeter
 from dredge_host.settings import Settings
 
+TRACE = [False] * 4 + [True] * 2 + [False] * 4
 STAGES = {"opus": {"frames": 100, "p50_us": 50, "p99_us": 90, "max_us": 100}}
 
 
-def report(p99_pct=12.0, late=0, missed=0):
+def report(mean_us=2400, missed=0, played="oooodd" + "o" * 4):
     return {
-        "budget": {"frames": 100, "p50_us": 500, "p99_us": 2400, "max_us": 3000, "p99_pct": p99_pct,
-                   "late_frames": late, "stages": STAGES, "wall": {"p99_us": 2600}},
+        "budget": {"frames": 100, "p50_us": 500, "p99_us": 2400, "max_us": 3000, "p99_pct": 150.0,
+                   "mean_us": mean_us, "late_frames": 3, "stages": STAGES, "wall": {"p99_us": 2600}},
         "output": {"pacing": {"missed_deadlines": missed},
                    "machine": {"board": "Raspberry Pi 3 Model B", "governor": "ondemand", "clock_mhz": 1200.0,
                                "temperature_c": 55.25, "throttling": ["under-voltage now"]}},
         "packets": {},
+        "timeline": {
+            "first_packet": 0, "sources": played, "delay_ms": [[100, len(played)]], "cpu_us": [5] * len(played),
+        },
     }  # fmt: skip
 
 
@@ -36,7 +40,7 @@ def judged(monkeypatch, reports, budget_pct=50.0):
     queue = list(reports)
 
     def fake(pcm, link, settings, seconds, models, update):
-        return StreamOutcome({"simd": "neon", "opus": "libopus 1.3.1"}, queue.pop(0), [False] * 10, BitrateMeter())
+        return StreamOutcome({"simd": "neon", "opus": "libopus 1.3.1"}, queue.pop(0), TRACE, BitrateMeter())
 
     class NoLink:
         def close(self):
@@ -59,9 +63,9 @@ def test_a_device_that_keeps_up_passes(monkeypatch):
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (report(p99_pct=50.1), "p99 of the CPU time is 50.1 % of the period, the budget 50 %"),
-        (report(late=1), "1 packets took more CPU time"),
-        (report(missed=2), "2 of 100 periods were not done"),
+        (report(mean_us=10002), "mean CPU time is 50.01 % of the period, the budget 50 %"),
+        (report(played="oooocd" + "o" * 4), "1 of 2 losses that a packet described were recovered (50 %), expected 95"),
+        (report(missed=2), "2 of 100 periods were not ready when they had to be handed out"),
         (None, "never came complete"),
         ({"budget": {}}, "never came complete"),
     ],
@@ -75,16 +79,16 @@ def test_every_reason_fails_the_check(monkeypatch, bad, reason):
 
 
 def test_the_budget_counts(monkeypatch):
-    assert judged(monkeypatch, [report(p99_pct=20.0)] * 4, budget_pct=20.0)["pass"]
-    assert not judged(monkeypatch, [report(p99_pct=20.0)] * 4, budget_pct=19.9)["pass"]
+    assert judged(monkeypatch, [report(mean_us=4000)] * 4, budget_pct=20.0)["pass"]
+    assert not judged(monkeypatch, [report(mean_us=4000)] * 4, budget_pct=19.9)["pass"]
 
 
 def test_junit_has_a_case_per_pattern(monkeypatch):
-    root = ET.fromstring(junit(judged(monkeypatch, [report(), report(late=3), report(), None])))
+    root = ET.fromstring(junit(judged(monkeypatch, [report(), report(missed=3), report(), None])))
     suite = root.find("testsuite")
     assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("4", "2")
     failures = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
-    assert failures["no loss"] is None and "3 packets" in failures["5 % loss"].get("message", "")
+    assert failures["no loss"] is None and "3 of 100 periods" in failures["5 % loss"].get("message", "")
 
 
 def test_patterns_are_what_their_names_say():
