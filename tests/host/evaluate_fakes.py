@@ -41,7 +41,7 @@ def known_send(pcm, method, trace, bitrate):
     }
 
 
-def judge_level(pcm):
+def judge_level(original, pcm):
     """5 for full level, less the more is missing."""
     return 5.0 * float(np.abs(pcm.astype(float)).mean() / np.abs(SPEECH.astype(float)).mean())
 
@@ -57,11 +57,13 @@ def share_kept(reference, played):
     return float(np.abs(played.astype(float)).sum() / np.abs(reference.astype(float)).sum())
 
 
+KNOWN = {"plcmos": judge_level, "estoi": share_kept}
+
+
 def known_judges(plan):
     return Judges(
-        judge_level if plan.plcmos else None,
+        {name: known for name, known in KNOWN.items() if name in plan.scores},
         hear_seconds if plan.recogniser else None,
-        share_kept if plan.estoi else None,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.document import Document, groups, measured, without_silence
 from dredge_host.evaluation.results.legend import GOALS, STRATA
 from dredge_host.figures import charts, quality
@@ -36,9 +37,9 @@ def _chosen(document: Document) -> Iterator[tuple[str, Draw]]:
             yield "gap-by-burst", gap_by_burst
         if groups(document, "loss_rates"):
             yield "gap-by-loss", gap_by_loss
-    for key, name, draw in (("wer", "word-errors", word_errors), ("estoi", "estoi", estoi)):
-        if measured(rows, key):
-            yield name, draw
+    for key, metric in METRICS.items():
+        if metric.heading and measured(rows, key):
+            yield metric.title.lower().replace(" ", "-"), metric_bars(key)
     yield "bitrate", bitrate
 
 
@@ -69,20 +70,17 @@ def _by(figure: Any, tables: Any, what: str) -> None:
     axes.set(xlabel=what, ylabel="gap won back, %", title=f"Gap won back by {what}")
 
 
-def word_errors(figure: Any, document: Document) -> None:
-    """What the link took away of what a recogniser hears."""
-    _size(figure, document["summary"])
-    axes = figure.subplots()
-    charts.bars(axes, document["summary"], "wer", 100.0, ".1f")
-    axes.set(xlabel="% of the words heard in the original", title="Word errors")
+def metric_bars(key: str) -> Draw:
+    """What draws one bar per method for a metric."""
+    metric = METRICS[key]
 
+    def draw(figure: Any, document: Document) -> None:
+        _size(figure, document["summary"])
+        axes = figure.subplots()
+        charts.bars(axes, document["summary"], key, metric.scale, metric.form)
+        axes.set(xlabel=metric.axis, title=metric.heading)
 
-def estoi(figure: Any, document: Document) -> None:
-    """Short-time intelligibility against the original."""
-    _size(figure, document["summary"])
-    axes = figure.subplots()
-    charts.bars(axes, document["summary"], "estoi", 1.0, ".3f")
-    axes.set(xlabel="ESTOI against the original, 1 is best", title="Intelligibility")
+    return draw
 
 
 def bitrate(figure: Any, document: Document) -> None:

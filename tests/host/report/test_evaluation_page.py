@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dredge_host.charts.bars import Bar, Part, bar_chart, scatter_chart, stacked_chart, ticks
 from dredge_host.errors import InputError
+from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.stats import Interval
 from dredge_host.report.evaluation.page import render, write_evaluation_report
 from dredge_host.report.evaluation.tables import interval_text, table_of, worst_cells
@@ -173,7 +174,7 @@ class TestCharts:
 
 
 def test_minus_is_a_minus():
-    assert interval_text(Interval(-0.25, -0.35, -0.15), 100.0, ".0f", " %") == "−25 ± 10 %"
+    assert interval_text(Interval(-0.25, -0.35, -0.15), METRICS["gap_won_back"]) == "−25 ± 10 %"
 
 
 def test_the_command_is_that_of_the_plan():

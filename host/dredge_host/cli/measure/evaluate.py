@@ -13,6 +13,7 @@ import click
 from dredge_host.cli.options import FILE_OUT, json_option
 from dredge_host.console import emit, note, table, to_json
 from dredge_host.errors import UsageError
+from dredge_host.evaluation.judging.registry import SCORES
 
 if TYPE_CHECKING:
     from dredge_host.evaluation.material.material import Material
@@ -61,10 +62,8 @@ _GRID: list[Callable[[Any], Any]] = [
     click.option("--policies", is_flag=True, help="Also: delay against recovered share per playout policy."),
 ]
 _METRICS: list[Callable[[Any], Any]] = [
-    click.option("--plcmos/--no-plcmos", default=True, help="Score with PLCMOS."),
+    *(click.option(f"--{name}/--no-{name}", default=m.default, help=m.switch) for name, m in SCORES.items()),
     click.option("--words/--no-words", default=True, help="Count word errors (slow)."),
-    click.option("--estoi/--no-estoi", default=True, help="Score intelligibility with ESTOI."),
-    click.option("--pesq/--no-pesq", default=False, help="Score with PESQ (dredge extras add judge)."),
     click.option("--recogniser", default="pocketsphinx", show_default=True, help="Or vosk, faster-whisper."),
     click.option("--recogniser-model", type=click.Path(), help="Folder of a model for vosk or faster-whisper."),
 ]
@@ -168,9 +167,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         seed=given["seed"],
         bitrate=given["bitrate"],
         crossed=not given["rotate"],
-        plcmos=given["plcmos"],
-        estoi=given["estoi"],
-        pesq=given["pesq"],
+        scores=tuple(name for name in SCORES if given[name]),
         recogniser=given["recogniser"] if given["words"] else None,
         recogniser_model=given["recogniser_model"],
     )

@@ -208,7 +208,7 @@ def _evaluate(folder: Path, clips: int) -> dict[str, Any]:
     from dredge_host.evaluation.running.grid import run
     from dredge_host.evaluation.running.workers import cores
 
-    plan = Plan(clips=clips, estoi=False, recogniser=None)
+    plan = Plan(clips=clips, scores=("plcmos",), recogniser=None)
     return run(from_folder(folder, plan), plan, jobs=cores(), cache=default_folder())
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_host.evaluation.judging.registry import SCORES, Score
+
 Pcm = NDArray[np.int16]
 
 
@@ -20,11 +22,7 @@ class Asked(Protocol):
     """What an evaluation asks of its judges (dredge_host.evaluation.material.plan.Plan)."""
 
     @property
-    def plcmos(self) -> bool: ...
-    @property
-    def estoi(self) -> bool: ...
-    @property
-    def pesq(self) -> bool: ...
+    def scores(self) -> tuple[str, ...]: ...
     @property
     def recogniser(self) -> str | None: ...
     @property
@@ -33,45 +31,29 @@ class Asked(Protocol):
 
 @dataclass
 class Judges:
-    """plcmos: int16[n] to a score; hear: int16[n] to words; estoi, pesq: (original, played) to a score or
-    None. None where the plan does without. All at 16 kHz."""
+    """scores: by name, (original, played) to a score or None; hear: int16[n] at 16 kHz to words, None without."""
 
-    plcmos: Callable[[Pcm], float] | None = None
+    scores: dict[str, Score] = field(default_factory=dict)
     hear: Callable[[Pcm], list[str]] | None = None
-    estoi: Callable[[Pcm, Pcm], float | None] | None = None
-    pesq: Callable[[Pcm, Pcm], float | None] | None = None
 
 
 def load_judges(plan: Asked) -> Judges:
     """The metrics of the plan. Raises CapabilityError when a package is missing."""
     judges = Judges()
-    if plan.plcmos:
-        from dredge_host.evaluation.judging.plcmos import Plcmos
-
-        judges.plcmos = Plcmos()
+    for name in plan.scores:
+        load = SCORES[name].load
+        assert load is not None
+        judges.scores[name] = load()
     if plan.recogniser:
         from dredge_host.evaluation.judging.recognisers import open_recogniser
 
         judges.hear = open_recogniser(plan.recogniser, plan.recogniser_model)
-    if plan.estoi:
-        from dredge_host.evaluation.judging.metrics import estoi
-
-        estoi(np.zeros(16000, np.int16), np.zeros(16000, np.int16))  # a missing package shows now, not hours later
-        judges.estoi = estoi
-    if plan.pesq:
-        from dredge_host.evaluation.judging.metrics import pesq
-
-        pesq(np.zeros(16000, np.int16), np.zeros(16000, np.int16))
-        judges.pesq = pesq
     return judges
 
 
 def metric_versions(plan: Asked) -> dict[str, str]:
     """What the scores of this plan depend on besides the speech: packages, and the recogniser's model."""
-    wanted = ["numpy"]
-    wanted += ["speechmos", "onnxruntime", "onnx"] if plan.plcmos else []
-    wanted += ["pystoi", "scipy"] if plan.estoi else []
-    wanted += ["pesq"] if plan.pesq else []
+    wanted = ["numpy", *(package for name in plan.scores for package in SCORES[name].packages)]
     wanted += [plan.recogniser] if plan.recogniser else []  # each is called as its package is
     found: dict[str, str] = {name: _version(name) for name in wanted}
     if plan.recogniser and plan.recogniser_model:
@@ -81,7 +63,7 @@ def metric_versions(plan: Asked) -> dict[str, str]:
 
 def noise_of(judges: Judges, pcm: Pcm) -> float | None:
     """Standard error of one clip's PLCMOS; None without PLCMOS."""
-    measure: Any = getattr(judges.plcmos, "noise", None)
+    measure: Any = getattr(judges.scores.get("plcmos"), "noise", None)
     return None if measure is None else round(float(measure(pcm)), 4)
 
 

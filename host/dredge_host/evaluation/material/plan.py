@@ -8,6 +8,7 @@ from typing import Any
 
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.recognisers import RECOGNISERS
+from dredge_host.evaluation.judging.registry import DEFAULT_SCORES, SCORES
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, METHODS, known
 from dredge_host.settings import Settings
 
@@ -15,8 +16,8 @@ from dredge_host.settings import Settings
 @dataclass(frozen=True)
 class Plan:
     """methods: keys of METHODS; clips: how many, 0 = all files; seconds: used of each, 0 = all; seed: of the loss
-    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; plcmos, estoi,
-    pesq: scored or not; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
+    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; scores: keys of
+    judging.registry.SCORES; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
     UsageError for a value outside its limits.
     """
 
@@ -26,9 +27,7 @@ class Plan:
     seed: int = 1
     bitrate: int = 24000
     crossed: bool = True
-    plcmos: bool = True
-    estoi: bool = True
-    pesq: bool = False
+    scores: tuple[str, ...] = DEFAULT_SCORES
     recogniser: str | None = "pocketsphinx"
     recogniser_model: str | None = None
 
@@ -38,15 +37,15 @@ class Plan:
             raise UsageError(f"there is no method to evaluate; expected some of {', '.join(METHODS)}")
         if self.clips < 0 or not 0 <= self.seconds < 1e6:
             raise UsageError(f"clips is {self.clips} and seconds {self.seconds:g}, expected 0 (all) or more")
+        if unknown := set(self.scores) - set(SCORES):
+            raise UsageError(f"score is '{min(unknown)}', expected some of {', '.join(SCORES)}")
         if self.recogniser is not None and self.recogniser not in RECOGNISERS:
             raise UsageError(f"recogniser is '{self.recogniser}', expected one of {', '.join(RECOGNISERS)}")
         Settings(bitrate=self.bitrate)
 
     def metrics(self) -> list[str]:
         """Names of what is measured in every cell beyond rates, lags and seams."""
-        asked = {"plcmos": self.plcmos, "estoi": self.estoi, "pesq": self.pesq}
-        asked[f"words by {self.recogniser}"] = bool(self.recogniser)
-        return [name for name, wanted in asked.items() if wanted]
+        return [*self.scores, *([f"words by {self.recogniser}"] if self.recogniser else [])]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values for the document."""
@@ -56,8 +55,6 @@ class Plan:
             "bitrate_bps": self.bitrate,
             "methods": list(self.methods),
             "crossed": self.crossed,
-            "plcmos": self.plcmos,
-            "estoi": self.estoi,
-            "pesq": self.pesq,
+            **{name: name in self.scores for name in SCORES},
             "recogniser": self.recogniser,
         }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dredge_host.evaluation.judging.registry import METRICS, SCORES
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
 from dredge_host.evaluation.methods.policies import HEAD, table_rows
 from dredge_host.evaluation.results.document import Document, goals, groups, interval, measured
@@ -26,7 +27,7 @@ def command(document: Document, folder: str | None = None) -> str:
             words.append(f"--{key.removesuffix('_bps')} {plan[key]:g}")
     if plan.get("methods") and tuple(plan["methods"]) != DEFAULT_METHODS:
         words += [f"--method {name}" for name in plan["methods"]]
-    switches = (("crossed", "--rotate"), ("plcmos", "--no-plcmos"), ("estoi", "--no-estoi"))
+    switches = [("crossed", "--rotate"), *((name, f"--no-{name}") for name, m in SCORES.items() if m.default)]
     words += [option for key, option in switches if plan.get(key) is False]
     if "recogniser" in plan and plan["recogniser"] != "pocketsphinx":
         words.append(f"--recogniser {plan['recogniser']}" if plan["recogniser"] else "--no-words")
@@ -57,8 +58,8 @@ def summary(document: Document) -> str:
         goal = GOALS.get(row["method"])
         rows.append([
             _name(row["method"]),
-            _text(interval(row, "plcmos"), 1.0, ".2f"),
-            "0 %" if row["method"] == "opus" else _text(interval(row, "gap_won_back"), 100.0, ".0f", " %"),
+            _text(interval(row, "plcmos"), "plcmos"),
+            "0 %" if row["method"] == "opus" else _text(interval(row, "gap_won_back"), "gap_won_back"),
             f"{100 * goal:.0f} %" if goal else "",
             kbps(row["bitrate_total_bps"]),
             kbps(sum(row["bitrate_bps"].get(part) or 0.0 for part in ("dred", "lbrr", "red"))),
@@ -74,7 +75,7 @@ def verdicts(document: Document) -> str:
         missed = 100 * (goal - share.mean)
         inside = ", within the interval" if goal <= share.high else ""
         verdict = "held" if missed <= 0 else f"missed by {missed:.0f} points{inside}"
-        lines.append(f"- {method(name).text}: {_text(share, 100.0, '.0f', ' %')} of {100 * goal:.0f} %: {verdict}.")
+        lines.append(f"- {method(name).text}: {_text(share, 'gap_won_back')} of {100 * goal:.0f} %: {verdict}.")
     return "\n".join(lines) or "The run did not measure the methods that have goals."
 
 
@@ -85,11 +86,9 @@ def by_group(document: Document, key: str) -> str:
     lines = []
     for group, rows in tables.items():
         text, cells = STRATA.get(group, group), str(rows[0].get("cells", rows[0].get("clips", "")))
-        for label, metric, scale, form, unit in (
-            ("PLCMOS", "plcmos", 1.0, ".2f", ""), ("won back", "gap_won_back", 100.0, ".0f", " %"),
-        ):  # fmt: skip
+        for label, metric in (("PLCMOS", "plcmos"), ("won back", "gap_won_back")):
             found = dict(measured(rows, metric))
-            lines.append([text, cells, label, *(_text(found.get(name), scale, form, unit) for name in names)])
+            lines.append([text, cells, label, *(_text(found.get(name), metric) for name in names)])
             text = cells = ""
     title = "longest burst" if key == "strata" else "lost packets"
     return table([title, "cells", "", *(method(name).text for name in names)], lines)
@@ -97,18 +96,9 @@ def by_group(document: Document, key: str) -> str:
 
 def intelligibility(document: Document) -> str:
     """Words, ESTOI, and what is wrong with the recovered frames."""
-    columns = (
-        ("word errors", "wer", 100.0, ".1f", " %"),
-        ("ESTOI", "estoi", 1.0, ".3f", ""),
-        ("cepstral distance", "cepstral_distance_db", 1.0, ".2f", " dB"),
-        ("pitch error", "pitch_error_pct", 1.0, ".1f", " %"),
-    )
-    shown = [column for column in columns if measured(document["summary"], column[1])]
-    rows = [
-        [_name(row["method"]), *(_text(interval(row, key), scale, form, unit) for _, key, scale, form, unit in shown)]
-        for row in document["summary"]
-    ]
-    return table(["method", *(title for title, *_ in shown)], rows)
+    shown = [key for key, metric in METRICS.items() if metric.heading and measured(document["summary"], key)]
+    rows = [[_name(row["method"]), *(_text(interval(row, key), key) for key in shown)] for row in document["summary"]]
+    return table(["method", *(METRICS[key].title for key in shown)], rows)
 
 
 def seams(document: Document) -> str:
@@ -150,7 +140,5 @@ def _name(key: str) -> str:
     return f"**{text}**" if key in MAIN else text
 
 
-def _text(value: Interval | None, scale: float, form: str, unit: str = "") -> str:
-    if value is None:
-        return "–"
-    return f"{scale * value.mean:{form}} ± {scale * value.half:{form}}{unit}".replace("-", "−")
+def _text(value: Interval | None, metric: str) -> str:
+    return "–" if value is None else METRICS[metric].text(value.mean, value.half).replace("-", "−")

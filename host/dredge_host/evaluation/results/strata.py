@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.material.traces import STRATA
 from dredge_host.evaluation.results.table import Records, cell, summarise
 
@@ -48,7 +49,7 @@ def table_rows(groups: Mapping[str, Rows]) -> list[list[str]]:
     for name, rows in groups.items():
         if not rows or "plcmos" not in rows[0]:
             continue
-        scores = [cell(r.get("plcmos"), 1.0, ".2f", "") for r in rows]
+        scores = [cell(r.get("plcmos"), METRICS["plcmos"]) for r in rows]
         lines.append([span(name), str(rows[0]["cells"]), "PLCMOS", *scores])
-        lines.append(["", "", "won back", *[cell(r.get("gap_won_back"), 100.0, ".0f", " %") for r in rows]])
+        lines.append(["", "", "won back", *[cell(r.get("gap_won_back"), METRICS["gap_won_back"]) for r in rows]])
     return lines

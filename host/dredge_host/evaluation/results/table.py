@@ -8,21 +8,21 @@ meets the same draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.evaluation.judging.checks import peak_ms
+from dredge_host.evaluation.judging.registry import METRICS, SCORES, Metric
 from dredge_host.evaluation.methods.methods import METHODS
 from dredge_host.evaluation.results.stats import Interval, ratio_interval, resamples, share_interval
 
 Record = Mapping[str, Any]
 Records = Sequence[Record]
 Draws = NDArray[np.int64]
-
-MEANS = ("plcmos", "estoi", "pesq")  # metrics of a whole cell
-RECOVERED = ("cepstral_distance_db", "pitch_error_pct")  # of the recovered frames in it
+WEIGHTS = {key: metric.weight for key, metric in METRICS.items() if metric.weight}
 
 
 def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[dict[str, Any]]:
@@ -47,11 +47,11 @@ def _row(name: str, by_method: Mapping[str, Records], units: Sequence[str], draw
         "cells": len(records),
         "loss_pct": _mean(records, lambda r: r["loss_pct"]),
     }
-    for key in MEANS:
+    for key in SCORES:
         row |= _interval(key, records, units, draws, lambda _: 1.0)
     row |= _share(name, by_method, units, draws)
-    for key in RECOVERED:
-        row |= _interval(key, records, units, draws, lambda r: r["recovered_frames"])
+    for key, weight in WEIGHTS.items():
+        row |= _interval(key, records, units, draws, itemgetter(weight))
     row |= _words(records, units, draws)
     return row | _plain_means(records) | _lags(records)
 
@@ -127,39 +127,31 @@ def as_dict(value: Interval) -> dict[str, float]:
     return {k: round(v, 4) for k, v in value._asdict().items()}
 
 
-def cell(value: Mapping[str, float] | None, scale: float, form: str, unit: str) -> str:
-    """Mean and half the interval's width, scaled, as text; a dash for nothing."""
+def cell(value: Mapping[str, float] | None, metric: Metric) -> str:
+    """Mean and half the interval's width as the metric shows them; a dash for nothing."""
     if value is None or not np.isfinite(value["mean"]):
         return "–"
-    half = (value["high"] - value["low"]) / 2.0
-    return f"{format(scale * value['mean'], form)} ± {format(scale * half, form)}{unit}"
+    return metric.text(value["mean"], (value["high"] - value["low"]) / 2.0)
 
 
-# Title, key, and how an interval is shown; columns of metrics that were not measured are left out.
-COLUMNS = (
-    ("PLCMOS", "plcmos", 1.0, ".2f", ""),
-    ("gap won back", "gap_won_back", 100.0, ".0f", " %"),
-    ("word errors", "wer", 100.0, ".1f", " %"),
-    ("ESTOI", "estoi", 1.0, ".3f", ""),
-    ("PESQ", "pesq", 1.0, ".2f", ""),
-    ("cepstrum off", "cepstral_distance_db", 1.0, ".2f", " dB"),
-    ("pitch off", "pitch_error_pct", 1.0, ".1f", " %"),
-)
+def shown(summary: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
+    """The metrics that were measured in at least one row."""
+    return {key: metric for key, metric in METRICS.items() if any(key in row for row in summary)}
 
 
 def head(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     """Titles of `table_rows`."""
-    shown = [title for title, key, *_ in COLUMNS if any(key in row for row in summary)]
-    return ["method", *shown, "kb/s", "CPU µs send", "receive", "loss", "cells"]
+    titles = [metric.title for metric in shown(summary).values()]
+    return ["method", *titles, "kb/s", "CPU µs send", "receive", "loss", "cells"]
 
 
 def table_rows(summary: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """The summary as text cells under `head`."""
-    shown = [column for column in COLUMNS if any(column[1] in row for row in summary)]
+    metrics = shown(summary)
     return [
         [
             row["method"],
-            *[cell(row.get(key), scale, form, unit) for _, key, scale, form, unit in shown],
+            *[cell(row.get(key), metric) for key, metric in metrics.items()],
             f"{row['bitrate_total_bps'] / 1000:.1f}",
             *[f"{row['cpu_us_per_packet'].get(side, 0.0):.0f}" for side in ("send", "receive")],
             f"{row['loss_pct']:.1f} %",

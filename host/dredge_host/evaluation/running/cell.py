@@ -107,15 +107,12 @@ class CellRunner:
         return {names.get(key, key): value for key, value in found.items()}
 
     def _judge(self, clip: Clip, played: Pcm, shared: Shared, watch: Stopwatch) -> Measurement:
-        judges, cell = self._judges, {}
-        if judges.plcmos:
-            with watch("plcmos"):
-                cell["plcmos"] = judges.plcmos(played)
-        for name, judge in (("estoi", judges.estoi), ("pesq", judges.pesq)):
-            if judge:
-                with watch(name):
-                    score = judge(clip.pcm, played)
-                cell |= {} if score is None else {name: round(score, DIGITS)}
+        judges = self._judges
+        cell: Measurement = {}
+        for name, judge in judges.scores.items():
+            with watch(name):
+                score = judge(clip.pcm, played)
+            cell |= {} if score is None else {name: round(score, DIGITS)}
         if judges.hear and clip.english:
             with watch("words"):
                 if shared.words is None:

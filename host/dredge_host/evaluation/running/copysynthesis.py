@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
+from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
 from dredge_models.vocoders import open_vocoder, present
@@ -109,7 +110,7 @@ def table_rows(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
     return [
         [
             row["vocoder"],
-            cell(row.get("plcmos"), 1.0, ".2f", ""),
+            cell(row.get("plcmos"), METRICS["plcmos"]),
             f"{row['pitch_error_pct']:.2f} %, {row['pitch_jumps_pct']:.1f} % off",
             f"{row['band_distance_db']:.2f} dB",
             f"{row['level_db']:+.2f} dB",

@@ -14,6 +14,7 @@ from typing import Any
 
 from dredge_device.pi.output.files import write_text
 from dredge_host.charts.bars import Bar, Part, bar_chart, legend, scatter_chart, stacked_chart
+from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.document import Document, Row, goals, groups, measured, row_of, without_silence
 from dredge_host.evaluation.results.legend import GOALS, METHODS, PARTS, STRATA, method
 from dredge_host.evaluation.results.markdown_tables import command
@@ -22,12 +23,8 @@ from dredge_host.report import shell
 from dredge_host.report.evaluation.tables import cells_table, interval_text, table_of, worst_cells
 from dredge_host.report.sections import section, table, text
 
-METRICS = {
-    "PLCMOS": "Estimated listeners' opinion of speech after losses, 1 to 5 (Diener et al., 2022; package speechmos).",
-    "Gap won back": "(method − classic concealment) / (no loss − classic concealment), by PLCMOS, on the same clips.",
-    "Word errors": "Against what the same recogniser hears in the original: what the link took away, in %.",
-    "ESTOI": "Extended short-time objective intelligibility against the original (Jensen and Taal, 2016), 1 is best.",
-    "Cepstrum off, pitch off": "Errors of the recovered frames alone, against the same frames decoded without loss.",
+EXPLAINED = {
+    **{metric.title: metric.what for metric in METRICS.values()},
     "kb/s": "Bits on the wire, headers of RTP, UDP and IP included.",
     "±": "Half of the 95 % interval: bootstrap over recordings, all cells of one together, all methods alike.",
 }
@@ -84,7 +81,7 @@ def _verdict(rows: Sequence[Row]) -> str:
         word = "held" if held else f"missed by {100 * (goal - share.mean):.0f} points"
         inside = " (within the interval)" if not held and goal <= share.high else ""
         lines += (
-            f"<tr><th scope=row>{escape(method(name).text)}</th><td>{interval_text(share, 100.0, '.0f', ' %')}</td>"
+            f"<tr><th scope=row>{escape(method(name).text)}</th><td>{interval_text(share, METRICS['gap_won_back'])}</td>"
             f'<td>{100 * goal:.0f} %</td><td class="{"good" if held else "bad"}">{word}{inside}</td></tr>'
         )
     if not lines:
@@ -97,16 +94,16 @@ def _verdict(rows: Sequence[Row]) -> str:
     )
 
 
-def _bars(rows: Sequence[Row], key: str, scale: float, form: str, marks: Mapping[str, float]) -> list[Bar]:
-    bars = []
+def _bars(rows: Sequence[Row], key: str, marks: Mapping[str, float]) -> list[Bar]:
+    bars, metric = [], METRICS[key]._replace(unit="")
     for name, value in measured(rows, key):
-        scaled = Interval(*(scale * part for part in value))
-        bars.append(Bar(name, method(name).text, scaled, interval_text(scaled, 1.0, form), marks.get(name)))
+        scaled = Interval(*(metric.scale * part for part in value))
+        bars.append(Bar(name, method(name).text, scaled, interval_text(value, metric), marks.get(name)))
     return bars
 
 
 def _quality(rows: Sequence[Row]) -> str:
-    scores, shares = _bars(rows, "plcmos", 1.0, ".2f", {}), _shares(rows)
+    scores, shares = _bars(rows, "plcmos", {}), _shares(rows)
     body = ""
     if scores:
         body += f"<div><h3>PLCMOS</h3>{bar_chart(scores, 'PLCMOS of every method', start=1.0)}</div>"
@@ -117,9 +114,7 @@ def _quality(rows: Sequence[Row]) -> str:
 
 
 def _shares(rows: Sequence[Row]) -> list[Bar]:
-    return _bars(
-        without_silence(rows), "gap_won_back", 100.0, ".0f", {name: 100 * goal for name, goal in GOALS.items()}
-    )
+    return _bars(without_silence(rows), "gap_won_back", {name: 100 * goal for name, goal in GOALS.items()})
 
 
 def _by(name: str, heading: str, tables: Mapping[str, Sequence[Row]]) -> str:
@@ -138,14 +133,11 @@ def _by(name: str, heading: str, tables: Mapping[str, Sequence[Row]]) -> str:
 
 def _intelligibility(rows: Sequence[Row]) -> str:
     body = ""
-    for key, heading, scale, form, unit in (
-        ("wer", "Word errors, %", 100.0, ".1f", "%"), ("estoi", "ESTOI", 1.0, ".3f", ""),
-        ("cepstral_distance_db", "Cepstral distance of recovered frames, dB", 1.0, ".2f", "dB"),
-        ("pitch_error_pct", "Pitch error of recovered frames, %", 1.0, ".1f", "%"),
-    ):  # fmt: skip
-        bars = _bars(rows, key, scale, form, {})
+    for key, metric in METRICS.items():
+        bars = _bars(rows, key, {}) if metric.heading else []
         if bars:
-            body += f"<div><h3>{heading}</h3>{bar_chart(bars, heading, unit)}</div>"
+            chart = bar_chart(bars, metric.heading, metric.unit.strip())
+            body += f"<div><h3>{metric.heading}</h3>{chart}</div>"
     return _columns("words", "Intelligibility and recovered frames", body)
 
 
@@ -183,7 +175,7 @@ def _cells(document: Document) -> str:
 
 def _explained(rows: Sequence[Row], document: Document) -> str:
     shown = [str(row["method"]) for row in rows if row["method"] in METHODS]
-    words = {METHODS[name].text: METHODS[name].what for name in shown} | METRICS
+    words = {METHODS[name].text: METHODS[name].what for name in shown} | EXPLAINED
     noise = document.get("plcmos_noise_sd")
     if isinstance(noise, (int, float)):
         words["Noise of PLCMOS"] = f"{noise:.3f}: standard error of one clip's score, over the offsets of its analysis."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from dredge_host.evaluation.judging.registry import METRICS, SCORES, Metric
 from dredge_host.evaluation.results.document import Row, interval
 from dredge_host.evaluation.results.legend import STRATA, method
 from dredge_host.evaluation.results.stats import Interval
@@ -51,19 +52,26 @@ def _cells(cells: Sequence[Cell]) -> str:
     return html
 
 
-def with_interval(title: str, key: str, scale: float = 1.0, form: str = ".2f", unit: str = "") -> Column:
-    """A mean ± half of its 95 % interval."""
+def with_interval(key: str) -> Column:
+    """A metric's mean ± half of its 95 % interval."""
+    metric = METRICS[key]
 
     def cell(row: Row) -> Cell:
         value = interval(row, key)
-        return NOTHING if value is None else Cell(interval_text(value, scale, form, unit), scale * value.mean)
+        return NOTHING if value is None else Cell(interval_text(value, metric), metric.scale * value.mean)
 
-    return Column(title, cell)
+    return Column(metric.title, cell)
 
 
-def interval_text(value: Interval, scale: float = 1.0, form: str = ".2f", unit: str = "") -> str:
+def interval_text(value: Interval, metric: Metric) -> str:
     """Mean ± half of the interval, with a real minus."""
-    return f"{scale * value.mean:{form}} ± {scale * value.half:{form}}{unit}".replace("-", "−")
+    return metric.text(value.mean, value.half).replace("-", "−")
+
+
+def score(key: str) -> Column:
+    """A metric of one cell."""
+    metric = METRICS[key]
+    return number(metric.title, metric.form, metric.unit, key, scale=metric.scale)
 
 
 def number(title: str, form: str, unit: str, *path: str, scale: float = 1.0) -> Column:
@@ -88,12 +96,7 @@ def named(row: Row) -> Cell:
 
 SUMMARY = (
     Column("method", named),
-    with_interval("PLCMOS", "plcmos"),
-    with_interval("gap won back", "gap_won_back", 100.0, ".0f", " %"),
-    with_interval("word errors", "wer", 100.0, ".1f", " %"),
-    with_interval("ESTOI", "estoi", 1.0, ".3f"),
-    with_interval("cepstrum off", "cepstral_distance_db", 1.0, ".2f", " dB"),
-    with_interval("pitch off", "pitch_error_pct", 1.0, ".1f", " %"),
+    *map(with_interval, METRICS),
     number("kb/s", ".1f", "", "bitrate_total_bps", scale=0.001),
     number("CPU, sender", ".0f", " µs", "cpu_us_per_packet", "send"),
     number("CPU, receiver", ".0f", " µs", "cpu_us_per_packet", "receive"),
@@ -114,12 +117,11 @@ CELLS = (
     Column("method", named),
     Column("longest burst", lambda row: _burst(row)),
     number("lost", ".1f", " %", "loss_pct"),
-    number("PLCMOS", ".2f", "", "plcmos"),
+    score("plcmos"),
     number("against no loss", "+.2f", "", "against_clean"),
-    number("ESTOI", ".3f", "", "estoi"),
+    *(score(key) for key in SCORES if key != "plcmos"),
     Column("word errors", lambda row: _word_errors(row)),
-    number("cepstrum off", ".1f", " dB", "cepstral_distance_db"),
-    number("pitch off", ".1f", " %", "pitch_error_pct"),
+    *(score(key) for key, metric in METRICS.items() if metric.weight),
     number("kb/s", ".1f", "", "bitrate_total_bps", scale=0.001),
     number("trace seed", ".0f", "", "trace_seed"),
 )

@@ -37,8 +37,8 @@ CELL = {"loss_pct": 0.1 + 0.2, "frames": {"opus": 3}, "lag": [1e-17, 2.0]}
         {"trace": MEDIUM},
         {"method": "dred_lbrr"},
         {"plan": replace(PLAN, bitrate=16000)},
-        {"plan": replace(PLAN, plcmos=False)},
-        {"plan": replace(PLAN, estoi=False)},
+        {"plan": replace(PLAN, scores=("estoi",))},
+        {"plan": replace(PLAN, scores=("plcmos",))},
         {"plan": replace(PLAN, recogniser=None)},
         {"identity": {"code": "d", "models": {"m": "1"}}},
         {"identity": {"code": "c", "models": {"m": "2"}}},
@@ -113,7 +113,7 @@ def test_the_default_folder_is_the_users_cache(monkeypatch, tmp_path):
 
 
 def test_the_identity_names_code_models_and_metrics():
-    found = identity(Plan(plcmos=False, estoi=False, recogniser=None))
+    found = identity(Plan(scores=(), recogniser=None))
     assert len(found["code"]) == 64 and "vocoder_standard.npz" in found["models"] and "opus" in found["opus"]
     assert list(found["metrics"]) == ["numpy"]
     wanted = metric_versions(Plan(recogniser="vosk", recogniser_model="/no/such/model"))
@@ -146,7 +146,7 @@ def test_the_digest_covers_everything_that_a_cell_loads(tmp_path):
 
         pcm = (8000 * np.sin(np.arange(16000) / 9) * np.hanning(16000)).astype(np.int16)
         clip, trace = Clip("a", "a", pcm), recorded_trace("a", [n % 7 == 0 for n in range(60)])
-        judges = Judges(plcmos=lambda pcm: 3.0, hear=lambda pcm: ["word"], estoi=lambda a, b: 0.5)
+        judges = Judges({"plcmos": lambda a, b: 3.0, "estoi": lambda a, b: 0.5}, lambda pcm: ["word"])
         runner = CellRunner(Plan(), judges)
         for method in ("clean", "silence", "red", "dred"):
             runner.measure(clip, trace, method)
@@ -185,13 +185,14 @@ def test_a_recognisers_model_is_known_by_its_files(tmp_path):
 
 
 def test_nobody_judges_a_plan_without_metrics():
-    judges = load_judges(Plan(plcmos=False, estoi=False, recogniser=None))
-    assert (judges.plcmos, judges.hear, judges.estoi) == (None, None, None) and noise_of(judges, SPEECH) is None
+    judges = load_judges(Plan(scores=(), recogniser=None))
+    assert (judges.scores, judges.hear, noise_of(judges, SPEECH)) == ({}, None, None)
 
 
 def test_the_real_judges_judge():
     for package in ("speechmos", "onnxruntime", "pocketsphinx", "pystoi"):
         pytest.importorskip(package)
     judges = load_judges(Plan())
-    assert 1.0 <= judges.plcmos(SPEECH) <= 5.0 and judges.estoi(SPEECH, SPEECH) == pytest.approx(1.0)
+    assert 1.0 <= judges.scores["plcmos"](SPEECH, SPEECH) <= 5.0
+    assert judges.scores["estoi"](SPEECH, SPEECH) == pytest.approx(1.0)
     assert isinstance(judges.hear(SPEECH), list)

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from evaluate_fakes import SPEECH, hear_seconds, judge_level, known_send, share_kept
+from evaluate_fakes import KNOWN, SPEECH, hear_seconds, known_send
 
 from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.judges import Judges
@@ -26,7 +26,7 @@ class Counting:
 
     def __init__(self, monkeypatch):
         self.heard, self.sent = [], []
-        self.judges = Judges(judge_level, self._hear, share_kept)
+        self.judges = Judges(KNOWN, self._hear)
         monkeypatch.setattr(cells, "send", self._send)
 
     def _hear(self, pcm):

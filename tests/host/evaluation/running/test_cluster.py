@@ -16,7 +16,7 @@ from dredge_host.evaluation.running import cluster, grid
 from dredge_host.evaluation.running.cell import Failure
 from dredge_host.evaluation.running.identity import identity
 
-PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, plcmos=False, estoi=False, recogniser=None)
+PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, scores=(), recogniser=None)
 CELLS = 4 * 3 * 3
 
 

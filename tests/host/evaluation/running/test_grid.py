@@ -87,7 +87,7 @@ def test_rotation_gives_every_clip_one_stratum_of_the_crossed_grid(folder):
 
 
 def test_a_run_without_judges_still_measures_rates_and_seams(folder):
-    result = evaluate(folder, Plan(methods=("dred",), recogniser=None, plcmos=False, estoi=False))
+    result = evaluate(folder, Plan(methods=("dred",), recogniser=None, scores=()))
     (row,) = result["summary"]
     assert not {"plcmos", "wer", "estoi", "gap_won_back"} & row.keys()
     assert row["seams"] > 0 and result["plcmos_noise_sd"] is None

@@ -17,7 +17,7 @@ from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.running import grid, workers
 from dredge_host.evaluation.running.cache import Cache
 
-PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, plcmos=False, estoi=False, recogniser=None)
+PLAN = Plan(methods=("silence", "opus", "red"), seconds=0.5, scores=(), recogniser=None)
 ARGUMENTS = ["--seconds", "0.5", "--no-plcmos", "--no-estoi", "--no-words"]
 for _method in PLAN.methods:
     ARGUMENTS += ["--method", _method]
