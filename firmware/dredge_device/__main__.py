@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.pi.options import OPTIONS, Option, from_values
+from dredge_device.pi.service.options import OPTIONS, Option, from_values
 from dredge_device.pi.service.process import run
 
 

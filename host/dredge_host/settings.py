@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dredge_device import playout
-from dredge_device.pi.options import SessionOptions
+from dredge_device.pi.service.options import SessionOptions
 from dredge_host.errors import UsageError
 from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, LIBOPUS_VERSIONS, STANDARD_ID, STANDARD_VERSION
 

@@ -15,7 +15,7 @@ from target import Plan, Target, check, piece
 from dredge_device import agent as states
 from dredge_device import control, rtp
 from dredge_device.pi import factory
-from dredge_device.pi.model_cache import ModelCache
+from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import process
 from dredge_device.timeline import expand, numbers

@@ -5,7 +5,7 @@
     rtp_input             datagrams to numbered packets
     concealment/          speech for every packet period: received, from DRED, predicted, or classic concealment
     playout_statistics    what was played; stage_timer: CPU time per stage
-    interfaces, factory   what the parts of a receiver must offer, and the real ones; model_cache: what streams share
+    interfaces, factory   what the parts of a receiver must offer, and the real ones
     output/               WAV file, sound card, nothing
     transport/            UDP sockets and serial lines
     security/             who may talk to the device, and the keys of a session

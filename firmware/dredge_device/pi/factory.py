@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The parts a receiver is made of: what they must offer, and the real ones."""
+"""The real parts of a receiver, and what the receivers of one thread share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any
 
 from dredge_device.pi.interfaces import Decoder, DredDecoder, Encoder, Extractor, PacketReader, Predictor, Speech
 from dredge_device.pi.packet_periods import PeriodDecoder, PeriodReader
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
-
-if TYPE_CHECKING:
-    from dredge_device.pi.model_cache import ModelCache
 
 DTX_BYTES = 2  # an Opus packet this short codes no speech
 
@@ -71,6 +69,38 @@ class Parts:
     small_vocoder: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
 
 
+class ModelCache:
+    """Parts for the receivers that one thread serves, one after the other. Not thread-safe.
+
+    Every network is loaded once, when a receiver first needs it; a vocoder's weights once per process. Raises
+    ModelError when files are missing or damaged, ValueError for an unknown vocoder.
+    """
+
+    @cached_property
+    def dred(self) -> DredDecoder:
+        """The decoder of redundancy: what it keeps lies in the packets it has parsed."""
+        from dredge_models import dred
+
+        return dred.DredDecoder()
+
+    @cached_property
+    def _plc(self) -> Any:
+        from dredge_models.plc import load_graph
+
+        return load_graph()
+
+    def predictor(self) -> Predictor:
+        """A new predictor of features."""
+        from dredge_models.plc import PlcPredictor
+
+        return PlcPredictor(self._plc)
+
+    def vocoder(self, name: str) -> Speech:
+        """A new vocoder of this name."""
+        speech: Speech = vocoders.open_vocoder(name)
+        return speech
+
+
 def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache | None = None) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
@@ -85,7 +115,6 @@ def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache 
     parts = Parts(reader=PeriodReader(OpusPacketReader()), decoder=PeriodDecoder(OpusDecoder()))
     if conceal == "opus":
         return parts
-    from dredge_device.pi.model_cache import ModelCache
     from dredge_kernels.features import FeatureExtractor
 
     cache = cache or ModelCache()

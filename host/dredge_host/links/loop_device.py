@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.agent import ACTIVE, DRAINING, Agent
-from dredge_device.pi.options import SessionOptions
+from dredge_device.pi.service.options import SessionOptions
 from dredge_host.links.loop import LoopLink, loop_pair
 
 MakeReceiver = Callable[[dict[str, Any]], Any]
@@ -85,7 +85,7 @@ def open_loop() -> LoopLink:
 
 
 def _real_receiver(options: dict[str, Any]) -> Any:
-    from dredge_device.pi.model_cache import ModelCache
+    from dredge_device.pi.factory import ModelCache
     from dredge_device.pi.service.process import make_receiver
 
     return make_receiver(options, ModelCache())

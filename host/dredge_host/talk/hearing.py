@@ -10,7 +10,7 @@ from typing import Any
 
 from dredge_device import agent as states
 from dredge_device.agent import Agent
-from dredge_device.pi.model_cache import ModelCache
+from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.security.access import Access
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor

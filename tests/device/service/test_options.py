@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dredge_device.__main__ import main
-from dredge_device.pi.options import OPTIONS, Options, SessionOptions, from_values
+from dredge_device.pi.service.options import OPTIONS, Options, SessionOptions, from_values
 from dredge_host.cli.live import agent
 from dredge_host.settings import Settings
 from dredge_models import vocoders

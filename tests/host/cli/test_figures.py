@@ -59,7 +59,7 @@ def test_the_scenario_is_simulated_and_its_data_draw_the_same_picture(tmp_path):
 
 def test_plots_and_page_of_a_saved_evaluation(tmp_path):
     source = saved(tmp_path, document(("clean", "opus", "dred")))
-    assert len(run("plots", "--from", source, "--out", tmp_path / "plots").output.split()) == 8
+    assert len(run("plots", "--from", source, "--out", tmp_path / "plots").output.split()) == 10
     done = run("page", "--from", source, "--out", tmp_path / "page.html")
     assert done.output.strip() == str(tmp_path / "page.html")
     assert "Dredge: evaluation of 3 methods" in (tmp_path / "page.html").read_text()

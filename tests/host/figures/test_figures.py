@@ -120,7 +120,7 @@ class TestDrawing:
         paths = write_plots(tmp_path / "new", document())
         assert [p.name for p in paths] == [
             "plcmos.svg", "quality-against-bitrate.svg", "gap-won-back.svg", "gap-by-burst.svg", "gap-by-loss.svg",
-            "word-errors.svg", "estoi.svg", "bitrate.svg",
+            "word-errors.svg", "estoi.svg", "cepstral-distance.svg", "pitch-error.svg", "bitrate.svg",
         ]  # fmt: skip
         assert all(p.read_bytes().startswith(b"<?xml") for p in paths)
 
@@ -129,7 +129,9 @@ class TestDrawing:
         for entry in given["summary"]:
             for key in ("wer", "estoi", "gap_won_back"):
                 entry.pop(key, None)
-        assert [p.stem for p in write_plots(tmp_path, given)] == ["plcmos", "quality-against-bitrate", "bitrate"]
+        assert [p.stem for p in write_plots(tmp_path, given)] == [
+            "plcmos", "quality-against-bitrate", "cepstral-distance", "pitch-error", "bitrate"
+        ]
 
     def test_silence_does_not_set_the_scale_of_the_gap(self):
         shown = texts(style.svg(gap_won_back, document()))
@@ -137,7 +139,7 @@ class TestDrawing:
 
     def test_without_matplotlib_it_says_how_to_get_it(self, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(CapabilityError, match=r"pip install 'dredge\[report\]'"):
+        with pytest.raises(CapabilityError, match=r"dredge extras add report"):
             write_plots(tmp_path, document())
         assert not list(tmp_path.iterdir())
 

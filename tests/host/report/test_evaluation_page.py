@@ -10,8 +10,8 @@ from evaluation_documents import METHODS, around, document
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dredge_device.pi.output.files import OutputError
 from dredge_host.charts.bars import Bar, Part, bar_chart, scatter_chart, stacked_chart, ticks
-from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.stats import Interval
 from dredge_host.report.evaluation.page import render, write_evaluation_report
@@ -199,6 +199,6 @@ def test_the_page_holds_the_result_without_cells():
 def test_a_page_is_complete_or_not_there(tmp_path):
     path = write_evaluation_report(tmp_path / "page.html", document())
     assert path.read_text().endswith("</html>\n")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(OutputError, match="does not exist"):
         write_evaluation_report(tmp_path / "none" / "page.html", document())
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]

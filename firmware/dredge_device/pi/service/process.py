@@ -14,10 +14,8 @@ from types import FrameType
 from typing import Any
 
 from dredge_device.agent import Agent
-from dredge_device.pi.factory import real_parts
+from dredge_device.pi.factory import ModelCache, real_parts
 from dredge_device.pi.machine import Machine
-from dredge_device.pi.model_cache import ModelCache
-from dredge_device.pi.options import Options, SessionOptions
 from dredge_device.pi.output.files import OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, TimedOutput
 from dredge_device.pi.output.open import is_patient, open_output
@@ -30,6 +28,7 @@ from dredge_device.pi.service.admission import Inbox
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.service.options import Options, SessionOptions
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dredge_device.pi.options import OPTIONS, from_values
+from dredge_device.pi.service.options import OPTIONS, from_values
 from dredge_host.errors import UsageError
 
 EPILOG = """\b

@@ -19,10 +19,10 @@ Score = Callable[[NDArray[np.int16], NDArray[np.int16]], float | None]
 class Metric(NamedTuple):
     """How one figure of an evaluation is called, shown and computed.
 
-    title: of its column; what: one sentence for readers; form, unit: of the value times scale; heading: of its chart beside the quality ones, "" for
-    none; axis: what that chart's axis says. Only a score of a whole cell has load (makes the function; raises
-    CapabilityError without its packages), packages (whose versions decide the score), switch (the option's help) and
-    default (measured unless the command says otherwise); weight: key of a cell by which means are weighted.
+    title: of its column; what: one sentence for readers; form, unit: of the value times scale; heading: of its chart
+    beside those of quality, "" for none; axis: what that chart's axis says; weight: key of a cell by which means are
+    weighted. Only a score of a whole cell has load (makes the function, CapabilityError without its packages), packages
+    (whose versions decide the score), switch (the option's help) and default (measured unless the command says no).
     """
 
     title: str

@@ -80,8 +80,9 @@ def _verdict(rows: Sequence[Row]) -> str:
         good = good and held
         word = "held" if held else f"missed by {100 * (goal - share.mean):.0f} points"
         inside = " (within the interval)" if not held and goal <= share.high else ""
+        won = interval_text(share, METRICS["gap_won_back"])
         lines += (
-            f"<tr><th scope=row>{escape(method(name).text)}</th><td>{interval_text(share, METRICS['gap_won_back'])}</td>"
+            f"<tr><th scope=row>{escape(method(name).text)}</th><td>{won}</td>"
             f'<td>{100 * goal:.0f} %</td><td class="{"good" if held else "bad"}">{word}{inside}</td></tr>'
         )
     if not lines:
