@@ -14,6 +14,7 @@ from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.foresight import Foresight
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, FULL, NEXT, PLAIN, QUALITY
 from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
@@ -66,6 +67,8 @@ class Receiver:
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
     Not thread-safe: the caller holds a lock around push and pull.
 
+    ``payload_types``: what was agreed on (dredge_device.pi.payloads); else Opus is found by its packets.
+
     ``vocoder``: a name of dredge_models.vocoders.
 
     Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
@@ -81,6 +84,7 @@ class Receiver:
         parts: Parts | None = None,
         adaptive: bool = False,
         vocoder: str = vocoders.DEFAULT,
+        payload_types: PayloadTypes = NOT_AGREED,
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
@@ -93,7 +97,7 @@ class Receiver:
         self._clock = clock if clock is not None else time.monotonic
         self._buffer = JitterBuffer(playout_ms)
         self._playout = playout.Playout(self._buffer, adaptive)
-        self._input = RtpInput(self._buffer, parts.reader)
+        self._input = RtpInput(self._buffer, parts.reader, payload_types.opus, payload_types.red)
         self._timer = StageTimer(cpu_clock, time.monotonic_ns if clock is None else None)
         self._concealer = Concealer(parts, self._buffer, use_lbrr, self._timer)
         self._foresight = Foresight(self._buffer, self._concealer)
@@ -133,6 +137,16 @@ class Receiver:
     def ssrc(self) -> int | None:
         """The sender that is heard."""
         return self._input.ssrc
+
+    @property
+    def packet_ms(self) -> float | None:
+        """Length of the newest packet, None before the first."""
+        return self._input.packet_ms
+
+    @property
+    def payload_type(self) -> int | None:
+        """The payload type that carries the speech, once that is known."""
+        return self._input.payload_type
 
     def pull(self, quality: int = FULL) -> Played:
         """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
