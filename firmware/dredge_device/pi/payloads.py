@@ -78,8 +78,7 @@ class Payloads:
             return []
         block = self._block(packet.timestamp, packet.payload)
         self._other = (0, 0)
-        if not self._opus:
-            self._learnt = kind
+        self._learnt = kind
         return [block]
 
     def _known(self) -> Collection[int]:
@@ -137,8 +136,7 @@ class Payloads:
             except ValueError:
                 if primary:
                     raise
-        if not self._opus:
-            self._learnt = headers[-1][0]
+        self._learnt = headers[-1][0]
         return blocks if not blocks or blocks[0].timestamp == packet.timestamp else []
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from dredge_device import jitter, rtp
 from dredge_device.pi.interfaces import PacketReader
 from dredge_device.pi.payloads import Block, Payloads
-from dredge_device.pi.periods import Period, Pieces, cut
+from dredge_device.pi.periods import TICKS_PER_SAMPLE, Period, Pieces, cut
 from dredge_device.telemetry import Arrivals, Counters, Jitter
 from dredge_device.units import PACKET_US, RTP_TICKS_PER_PACKET
 
@@ -70,6 +70,7 @@ class RtpInput:
         self._last: _Mark | None = None  # of the newest packet
         self._before: _Mark | None = None  # the same, before periods were left out
         self._last_us = 0
+        self._marked = True  # the newest packet, by the marker bit
         self._skipped: list[int] = []  # running sequence numbers of packets without speech
         self._first = 0  # number of the first period of this sender
         self.arrivals = Arrivals()
@@ -220,19 +221,25 @@ class RtpInput:
     def _put(self, at: int, block: Block, now_us: int) -> bool:
         """True when something of the block was new and in time."""
         number, stored = at // RTP_TICKS_PER_PACKET, False
+        if self._has(number, at % RTP_TICKS_PER_PACKET, block.payload):
+            self._buffer.duplicate += 1
+            return False
         for after, period in cut(block.payload, block.ticks, at % RTP_TICKS_PER_PACKET):
             if self._insert(number + after, period, now_us + after * PACKET_US):
                 stored = True
         return stored
 
+    def _has(self, number: int, offset: int, payload: bytes) -> bool:
+        """True when this very packet waits already, in pieces."""
+        there = self._buffer.get(number)
+        at = offset // TICKS_PER_SAMPLE
+        return isinstance(there, Pieces) and any(p.at == at and p.packet == payload for p in there.pieces)
+
     def _insert(self, number: int, period: Period, now_us: int) -> bool:
         there = self._buffer.get(number)
         played = self._buffer.next is not None and number < self._buffer.next
         if isinstance(there, Pieces) and isinstance(period, Pieces) and not played:
-            if not there.add(period.pieces[0]):
-                self._buffer.duplicate += 1
-                return False
-            return True
+            return there.add(period.pieces[0])
         return cast(bool, self._buffer.insert(number, period, now_us) == jitter.STORED)
 
     def _place(self, packet: rtp.RtpPacket, block: Block, sequence: int, now_us: int) -> int:
@@ -240,7 +247,9 @@ class RtpInput:
         last = self._last
         if last is None:
             at = sequence * RTP_TICKS_PER_PACKET
-            self._last, self._last_us = _Mark(sequence, packet.timestamp, at, block.ticks), now_us
+            self._last, self._last_us, self._marked = (
+                _Mark(sequence, packet.timestamp, at, block.ticks), now_us, packet.marker
+            )  # fmt: skip
             return at
         step, ticks, least = self._since(last, packet, block, sequence)
         sound = _sound(step, ticks, least)
@@ -252,7 +261,7 @@ class RtpInput:
             ticks = least
         elif abs(ticks - least) < RTP_TICKS_PER_PACKET // 2:
             self._before = None  # the jump is confirmed
-            if step == 1 and packet.marker:
+            if step == 1 and packet.marker and not self._marked:  # some senders mark every packet
                 ticks += self._stood_still(ticks, now_us)
         at = _aligned(last.at + ticks, last, block)
         if step > 0:
@@ -261,7 +270,7 @@ class RtpInput:
             if step == 1:
                 self._buffer.leave_out(last.last + 1, at // RTP_TICKS_PER_PACKET - 1)
             stamp = packet.timestamp if sound else last.timestamp + ticks
-            self._last, self._last_us = _Mark(sequence, stamp, at, block.ticks), now_us
+            self._last, self._last_us, self._marked = _Mark(sequence, stamp, at, block.ticks), now_us, packet.marker
         return at
 
     def _stood_still(self, ticks: int, now_us: int) -> int:

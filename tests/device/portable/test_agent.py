@@ -206,7 +206,7 @@ def test_a_plain_sender_ends_by_rtcp_goodbye():
 def test_a_plain_sender_that_falls_silent_is_gone_after_seconds():
     table = Table()
     table.media(0)
-    for _ in range(260):
+    for _ in range(160):
         table.period()
     assert table.device.over() and table.device.why == "silence"
 

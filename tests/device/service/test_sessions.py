@@ -182,7 +182,7 @@ def test_lines_say_that_a_stream_began_and_how_it_ended():
     table.streams.handle(rtcp.build_bye(SSRC), ONE, table.now_us)
     table.period(30)
     began, ended = table.lines
-    assert began == f"stream from 10.0.0.1:1000 began (RTP without hello, SSRC 0x{SSRC:08x})"
+    assert began == f"stream from 10.0.0.1:1000 began (RTP without hello, type 111, 20 ms, SSRC 0x{SSRC:08x})"
     assert ended.startswith("stream from 10.0.0.1:1000 ended (goodbye): 1.0 s, 49 packets, 1 lost")
 
 

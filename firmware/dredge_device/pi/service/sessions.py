@@ -287,8 +287,7 @@ class Sessions:
         out += [(datagram, peer) for datagram in agent.tick(now_us)]
         if not station.told and agent.media.ssrc is not None:
             station.told = True
-            kind = "RTP without hello, " if agent.plain else ""
-            self._notices.stream(f"stream from {name_of(peer)} began ({kind}SSRC 0x{agent.media.ssrc:08x})")
+            self._notices.stream(f"stream from {name_of(peer)} began ({_kind(agent)})")
         if agent.state == states.REPORTING:
             self._tell_end(station, agent, now_us)
             if agent.over():
@@ -324,6 +323,16 @@ class Sessions:
         while len(self._farewells) > _FAREWELLS:
             self._farewells.pop(0)
             self.sessions_ended += 1
+
+
+def _kind(agent: Agent) -> str:
+    """What is known of a stream at its beginning."""
+    receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
+    if getattr(receiver, "payload_type", None) is not None:
+        words.append(f"type {receiver.payload_type}")
+    if getattr(receiver, "packet_ms", None):
+        words.append(f"{receiver.packet_ms:g} ms")
+    return ", ".join([*words, f"SSRC 0x{agent.media.ssrc:08x}"])
 
 
 def _takes(agent: Agent, datagram: bytes) -> bool:
