@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.interfaces import Decoder, DredDecoder, Encoder, Extractor, PacketReader, Predictor, Speech
-from dredge_device.pi.periods import PeriodDecoder, PeriodReader
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
 

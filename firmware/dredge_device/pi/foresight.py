@@ -3,6 +3,7 @@
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
+from dredge_device.pi.input.periods import is_whole
 from dredge_device.units import PACKET_US
 
 MARGIN_US = 2 * PACKET_US  # beyond the latest of the packets lately: what is missing then will not come
@@ -19,14 +20,16 @@ class Foresight:
     def settled(self, number: int, now_us: int) -> bool:
         """True when this period would not be rendered otherwise at its own time.
 
-        A packet that is there is decoded. A lost one is settled when a later packet describes it and when everything
+        A packet that is there is decoded, unless half of its period may still come. A lost one is settled when a later
+        packet describes it and when everything
         between the two has either arrived or is later than packets on this path come.
         """
         buffer = self._buffer
         if buffer.last is not None and number > buffer.last:
             return False
-        if buffer.get(number) is not None:
-            return True
+        period = buffer.get(number)
+        if period is not None:
+            return is_whole(period)
         holder = self._concealer.described_by(number)
         if holder is None:
             return False

@@ -13,12 +13,12 @@ from dredge_device.pi.concealment.dred_source import TOO_LONG
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.foresight import Foresight
+from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
+from dredge_device.pi.input.rtp_input import RtpInput
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, FULL, NEXT, PLAIN, QUALITY
 from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
-from dredge_device.pi.rtp_input import RtpInput
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import CONCEAL_MODES, PACKET_SAMPLES, PACKET_US
 from dredge_models import vocoders
@@ -67,7 +67,7 @@ class Receiver:
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
     Not thread-safe: the caller holds a lock around push and pull.
 
-    ``payload_types``: what was agreed on (dredge_device.pi.payloads); else Opus is found by its packets.
+    ``payload_types``: what was agreed on (dredge_device.pi.input.payloads); else Opus is found by its packets.
 
     ``vocoder``: a name of dredge_models.vocoders.
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dredge_device import rtp
-from dredge_device.pi.payloads import PayloadTypes
-from dredge_device.pi.periods import Pieces, cut
+from dredge_device.pi.input.payloads import PayloadTypes
+from dredge_device.pi.input.periods import Pieces, cut
 from dredge_device.pi.receiver import Receiver
 
 opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")

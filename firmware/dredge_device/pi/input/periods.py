@@ -59,6 +59,11 @@ class Pieces:
 Period = bytes | Pieces
 
 
+def is_whole(period: Period) -> bool:
+    """True when nothing of these 20 ms is missing."""
+    return not isinstance(period, Pieces) or sum(p.stop - p.start for p in period.pieces) == PACKET_SAMPLES
+
+
 def cut(payload: bytes, ticks: int, offset: int) -> Iterator[tuple[int, Period]]:
     """(periods after the first, what is in it) of a packet that begins ``offset`` ticks into a period."""
     if offset == 0 and ticks == RTP_TICKS_PER_PACKET:

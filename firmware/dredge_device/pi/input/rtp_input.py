@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from dredge_device import jitter, rtp
+from dredge_device.pi.input.payloads import Block, Payloads
+from dredge_device.pi.input.periods import TICKS_PER_SAMPLE, Period, Pieces, cut
 from dredge_device.pi.interfaces import PacketReader
-from dredge_device.pi.payloads import Block, Payloads
-from dredge_device.pi.periods import TICKS_PER_SAMPLE, Period, Pieces, cut
 from dredge_device.telemetry import Arrivals, Counters, Jitter
 from dredge_device.units import PACKET_US, RTP_TICKS_PER_PACKET
 
@@ -52,8 +52,8 @@ class RtpInput:
 
     Packets are numbered by period: the running sequence number, plus the periods that the sender
     left out so far because nobody spoke (its timestamp went on, its sequence number did not).
-    Packets longer or shorter than a period are numbered by their timestamps (dredge_device.pi.periods).
-    opus, red: agreed payload types (dredge_device.pi.payloads).
+    Packets longer or shorter than a period are numbered by their timestamps (dredge_device.pi.input.periods).
+    opus, red: agreed payload types (dredge_device.pi.input.payloads).
     """
 
     def __init__(
