@@ -11,7 +11,6 @@ from dredge_device.rtp import MAX_DROPOUT
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 from dredge_host.capture.packets import Capture, Captured
 from dredge_host.capture.rtp_stream import duration
-from dredge_host.errors import InputError
 from dredge_host.legend import counted
 from dredge_host.offline.player import OfflineStream, PacketReceiver, Recording, Simulation, VirtualClock
 from dredge_host.offline.simulate import make_receiver
@@ -56,7 +55,7 @@ def replay(
 
     Packets come when their timestamps say, so that pauses stay as long as they were. The output starts with the first
     packet's decoded samples; the sender's look-ahead is not known and stays in. Redundancy is used as far as models
-    are there (`dredge models`). Raises InputError for packets of a duration that the receiver does not take.
+    are there (`dredge models`).
     """
     settings = settings or Settings()
     loss = loss or parse_loss(settings.loss, settings.seed)
@@ -82,15 +81,7 @@ def replay(
         player.receiver.finish(len(stream) - 1 & 0xFFFF)
     run.drain(player, limit=run.count + settings.playout_ms // PACKET_MS + 50)
     result = _result(settings, run, trace, capture, player.receiver)
-    _demand_played(result)
     return Simulation(run.aligned(run.count * PACKET_SAMPLES), result, trace, run.timeline)
-
-
-def _demand_played(result: dict[str, Any]) -> None:
-    """Raises InputError when every packet was refused for its duration."""
-    received = result.pop("received", None)
-    if received and received.get("wrong_duration") and not received.get("received"):
-        raise InputError("the stream has packets of 30, 50 … ms, expected 2.5 to 10 ms, or a multiple of 20 ms")
 
 
 def _result(
@@ -111,6 +102,5 @@ def _result(
         "versions": sorted(modelset.versions()),
         "dred": report.get("dred"),
         "reasons": report.get("reasons"),
-        "received": report.get("packets"),
         "notes": capture.notes,
     }
