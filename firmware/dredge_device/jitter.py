@@ -138,6 +138,13 @@ class JitterBuffer:
         self.next += 1
         return number
 
+    # The next number is not played; returns it, None before playout starts.
+    def skip(self):
+        number = self.next
+        if number is not None:
+            self.next = number + 1
+        return number
+
     # True once playout has started: when the first number is due, or some time after that.
     def begin(self, now_us, delay_us=None):
         if self._anchor is None:

@@ -45,6 +45,18 @@ def parse_playout(text):
     return kind, int(value)
 
 
+# One packet period as it is rendered: its number, its packet (None: lost; empty: left out because nobody
+# spoke), the packet of the next number, and the lowest number above it that has arrived.
+# description is for whoever looks up what a later packet tells of it: it is looked up once.
+class Period:
+    def __init__(self, buffer, number):
+        self.number = number
+        self.packet = buffer.get(number)
+        self.following = buffer.get(number + 1)
+        self.later = buffer.next_after(number)
+        self.description = None
+
+
 # Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay.
 #
 # lag_us is how much the listener is later (positive) or earlier than wanted, once that is
@@ -73,20 +85,29 @@ class Playout:
         self._leaping = False
         self._window = []
 
-    # (action, number) for this period; call again after SKIP. describable(number): some packet
-    # tells what was said then; in_dtx: the last packet said that nobody speaks; queued_us: speech
-    # that is decoded but not heard yet.
+    # (action, Period) for these 20 ms, Period None where nothing is played; call again after SKIP.
+    # describable(period): some packet tells what was said then; in_dtx: the last packet said that
+    # nobody speaks; queued_us: speech that is decoded but not heard yet.
     def step(self, now_us, describable, in_dtx=False, queued_us=0):
         if self._buffer.resyncs != self._resyncs:  # what was measured is of another clock
             self._resyncs = self._buffer.resyncs
             self.restart()
+        buffer = self._buffer
         if self._leaps(now_us, queued_us):
-            self._buffer.next += 1
-            return SKIP, self._buffer.next - 1
-        if not self.adaptive:
-            number = self._buffer.step(now_us)
-            return (WAIT, None) if number is None else (PLAY, number)
-        return self._adapt(now_us, describable, in_dtx, queued_us)
+            return SKIP, Period(buffer, buffer.skip())
+        if self.adaptive:
+            action, number = self._adapt(now_us, describable, in_dtx, queued_us)
+        else:
+            number = buffer.step(now_us)
+            action = WAIT if number is None else PLAY
+        return action, None if number is None else Period(buffer, number)
+
+    # The period that is rendered next, or one so many after it; None before and after the stream.
+    def coming(self, ahead=0):
+        buffer = self._buffer
+        if buffer.next is None or (buffer.last is not None and buffer.next + ahead > buffer.last):
+            return None
+        return Period(buffer, buffer.next + ahead)
 
     # This process or the machine stood still, and what waits is older than the policy allows by far.
     # Shortened speech would need seconds to catch up, so playout leaps to where it should be.
@@ -116,9 +137,9 @@ class Playout:
         elif buffer.last is None or number <= buffer.last:
             if buffer.next_after(number) is not None:
                 self._concealed = 0
-                if self._behind(now_us, queued_us) > PACKET_US and not describable(number):
-                    buffer.next += 1
-                    return SKIP, number
+                late = self._behind(now_us, queued_us) > PACKET_US
+                if late and not describable(Period(buffer, number)):
+                    return SKIP, buffer.skip()
             elif not in_dtx and buffer.last is None and self._stand_still(now_us, queued_us):
                 return HOLD, None
         number = buffer.step(now_us)

@@ -4,6 +4,7 @@
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.input.periods import is_whole
+from dredge_device.playout import Period
 from dredge_device.units import PACKET_US
 
 MARGIN_US = 2 * PACKET_US  # beyond the latest of the packets lately: what is missing then will not come
@@ -11,26 +12,23 @@ _LATEST = 999  # permille of the packets
 
 
 class Foresight:
-    """Judges packet numbers of one stream by what is in its jitter buffer."""
+    """Judges periods of one stream by what is in its jitter buffer."""
 
     def __init__(self, buffer: JitterBuffer, concealer: Concealer) -> None:
         self._buffer = buffer
         self._concealer = concealer
 
-    def settled(self, number: int, now_us: int) -> bool:
+    def settled(self, period: Period, now_us: int) -> bool:
         """True when this period would not be rendered otherwise at its own time.
 
         A packet that is there is decoded, unless half of its period may still come. A lost one is settled when a later
-        packet describes it and when everything
-        between the two has either arrived or is later than packets on this path come.
+        packet describes it and when everything between the two has either arrived or is later than packets on this
+        path come.
         """
         buffer = self._buffer
-        if buffer.last is not None and number > buffer.last:
-            return False
-        period = buffer.get(number)
-        if period is not None:
-            return is_whole(period)
-        holder = self._concealer.described_by(number)
+        if period.packet is not None:
+            return is_whole(period.packet)
+        holder = self._concealer.described_by(period)
         if holder is None:
             return False
         oldest_wait = buffer.delay_us(holder - 1, now_us)

@@ -9,7 +9,8 @@ from typing import Any
 from dredge_device import playout
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
-from dredge_device.pi.concealment.dred_source import TOO_LONG
+from dredge_device.pi.concealment.dred_source import TOO_LONG, DredSource
+from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.foresight import Foresight
@@ -99,7 +100,8 @@ class Receiver:
         self._playout = playout.Playout(self._buffer, adaptive)
         self._input = RtpInput(self._buffer, parts.reader, payload_types.opus, payload_types.red)
         self._timer = StageTimer(cpu_clock, time.monotonic_ns if clock is None else None)
-        self._concealer = Concealer(parts, self._buffer, use_lbrr, self._timer)
+        dred_source = DredSource(self._buffer, parts.reader, parts.dred) if parts.dred else None
+        self._concealer = Concealer(parts, dred_source, GapEnds(parts, self._buffer, use_lbrr), use_lbrr, self._timer)
         self._foresight = Foresight(self._buffer, self._concealer)
         self._stretch = TimeStretch()
         self.queue = RenderQueue()
@@ -152,27 +154,26 @@ class Receiver:
         """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
         return self.render(_micros(self._clock()), quality)
 
-    def may_render(self, now_us: int, reserve_us: Callable[[int], int]) -> bool:
+    def may_render(self, now_us: int, reserve_us: Callable[[int, bool], int]) -> bool:
         """True when the next period can be rendered now although its time may not have come.
 
         That is when nothing that may still arrive would change it, or so long before its time as periods of its kind
-        need (``reserve_us``), as far as the playout delay allows. Its time is ``queue.next_us``.
+        need, as far as the playout delay allows. Its time is ``queue.next_us``. ``reserve_us(kind, together)``: the
+        time they need; together: all streams may have one at once.
         """
         queue, playout = self.queue, self._playout
         assert queue.next_us is not None
         queue.reserve_us = 0
         if not self._over:
             first = FIRST if self._concealer.has_vocoder else PLAIN
-            wanted = reserve_us(self._dearest()), reserve_us(first)
+            wanted = reserve_us(self._dearest(), not self.adaptive), reserve_us(first, False)
             queue.reserve_us = playout.reserve_us(*wanted, queue.next_us, self._queued_us)
         ahead_us = queue.ahead_us(now_us)
         return ahead_us <= queue.reserve_us or (ahead_us <= LONGEST_US and self._settled(now_us))
 
     def _settled(self, now_us: int) -> bool:
-        number = self._buffer.next
-        if number is None:
-            return False
-        return all(self._foresight.settled(number + i, now_us) for i in range(self._needed))
+        periods = [self._playout.coming(i) for i in range(self._needed)]
+        return self._buffer.next is not None and all(p and self._foresight.settled(p, now_us) for p in periods)
 
     @property
     def _needed(self) -> int:
@@ -196,15 +197,15 @@ class Receiver:
 
     def coming(self) -> int | None:
         """What the next period will be, a kind of ``pi.quality``; None where nothing is decoded."""
-        number, concealer = self._buffer.next, self._concealer
-        if number is None or self._over or not self._needed:
+        period, concealer = self._playout.coming(), self._concealer
+        if period is None or not self._needed:
             return None
-        lost = self._buffer.get(number) is None and not concealer.in_dtx
+        lost = period.packet is None and not concealer.in_dtx
         if not concealer.speaking:
             return FIRST if lost and concealer.has_vocoder else PLAIN
         if not lost:
             return AFTER
-        return FOUND if concealer.guessing and concealer.described_by(number) is not None else NEXT
+        return FOUND if concealer.guessing and concealer.described_by(period) is not None else NEXT
 
     def _dearest(self) -> int:
         """The kind of period that a lost one may be as long as nothing that describes it has arrived."""
@@ -249,23 +250,23 @@ class Receiver:
         """Decode the next packet period into the queue; "hold" or "silence" when there is none."""
         queued_us = self._queued_us
         step, concealer = self._playout.step, self._concealer
-        action, number = step(now_us, concealer.describable, concealer.in_dtx, queued_us)
+        action, period = step(now_us, concealer.describable, concealer.in_dtx, queued_us)
         if action == playout.HOLD:
             return "hold"
-        if number is None:
+        if period is None:
             return "silence"
-        delay_ms = (self._buffer.delay_us(number, now_us) + queued_us) / 1000
+        delay_ms = (self._buffer.delay_us(period.number, now_us) + queued_us) / 1000
         if action == playout.SKIP:
-            lost = self._buffer.get(number) is None
-            frame = Frame(number, "skipped", TOO_LONG if lost else "", delay_ms)
+            lost = period.packet is None
+            frame = Frame(period.number, "skipped", TOO_LONG if lost else "", delay_ms)
             self._statistics.count(frame, lost)
             self._skipped.append(frame)
             return ""
-        choice = concealer.play(number)
+        choice = concealer.render(period)
         self._stretch.push(choice.pcm)
-        frame = Frame(number, choice.source, choice.reason, delay_ms)
+        frame = Frame(period.number, choice.source, choice.reason, delay_ms)
         frames.append(frame)
-        lost = self._buffer.get(number) is None and choice.source != "dtx"
+        lost = period.packet is None and choice.source != "dtx"
         self._statistics.count(frame, lost)
         return ""
 

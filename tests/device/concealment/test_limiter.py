@@ -99,5 +99,6 @@ def test_the_voice_keeps_to_it(predicted, loudest):
     for _ in range(4):
         history.append(tone(500))
     voice = VocoderSession(Shouting(), history)
+    voice.begin(np.zeros((4, 20), np.float32))
     pcm = voice.speak(np.zeros((4, 20), np.float32), predicted=predicted)
     assert 0.9 * loudest < rms(pcm[RAMP:]) <= loudest

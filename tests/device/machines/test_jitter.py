@@ -89,7 +89,8 @@ class JitterMachine(RuleBasedStateMachine):
         steps["jitter periods"] += 1
         for _ in range(WIDEST + 1):
             before = self.buffer.next
-            action, number = self.playout.step(self.now, lambda number: number % 3 == 0)
+            action, period = self.playout.step(self.now, lambda period: period.number % 3 == 0)
+            number = period and period.number
             if action in (WAIT, HOLD):
                 self.holds += action == HOLD
                 assert number is None and (before is None or self.buffer.next == before)

@@ -349,16 +349,16 @@ class ReceiverMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self):
         receiver = self.device.receiver
-        buffer, ladder = receiver._buffer, receiver._concealer
+        buffer, concealer = receiver._buffer, receiver._concealer
         assert len(buffer._data) == CAPACITY and buffer.depth() <= CAPACITY
         assert receiver._stretch.queued <= 4 * 320
         assert len(receiver._skipped) == 0 and len(receiver._playout._window) <= 50
         assert len(buffer.delays._minima) <= 6
-        if ladder.recovery is not None:
-            assert len(ladder.recovery._entries) <= CAPACITY + 1
-        if ladder._history is not None:
-            assert len(ladder._history._rows) <= 8 + 8 and len(ladder._history._pending) <= 160
-        assert ladder._predicted <= MUTE_AFTER or ladder._voice is None or not ladder._voice.active
+        if concealer.dred_source is not None:
+            assert len(concealer.dred_source._entries) <= CAPACITY + 1
+        if concealer._history is not None:
+            assert len(concealer._history._rows) <= 8 + 8 and len(concealer._history._pending) <= 160
+        assert concealer._guesses <= MUTE_AFTER or not concealer.speaking
 
     def teardown(self):
         """The same again makes the same samples and the same report."""

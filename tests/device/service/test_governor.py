@@ -148,6 +148,8 @@ def test_rendering_begins_as_long_before_as_a_gap_may_take():
     assert governor.reserve_us(FIRST, 0) == 60_000  # 75 ms, of which the period itself is 20
     assert governor.reserve_us(NEXT, 0) == 20_000
     assert governor.reserve_us(NEXT, 10) == 40_000  # ten other streams take 2 ms each
+    assert governor.reserve_us(NEXT, 2, together=True) == 60_000  # all three have a gap at once
+    assert governor.reserve_us(FIRST, 100, together=True) == 300_000  # at most
     assert known(first=10_000).reserve_us(FIRST, 0) == 0  # a fast machine decides at the last moment
 
 

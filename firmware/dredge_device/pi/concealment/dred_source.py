@@ -8,6 +8,7 @@ import numpy as np
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.interfaces import DredDecoder, PacketReader, Rows
+from dredge_device.playout import Period
 
 ROWS = 4  # two frames to synthesise, two of look-ahead
 
@@ -43,27 +44,32 @@ class DredSource:
         """Forget the stream."""
         self._entries.clear()
 
-    def find(self, number: int) -> tuple[Rows | None, str]:
+    def find(self, period: Period) -> tuple[Rows | None, str]:
         """Rows float32[4, 20] of a lost packet's two frames and two of look-ahead, or a reason.
 
         Taken from the earliest later packet that covers both frames: its copy was quantised with
         the finest steps.
         """
-        reason = NO_LATER
-        later = self._buffer.next_after(number)
+        if period.description is None:
+            period.description = self._look_up(period)
+        rows, reason = period.description
+        return rows, reason
+
+    def _look_up(self, period: Period) -> tuple[Rows | None, str]:
+        reason, later = NO_LATER, period.later
         while later is not None:
-            rows, why = self._from_packet(later, number)
+            rows, why = self._from_packet(later, period.number)
             if rows is not None:
                 return rows, ""
             reason = max(reason, why, key=_LADDER.index)
             later = self._buffer.next_after(later)
         return None, reason
 
-    def holder(self, number: int) -> int | None:
+    def holder(self, period: Period) -> int | None:
         """The packet that ``find`` would take the rows from, as far as headers tell; nothing is decoded."""
-        later = self._buffer.next_after(number)
+        later = period.later
         while later is not None:
-            if self._covered(later, number)[0]:
+            if self._covered(later, period.number)[0]:
                 return later
             later = self._buffer.next_after(later)
         return None

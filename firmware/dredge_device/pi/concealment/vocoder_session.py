@@ -9,7 +9,7 @@ from dredge_device.pi.interfaces import Pcm, Rows, Speech
 
 
 class VocoderSession:
-    """Synthesises lost packets; ``active`` from the first one until ``tail`` or ``drop``.
+    """Synthesises lost packets: ``begin``, ``speak`` for each, ``tail`` if speech comes back.
 
     small_vocoder: a cheaper vocoder; which of the two speaks is decided at the beginning of a gap.
     """
@@ -19,33 +19,29 @@ class VocoderSession:
         self._vocoder = vocoder
         self._history = history
         self._limiter = Limiter()
-        self.active = False
 
-    def speak(self, rows: Rows, economise: bool = False, predicted: bool = False) -> Pcm:
+    def begin(self, rows: Rows, economise: bool = False) -> None:
+        """Primes the vocoder with what was played; rows: float32[4, 20] of the first lost frames; economise: a cheaper
+        vocoder will do."""
+        pcm, past = self._history.context()
+        self._vocoder = self._small if economise else self._full
+        self._vocoder.begin(pcm, past, rows[:2])
+        self._limiter.open(pcm)
+
+    def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
         """int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
 
-        economise: a gap may begin cheaply; predicted: the rows are a guess from what was before the gap alone.
+        predicted: the rows are a guess from what was before the gap alone.
         """
-        pcm, past = self._history.context()
-        if not self.active:
-            self._vocoder = self._small if economise else self._full
-            self._vocoder.begin(pcm, past, rows[:2])
-            self._limiter.open(pcm)
-            self.active = True
+        past = self._history.context()[1]
         return self._limiter.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), predicted)
 
     def tail(self, rows: Rows) -> Pcm:
         """int16[160] that goes on under the first real packet; rows describe that packet."""
-        _, past = self._history.context()
-        self.active = False
+        past = self._history.context()[1]
         return self._limiter.release(self._vocoder.synthesise(np.concatenate((past[-2:], rows[:3]))))
-
-    def drop(self) -> None:
-        """The vocoder is not continued."""
-        self.active = False
 
     def forget(self) -> None:
         """Nothing of the voice so far is left in the vocoder."""
-        self.active = False
         for vocoder in (self._full, self._small):
             vocoder.reset()

@@ -15,6 +15,7 @@ from dredge_device.units import PACKET_US
 
 WINDOW_US = 2_000_000  # over which the mean load is taken
 JUDGE_US = 200_000  # between two judgements
+LONGEST_RESERVE_US = 15 * PACKET_US
 SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
 HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit …
 ROOM = 0.8  # … and one below this is worth returning to
@@ -100,13 +101,15 @@ class Governor:
         self._changed_us = self._since_us - SETTLE_US
         self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
 
-    def reserve_us(self, kind: int, others: int) -> int:
+    def reserve_us(self, kind: int, others: int, together: bool = False) -> int:
         """How long before its time a period of this kind must begin to be ready in time, in microseconds.
 
-        A whole number of periods. others: streams beside this one.
+        A whole number of periods. others: streams beside this one; together: all may have such a period at once, as
+        when the link that they share is interrupted.
         """
-        needed = MARGIN * self.costs.of(kind, self.level) + others * self.costs.plain
-        return max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US
+        one = self.costs.of(kind, self.level)
+        needed = MARGIN * (one + others * (one if together else self.costs.plain))
+        return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
     def quality(self, kind: int | None, spare_us: float) -> int:
         """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``."""
