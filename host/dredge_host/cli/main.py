@@ -38,6 +38,7 @@ VERBS = {
     "simulate": Verb("measure.simulate", "Measure", "The same pipeline offline and deterministic."),
     "report": Verb("measure.report", "Measure", "One page to listen to and look at, from a saved result."),
     "inspect": Verb("measure.inspect", "Measure", "What the packets of a capture carry, and why not DRED."),
+    "report-card": Verb("measure.report_card", "Measure", "What DRED costs on this machine, and what it recovers."),
     "bench": Verb("measure.bench", "Measure", "Time every stage against the 20 ms period."),
     "evaluate": Verb("measure.evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
     "figures": Verb("measure.figures", "Measure", "The figures of the DRED article, from measurements here."),

@@ -8,28 +8,11 @@ from typing import Any
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.live.result import timeline_rows
 from dredge_host.live.stream import StreamOutcome
+from dredge_host.sending.coverage import coverable
 from dredge_host.settings import Settings
 
 MIN_RECOVERED_PCT = 95.0
 MAX_LOAD_PCT = 50.0
-
-
-def coverable(trace: list[bool], settings: Settings) -> set[int]:
-    """Lost packets that a later packet describes before playout needs them.
-
-    Packet n + d arrives d periods later and carries redundancy_s of history before itself: it
-    helps packet n if d lies within the history and before packet n is played.
-    """
-    history = int(round(settings.redundancy_s / PACKET_SECONDS, 6))
-    reach = min(history, settings.playout_ms // 20 - 1)
-    found = set()
-    next_arrival: int | None = None
-    for number in range(len(trace) - 1, -1, -1):
-        if not trace[number]:
-            next_arrival = number
-        elif next_arrival is not None and next_arrival - number <= reach:
-            found.add(number)
-    return found
 
 
 def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
