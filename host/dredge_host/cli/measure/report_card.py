@@ -20,15 +20,15 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.option("--audio", type=AUDIO_IN, help="Speech to use.  [default: the bundled clip]")
-@click.option("--seconds", type=click.FloatRange(2, 600), default=12.0, show_default=True, help="At most so much of it.")
+@click.option("--seconds", type=click.FloatRange(2, 600), default=12.0, show_default=True, help="At most so much.")
 @click.option("--loss", default="harsh", show_default=True, help="As in `dredge simulate`.")
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms>")
 @json_option
 def command(audio: Path | None, seconds: float, loss: str, playout: str, as_json: bool) -> None:
     """What DRED costs on this machine, and what it recovers.
 
-    CPU, memory, kb/s and delay of the sender and of the receiver with either vocoder; the share of the losses recovered,
-    and PLCMOS and ESTOI where their packages are installed (`dredge extras add metrics`).
+    CPU, memory, kb/s and delay of the sender and of the receiver with either vocoder; the share of the losses
+    recovered, and PLCMOS and ESTOI where their packages are installed (`dredge extras add metrics`).
     """
     from dredge_device.units import SAMPLE_RATE
     from dredge_host.errors import UsageError
