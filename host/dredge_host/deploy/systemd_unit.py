@@ -188,6 +188,9 @@ def unit(agent: Agent, program: str) -> str:
         _SANDBOX.rstrip(),
         *agent.walls(),
     ]
+    if isinstance(agent, TalkEnd):
+        lines += ["# It says that it is alive; a driver that hangs is answered with a restart.", "WatchdogSec=45"]
+        lines.append("NotifyAccess=main")
     if agent.key_file:
         lines.append(f"LoadCredential=key:{agent.key_file}")
     return "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])

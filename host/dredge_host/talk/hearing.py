@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import agent as states
+from dredge_device import control
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.security.access import Access
@@ -59,7 +60,8 @@ class Hearing:
         self.last: dict[str, Any] = {}  # what the last session was like, once it is over
         self.figures: dict[str, Any] = {}  # of the running session, a second old at most, or of the last one
         self.sessions_ended = 0
-        self._periods = 0
+        self.closing = False  # this end is about to leave: nobody is answered who would begin a session
+        self.turns = 0  # periods, played or not
         self._cache = ModelCache()
         self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
@@ -103,8 +105,8 @@ class Hearing:
             if self._speaker.written == written:
                 self._speaker.idle()
             self._look_after_silence()
-            self._periods += 1
-            if self._periods % _SHOWN == 0 and self.peer is not None:
+            self.turns += 1
+            if self.turns % _SHOWN == 0 and self.peer is not None:
                 self.figures = self._agent.receiver.report()
         self._last_words()
 
@@ -127,7 +129,7 @@ class Hearing:
             clear, answers = self._access.receive(datagram, peer, now_us)
             for answer in answers:
                 self._line.send(answer, peer)
-            if clear is not None:
+            if clear is not None and not (self.closing and _calls(clear)):
                 self._heard_us = now_us if peer == self._agent.peer else self._heard_us
                 self._send([(answer, peer) for answer in self._sessions.handle(clear, peer, now_us)])
 
@@ -158,6 +160,15 @@ class Hearing:
         self.figures = self.last
         self.sessions_ended += 1
         return output
+
+
+def _calls(datagram: bytes) -> bool:
+    """True when it asks for a session."""
+    try:
+        messages = control.parse(datagram)
+    except ValueError:
+        return False
+    return any(m.kind in (control.HELLO, control.CONFIGURE) and not m.flags & control.REPLY for m in messages)
 
 
 def _clock_us() -> int:

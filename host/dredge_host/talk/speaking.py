@@ -61,6 +61,7 @@ class Speaking:
         self.level = Level()
         self.state = "waiting"  # waiting, calling, talking
         self.calls = 0
+        self.turns = 0  # grows while this half is alive
         self.first_s: float | None = None  # when the first call was answered, time.monotonic
         self.problem = ""  # why the last call failed
         self.books: dict[str, Any] = {}  # of the last call
@@ -73,6 +74,7 @@ class Speaking:
     def run(self, stop: Callable[[], bool]) -> None:
         """Calls and speaks until told to stop; then says goodbye and waits for the other end's books."""
         while not stop():
+            self.turns += 1
             peer = self._peer()
             if peer is None or self._hung_up():
                 self.state = "waiting"
@@ -153,6 +155,7 @@ class Speaking:
         try:
             while not stop() and not self._hung_up():
                 pcm = self._next()
+                self.turns += 1
                 begin = time.monotonic()
                 backlog_ms = self._source.backlog_ms
                 run.one(self._gate(pcm))

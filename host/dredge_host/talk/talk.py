@@ -29,8 +29,10 @@ from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.result import document
 from dredge_host.talk.speaking import Speaking
+from dredge_host.talk.watchdog import Watchdog
 
 _UPDATE_S = 0.25
+_LOOK_S = 5.0  # between two looks whether both halves are alive; a call that is not answered takes 3 s
 _FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
 
 Update = Callable[[dict[str, Any]], None]
@@ -125,11 +127,15 @@ class Talk:
         """
         if not self._threads:
             self.start()
+        watchdog, looked = Watchdog(lambda: (self._speaking.turns, self._hearing.turns)), 0.0
         try:
             while not self._over():
                 if update is not None:
                     update(self.state())
                 self._ending.wait(_UPDATE_S)
+                if time.monotonic() - looked > _LOOK_S:
+                    looked = time.monotonic()
+                    watchdog.look()
         finally:
             self.end()
         if self._error is not None:
@@ -146,6 +152,7 @@ class Talk:
         self._ending.set()
         for thread in self._threads[:1]:
             thread.join()
+        self._hearing.closing = True
         self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
         for thread in self._threads[1:]:
             thread.join()

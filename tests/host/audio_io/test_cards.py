@@ -11,10 +11,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from talk_ends import free_port
 
 CODE = """
 import json, sys, time
@@ -42,32 +46,53 @@ mic.close()
 """
 
 
+class SoundServer:
+    """PulseAudio with a null sink; env reaches it through ALSA."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "native"
+        self._script = folder / "default.pa"
+        self._script.write_text(
+            f"load-module module-native-protocol-unix auth-anonymous=1 socket={self._socket}\n"
+            "load-module module-null-sink sink_name=dredge\nset-default-source dredge.monitor\n"
+        )
+        (folder / "asound.conf").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+        (folder / "alsa.conf").write_text(f"</usr/share/alsa/alsa.conf>\n<{folder}/asound.conf>\n")
+        self._home = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+        alsa = str(folder / "alsa.conf")
+        self.env = {**self._home, "PULSE_SERVER": f"unix:{self._socket}", "ALSA_CONFIG_PATH": alsa}
+        self.start()
+
+    def start(self) -> None:
+        words = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-F"]
+        self._socket.unlink(missing_ok=True)
+        self._server = subprocess.Popen([*words, str(self._script)], env=self._home, stderr=subprocess.DEVNULL)
+        while not self._socket.exists() and self._server.poll() is None:
+            time.sleep(0.01)
+
+    def control(self, *words: str) -> None:
+        subprocess.run(["pactl", *words], env=self.env, check=True, capture_output=True)
+
+    def stop(self) -> None:
+        self._server.kill()
+        self._server.wait()
+
+
 @pytest.fixture
-def sound_server(tmp_path: Path) -> Iterator[dict[str, str]]:
+def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
     if not shutil.which("pulseaudio"):
         pytest.skip("no pulseaudio here (apt install pulseaudio libasound2-plugins libportaudio2)")
     pytest.importorskip("sounddevice", reason="sounddevice or libportaudio2 is not installed", exc_type=OSError)
-    script = tmp_path / "default.pa"
-    script.write_text(
-        f"load-module module-native-protocol-unix auth-anonymous=1 socket={tmp_path}/native\n"
-        "load-module module-null-sink sink_name=dredge\nset-default-source dredge.monitor\n"
-    )
-    home = {**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-    words = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-F", str(script)]
-    server = subprocess.Popen(words, env=home, stderr=subprocess.DEVNULL)
+    server = SoundServer(tmp_path)
     try:
-        (tmp_path / "asound.conf").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-        (tmp_path / "alsa.conf").write_text(f"</usr/share/alsa/alsa.conf>\n<{tmp_path}/asound.conf>\n")
-        while not (tmp_path / "native").exists() and server.poll() is None:
-            pass
-        yield {**home, "PULSE_SERVER": f"unix:{tmp_path}/native", "ALSA_CONFIG_PATH": str(tmp_path / "alsa.conf")}
+        yield server
     finally:
-        server.terminate()
-        server.wait()
+        server.stop()
 
 
-def test_what_the_speaker_plays_the_microphone_hears(sound_server: dict[str, str]) -> None:
-    done = subprocess.run([sys.executable, "-c", CODE], env=sound_server, capture_output=True, text=True, timeout=90)
+def test_what_the_speaker_plays_the_microphone_hears(sound_server: SoundServer) -> None:
+    words = [sys.executable, "-c", CODE]
+    done = subprocess.run(words, env=sound_server.env, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["speaker"]["kind"] == "speaker" and found["mic"]["kind"] == "microphone"
@@ -76,9 +101,54 @@ def test_what_the_speaker_plays_the_microphone_hears(sound_server: dict[str, str
     assert found["peak"] == pytest.approx(500, abs=3) and found["level"] > 8000, found
 
 
-def test_devices_lists_the_card(sound_server: dict[str, str]) -> None:
+def test_devices_lists_the_card(sound_server: SoundServer) -> None:
     words = [sys.executable, "-m", "dredge_host", "devices", "--json"]
-    done = subprocess.run(words, env=sound_server, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=sound_server.env, capture_output=True, text=True, timeout=60)
     document = json.loads(done.stdout)
     assert done.returncode == 0 and document["cards_error"] is None
     assert any(card["speaker"] == "speaker:default" and card["mic"] == "mic:default" for card in document["cards"])
+
+
+def test_a_card_that_goes_away_and_comes_back_is_played_and_heard_again(sound_server: SoundServer) -> None:
+    code = CODE.replace("320 * 250", "320 * 900").replace("piece in tone:", "number, piece in enumerate(tone):")
+    say = "    if number == 100: print(number, flush=True)\n"
+    code = code.replace("    heard.append", f"{say}    heard.append")
+    process = subprocess.Popen([sys.executable, "-c", code], env=sound_server.env, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "100\n"
+    sound_server.control("unload-module", "module-null-sink")
+    time.sleep(1)
+    sound_server.control("load-module", "module-null-sink", "sink_name=dredge")
+    sound_server.control("set-default-source", "dredge.monitor")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    found = json.loads(out)
+    assert "is gone" in err and "is back" in err
+    assert found["speaker"]["vanished"] >= 1 and found["speaker"]["unheard_ms"] > 500
+    assert found["peak"] == pytest.approx(500, abs=3) and found["level"] > 8000, (found, err)
+
+
+def test_two_ends_talk_through_the_cards_of_one(sound_server: SoundServer, tmp_path: Path) -> None:
+    """What one end says is played by the other one's loudspeaker, heard by its microphone and sent back."""
+    tone = (9000 * np.sin(np.arange(16000 * 12) * 2 * np.pi * 500 / 16000)).astype(np.int16)
+    soundfile.write(tmp_path / "tone.wav", tone, 16000)
+    one, two = free_port(), free_port()
+    talk = [sys.executable, "-m", "dredge_host", "talk", "--seconds", "10", "--json"]
+    ends = [
+        [f"udp://127.0.0.1:{two}", "--listen", f"udp://127.0.0.1:{one}",
+         "--mic", str(tmp_path / "tone.wav"), "--speaker", str(tmp_path / "back.wav")],
+        [f"udp://127.0.0.1:{one}", "--listen", f"udp://127.0.0.1:{two}", "--mic", "mic:default", "--speaker",
+         "speaker:default"],
+    ]  # fmt: skip
+    begun = [subprocess.Popen([*talk, *words], env=sound_server.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) for words in ends]  # fmt: skip
+    results = []
+    for process in begun:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        results.append(json.loads(out))
+    assert results[1]["heard"]["sink"]["clock"] == "card" and results[1]["spoken"]["source"]["kind"] == "microphone"
+    assert results[1]["heard"]["delay_ms"]["card"] > 0
+    back, _ = soundfile.read(tmp_path / "back.wav", dtype="int16")
+    late = back[-32000:-3200].astype(float)
+    assert np.argmax(np.abs(np.fft.rfft(late))) * 16000 / len(late) == pytest.approx(500, abs=3)

@@ -184,6 +184,7 @@ def test_one_end_of_a_talk_is_a_service_of_its_own():
     line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
     assert "dredge talk udp://other:5004 --listen udp://0.0.0.0:5004 --mic mic --speaker speaker" in line
     assert "--half-duplex" in line and "--playout adaptive" in line and "--realtime" in line
+    assert "WatchdogSec=45" in text and "NotifyAccess=main" in text and "Watchdog" not in unit(Agent(), "/x")
     assert "DeviceAllow=char-alsa rw" in text and "SupplementaryGroups=audio" in text
     assert f"Conflicts={NAME}" in text and f"Conflicts={TALK_NAME}" in unit(Agent(), "/x")
     wire = unit(TalkEnd(call="serial:///dev/ttyAMA0?baud=921600"), "/x")

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import socket
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from dredge_host.talk.display import TalkDisplay
 from dredge_host.talk.echo import advice
 from dredge_host.talk.gate import Ducking, PushToTalk
 from dredge_host.talk.level import SILENT_DB, Fader, Level
+from dredge_host.talk.watchdog import Watchdog
 
 LOUD = np.full(320, 10000, np.int16)
 
@@ -105,6 +108,24 @@ def test_one_line_per_second_shows_both_directions() -> None:
     first, second = out.getvalue().splitlines()
     assert "loss 9.5 % dred 12 plc 1 129 ms from mouth to ear" in first and "CPU 3.9 ms" in first and " down" in first
     assert "MUTED" in second
+
+
+def test_systemd_is_told_while_both_halves_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        turns = [0, 0]
+        watchdog = Watchdog(lambda: (turns[0], turns[1]))
+        for moving in (True, True, False):
+            turns[0] += 1
+            turns[1] += moving
+            assert watchdog.look()
+            assert systemd.recv(64) == b"WATCHDOG=1"
+        turns[0] += 1
+        assert not watchdog.look()
+        with pytest.raises(BlockingIOError):
+            systemd.recv(64)
 
 
 def test_howling_is_told_with_what_to_do() -> None:
