@@ -128,3 +128,17 @@ def test_stream_sends_what_comes_through_a_pipe(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["packets"] == 50 and result["stream"]["accounting"]["complete"]
     assert result["source"]["kind"] == "stdin"
+
+
+def test_simulate_records_a_command_and_plays_into_another(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(np.tile(RAMP, 5).astype("<i2").tobytes())
+    words = [f"pipe:cat {tmp_path / 'raw'}", f"pipe:cat > {tmp_path / 'heard'}", "--seconds", "0.5"]
+    words += ["--conceal", "opus"]
+    done = subprocess.run([sys.executable, "-m", "dredge_host", "simulate", *words, "--json"], capture_output=True,
+                          text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["packets"] in (25, 26)  # the codec's look-ahead is pushed out by one more
+    assert (tmp_path / "heard").stat().st_size >= 2 * 8000
+    done = subprocess.run([sys.executable, "-m", "dredge_host", "simulate", "mic", "a.wav"], capture_output=True,
+                          text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 2 and "--seconds" in done.stderr

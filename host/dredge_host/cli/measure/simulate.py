@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dredge_device.pi.output.open import COMMAND, is_card
 from dredge_host.cli import options as shared
 from dredge_host.console import Progress, emit, note
 from dredge_host.errors import InputError, UsageError
@@ -33,6 +34,7 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="IN", type=shared.AUDIO_IN)
 @click.argument("target", metavar="OUT", type=shared.FILE_OUT)
+@click.option("--seconds", type=click.FloatRange(min=0.02), help="How long mic[:NAME] or pipe:COMMAND is listened to.")
 @shared.stream_options
 @shared.link_options
 @shared.codec_options
@@ -40,6 +42,7 @@ Examples
 def command(
     source: Path,
     target: Path,
+    seconds: float | None,
     ssrc: str | None,
     stream: int | None,
     save_trace: Path | None,
@@ -52,17 +55,22 @@ def command(
     OUT is as long as IN and aligned with it. The same seed gives the same file.
 
     IN may also be a captured stream (pcap, pcapng, rtpdump, opus_demo .bit): then its packets are played as they are,
-    and the options about the sender mean nothing.
+    and the options about the sender mean nothing. IN mic[:NAME] or pipe:COMMAND is recorded first; OUT speaker[:NAME]
+    or pipe:COMMAND is played afterwards.
     """
     settings = shared.settings_from(values)
+    heard = is_card(str(target)) or str(target).startswith(COMMAND)
     from dredge_device.pi.output import files
+    from dredge_host.audio_io.recording import play, recorded, records
     from dredge_host.capture.reader import is_capture
+    from dredge_host.offline.simulate import simulate
     from dredge_host.sending.audio import check_audio_target, write_audio
     from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.loss import save_trace as write_trace
 
-    check_audio_target(target)
-    files.check_each([target, save_trace], inputs=[source, trace_file(settings.loss)])
+    if not heard:
+        check_audio_target(target)
+    files.check_each([None if heard else target, save_trace], inputs=[source, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     progress = Progress("simulating", 1)
 
@@ -71,7 +79,9 @@ def command(
         progress.step(done)
 
     try:
-        if is_capture(source):
+        if records(str(source)):
+            run = simulate(recorded(str(source), seconds), settings, loss=loss, progress=step)
+        elif is_capture(source):
             run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=step)
         elif ssrc or stream:
             raise UsageError(f"{source}: no capture, so it has no streams to choose from")
@@ -79,12 +89,15 @@ def command(
             run = _simulated(source, settings, loss=loss, progress=step)
     finally:
         progress.close()
-    write_audio(target, run.pcm)
+    if heard:
+        play(str(target), run.pcm)
+    else:
+        write_audio(target, run.pcm)
     if save_trace:
         write_trace(save_trace, run.trace)
     timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
     run.result.update(input=str(source), output=str(target), timeline=timeline)
-    emit(run.result, summary(run.result), as_json, beside=target)
+    emit(run.result, summary(run.result), as_json, beside=None if heard else target)
 
 
 def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:
