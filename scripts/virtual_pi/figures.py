@@ -43,9 +43,10 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
 
     coverable: lost packets that a later packet describes in time; dred: lost packets that DRED filled; share:
     percent of the coverable ones that it filled; classic: lost packets that were concealed without it;
-    late_periods: periods that were ready after their time; underruns: runs of such periods; wake_max_ms: how late the
-    decoding thread woke up at worst; cpu_pct: of one core, while playing; ready_s: from starting the agent to its
-    "listening"; pss_kb: memory of the agent before the first packet.
+    late_periods: periods that were ready after their time; underruns: runs of such periods; latest_ms: the latest of
+    them; queue_periods: how many finished periods waited; wake_max_ms: how late the decoding thread woke up at
+    worst; cpu_pct: of one core, while playing; ready_s: from starting the agent to its "listening"; pss_kb: memory
+    of the agent before the first packet.
     """
     report = said.get("report")
     if not report:
@@ -69,12 +70,13 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
 def _timing(report: dict[str, Any]) -> dict[str, Any]:
     """Delay, cost and lateness of the periods."""
     pacing, budget, delay = report["output"]["pacing"], report["budget"], report["delay_ms"]
-    late = pacing["missed_deadlines"]
-    queue = report.get("queue", {"late_periods": late, "underruns": late, "length": {}})
+    queue = report.get("queue")
+    if queue is None:
+        raise BoardError("the agent on the virtual board played nothing of the stream")
     return {
         "late_periods": queue["late_periods"], "underruns": queue["underruns"],
-        "wake_max_ms": pacing["wake_max_us"] / 1000, "latest_ms": queue.get("latest_ms", 0.0),
-        "queue": queue["length"], "delay_ms": delay["mean"], "delay_max_ms": delay["max"],
+        "wake_max_ms": pacing["wake_max_us"] / 1000, "latest_ms": queue["latest_ms"],
+        "queue_periods": queue["length"], "delay_ms": delay["mean"], "delay_max_ms": delay["max"],
         "period_mean_ms": budget["mean_us"] / 1000, "period_p99_ms": budget["p99_us"] / 1000,
         "period_max_ms": budget["max_us"] / 1000,
     }  # fmt: skip
