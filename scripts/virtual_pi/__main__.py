@@ -41,7 +41,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--talk", action="store_true", help="two duplex streams (`dredge talk`) instead")
     parser.add_argument("--playout", help="fixed:<ms> or adaptive (default: fixed:1000; of a talk: adaptive)")
     parser.add_argument("--cpu", choices=board.CPUS, default="cortex-a53", help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=25.0, help="of speech (default: %(default)g)")
+    parser.add_argument("--seconds", type=float, help="of speech (default: 25; with --short: 12)")
     parser.add_argument("--seed", type=int, default=3, help="of the loss (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run N times; exit code 1 if two differ")
     parser.add_argument("--short", action="store_true", help="what continuous integration runs: three runs")
@@ -54,10 +54,9 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def cells(given: argparse.Namespace) -> list[Cell]:
     """What is to be run. Raises UsageError."""
-    others = {name: getattr(given, name) for name in ("cpu", "seconds", "seed")}
-    if given.playout:
-        others["playout"] = given.playout
-    if given.seconds <= 0 or given.jobs < 1 or given.repeat < 1:
+    chosen = {name: getattr(given, name) for name in ("cpu", "seconds", "seed", "playout")}
+    others = {name: value for name, value in chosen.items() if value is not None}
+    if others.get("seconds", 1) <= 0 or given.jobs < 1 or given.repeat < 1:
         raise UsageError("--seconds, --jobs and --repeat must be above 0")
     if given.short:
         return table.short_cells(**others)

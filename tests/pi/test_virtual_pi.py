@@ -163,7 +163,9 @@ def test_table_has_every_speed_model_and_loss():
     assert len(wanted) == len(set(wanted)) == len(table.SPEEDS) * len(table.MODELS) * len(table.LOSSES) + len(talks)
     chosen = command.cells(command.options(["--mips", "500", "--model", "standard"]))
     assert chosen == [Cell(500, "standard", table.BURSTS)]
-    assert set(command.cells(command.options(["--short"]))) <= set(wanted)
+    short = command.cells(command.options(["--short", "--seconds", "25"]))
+    assert short and set(short) <= set(wanted)
+    assert {cell.seconds for cell in command.cells(command.options(["--short"]))} == {12.0}
 
 
 @pytest.mark.parametrize(
