@@ -55,12 +55,16 @@ micropython: ## the board programs: fetch MicroPython, test with it, print the s
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/mpy.py
 
-sbom: wheel ## a bill of materials (CycloneDX) beside each wheel in dist/
-	@for w in dist/dredge_audio-*.whl; do $(VENV)/bin/python scripts/sbom.py $$w --out $${w%.whl}.cdx.json; done
+sbom: ## bills of materials (CycloneDX) of a board's packages and of the base install in dist/
+	@scripts/setup.sh dev
+	@mkdir -p dist
+	@for l in host/dredge_host/assets/device-lock.txt locks/base.txt; do \
+		$(VENV)/bin/uv tool run -q --from cyclonedx-bom cyclonedx-py requirements --pyproject pyproject.toml $$l \
+			-o dist/$$(basename $$l .txt).cdx.json; done
 
 lock: ## pin the packages anew from pyproject.toml (locks/)
 	@scripts/setup.sh dev
-	@$(VENV)/bin/python scripts/lock.py
+	@scripts/lock.sh
 
 soak: ## an hour of changing hosts on a device process (SOAK_ARGS="--minutes 2 --streams 4")
 	@scripts/setup.sh dev

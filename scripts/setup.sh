@@ -141,7 +141,7 @@ wanted_extras() { # one per line: those of earlier runs too
     printf '%s\n' "$@" | cat - "$STATE/extras" | sed '/^$/d' | sort -u
 }
 
-install_locked() { # every package in the version and with the SHA-256 that scripts/lock.py has written
+install_locked() { # every package in the version and with the SHA-256 that scripts/lock.sh has written
     say "installing the packages of $1"
     "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-deps --require-hashes -r "$1"
 }

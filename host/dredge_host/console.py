@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,27 +42,6 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
-
-
-class Progress:
-    """One line on stderr that counts up; silent when stderr is not a terminal."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total = what, max(1, total)
-        self._shown = -1
-        self._on = sys.stderr.isatty()
-
-    def step(self, done: int) -> None:
-        percent = 100 * done // self.total
-        if self._on and percent != self._shown:
-            self._shown = percent
-            sys.stderr.write(f"\r{self.what} {percent:3d} %")
-            sys.stderr.flush()
-
-    def close(self) -> None:
-        if self._on and self._shown >= 0:
-            sys.stderr.write("\r" + " " * (len(self.what) + 6) + "\r")
-            sys.stderr.flush()
 
 
 def _is_figure(cell: str) -> bool:

@@ -122,23 +122,14 @@ class TappedLink:
 
 def ipv4_udp(datagram: bytes, source: tuple[str, int], target: tuple[str, int], number: int = 0) -> bytes:
     """IPv4 and UDP headers (RFC 791, RFC 768) around a datagram, checksums included."""
-    length = 8 + len(datagram)
-    addresses = ipaddress.IPv4Address(source[0]).packed + ipaddress.IPv4Address(target[0]).packed
-    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + length, number & 0xFFFF, 0x4000, 64, 17, 0) + addresses
-    head = head[:10] + struct.pack(">H", checksum(head)) + head[12:]
-    ports = struct.pack(">HHH", source[1], target[1], length)
-    total = checksum(addresses + struct.pack(">BBH", 0, 17, length) + ports + b"\0\0" + datagram) or 0xFFFF
-    return head + ports + struct.pack(">H", total) + datagram
+    import dpkt
 
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    udp = dpkt.udp.UDP(sport=source[1], dport=target[1], ulen=8 + len(datagram), data=datagram)
+    ip = dpkt.ip.IP(
+        src=ipaddress.IPv4Address(source[0]).packed, dst=ipaddress.IPv4Address(target[0]).packed,
+        p=dpkt.ip.IP_PROTO_UDP, id=number & 0xFFFF, df=1, ttl=64, data=udp,
+    )  # fmt: skip
+    return bytes(ip)
 
 
 def sdp(address: str, port: int, payload_type: int = rtp.PAYLOAD_TYPE) -> str:

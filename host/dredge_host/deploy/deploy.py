@@ -14,7 +14,7 @@ from dredge_host.deploy.systemd_unit import NAME, STATE, TALK_NAME, Agent, unit
 from dredge_host.errors import CapabilityError, UsageError
 
 DONE, ALREADY = "done", "already so"
-LOCK = Path(__file__).parents[1] / "assets/device-lock.txt"  # written by scripts/lock.py
+LOCK = Path(__file__).parents[1] / "assets/device-lock.txt"  # written by scripts/lock.sh
 MACHINES = {"aarch64": "aarch64", "arm64": "aarch64", "x86_64": "x86_64"}
 
 _LOOK = """\

@@ -13,7 +13,7 @@ import pytest
 
 from dredge_device import control, rtp
 from dredge_device.pi.output.files import OutputError
-from dredge_host.capture.writer import Capture, TappedLink, checksum, ipv4_udp, sdp
+from dredge_host.capture.writer import Capture, TappedLink, ipv4_udp, sdp
 from dredge_host.links.loop import loop_pair
 from dredge_host.sending.sender import Sender
 
@@ -40,16 +40,17 @@ def write(path: Path, sent: list[bytes]) -> Path:
     return path
 
 
-def test_checksum_of_the_rfc() -> None:
-    """The numbers of RFC 1071 section 3."""
-    assert checksum(bytes([0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7])) == (~0xDDF2 & 0xFFFF)
+def sums_up(data: bytes) -> bool:
+    """Whether its 16-bit words and the checksum in it add up to all ones (RFC 1071)."""
+    words = struct.unpack(f">{len(data + b'x') // 2}H", data + b"\0" * (len(data) % 2))
+    return sum(words) % 0xFFFF == 0
 
 
 def test_headers_check_out() -> None:
     packet = ipv4_udp(b"odd", ("10.0.0.1", 40000), ("10.0.0.2", 5004), 7)
-    assert checksum(packet[:20]) == 0
+    assert sums_up(packet[:20])
     pseudo = packet[12:20] + struct.pack(">BBH", 0, 17, len(packet) - 20)
-    assert checksum(pseudo + packet[20:]) == 0
+    assert sums_up(pseudo + packet[20:])
     assert packet[28:] == b"odd" and len(packet) == 31
 
 

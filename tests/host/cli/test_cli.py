@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from dredge_host import errors
 from dredge_host.cli import main
-from dredge_host.console import Progress, table, to_json
+from dredge_host.console import table, to_json
 
 
 def dredge(*words: str):
@@ -162,10 +162,3 @@ def test_json_takes_numpy_and_refuses_nan() -> None:
 
 def test_tables_align() -> None:
     assert table([["a", "1"], ["bb", "10"]], ["x", "n"]) == ["x   n", "a    1", "bb  10"]
-
-
-def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress("working", 10)
-    progress.step(5)
-    progress.close()
-    assert capsys.readouterr().err == ""

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from dredge_host.cli.options import json_option
-from dredge_host.console import Progress, emit
+from dredge_host.console import emit
+from dredge_host.progress import Bar
 
 EPILOG = """\b
 Examples
@@ -48,16 +49,8 @@ def command(quick: bool, only: tuple[str, ...], old: Path | None, tolerance: flo
     before = compare.read_result(old) if old else None
     with bundled_clip() as path:
         pcm = read_audio(path).pcm
-    progress = Progress("measuring", 1)
-
-    def step(done: int, total: int) -> None:
-        progress.total = total
-        progress.step(done)
-
-    try:
-        result = bench(pcm, QUICK if quick else Effort(), step, only or SECTIONS)
-    finally:
-        progress.close()
+    with Bar("bench", 0, "measurements") as bar:
+        result = bench(pcm, QUICK if quick else Effort(), bar.reach, only or SECTIONS)
     text = table.lines(result)
     if before:
         result["comparison"] = compare.compare(before, result)

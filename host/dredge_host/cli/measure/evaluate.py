@@ -194,7 +194,7 @@ def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
     import numpy as np
 
     from dredge_host.evaluation.methods.policies import POLICIES, run_policies
-    from dredge_host.evaluation.running.progress import Bar
+    from dredge_host.progress import Bar
 
     speech = np.concatenate([clip.pcm for clip in material.clips])[: 60 * 16000]
     with Bar("policies", len(POLICIES), "policies") as bar:
@@ -205,7 +205,7 @@ def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any]
     from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.material.clips import choose_clips
     from dredge_host.evaluation.running import copysynthesis
-    from dredge_host.evaluation.running.progress import Bar
+    from dredge_host.progress import Bar
 
     chosen = copysynthesis.read_clips(choose_clips(source, given["clips"]), given["seconds"])
     with Bar("evaluate", len(chosen), "clips") as bar:
@@ -217,7 +217,7 @@ def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any]
 def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[dict[str, Any], list[str]]:
     from dredge_host.evaluation.material.inputs import cases
     from dredge_host.evaluation.running import robust
-    from dredge_host.evaluation.running.progress import Bar
+    from dredge_host.progress import Bar
 
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ def command() -> None:
     encoder-cost  CPU of the sender against the length of the redundancy
     delay         playout delay against recovered share, by policy
     plots, page   all plots, or the page, of a saved evaluation
+    bench         CPU by redundancy and by streams, of a saved benchmark
     """
 
 
@@ -105,9 +106,9 @@ def quality(out: Path, source: Path | None, speech: Path | None, clips: int, as_
 @json_option
 def bitrate(out: Path, source: Path | None, speech: Path | None, clips: int, seconds: float, as_json: bool) -> None:
     """Bit rate by length and quantiser of the redundancy, against the goals; where the bits of a stream go."""
-    from dredge_host.evaluation.running.progress import Bar
     from dredge_host.figures import bitrate as figure
     from dredge_host.figures import bitratedraw
+    from dredge_host.progress import Bar
 
     def measure() -> dict[str, Any]:
         pieces = _clips(speech, clips, seconds)
@@ -142,8 +143,8 @@ def encoder_cost(out: Path, source: Path | None, packets: int, as_json: bool) ->
 def delay(out: Path, source: Path | None, loss: str, seed: int, seconds: float, as_json: bool) -> None:
     """Mean playout delay against the share of lost packets that come back, for every playout policy."""
     from dredge_host.evaluation.methods.policies import POLICIES
-    from dredge_host.evaluation.running.progress import Bar
     from dredge_host.figures import delay as figure
+    from dredge_host.progress import Bar
 
     def measure() -> dict[str, Any]:
         with Bar("delay", len(POLICIES), "policies") as bar:
@@ -173,6 +174,23 @@ def page(out: Path, source: Path) -> None:
     from dredge_host.report.evaluation.page import write_evaluation_report
 
     click.echo(write_evaluation_report(out, read_document(source)))
+
+
+@command.command()
+@out_option
+@click.option("--from", "source", type=FILE_IN, required=True, help="A result of dredge bench --json.")
+def bench(out: Path, source: Path) -> None:
+    """CPU against the length of the redundancy, and against the number of streams, as dredge bench measured them."""
+    from dredge_host.bench.compare import read_result
+    from dredge_host.figures.benchmark import DRAWINGS
+    from dredge_host.figures.style import check_plotting, write_svg
+
+    check_plotting()
+    document = read_result(source)
+    for name, draw in DRAWINGS.items():
+        if document.get(name):
+            out.mkdir(parents=True, exist_ok=True)
+            click.echo(write_svg(out / f"bench-{name}.svg", draw, document))
 
 
 def _make(

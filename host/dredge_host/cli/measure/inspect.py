@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from dredge_host.cli import options as shared
-from dredge_host.console import Progress, emit, note, table
+from dredge_host.console import emit, note, table
+from dredge_host.progress import Bar
 
 EPILOG = """\b
 Examples
@@ -43,11 +44,8 @@ def command(file: Path, ssrc: str | None, stream: int | None, symbols: bool, sum
     from dredge_host.capture.reader import read_capture
 
     capture = read_capture(file, shared.choice_from(ssrc, stream))
-    progress = Progress("reading", len(capture.packets))
-    try:
-        result = inspect(capture, symbols, lambda done, total: progress.step(done))
-    finally:
-        progress.close()
+    with Bar("inspect", len(capture.packets), "packets") as bar:
+        result = inspect(capture, symbols, bar.reach)
     result["input"] = str(file)
     for text in result["notes"]:
         note(text)

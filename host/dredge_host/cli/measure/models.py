@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from dredge_host.cli.options import json_option
-from dredge_host.console import Progress, emit, note, table
+from dredge_host.console import emit, note, table
 from dredge_host.errors import CheckFailed, InputError
+from dredge_host.progress import Bar
 
 IMPORT_EPILOG = """\b
 The three files of libopus 1.5 (DRED version 10), in any order
@@ -93,27 +94,19 @@ def import_models(files: tuple[Path, ...], as_json: bool) -> None:
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
-    progress = Progress("importing", 1)
-
-    def step(done: int, total: int) -> None:
-        progress.total = total
-        progress.step(done)
-
     lines, done = [], []
-    try:
+    with Bar("models", 0, "tensors") as bar:
         sources = read_sources(list(files))
         names = list(sources.records)
         vocoder = has_fargan(names)
         if has_encoder(names) or has_decoder(names) or sources.tables or not vocoder:
-            model = import_rdovae(sources, step=step)
+            model = import_rdovae(sources, step=bar.reach)
             done.append({"model": model.id, "version": model.version, "folder": str(model.folder)})
             lines.append(f"{model.id}, in {model.folder}: decodes DRED version {model.version} from now on")
         if vocoder:
-            folder = import_fargan(sources, step=step)
+            folder = import_fargan(sources, step=bar.reach)
             done.append({"model": folder.name, "version": None, "folder": str(folder)})
             lines.append(f"{folder.name}, in {folder}: a vocoder for --vocoder fargan")
-    finally:
-        progress.close()
     emit({"schema": "dredge.models.import/1", **done[0], "imported": done}, lines, as_json)
 
 

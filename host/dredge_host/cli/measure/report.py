@@ -11,8 +11,9 @@ import click
 
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.cli.options import FILE_OUT, json_option
-from dredge_host.console import Progress, emit, note
+from dredge_host.console import emit, note
 from dredge_host.errors import UsageError
+from dredge_host.progress import Bar
 from dredge_host.sending.audio import Pcm
 
 SCHEMA = "dredge.report/1"
@@ -51,11 +52,8 @@ def command(result: Path, out: Path, wavs: tuple[str, ...], recording: Path | No
     check(out, apart=[result, *([recording] if recording else [])])
     document = load(result)
     sounds = _sounds(document, result.parent, wavs, recording)
-    progress = Progress("drawing", len(sounds))
-    try:
-        write_page(out, document, sounds, lambda done, total: progress.step(done))
-    finally:
-        progress.close()
+    with Bar("report", len(sounds), "signals") as bar:
+        write_page(out, document, sounds, bar.reach)
     size = out.stat().st_size
     emit(
         {"schema": SCHEMA, "input": str(result), "output": str(out), "size_bytes": size, "signals": list(sounds)},

@@ -10,8 +10,9 @@ import click
 
 from dredge_device.pi.output.open import COMMAND, is_card
 from dredge_host.cli import options as shared
-from dredge_host.console import Progress, emit, note
+from dredge_host.console import emit, note
 from dredge_host.errors import InputError, UsageError
+from dredge_host.progress import Bar
 
 if TYPE_CHECKING:
     from dredge_host.capture.packets import Choice
@@ -72,23 +73,15 @@ def command(
         check_audio_target(target)
     files.check_each([None if heard else target, save_trace], inputs=[source, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
-    progress = Progress("simulating", 1)
-
-    def step(done: int, total: int) -> None:
-        progress.total = total
-        progress.step(done)
-
-    try:
+    with Bar("simulate", 0, "packets") as bar:
         if records(str(source)):
-            run = simulate(recorded(str(source), seconds), settings, loss=loss, progress=step)
+            run = simulate(recorded(str(source), seconds), settings, loss=loss, progress=bar.reach)
         elif is_capture(source):
-            run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=step)
+            run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=bar.reach)
         elif ssrc or stream:
             raise UsageError(f"{source}: no capture, so it has no streams to choose from")
         else:
-            run = _simulated(source, settings, loss=loss, progress=step)
-    finally:
-        progress.close()
+            run = _simulated(source, settings, loss=loss, progress=bar.reach)
     if heard:
         play(str(target), run.pcm)
     else:

@@ -91,7 +91,7 @@ def make(
     """
     from dredge_host.evaluation.material.clips import read_clips
     from dredge_host.evaluation.material.tracewriter import check_new, checksum, draw_clips, write_set
-    from dredge_host.evaluation.running.progress import Bar
+    from dredge_host.progress import Bar
 
     check_new(folder, force)
     chosen, notes = read_clips(speech, clips, seconds)

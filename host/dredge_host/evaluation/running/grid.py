@@ -23,8 +23,8 @@ from dredge_host.evaluation.results.table import summarise
 from dredge_host.evaluation.running.cache import Cache, cell_key, digest_of
 from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
 from dredge_host.evaluation.running.identity import identity
-from dredge_host.evaluation.running.progress import Bar
 from dredge_host.evaluation.running.workers import Result, run_here, run_in_processes
+from dredge_host.progress import Bar
 
 SCHEMA = "dredge.evaluate/2"
 MOST_FAILURES = 5  # then something is wrong with all of them

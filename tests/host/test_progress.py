@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from dredge_host.evaluation.running.progress import EVERY_S, Bar, _span
+from dredge_host.progress import EVERY_S, Bar, _span
 
 
 class Clock:

@@ -49,11 +49,11 @@ class Bar:
         """So many more are done."""
         self.reach(self._done + count)
 
-    def reach(self, done: int, *_: Any) -> None:
-        """So many are done in all; what else a caller's progress hook passes is not needed."""
-        self._done = done
+    def reach(self, done: int, total: int | None = None, *_: Any) -> None:
+        """So many are done in all; total: where it is known only now. What else a hook passes is not used."""
+        self._done, self._total = done, self._total if total is None else total
         if self._rich is not None:
-            self._rich.update(self._row, completed=done, text=self.text())
+            self._rich.update(self._row, completed=done, total=self._total, text=self.text())
         elif self._clock() - self._told >= EVERY_S and done < self._total:
             self._line()
 
