@@ -11,7 +11,7 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
-from dredge_host.talk.level import SILENT_DB
+from dredge_host.talk.gate import SILENT_DB
 from dredge_host.talk.result import delay_words
 
 _BAR = 8

@@ -17,7 +17,7 @@ from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.talk.delay import HeardDelay
-from dredge_host.talk.level import Fader, Level
+from dredge_host.talk.gate import Fader, Level
 
 _NAP_S = 0.02  # between two looks at a card's clock
 

@@ -24,7 +24,7 @@ from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.network import Network
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.talk.delay import SpokenDelay, path
-from dredge_host.talk.level import Level
+from dredge_host.talk.gate import Level
 from dredge_host.talk.line import Line, PeerLink, StoppedError
 from dredge_host.talk.options import TalkOptions
 

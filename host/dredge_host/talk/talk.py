@@ -21,9 +21,8 @@ from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.link import Link
 from dredge_host.talk.delay import path
-from dredge_host.talk.gate import Ducking, PushToTalk
+from dredge_host.talk.gate import SILENT_DB, Ducking, PushToTalk
 from dredge_host.talk.hearing import Hearing
-from dredge_host.talk.level import SILENT_DB
 from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions

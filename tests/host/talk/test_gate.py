@@ -15,8 +15,7 @@ from dredge_host.errors import CapabilityError
 from dredge_host.talk.delay import HeardDelay, SpokenDelay, path
 from dredge_host.talk.display import TalkDisplay
 from dredge_host.talk.echo import advice
-from dredge_host.talk.gate import Ducking, PushToTalk
-from dredge_host.talk.level import SILENT_DB, Fader, Level
+from dredge_host.talk.gate import SILENT_DB, Ducking, Fader, Level, PushToTalk
 from dredge_host.talk.watchdog import Watchdog
 
 LOUD = np.full(320, 10000, np.int16)

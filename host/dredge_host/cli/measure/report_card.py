@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from dredge_host.cli.options import AUDIO_IN, json_option
-from dredge_host.console import Progress, emit
+from dredge_host.console import emit
+from dredge_host.progress import Bar
 
 EPILOG = """\b
 Examples
@@ -44,14 +45,8 @@ def command(audio: Path | None, seconds: float, loss: str, playout: str, as_json
             pcm = read_audio(path).pcm
     else:
         pcm = read_audio(audio).pcm
-    progress = Progress("measuring", 1)
-
-    def say(what: str, done: int, total: int) -> None:
-        progress.total = total
-        progress.step(done)
-
-    try:
-        card = report_card(pcm[: round(seconds * SAMPLE_RATE)], loss, milliseconds, say=say)
-    finally:
-        progress.close()
+    with Bar("report card", 0, "receivers") as bar:
+        card = report_card(
+            pcm[: round(seconds * SAMPLE_RATE)], loss, milliseconds, say=lambda what, done, total: bar.reach(done, total)
+        )
     emit(card, lines(card), as_json)
