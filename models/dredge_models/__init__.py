@@ -6,7 +6,6 @@
 | `registry` | the shipped weights: manifest, checksums, `verify()`, `ModelError` |
 | `tflite` | one TFLite graph, on tflite-runtime or ai-edge-litert |
 | `rdovae` | features -> latents (encoder), latents -> features backwards in time (decoder) |
-| `rdovae_numpy` | the same in plain NumPy: the yardstick in tests |
 | `dred` | what a sender adds to a packet, and what a receiver gets out of it |
 | `plc` | guesses features that no packet describes |
 | `vocoder` | features -> speech |

@@ -73,23 +73,18 @@ class PlcPredictor:
         """A frame that was received or recovered, float32 [20]; ValueError if not finite."""
         _check("feature", feature)
         if self._fresh:
-            self._advance(None, 0)
+            self._advance()
         self._last, self._fresh, self._lost = feature.astype(np.float32), True, 0
         self._background = min(self._background + BACKGROUND_RISE, float(feature[0]))
 
-    def predict(self, anchor: Array | None = None, ahead: int = 0) -> Array:
+    def predict(self) -> Array:
         """The next lost frame, float32 [20].
 
-        anchor: a row float32 [20] behind the gap, where it is known already; ahead: how many frames after the one asked
-        for it lies (1: the next). From 60 ms away from what is known on, the level sinks towards the background and the
-        correlation decays: a long loss ends in faint noise and never in a tone. ValueError if not finite, or ahead < 1.
+        From 60 ms away from what is known on, the level sinks towards the background and the correlation decays: a long
+        loss ends in faint noise and never in a tone.
         """
-        if anchor is not None:
-            _check("anchor", anchor)
-            if ahead < 1:
-                raise ValueError(f"ahead: expected at least 1 frame to the anchor, got {ahead}")
-        guess = self._advance(anchor, ahead + 1) if self._fresh else self._last
-        near = self._lost if anchor is None else min(self._lost, ahead - 1)
+        guess = self._advance() if self._fresh else self._last
+        near = self._lost
         self._last, self._fresh = guess, True
         self._lost += 1
         return self._sunk(guess, near)
@@ -104,15 +99,11 @@ class PlcPredictor:
             shown[19] = -0.5 + (shown[19] + 0.5) * VOICING ** (near - HOLD + 1)
         return shown
 
-    def _advance(self, anchor: Array | None, distance: int) -> Array:
-        """Lets the network hear the last frame; what comes next, `distance` frames before the anchor being reached."""
+    def _advance(self) -> Array:
+        """Lets the network hear the last frame; its guess of the next. Its inputs for a frame behind the gap stay 0."""
         row = self._row[0]
         row[:] = 0
         row[:FEATURES] = self._last
-        if anchor is not None:
-            row[2 * FEATURES : 3 * FEATURES] = anchor - self._last
-            row[FEATURES : 2 * FEATURES] = row[2 * FEATURES : 3 * FEATURES] / distance
-            row[-1] = 1 / distance
         row[-3], row[-2] = float(self._lost > 0), min(1.0, self._lost / LONG)
         out = self._graph(frame=self._row, memory=self._memory)
         self._memory = out["memory_out"]

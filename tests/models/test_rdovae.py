@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from model_cases import speechlike
+from rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder, quant_tables
-from dredge_models.rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 
 # int8 weights against float16 masters; latents have a spread of a few units, features of about one.
 LATENT_TOLERANCE, FEATURE_TOLERANCE = 0.06, 0.03

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdovae_numpy import load_master
 
 from dredge_models import modelset, registry
 from dredge_models.fargan import FarganVocoder
 from dredge_models.plc import PlcPredictor
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
-from dredge_models.rdovae_numpy import load_master
 from dredge_models.registry import ModelError, ModelFile, Problem
 from dredge_models.tflite.runtime import TfliteModel
 from dredge_models.vocoder import vocoder_arrays

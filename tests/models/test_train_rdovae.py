@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 from training_cases import TINY, same_state, stop_after, synthetic_features, torch, write_data
 
 from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_kernels.tables import QuantTables
-from dredge_models.rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 from dredge_models.tflite.runtime import TfliteModel
 from models.training import train_rdovae
 from models.training.progress import load_checkpoint

@@ -16,16 +16,6 @@ from dredge_host.sending.audio import Pcm
 from dredge_host.sending.sender import Packet
 
 
-class PlayedPacket(Protocol):
-    """One decision of the receiver (dredge_device.pi.receiver.Played)."""
-
-    pcm: Pcm
-    source: str
-    packet: int | None
-    delay_ms: float
-    cpu_us: float
-
-
 class PacketSender(Protocol):
     """What the simulation needs of dredge_host.sending.sender.Sender."""
 

@@ -46,7 +46,6 @@ def command(audio: Path | None, seconds: float, loss: str, playout: str, as_json
     else:
         pcm = read_audio(audio).pcm
     with Bar("report card", 0, "receivers") as bar:
-        card = report_card(
-            pcm[: round(seconds * SAMPLE_RATE)], loss, milliseconds, say=lambda what, done, total: bar.reach(done, total)
-        )
+        speech = pcm[: round(seconds * SAMPLE_RATE)]
+        card = report_card(speech, loss, milliseconds, say=lambda what, done, total: bar.reach(done, total))
     emit(card, lines(card), as_json)

@@ -39,24 +39,17 @@ def band_envelopes(pcm: Pcm) -> Envelopes:
     return np.stack(rows)
 
 
-def lag_scores(
-    original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
-) -> NDArray[np.float64]:
-    """Mean envelope correlation for every lag in steps of 1 ms from -reach_ms to reach_ms.
-
-    original, other: int16[n] at 16 kHz; mask: bool[n], samples of `other` that count (recovered
-    speech only, say). The scores are sums over the envelope values that counted, so that those of
-    several clips may be added. Raises ValueError for different lengths or nothing to compare.
-    """
-    if len(original) != len(other) or (mask is not None and len(mask) != len(other)):
-        raise ValueError(f"expected equal lengths, got {len(original)} and {len(other)}")
-    return envelope_scores(band_envelopes(original), band_envelopes(other), mask, reach_ms)
-
-
 def envelope_scores(
     first: Envelopes, second: Envelopes, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
 ) -> NDArray[np.float64]:
-    """`lag_scores` of two signals of one length whose `band_envelopes` are known; mask: bool[n] as there."""
+    """Mean envelope correlation for every lag in steps of 1 ms from -reach_ms to reach_ms.
+
+    first, second: `band_envelopes` of two signals of one length n at 16 kHz; mask: bool[n], samples of the second that
+    count (recovered speech only, say). The scores are sums over the envelope values that counted, so that those of
+    several clips may be added. Raises ValueError for different lengths or nothing to compare.
+    """
+    if first.shape != second.shape or (mask is not None and len(mask[::STEP]) != second.shape[1]):
+        raise ValueError(f"expected equal lengths, got {first.shape[1]} and {second.shape[1]} envelope values")
     steps = int(reach_ms * SAMPLE_RATE / 1000 / STEP)
     count = second.shape[1]
     if count < 2 * steps + 50:
@@ -72,13 +65,8 @@ def envelope_scores(
     return np.array(scores, np.float64) * len(chosen)
 
 
-def lag_ms(original: Pcm, other: Pcm, mask: NDArray[np.bool_] | None = None) -> float:
-    """How much later `other` is than `original`, ms; negative when it is early. See lag_scores."""
-    return peak_ms(lag_scores(original, other, mask))
-
-
 def peak_ms(scores: NDArray[np.float64]) -> float:
-    """The lag with the highest score, ms, by a parabola through the peak."""
+    """The lag with the highest score, ms, by a parabola through the peak; negative when the second signal is early."""
     return (_peak(scores) - (len(scores) - 1) / 2) * STEP * 1000.0 / SAMPLE_RATE
 
 
