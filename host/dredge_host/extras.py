@@ -18,6 +18,7 @@ PURPOSES = {
     "metrics": "PLCMOS, ESTOI and word errors for `dredge evaluate`",
     "judge": "PESQ, and PLCMOS by 500 raters, for `dredge evaluate`",
     "report": "figures and plots",
+    "gateway": "`dredge gateway`, a browser at one end of a talk",
     "cluster": "`dredge evaluate --scheduler`",
     "import": "import of libopus' models",
     "boards": "`dredge deploy --board`",

@@ -26,7 +26,7 @@ NEEDS_BROWSER = [
 class Browser:
     """The few commands of the debugging protocol that the tests need; events are kept."""
 
-    def __init__(self, profile):
+    def __init__(self, profile, *flags):
         to_browser, self.out = os.pipe()
         self.inward, from_browser = os.pipe()
 
@@ -35,7 +35,7 @@ class Browser:
             os.dup2(to_browser, 3)
             os.dup2(high, 4)
 
-        command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(
             command, preexec_fn=place, close_fds=False,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -72,7 +72,10 @@ class Browser:
             self.events.append(answer)
 
     def open(self, path):
-        self.call("Page.navigate", url=path.as_uri())
+        self.visit(path.as_uri())
+
+    def visit(self, url):
+        self.call("Page.navigate", url=url)
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self.receive())
 

@@ -31,6 +31,7 @@ VERBS = {
     "agent": Verb("live.agent", "Live audio", "The device side: receive, recover, play or record."),
     "talk": Verb("live.talk", "Live audio", "Microphone and loudspeaker at both ends, full duplex."),
     "stream": Verb("live.stream", "Live audio", "Send a file or a microphone to an agent in real time."),
+    "gateway": Verb("live.gateway", "Live audio", "Talk from a browser, through this machine."),
     "devices": Verb("live.devices", "Live audio", "Sound cards and serial ports, with the names to use."),
     "deploy": Verb("live.deploy", "Devices", "Install the agent on a Pi, or a program on a board."),
     "watch": Verb("live.watch", "Devices", "Show the reports of a MicroPython bridge."),
