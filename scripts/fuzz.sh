@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PYTHON=${VENV:-.venv}/bin/python
-PARSERS=layout,framing,lbrr,extensions,rangecore,rangecoder,laplace,quantiser,payloadheader,payload
+KERNELS=layout,framing,lbrr,extensions,rangecore,rangecoder,laplace,quantiser,payloadheader,payload,lpcnet,postfilter
 
 missing() { # missing "what lacks" "what to do"
     echo "fuzz: $1: $2, then try again" >&2
@@ -49,7 +49,7 @@ ubsan=$(gcc -print-file-name=libubsan.so)
 [[ $asan == /* && $ubsan == /* ]] ||
     missing "gcc has no libasan and libubsan here" "install them (Debian: libgcc-NN-dev of this gcc)"
 OUT=build/sanitised
-build "$OUT" DREDGE_ONLY="$PARSERS"
+build "$OUT" DREDGE_ONLY="$KERNELS"
 
 # Python's own allocator would hide over-reads inside its pools; Python itself leaks at exit by design.
 exec env PYTHONPATH="$OUT" PYTHONMALLOC=malloc LD_PRELOAD="$asan:$ubsan" \

@@ -69,14 +69,14 @@ def checked(arrays):
     for name, dtype, shape in wanted:
         if name not in arrays:
             raise ValueError(f"{name}: missing")
-        array = np.asarray(arrays[name])
+        array = np.array(arrays[name], order="C")  # a copy: what is checked is what is read
         if array.dtype != dtype or array.shape != shape:
             raise ValueError(f"{name}: expected {np.dtype(dtype)} {list(shape)}, got {array.dtype} {list(array.shape)}")
         if dtype is np.float32 and not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite values")
         if dtype is np.int8 and (array == -128).any():
             raise ValueError(f"{name}: expected weights of -127 to 127, got -128")
-        out[name] = np.ascontiguousarray(array)
+        out[name] = array
     return out
 
 
@@ -151,7 +151,7 @@ cdef class Fargan:
 
 
 def _rows(features, count):
-    rows = np.ascontiguousarray(features, np.float32)
+    rows = np.array(features, np.float32, order="C")  # a copy: what is checked is what is read
     if rows.ndim != 2 or rows.shape[1] != FG_FEATURES or (count is not None and len(rows) != count):
         want = "k" if count is None else count
         raise ValueError(f"features: expected shape [{want}, {FG_FEATURES}], got {list(rows.shape)}")

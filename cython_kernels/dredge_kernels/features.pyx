@@ -52,7 +52,7 @@ def lpc_from_cepstrum(cepstra):
     rows = np.ascontiguousarray(cepstra, np.float32)
     if rows.ndim != 2 or rows.shape[1] < 18:
         raise ValueError(f"cepstra: expected shape (n, 18), got {rows.shape}")
-    rows = np.ascontiguousarray(rows[:, :18])
+    rows = np.array(rows[:, :18], order="C")
     cdef const float[:, ::1] c = rows
     out = np.empty((rows.shape[0], 16), np.float32)
     cdef float[:, ::1] a = out
@@ -69,4 +69,4 @@ def _samples(pcm):
         raise ValueError(
             f"pcm: expected int16 of a multiple of 160 samples, got {x.dtype} of shape {x.shape}"
         )
-    return np.ascontiguousarray(x)
+    return np.array(x, order="C")

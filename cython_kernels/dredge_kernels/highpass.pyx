@@ -56,4 +56,4 @@ def _samples(pcm):
     x = np.asarray(pcm)
     if x.dtype != np.int16 or x.ndim != 1:
         raise ValueError(f"pcm: expected int16 of one dimension, got {x.dtype} of shape {x.shape}")
-    return np.ascontiguousarray(x)
+    return np.array(x, order="C")

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from dredge_kernels.lpcnet_weights import checked
+from dredge_kernels.lpcnet_weights import checked, checked_matrix
 
 from dredge_kernels.busy cimport must_be_idle
 from dredge_kernels.lpcnet_source cimport frame_net_of, matrix_of, net_of
@@ -62,6 +62,7 @@ cdef class Weights:
 
 cdef class Lpcnet:
     def __init__(self, source, level=None):
+        must_be_idle(self.busy, "vocoder")
         if isinstance(source, Weights):
             if level is not None and level != source.level:
                 raise ValueError(f"SIMD level: these weights are packed for {source.level}, got {level!r}")
@@ -79,9 +80,11 @@ cdef class Lpcnet:
 
     @property
     def packed_bytes(self):
+        _must_be_made(self.model)
         return self.weights.packed_bytes
 
     def reset(self, seed=1):
+        _must_be_made(self.model)
         must_be_idle(self.busy, "vocoder")
         ln_reset(&self.state, seed)
 
@@ -97,11 +100,12 @@ cdef class Lpcnet:
         self._frames(rows, pcm, LN_GENERATE)
         return pcm
 
-    def _make_room(self, frames):
+    def _make_room(self, int frames):
         self.cond = np.empty((frames, LF_MAX), np.float32)
         self.scratch = np.empty((frames + 4, 2 * LF_MAX), np.float32)
 
     def _frames(self, features, pcm, int mode):
+        _must_be_made(self.model)
         rows = _rows(features)
         cdef const float[:, ::1] f = rows
         cdef int n = rows.shape[0] - 2 * CONTEXT
@@ -136,8 +140,16 @@ cdef class Lpcnet:
             level.run(self.model, &self.state, &frame, pcm + 160 * i, mode)
 
 
+cdef int _must_be_made(const ln_model *model) except -1:
+    """ValueError for an object whose constructor never ran to its end."""
+    if model == NULL:
+        raise ValueError("vocoder: not made completely")
+    return 0
+
+
 cdef _rows(features):
-    rows = np.ascontiguousarray(features, np.float32)
+    """A copy: what is checked is what is read, whatever another thread writes into the array."""
+    rows = np.array(features, np.float32, order="C")
     if rows.ndim != 2 or rows.shape[1] != 20 or rows.shape[0] <= 2 * CONTEXT:
         raise ValueError(f"features: expected shape (n + 4, 20) with n >= 1, got {rows.shape}")
     if not np.isfinite(rows).all():
@@ -155,12 +167,17 @@ cdef _pcm(pcm, int frames, bint write):
 def sparse_product(arrays, name, x, level=None):
     cdef ln_blocks blocks
     cdef int i = _level_index(level)
-    v = np.ascontiguousarray(x, np.int8)
+    v = np.array(x, order="C")
+    if v.dtype != np.int8 or v.ndim != 1 or not len(v) or len(v) % 4 or (v == -128).any():
+        raise ValueError(f"x: expected int8 of a multiple of 4 values above -128, got {v.dtype} of shape {v.shape}")
+    given = checked_matrix(arrays, name, len(v))
     cdef const int8_t[::1] xv = v
-    cdef ln_model *model = ln_empty(LEVELS[i])
-    out = _aligned(8 * len(arrays[f"{name}_count"]), np.int32)
+    out = _aligned(8 * len(given[f"{name}_count"]), np.int32)
     cdef int32_t[::1] y = out
-    matrix_of(arrays, name, len(out), len(v), &blocks)
+    cdef ln_model *model = ln_empty(LEVELS[i])
+    if model == NULL:
+        raise MemoryError("no memory for a matrix")
+    matrix_of(given, name, len(out), len(v), &blocks)
     cdef ln_matrix m = ln_pack_blocks(model, &blocks)
     LEVELS[i].product(&m, &xv[0], len(v), &y[0])
     ln_free(model)
@@ -169,7 +186,9 @@ def sparse_product(arrays, name, x, level=None):
 
 def tanh16(x, level=None):
     cdef int i = _level_index(level), k
-    v = np.ascontiguousarray(x, np.int16)
+    v = np.array(x, np.int16, order="C")
+    if v.ndim != 1:
+        raise ValueError(f"x: expected one dimension, got shape {v.shape}")
     out = np.empty_like(v)
     cdef const int16_t[::1] xv = v
     cdef int16_t[::1] y = out
@@ -186,6 +205,8 @@ cdef _aligned(int n, dtype):
 
 
 def to_ulaw(float x):
+    if x != x:
+        raise ValueError("x: expected a number, got NaN")
     return ln_to_ulaw(x)
 
 

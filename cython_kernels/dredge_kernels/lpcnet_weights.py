@@ -12,6 +12,7 @@ SLOTS_A, LEVELS_A = 8, 128  # two mu-law codes share a row
 SLOTS_B, LEVELS = 3, 256
 NB_FEATURES = 20
 MAX_A, MAX_B, MAX_COND = 512, 64, 256
+MAX_STRIPS = 3 * MAX_A // 8
 DENSE = ("conv1", "conv2", "dense1", "dense2", "cond_a", "cond_b")
 LIMIT = 1024.0  # of each term of a pre-activation: far beyond saturation, small enough for exact conversions
 
@@ -21,7 +22,7 @@ Arrays = Mapping[str, NDArray]
 def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray:
     if name not in arrays:
         raise ValueError(f"vocoder weights: array {name!r} is missing")
-    a = arrays[name]
+    a = np.array(arrays[name], order="C")  # a copy: what is checked is what is packed
     ok = a.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, a.shape, strict=False))
     if not ok or a.dtype != dtype:
         raise ValueError(
@@ -31,7 +32,15 @@ def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...])
         raise ValueError(f"vocoder weights: {name}: -128 is not allowed (kernels need [-127, 127])")
     if a.dtype.kind == "f" and not np.isfinite(a).all():
         raise ValueError(f"vocoder weights: {name}: values must be finite")
-    return np.ascontiguousarray(a)
+    return a
+
+
+def checked_matrix(arrays: Arrays, name: str, inputs: int) -> dict[str, NDArray]:
+    """The four arrays of one sparse matrix, contiguous, of any number of outputs. Raises ValueError."""
+    count = _need(arrays, f"{name}_count", np.uint16, (None,))
+    if not 0 < len(count) <= MAX_STRIPS:
+        raise ValueError(f"vocoder weights: {name}_count: expected 1 to {MAX_STRIPS} strips, got {len(count)}")
+    return _matrix(arrays, name, 8 * len(count), inputs)
 
 
 def _matrix(arrays: Arrays, name: str, outputs: int, inputs: int) -> dict[str, NDArray]:
@@ -90,9 +99,9 @@ def checked(arrays: Arrays) -> dict[str, NDArray]:
     """
     given = dict(arrays)
     a, b = _sizes(given)
-    _bounded("bias_a", given["bias_a"])
-    _bounded("bias_b", given["bias_b"])
-    out = {"bias_a": given["bias_a"], "bias_b": given["bias_b"]}
+    out = {"bias_a": _need(given, "bias_a", np.float32, (a,)), "bias_b": _need(given, "bias_b", np.float32, (b,))}
+    for name, bias in out.items():
+        _bounded(name, bias)
     out |= _table(given, "table", SLOTS_A, LEVELS_A, 3 * a)
     out |= _table(given, "table_b", SLOTS_B, LEVELS, 3 * b)
     for name, outputs, inputs in (("recur_a", 3 * a, a), ("input_b", 6 * b, a), ("recur_b", 3 * b, b)):

@@ -156,7 +156,7 @@ cdef class OpusEncoder(Coder):
         if array.dtype != np.int16 or array.shape != (self.frame_samples,):
             raise ValueError(f"pcm: expected int16 [{self.frame_samples}], "
                              f"got {array.dtype} {list(array.shape)}")
-        cdef const int16_t[::1] samples = np.ascontiguousarray(array)
+        cdef const int16_t[::1] samples = np.array(array, order="C")
         must_be_idle(self.busy, "encode")
         self.busy = True
         with nogil:

@@ -17,7 +17,7 @@ from dredge_kernels.rangecore cimport (
 
 from dredge_kernels.decoded import DecodedPayload
 from dredge_kernels.payloadheader import check_fields, parse_header
-from dredge_kernels.tables import DREDGE
+from dredge_kernels.tables import DREDGE, QuantTables
 
 cdef enum:
     MAX_SYMBOL = 32767
@@ -56,8 +56,8 @@ cdef int code(uint8_t *buf, int size, Header *h, const int32_t *state, const int
 
 
 def _vector(name, values, dtype, shape):
-    """The array itself, C-contiguous; ValueError unless dtype, shape and finiteness are right."""
-    array = np.asarray(values)
+    """A C-contiguous copy (what is checked is what is read); ValueError unless dtype, shape and finiteness are right."""
+    array = np.array(values, order="C")
     if array.dtype != dtype:
         raise ValueError(f"{name}: expected {np.dtype(dtype)}, got {array.dtype}")
     if array.ndim != len(shape) or any(w is not None and w != g for w, g in zip(shape, array.shape)):
@@ -67,17 +67,25 @@ def _vector(name, values, dtype, shape):
         raise ValueError(f"{name}: expected shape {want}, got {list(array.shape)}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite values, got NaN or infinity")
-    return np.ascontiguousarray(array)
+    return array
 
 
 def _prepare(latents, state, tables, dtype, max_bytes):
     """Checked arrays of what to code."""
     if not 1 <= max_bytes <= MAX_BYTES:
         raise ValueError(f"max_bytes: expected 1 to {MAX_BYTES}, got {max_bytes}")
+    _must_be_tables(tables)
     rows = _vector("latents", latents, dtype, (None, tables.latent_dim))
     if len(rows) > MAX_LATENTS:
         raise ValueError(f"latents: expected at most {MAX_LATENTS}, got {len(rows)}")
     return rows, _vector("state", state, dtype, (tables.state_dim,))
+
+
+cdef int _must_be_tables(tables) except -1:
+    """TypeError for what is no QuantTables: their shapes are what the loops rely on."""
+    if not isinstance(tables, QuantTables):
+        raise TypeError(f"tables: expected QuantTables, got {type(tables).__name__}")
+    return 0
 
 
 def encode_payload(latents, state, tables, q0, dq, qmax=15, offset=8, max_bytes=1000):
@@ -140,8 +148,9 @@ def decode_payload(payload, tables, max_latents=26):
     """Decode state and latents of a payload; see payload.pyi."""
     if not 0 <= max_latents <= MAX_LATENTS:
         raise ValueError(f"max_latents: expected 0 to {MAX_LATENTS}, got {max_latents}")
-    header = parse_header(payload, tables.version)
+    _must_be_tables(tables)
     cdef bytes data = bytes(payload)
+    header = parse_header(data, tables.version)
     cdef bint counted = header.latents is not None
     cdef uint32_t size = len(data)
     cdef int bits = 8 * <int>size, used = 0, n = 0, limit = max_latents

@@ -32,13 +32,13 @@ cdef class Postfilter:
         pf_reset(&self.state, last)
 
     def process(self, pcm, features):
-        rows = np.ascontiguousarray(features, np.float32)
+        rows = np.array(features, np.float32, order="C")  # a copy: what is checked is what is read
         x = np.asarray(pcm)
         if rows.ndim != 2 or rows.shape[1] != 20 or not np.isfinite(rows).all():
             raise ValueError(f"features: expected finite values of shape (k, 20), got shape {rows.shape}")
         if x.dtype != np.int16 or x.shape != (len(rows) * HOP,):
             raise ValueError(f"pcm: expected int16 of {len(rows) * HOP} samples, got {x.dtype} of shape {x.shape}")
-        cdef const int16_t[::1] a = np.ascontiguousarray(x)
+        cdef const int16_t[::1] a = np.array(x, order="C")
         cdef const float[:, ::1] f = rows
         out = np.empty(len(x), np.int16)
         cdef int16_t[::1] y = out

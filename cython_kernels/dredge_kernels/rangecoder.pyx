@@ -39,7 +39,7 @@ cdef class RangeState:
 cdef class RangeEncoder:
     """Range encoder into a buffer of `size` bytes."""
 
-    def __init__(self, size):
+    def __cinit__(self, size):
         if not 1 <= size <= 1 << 20:
             raise ValueError(f"size: expected 1 to {1 << 20} bytes, got {size}")
         self.buffer = bytearray(size)
@@ -119,7 +119,7 @@ cdef class RangeEncoder:
 cdef class RangeDecoder:
     """Range decoder over bytes; behind their end it reads zeros."""
 
-    def __init__(self, data):
+    def __cinit__(self, data):
         self.data = bytes(data)
         dec_start(&self.state, <const uint8_t *><const char *>self.data, len(self.data))
 

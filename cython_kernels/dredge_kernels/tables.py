@@ -111,9 +111,8 @@ def _stack(part: str, tables: tuple[npt.ArrayLike, ...]) -> npt.NDArray[np.uint8
     if (arrays[3] == 0).any():
         level, dim = np.argwhere(arrays[3] == 0)[0]
         raise ValueError(f"{part}_p0[{level}, {dim}]: expected 1 to 255, got 0")
-    stacked = np.ascontiguousarray(np.stack(arrays))
-    stacked.flags.writeable = False
-    return stacked
+    stacked = np.stack(arrays)
+    return np.frombuffer(stacked.tobytes(), np.uint8).reshape(stacked.shape)  # nobody can make it writable again
 
 
 def _table(name: str, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Feeds the packet parser, the extension parser and the entropy decoder with carriers around hostile payloads.
+"""Feeds parsers and entropy decoder with hostile packets, vocoder and postfilter with hostile features and samples.
 
 A packet of random bytes hardly ever reaches the entropy decoder, so the carrier is built: code 3, padding, extension
 126, `D` and a version. `make fuzz` runs this against kernels built with AddressSanitizer and UBSan.
@@ -80,7 +80,7 @@ class Fuzzer:
         self.rng = Dice(seed)
         self.tables = {v: [random_tables(self.rng, v) for _ in range(4)] for v in DIMENSIONS}
         self.pool = [valid_payload(self.rng, self.rng.one(self.tables[v])) for v in DIMENSIONS for _ in range(200)]
-        self.counts = {"packets": 0, "refused carriers": 0, "refused payloads": 0, "latents": 0}
+        self.counts = {"packets": 0, "refused carriers": 0, "refused payloads": 0, "latents": 0, "voices": 0}
 
     def payload(self) -> bytes:
         """Random bytes, a valid payload, or a valid one changed, cut, extended or joined with another."""
@@ -125,6 +125,18 @@ class Fuzzer:
         for _, data in found:
             if data[:1] == b"D" and len(data) > 1 and data[1] in DIMENSIONS:
                 self.decode(data[2:], rng.one(self.tables[data[1]]))
+
+    def speak(self) -> None:
+        """Vocoder and postfilter once each, on inputs near the seeds of their targets."""
+        import targets_voice
+
+        for target in targets_voice.TARGETS:
+            data = mutated(self.rng, self.rng.one(target.seeds()))
+            try:
+                target.run(data)
+            except Exception as error:
+                raise Broken(f"{target.name} breaks on {data.hex()}: {error!r}") from error
+            self.counts["voices"] += 1
 
     def carried(self, packet: bytes, whole: bool) -> list[tuple[int, bytes]]:
         """DRED extensions of a packet; all parsers must agree on whether it is well formed."""
@@ -210,6 +222,7 @@ def run(fuzzer: Fuzzer, count: int, seconds: float = float("inf")) -> None:
             faulthandler.dump_traceback_later(HANG_S, exit=True)
             for _ in range(min(CHUNK, count - fuzzer.counts["packets"])):
                 fuzzer.step()
+            fuzzer.speak()
             if sys.stderr.isatty() and time.monotonic() - shown > 1:
                 shown = time.monotonic()
                 print(f"\r{fuzzer.counts['packets']} packets", end="", file=sys.stderr)

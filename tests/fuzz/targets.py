@@ -10,7 +10,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 HELPERS = tuple(str(TESTS / name) for name in ("fuzz", "device", "host", "kernels", "models"))
-MODULES = ("rtp", "link", "session", "opus", "receiver", "models", "tflite", "files", "text")
+MODULES = ("rtp", "link", "session", "opus", "receiver", "models", "tflite", "files", "text", "voice")
 
 
 def load() -> dict:
