@@ -45,10 +45,16 @@ class ModelSet:
 SHIPPED = ModelSet("shipped", DRED_VERSION, None)
 
 
-def user_folder() -> Path:
-    """Where imported models live: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share."""
+def user_folder() -> Path | None:
+    """Where imported models live: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share.
+
+    None for a user without a home (a service, a container's user id), who has none.
+    """
     data = os.environ.get("XDG_DATA_HOME")
-    base = Path(data) if data else Path.home() / ".local" / "share"
+    try:
+        base = Path(data) if data else Path.home() / ".local" / "share"
+    except RuntimeError:
+        return None
     return base / "dredge" / "models"
 
 
@@ -86,8 +92,8 @@ def versions() -> frozenset[int]:
 
 def fargan_file() -> ModelFile:
     """The imported FARGAN vocoder, as its manifest pins it; ModelError when there is none, or it is damaged."""
-    folder = user_folder() / FARGAN_ID
-    if not folder.is_dir():
+    folder = next((place for place in folders() if place.name == FARGAN_ID), None)
+    if folder is None:
         raise ModelError("no FARGAN vocoder here: bring libopus' own with `dredge models import fargan.bin`")
     return _checked(folder, FARGAN)
 
@@ -95,9 +101,12 @@ def fargan_file() -> ModelFile:
 def folders() -> list[Path]:
     """The folders of the user's models, damaged ones too."""
     root = user_folder()
-    if not root.is_dir():
+    try:
+        if root is None or not root.is_dir():
+            return []
+        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:  # a home that may not be read
         return []
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _open(folder: Path) -> ModelSet:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import platform
 import re
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from typing import Any
 
 from dredge_device.pi.machine import Machine
 from dredge_host import __version__
-from dredge_host.doctor import devices
+from dredge_host.doctor import devices, works
 from dredge_host.doctor.finding import FAIL, INFO, OK, WARN, Finding
 
 SCHEMA = "dredge.doctor/1"
@@ -124,15 +122,13 @@ def _libopus() -> Finding:
 
 
 def _tflite() -> Finding:
-    for name in ("tflite_runtime", "ai_edge_litert"):
-        try:
-            importlib.import_module(f"{name}.interpreter")
-        except ImportError:
-            continue
-        version = importlib.metadata.version(name.replace("_", "-"))
-        return Finding("neural runtime", OK, f"{name} {version}")
-    advice = "pip install tflite-runtime 'numpy<2' (Python <= 3.11) or ai-edge-litert"
-    return Finding("neural runtime", FAIL, "none", advice)
+    from dredge_models.registry import ModelError
+    from dredge_models.tflite.runtime import runtime_name
+
+    try:
+        return Finding("neural runtime", OK, runtime_name())
+    except ModelError as error:
+        return Finding("neural runtime", FAIL, str(error), works.RUNTIME)
 
 
 def _numpy() -> Finding:
@@ -162,21 +158,14 @@ def _models() -> Finding:
     return Finding("models", OK, f"{len(manifest()['files'])} files, as pinned")
 
 
-def _audio_files() -> Finding:
-    import soundfile
-
-    try:
-        import soxr
-    except ImportError:
-        return Finding("audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}; no soxr: 16 kHz files only")
-    return Finding("audio files", OK, f"libsndfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}")
-
-
 _PARTS: list[tuple[str, Callable[[], Finding]]] = [
     ("numpy", _numpy),
     ("libopus", _libopus),
     ("neural runtime", _tflite),
     ("kernels", _simd),
     ("models", _models),
-    ("audio files", _audio_files),
+    ("recovery", works.recovery),
+    ("audio files", works.audio_files),
+    ("network", works.network),
+    ("user folders", works.user_folders),
 ]

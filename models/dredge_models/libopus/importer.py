@@ -112,7 +112,10 @@ def import_fargan(sources: Sources, root: Path | None = None, step: Step | None 
 
 def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, jobs: list[Job]) -> Path:
     """Makes every file in a hidden folder, then puts that in its place."""
-    folder = (root or modelset.user_folder()) / about["id"]
+    place = root or modelset.user_folder()
+    if place is None:
+        raise ModelError("this user has no home to import a model into; set XDG_DATA_HOME to a folder")
+    folder = place / about["id"]
     folder = folder.resolve()  # a link stays a link
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{about['id']}.", dir=folder.parent))

@@ -20,10 +20,14 @@ from dredge_host.evaluation.running.cell import Measurement
 FORMAT = 1  # of the files below
 
 
-def default_folder() -> Path:
-    """`dredge/evaluate` in the user's cache folder (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "dredge" / "evaluate"
+def default_folder() -> Path | None:
+    """`dredge/evaluate` in the user's cache folder (XDG Base Directory Specification); None where there is no such."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dredge" / "evaluate"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
