@@ -8,6 +8,7 @@ from typing import Any
 
 from dredge_device.pi.service.options import OPTIONS, Option, from_values
 from dredge_device.pi.service.process import run
+from dredge_device.pi.standard_streams import make_safe
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +40,7 @@ def _kind(option: Option) -> Callable[[str], Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses the arguments, runs the process, returns the exit code."""
+    make_safe()
     parser = _parser()
     try:
         options = from_values(vars(parser.parse_args(arguments)))

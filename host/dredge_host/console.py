@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ def note(text: str) -> None:
 
 
 def to_json(result: dict[str, Any]) -> str:
-    """Indented JSON; NumPy scalars become numbers, paths become text."""
-    return json.dumps(result, indent=2, default=_plain, allow_nan=False)
+    """Indented JSON; NumPy scalars become numbers, paths become text, what is no number becomes null."""
+    try:
+        return json.dumps(result, indent=2, default=_plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(result), indent=2, allow_nan=False)
 
 
 def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool, beside: Path | None = None) -> None:
@@ -46,6 +50,16 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
 
 def _is_figure(cell: str) -> bool:
     return cell[:1].isdigit() or cell[:1] in "-+." or cell == "–"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else _finite(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -39,6 +39,7 @@ class CapabilityError(DredgeError):
 
 # Dotted class names, so that this table needs no import of the packages it speaks about.
 # The first class of an exception's MRO that is listed decides.
+_LONGEST = 600  # letters of a message
 EXIT_CODES: dict[str, int] = {
     "dredge_host.errors.CheckFailed": CHECK_FAILED,
     "dredge_host.errors.UsageError": USAGE,
@@ -76,13 +77,19 @@ def sentence(error: BaseException) -> str:
     """One line for the user: the message, with what to do where the class tells us."""
     if isinstance(error, KeyboardInterrupt) or type(error).__qualname__ == "Abort":
         return "interrupted"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = _shown(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, ImportError):
         return f"a part of dredge is missing ({text}); run `make build` or reinstall the package"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return text
 
+
+
+def _shown(text: str) -> str:
+    """What a terminal may show: names of files and hosts can hold anything, and be very long."""
+    clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST // 2]} … {clean[-_LONGEST // 2 :]}"
 
 
 def need(package: str, purpose: str, extra: str = "metrics", how: str = "") -> Any:

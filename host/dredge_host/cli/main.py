@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from dredge_device.pi.standard_streams import make_safe
 from dredge_host import __version__
 from dredge_host.errors import CHECK_FAILED, exit_code, sentence
 
@@ -91,7 +92,7 @@ class VerbGroup(click.Group):
         except click.exceptions.Exit as stop:
             return int(stop.exit_code)
         except click.ClickException as error:
-            error.show()
+            click.echo(f"dredge: {_usage(error)}", err=True)
             return exit_code(error) or error.exit_code
         except BrokenPipeError:
             return CHECK_FAILED  # the reader of our stdout went away; nobody is left to tell
@@ -102,6 +103,13 @@ class VerbGroup(click.Group):
             click.echo(f"dredge: {sentence(error)}", err=True)
             return code
         return value if isinstance(value, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    """One line: what is wrong, and where the options are explained."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{text}; see `{context.command_path} --help`" if context else text
 
 
 @click.group("dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -121,6 +129,7 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    make_safe()
     _clean_up_on(signal.SIGTERM, signal.SIGHUP)
     cli.main()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import select
 import socket
+from typing import Any
 
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import MAX_DATAGRAM
@@ -17,15 +18,26 @@ class UdpLink:
         self.url = f"udp://{host}:{port}"
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # the latter: a part of the name is empty or too long
             raise UnreachableError(f"{self.url}: the host name '{host}' is not known") from None
-        family, _, _, _, address = found[0]
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.connect(address)
-        except OSError as error:
-            self._socket.close()
-            raise UnreachableError(f"{self.url}: {error.strerror}") from None
+        self._socket = self._connected(found)
+
+    def _connected(self, found: list[Any]) -> socket.socket:
+        """A socket to the first of the name's addresses that can be reached from here."""
+        why = "no address"
+        for family, _, _, _, address in found:
+            try:
+                connected = socket.socket(family, socket.SOCK_DGRAM)
+            except OSError as error:  # a machine without IPv6
+                why = error.strerror or str(error)
+                continue
+            try:
+                connected.connect(address)
+                return connected
+            except OSError as error:
+                connected.close()
+                why = error.strerror or str(error)
+        raise UnreachableError(f"{self.url}: {why}")
 
     def send(self, datagram: bytes) -> None:
         try:

@@ -171,7 +171,7 @@ def _peer(url: str) -> Any:
         raise UsageError(f"'{url}': port 0 cannot be called")
     try:
         return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise UnreachableError(f"{url}: the host name '{host}' is not known") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dredge_device.pi.service.options import OPTIONS, from_values
+from dredge_host.cli import options as shared
 from dredge_host.errors import UsageError
 
 EPILOG = """\b
@@ -35,7 +36,7 @@ def _decorated(function: Callable[..., int]) -> Callable[..., int]:
         elif option.kind is int:
             how["type"] = click.IntRange(option.least, option.most)
         elif option.kind is float:
-            how["type"] = click.FloatRange(option.least, option.most)
+            how["type"] = shared.Number(option.least, option.most)
         shown = option.kind is not bool and option.initial() is not None
         function = click.option(f"--{option.name}", show_default=shown, **how)(function)
     return function

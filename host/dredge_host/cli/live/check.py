@@ -37,7 +37,7 @@ def _budget(ctx: click.Context, param: click.Parameter, text: str) -> float:
 @click.command(epilog=EPILOG)
 @click.option("--to", "url", help="The device; without it an agent is started on this machine.")
 @click.option("--budget", default="50%", show_default=True, callback=_budget, help="Mean CPU time per period.")
-@click.option("--seconds", type=click.FloatRange(2, 3600), default=10.0, show_default=True, help="Per loss pattern.")
+@click.option("--seconds", type=shared.Number(2, 3600), default=10.0, show_default=True, help="Per loss pattern.")
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms> or adaptive[:<longest ms>]")
 @click.option("--capacity", is_flag=True, help="Instead: how many streams one core of this machine decodes.")
 @click.option("--realtime", is_flag=True, help="Without --to: real-time scheduling for the agent.")

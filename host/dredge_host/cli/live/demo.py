@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dredge_device.units import SAMPLE_RATE
+from dredge_host.cli import options as shared
 from dredge_host.cli.options import AUDIO_IN, json_option
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CHECK_FAILED, OK
@@ -32,7 +33,7 @@ Examples
 @click.option("--loss", default="harsh", show_default=True, help="See dredge simulate --help.")
 @click.option("--seed", default=99, show_default=True, help="Seed of the loss model.")
 @click.option("--lbrr", is_flag=True, help="Also send low-rate copies.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="Use only the beginning.")
+@click.option("--seconds", type=shared.Number(min=1), help="Use only the beginning.")
 @json_option
 def command(
     source: Path | None,

@@ -44,7 +44,7 @@ Examples
 @click.argument("source", metavar="IN")
 @shared.rate_option
 @click.option("--to", "url", required=True, help=HELP)
-@click.option("--seconds", type=click.FloatRange(min=0.02), help="Send only so much; longer than IN repeats it.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="Send only so much; longer than IN repeats it.")
 @shared.link_options
 @shared.codec_options
 @shared.network_options

@@ -37,9 +37,9 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @click.option("--mic", default="mic", show_default=True, help="What is said.")
 @click.option("--speaker", default="speaker", show_default=True, help="Where the other end is heard.")
 @shared.rate_option
-@click.option("--seconds", type=click.FloatRange(min=0.02), help="From the first call on; the longest wait for one.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="From the first call on; the longest wait for one.")
 @click.option("--once", is_flag=True, help="Leave when the other end hangs up.")
-@click.option("--volume", type=click.FloatRange(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
+@click.option("--volume", type=shared.Number(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
 @click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
 @click.option("--half-duplex", is_flag=True, help="Turn the microphone down while the other end speaks.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dredge_host.cli import options as shared
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit
 from dredge_host.progress import Bar
@@ -27,7 +28,7 @@ SECTION = click.Choice(["stages", "live", "burst", "redundancy", "streams"])
 @click.option(
     "--compare", "old", type=click.Path(path_type=Path, dir_okay=False), help="An earlier --json to compare with."
 )
-@click.option("--tolerance", type=float, metavar="PCT", help="With --compare: fail if a figure grew by more.")
+@click.option("--tolerance", type=shared.Number(), metavar="PCT", help="With --compare: fail if a figure grew by more.")
 @json_option
 def command(quick: bool, only: tuple[str, ...], old: Path | None, tolerance: float | None, as_json: bool) -> None:
     """Time the pipeline: CPU microseconds.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dredge_host.cli import options as shared
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CheckFailed, InputError
@@ -60,7 +61,7 @@ def command() -> None:
 @click.argument("folder", type=FOLDER)
 @click.option("--speech", required=True, type=FOLDER, help="Folder with WAV, FLAC or OGG files.")
 @click.option("--clips", default=30, show_default=True, type=click.IntRange(1), help="How many, over all speakers.")
-@click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(1.0), help="Of each clip.")
+@click.option("--seconds", default=10.0, show_default=True, type=shared.Number(1.0), help="Of each clip.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the traces.")
 @click.option(
     "--stratum",

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Standard streams that never surprise: whoever started the process may have closed them, or go away."""
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+
+class _Forgiving(io.RawIOBase):
+    """Writes to a descriptor; what nobody reads any more is dropped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, data: Any) -> int:
+        with suppress(OSError):
+            os.write(self._descriptor, data)
+        return len(data)
+
+
+def make_safe() -> None:
+    """Closed descriptors become /dev/null, so that no file gets their numbers; a word that a terminal cannot show is
+    escaped; standard error never ends the process, whether its reader went away or its disk is full."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    raw = _Forgiving(2)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(raw, 1), encoding=encoding, errors="backslashreplace", line_buffering=True, write_through=True
+    )
