@@ -106,7 +106,7 @@ class Fuzzer:
         frame = rng.below(len(frames))
         packet = build_packet(rng.one((0x48, 0x08, 0x80, 0x4C)), frames)
         if rng.below(8) == 0:
-            packet = add_extension(packet, 2 + rng.below(124), rng.randbytes(rng.below(2)), frame)
+            packet = add_extension(packet, 3 + rng.below(123), rng.randbytes(rng.below(2)), frame)
         return add_extension(packet, DRED_ID, b"D" + bytes([version]) + payload, frame), frame
 
     def step(self) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line: help, exit codes, errors as one sentence."""
 
+import json
 import os
 import subprocess
 import sys
