@@ -62,7 +62,7 @@ class PlcPredictor:
         self._last = silence()
         self._fresh = False              # whether the network has yet to hear `_last`
         self._lost = 0
-        self._background = math.inf
+        self.background = math.inf      # c0 towards which a long loss sinks
 
     @property
     def lost(self) -> int:
@@ -75,7 +75,7 @@ class PlcPredictor:
         if self._fresh:
             self._advance()
         self._last, self._fresh, self._lost = feature.astype(np.float32), True, 0
-        self._background = min(self._background + BACKGROUND_RISE, float(feature[0]))
+        self.background = min(self.background + BACKGROUND_RISE, float(feature[0]))
 
     def predict(self) -> Array:
         """The next lost frame, float32 [20].
@@ -94,7 +94,7 @@ class PlcPredictor:
         shown = guess.copy()
         fall = fade(near)
         if fall > 0:
-            floor = min(self._background, float(guess[0]))
+            floor = min(self.background, float(guess[0]))
             shown[0] = max(shown[0] - fall, SILENCE_C0 if math.isinf(floor) else floor, SILENCE_C0)
             shown[19] = -0.5 + (shown[19] + 0.5) * VOICING ** (near - HOLD + 1)
         return shown

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Feature rows belong to the output frames they describe."""
+"""Feature rows belong to the output frames they describe, and are extracted when somebody needs them."""
 
 import numpy as np
+import pytest
 from device_fakes import FakeExtractor
 
-from dredge_device.pi.concealment.history import History
+from dredge_device.pi.concealment.history import KEEP_FRAMES, LEARNT, WARM_UP, History
 
 
 def ramp(packet):
@@ -16,38 +17,23 @@ def first(rows):
     return [float(row[0]) for row in rows]
 
 
+class Counting(FakeExtractor):
+    """Counts the frames that it hears."""
+
+    frames = 0
+
+    def process(self, pcm):
+        self.frames += len(pcm) // 160
+        return super().process(pcm)
+
+
 def test_rows_are_one_frame_and_80_samples_late():
     """The fake's row is the mean over the 160 newest samples: half this frame, half the next."""
     history = History(FakeExtractor())
-    assert first(history.append(ramp(0))) == [15.0]  # frame 0
-    assert first(history.append(ramp(1))) == [25.0, 35.0]
-    assert first(history.append(ramp(2))) == [45.0, 55.0]
-
-
-def test_extractor_hears_the_output_80_samples_late():
-    extractor = FakeExtractor()
-    history = History(extractor)
-    packets = [np.arange(320, dtype=np.int16) + 320 * n for n in range(5)]
-    for packet in packets:
-        history.append(packet)
-    heard = extractor.heard[1280:]
-    assert not heard[:80].any()
-    assert (heard[80:] == np.concatenate(packets)[: len(heard) - 80]).all()
-
-
-def test_complete_describes_the_last_frame_and_keeps_the_alignment():
-    extractor = FakeExtractor()
-    history = History(extractor)
-    history.append(ramp(0))
-    guess = np.full(80, 777, np.int16)
-    assert len(history.complete(guess)) == 1
-    assert history.complete(guess) == []  # once is enough
-    history.append(ramp(1))
-    history.append(ramp(2))
-    heard = extractor.heard[1280 + 80 :]
-    assert (heard[320:400] == 777).all()
-    assert (heard[400:640] == ramp(1)[80:]).all()
-    assert (heard[640:880] == ramp(2)[:240]).all()
+    for packet in range(6):
+        history.append(ramp(packet))
+    history.complete(np.full(80, 130, np.int16))
+    assert history.context()[1][:, 0].tolist() == [55, 65, 75, 85, 95, 105, 115, 125]
 
 
 def test_context_ends_with_the_output():
@@ -66,12 +52,72 @@ def test_given_rows_stand_for_synthesised_frames():
     history = History(FakeExtractor())
     history.append(ramp(0))
     history.complete(np.full(80, 20, np.int16))
-    rows = np.full((2, 20), -3, np.float32)
-    assert first(history.append(ramp(1), rows)) == [-3.0, -3.0]
-    assert first(history.append(ramp(2))) == [55.0]  # of frame 4; that of frame 3 was given
-    assert history.context()[1][-4:, 0].tolist() == [-3, -3, 55, 55]
+    history.append(ramp(1), np.full((2, 20), -3, np.float32))
+    history.append(ramp(2))
+    assert history.context()[1][-4:, 0].tolist() == [-3, -3, 55, 55]  # the last one is not known yet
+
+
+def test_output_that_no_gap_follows_is_heard_once_in_200_ms():
+    extractor = Counting()
+    history = History(extractor)
+    for packet in range(100):
+        history.append(ramp(packet))
+    assert extractor.frames == 2 * 100 * 2 / 20
+    history.complete(np.zeros(80, np.int16))
+    before = extractor.frames
+    history.context()
+    assert extractor.frames - before == 8 + WARM_UP
+    history.context()
+    history.append(ramp(0), np.zeros((2, 20), np.float32))
+    history.context()
+    assert extractor.frames - before == 8 + WARM_UP  # nothing twice
+
+
+def test_the_predictor_gets_every_frame_once_and_at_most_160_ms():
+    history = History(FakeExtractor())
+    history.append(ramp(0))
+    history.append(ramp(1))
+    history.complete(np.full(80, 50, np.int16))
+    assert first(history.unlearnt()) == [15, 25, 35, 45] and history.unlearnt() == []
+    history.append(ramp(2), np.full((2, 20), 7, np.float32))
+    history.append(ramp(3), np.full((2, 20), 8, np.float32), learn=False)  # a guess is nothing to learn from
+    assert history.unlearnt() == []
+    for packet in range(4, 20):
+        history.append(ramp(packet))
+    history.complete(np.full(80, 410, np.int16))
+    rows = first(history.unlearnt())
+    assert len(rows) == LEARNT and rows == [10.0 * f + 15 for f in range(40 - LEARNT, 40)]
+
+
+def test_background_is_the_quietest_of_the_last_seconds():
+    history = History(FakeExtractor())
+    for level in (500, 100, 900):
+        for _ in range(50):
+            history.append(np.full(320, level, np.int16))
+    assert 100 <= history.background <= 102
+    for _ in range(500):
+        history.append(np.full(320, 900, np.int16))
+    assert 108 <= history.background <= 113  # 0.01 per frame
 
 
 def test_history_begins_with_silence():
     pcm, rows = History(FakeExtractor()).context()
     assert not pcm.any() and not rows.any() and rows.shape == (8, 20)
+
+
+def test_rows_are_those_of_an_extractor_that_heard_everything():
+    features = pytest.importorskip("dredge_kernels.features", reason="the kernels are not built")
+    t = np.arange(16000) / 16000
+    pcm = np.rint(6000 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 3 * t)) / 2).astype(np.int16)
+    pcm += np.random.default_rng(1).integers(-300, 300, 16000).astype(np.int16)
+    history = History(features.FeatureExtractor())
+    for start in range(0, 16000 - 320, 320):
+        history.append(pcm[start : start + 320])
+    end = start + 320
+    history.complete(pcm[end : end + 80])
+    heard = np.concatenate((np.zeros(80, np.int16), pcm))[: end + 160]
+    wanted = features.FeatureExtractor().process(heard)
+    rows = history.context()[1]
+    np.testing.assert_array_equal(rows[:, :18], wanted[-8:, :18])
+    np.testing.assert_allclose(rows[:, 18:], wanted[-8:, 18:], atol=0.02)
+    assert len(history.samples) == KEEP_FRAMES * 160

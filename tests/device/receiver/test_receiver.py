@@ -160,12 +160,19 @@ def test_payload_offset_moves_the_rows():
     assert bench.parts.vocoder.rows[0][2:, 0].tolist() == [20, 21, 21, 21]
 
 
-def test_predictor_learns_every_frame_once_in_order():
+def test_predictor_learns_every_frame_once_in_order_when_it_has_to_go_on():
+    bench = Bench()
+    flags = {n: b"." for n in range(9, 13)}  # nothing describes packet 8
+    bench.run(12, lost=(5, 6, 8), flags=flags, pulls=22)
+    learnt = bench.parts.plc.learnt
+    assert len(learnt) == 2 * 8  # the frames up to the one that is guessed, at most 160 ms of them
+    assert learnt[10:14] == [10, 11, 12, 13]
+
+
+def test_described_gaps_leave_the_predictor_alone():
     bench = Bench()
     bench.run(12, lost=(5, 6), pulls=22)
-    learnt = bench.parts.plc.learnt
-    assert len(learnt) == 2 * 12 - 1  # the last frame still waits for 80 samples
-    assert learnt[10:14] == [10, 11, 12, 13]
+    assert bench.parts.plc.learnt == []
 
 
 def test_plc_mode_never_asks_for_dred():

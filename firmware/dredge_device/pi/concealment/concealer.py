@@ -126,8 +126,8 @@ class Concealer:
         if self._vocoder is None or self._saving():
             pcm = self._decoded(self._hidden())
         else:
-            if not self.speaking:
-                self._complete(self._hidden())
+            if not self.speaking and self._history:
+                self._history.complete(self._hidden()[:DELAY])
             self._ends.close()  # time without a number: the end of this gap cannot be told from here
             pcm = self._guessed_speech(None)
         return self._ended(pcm, cut)
@@ -236,7 +236,7 @@ class Concealer:
         if self._saving():
             return Choice(self._decoded(hidden), "conceal", OVERLOAD)
         if not self.speaking:
-            self._complete(hidden)
+            self._history.complete(hidden[:DELAY])
             self._ends.open(period.number, self._history)
         rows, reason = self._described(period)
         if rows is None:
@@ -291,28 +291,19 @@ class Concealer:
     # --- what is remembered of the output ---
 
     def _remember(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
-        """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor hears of it."""
+        """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues it."""
         if self._history:
             with self._timer.stage("features"):
-                new = self._history.append(pcm, rows)
-            self._learn(new if learn else [])
-
-    def _complete(self, hidden: Pcm) -> None:
-        """The feature row that still needs 5 ms of what would have come."""
-        assert self._history is not None
-        with self._timer.stage("features"):
-            rows = self._history.complete(hidden[:DELAY])
-        self._learn(rows)
+                self._history.append(pcm, rows, learn)
 
     def _predict(self, count: int) -> Rows:
         """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
-        assert self._parts.plc is not None
+        assert self._parts.plc is not None and self._history is not None
+        with self._timer.stage("features"):
+            heard = self._history.unlearnt()
         with self._timer.stage("plc"):
+            for row in heard:
+                self._parts.plc.update(row)
+            self._parts.plc.background = self._history.background
             rows = [self._parts.plc.predict() for _ in range(count)]
         return np.stack(rows + rows[-1:] * (4 - len(rows)))
-
-    def _learn(self, rows: list[Rows]) -> None:
-        if self._parts.plc is not None and rows:
-            with self._timer.stage("plc"):
-                for row in rows:
-                    self._parts.plc.update(row)
