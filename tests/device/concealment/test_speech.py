@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dredge_device import rtp
 from dredge_device.pi.factory import OpusPacketReader, Parts, real_parts
+from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.receiver import Receiver
 
 opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
@@ -77,7 +78,7 @@ def real_voice_or_skip(conceal="dred"):
 def dred_parts():
     """Everything real but vocoder and predictor, whose input is recorded."""
     return Parts(
-        OpusPacketReader(), opus.OpusDecoder(), DredDecoder(), FakeVocoder(), FakePlc(),
+        PeriodReader(OpusPacketReader()), PeriodDecoder(opus.OpusDecoder()), DredDecoder(), FakeVocoder(), FakePlc(),
         FeatureExtractor(),
     )  # fmt: skip
 
@@ -186,7 +187,8 @@ def test_flipped_bits_in_datagrams_never_stop_playing(sent, seed):
     spoken, receiver = listen(flipped, range(40, 50), dred_parts(), use_lbrr=True)
     assert len(spoken) > len(sent) // 2
     report = receiver.report()
-    assert sum(report["sources"].values()) == len(sent) + 20
+    # One period per pull, unless a flipped duration moved the clock and playout had to catch up or wait.
+    assert abs(sum(report["sources"].values()) - len(sent) - 20) <= 8
 
 
 @settings(max_examples=40)
