@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +76,7 @@ def _one(
 
 def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
     report = outcome.report or {}
-    budget = report.get("budget") or {}
+    budget: Mapping[str, Any] = report.get("budget") or {}
     pacing = (report.get("output") or {}).get("pacing") or {}
     late, p99, mean = pacing.get("missed_deadlines"), budget.get("p99_pct"), load_pct(report)
     filled, wanted = recovered(outcome, settings)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from dredge_device.pi.machine import Machine
 from dredge_device.timeline import expand, numbers
 from dredge_host.legend import counted
+from dredge_host.live.report_schema import DeviceReport
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.settings import Settings
@@ -18,10 +20,10 @@ SCHEMA = "dredge.stream/1"
 Row = tuple[int, str, float, float]
 
 
-def timeline_rows(report: dict[str, Any] | None, first_sequence: int = 0) -> list[Row]:
+def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[Row]:
     """(packet, source, delay_ms, cpu_us) per played packet, packets counted from 0."""
-    part = (report or {}).get("timeline") or {}
-    if not part.get("sources"):
+    part = report.get("timeline") if report else None
+    if not part or not part["sources"]:
         return []
     names, delays = expand(part)
     rows = zip(numbers(part), names, delays, part["cpu_us"], strict=True)
@@ -65,7 +67,7 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
             "total": loss.packets,
             "reasons": report.get("reasons", {}),
         },
-        "cpu": cpu_part(report.get("budget", {})),
+        "cpu": cpu_part(report.get("budget") or {}),
         "timeline": [list(row) for row in rows],
         "models": outcome.device.get("models"),
         "environment": {"host": Machine().facts(), "device": outcome.device},
@@ -98,19 +100,20 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
     }
 
 
-def missed_deadlines_pct(report: dict[str, Any]) -> float | None:
+def missed_deadlines_pct(report: DeviceReport) -> float | None:
     """Share of the device's periods that were not done when the next was due, by the wall clock.
 
     Far above the share of late packets by CPU time it says that the machine was busy elsewhere.
     """
     pacing = (report.get("output") or {}).get("pacing") or {}
-    periods = (report.get("budget") or {}).get("frames")
+    budget = report.get("budget")
+    periods = budget["frames"] if budget else 0
     if not periods or "missed_deadlines" not in pacing:
         return None
     return round(100.0 * pacing["missed_deadlines"] / periods, 2)
 
 
-def cpu_part(budget: dict[str, Any]) -> dict[str, Any]:
+def cpu_part(budget: Mapping[str, Any]) -> dict[str, Any]:
     """CPU per packet as the report page wants it: percentiles and a histogram with edges."""
     part = {k: v for k, v in budget.items() if k != "histogram"}
     bins = budget.get("histogram") or []

@@ -12,6 +12,7 @@ from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link
 from dredge_host.live import device_report
+from dredge_host.live.report_schema import DeviceReport
 from dredge_host.settings import Settings
 
 RETRY_S = 0.25
@@ -32,7 +33,7 @@ class Session:
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
         self.link = link
-        self.report: dict[str, Any] | None = None
+        self.report: DeviceReport | None = None
         self._clock = clock
         self._update = update or (lambda state: None)
         self._number = 0
@@ -44,7 +45,7 @@ class Session:
         self.tolerant = False  # a stream is running: a refused datagram is a loss, not the end
         self.refused = 0
         self.reports = 0
-        self.newest: dict[str, Any] = {}  # the newest report
+        self.newest: DeviceReport = {}  # the newest report
         self.ignored = 0  # datagrams that say nothing that was asked, or nothing that may be believed
         self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
         self._answer: dict[str, Any] | None = None
@@ -136,7 +137,7 @@ class Session:
         self.trip_s, self._pinged = max(0.0, arrived_s - self._pinged[1]), None
         return True
 
-    def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> dict[str, Any] | None:
+    def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> DeviceReport | None:
         """End the stream; returns the final report if it arrives complete within `wait_s`."""
         body = {} if last_sequence is None else {"last_sequence": last_sequence & 0xFFFF}
         if timestamp is not None:
@@ -245,30 +246,26 @@ class Session:
         document = self._incoming.add(message)
         if document is None or document.get("schema") != REPORT_SCHEMA:
             return
-        state = progress_of(device_report.checked(device_report.sound(document)))
+        report = device_report.checked(device_report.sound(document))
         self.reports += 1
-        self.newest, self.boot = document, document.get("boot")
+        self.newest, self.boot = report, document.get("boot")
         if final:
             self._final_number = number
             if self.tolerant:  # the device gave the session up while nothing of ours arrived
                 self.boot = ("session over", number)
                 return
-            self.report = document
-        self._update(state)
+            self.report = report
+        self._update(progress_of(report))
 
 
-def progress_of(report: dict[str, Any]) -> dict[str, Any]:
-    """The live figures in a device report, for dredge_host.live.display.Display.update."""
+def progress_of(report: DeviceReport) -> dict[str, Any]:
+    """The live figures in a checked report, for dredge_host.live.display.Display.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
-    budget = report.get("budget")
-    if isinstance(budget, dict) and "p99_us" in budget:
+    budget, timeline = report.get("budget"), report.get("timeline")
+    if budget:
         state["cpu_p99_us"] = budget["p99_us"]
-    timeline = report.get("timeline") or {}
-    try:
-        if timeline.get("delay_ms"):
-            state["delay_ms"] = timeline["delay_ms"][-1][0]
-        if timeline.get("cpu_us"):
-            state["cpu_us"] = max(timeline["cpu_us"])
-    except (AttributeError, TypeError, IndexError, KeyError):
-        raise ValueError("the device report has a malformed timeline") from None
+    if timeline and timeline["delay_ms"]:
+        state["delay_ms"] = timeline["delay_ms"][-1][0]
+    if timeline and timeline["cpu_us"]:
+        state["cpu_us"] = max(timeline["cpu_us"])
     return state

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
+from dredge_host.live.report_schema import DeviceReport
 from dredge_host.live.serial_check import check_line
 from dredge_host.live.session import Session, Update
 from dredge_host.sending.audio import Pcm
@@ -28,7 +29,7 @@ KNOCK_S = 0.25
 class Control(Protocol):
     """What may steer the sender while it runs (dredge_host.sending.adaptive_redundancy.AutoRedundancy)."""
 
-    def consider(self, t_s: float, report: dict[str, Any], meter: BitrateMeter) -> None: ...
+    def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None: ...
 
 
 @dataclass
@@ -41,7 +42,7 @@ class StreamOutcome:
     """
 
     device: dict[str, Any]
-    report: dict[str, Any] | None
+    report: DeviceReport | None
     trace: list[bool]
     meter: BitrateMeter
     late_ms: list[float] = field(default_factory=list)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from dredge_device.units import PACKET_SECONDS
+from dredge_host.live.report_schema import DeviceReport
 from dredge_host.live.result import timeline_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.coverage import coverable
@@ -22,9 +23,10 @@ def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
     return sum(source.get(number) in ("dred", "lbrr") for number in wanted), len(wanted)
 
 
-def load_pct(report: dict[str, Any]) -> float:
+def load_pct(report: DeviceReport) -> float:
     """Mean CPU time of a period in per cent of the period; 100 without a report."""
-    mean_us = (report.get("budget") or {}).get("mean_us")
+    budget = report.get("budget")
+    mean_us = budget.get("mean_us") if budget else None
     return 100.0 if mean_us is None else round(mean_us / (1e4 * PACKET_SECONDS), 2)
 
 

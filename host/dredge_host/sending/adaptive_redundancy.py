@@ -9,6 +9,7 @@ where that would cost more than allowed. Each change says why.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class AutoRedundancy:
         self._recent: deque[tuple[dict[int, int], int]] = deque(maxlen=MEMORY_REPORTS)
         self.log: list[dict[str, Any]] = []
 
-    def consider(self, t_s: float, report: dict[str, Any], meter: BitrateMeter) -> None:
+    def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
         """One report of the device; changes the sender when that is called for."""
         self._learn(report)
         wanted, why = self._wanted()
@@ -58,7 +59,7 @@ class AutoRedundancy:
         self._sender.redundancy_s, self._sender.q0 = round(wanted, 2), q0
         self.log.append({"t_s": round(t_s, 1), "redundancy_s": round(wanted, 2), "q0": q0, "why": why})
 
-    def _learn(self, report: dict[str, Any]) -> None:
+    def _learn(self, report: Mapping[str, Any]) -> None:
         bursts = {_length(key): int(count) for key, count in (report.get("bursts") or {}).items()}
         fresh = {length: count - self._before.get(length, 0) for length, count in bursts.items()}
         self._before = bursts

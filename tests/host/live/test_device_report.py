@@ -18,7 +18,17 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.timeline import Timeline
-from dredge_host.live.device_report import FIELDS, LARGEST, checked
+from dredge_host.live.device_report import FIELDS, checked
+from dredge_host.live.report_schema import (
+    LARGEST,
+    BudgetReport,
+    Count,
+    DeviceReport,
+    MachineReport,
+    TimelineReport,
+    Times,
+    check_of,
+)
 from dredge_host.live.session import progress_of
 
 
@@ -108,3 +118,30 @@ def test_whatever_passes_can_be_shown(fields: dict[str, Any], name: str) -> None
     state = progress_of(passed)
     assert isinstance(state["by_source"] or {}, dict)
     f"{state['loss_pct'] or 0:.1f} {state.get('cpu_us') or 0:.0f}"
+
+
+def test_every_field_that_the_host_reads_is_one_that_a_device_sends() -> None:
+    """Names in the schema are names in a real report; a schema of wishes would check nothing."""
+    report = real()
+    assert set(DeviceReport.__annotations__) <= set(report)
+    assert set(BudgetReport.__annotations__) <= set(report["budget"]) and report["budget"]["stages"]
+    assert set(Times.__annotations__) <= set(report["budget"])
+    assert set(MachineReport.__annotations__) <= set(report["output"]["machine"])
+    assert set(TimelineReport.__annotations__) <= set(report["timeline"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (int, [0, -5, LARGEST], [True, 0.5, "1", None, 2 * LARGEST]),
+        (float, [0, 0.5], [True, float("nan"), "1", 10**400]),
+        (Count, [0, 7], [-1, 0.0]),
+        (list[str], [[], ["a"]], ["a", [1], {}]),
+        (dict[str, float], [{}, {"a": 1}], [[], {"a": "1"}]),
+        (Times, [{"frames": 1, "p50_us": 1, "p99_us": 1, "max_us": 1, "new": "?"}], [{}, {"frames": 1}, []]),
+    ],
+)
+def test_a_check_follows_from_the_type(kind: Any, good: list[Any], bad: list[Any]) -> None:
+    check = check_of(kind)
+    assert [check(value) for value in good] == [True] * len(good)
+    assert [check(value) for value in bad] == [False] * len(bad)
