@@ -166,7 +166,7 @@ def test_memory_is_bounded():
     guard = KeyedAccess(KEY, most=3)
     for n in range(200):
         Client(guard, peer=("10.0.1.1", n), now_us=1_000_000 + 100_000 * n).say(HELLO, 1_000_000 + 100_000 * n)
-    assert len(guard._members) <= 3 and guard.counters.get("full") > 100
+    assert len(guard._members) <= 3 and guard.counters.get("full") == 0
     open_guard = OpenAccess(limited=True)
     for n in range(5000):
         open_guard.receive(b"x", ("10.0.1.1", n), 0)
@@ -186,6 +186,62 @@ def test_without_a_key_a_remote_peer_never_gets_more_than_it_sent():
         assert got <= sent
     assert guard.counters.get("withheld") > 100
     assert guard.wrap(b"x", ("unheard", 1)) is None
+
+
+def test_answers_are_counted_in_packets_too():
+    guard = OpenAccess(limited=True)
+    guard.receive(bytes(1400), EVIL, 0)
+    assert [guard.wrap(bytes(12), EVIL) is not None for _ in range(70)].count(True) == 1
+
+
+def test_a_flood_from_many_ports_cannot_take_the_served_hosts_credit():
+    guard = OpenAccess(limited=True, serving=lambda peer: peer == HOST)
+    guard.receive(bytes(1200), HOST, 0)
+    for n in range(5000):
+        guard.receive(b"x", (f"10.{n >> 8}.{n & 255}.1", n), 0)
+        guard.wrap(bytes(500), (HOST[0], 5000 + n))  # the same address, another port
+    assert guard.wrap(bytes(1100), HOST) is not None
+    assert len(guard._credit) <= 64 and len(guard._own) == 1
+
+
+def test_the_fourth_connection_finds_room_and_a_served_one_keeps_its_place():
+    served = set()
+    guard = KeyedAccess(KEY, most=2, serving=served.__contains__)
+    first = Client(guard, peer=("10.0.0.1", 1))
+    first.say(HELLO)
+    served.add(first.peer)
+    for n in range(2, 8):
+        assert Client(guard, peer=("10.0.0.1", n), now_us=1_000_000 * n).say(HELLO, 1_000_000 * n)[1] == HELLO
+    assert first.say(b"still here", 60_000_000)[1] == b"still here"
+    served.add(("10.0.0.1", 7))
+    assert Client(guard, peer=("10.0.0.1", 9), now_us=9_000_000).say(HELLO, 9_000_000)[1] is None
+    assert guard.counters.get("full") == 1
+
+
+def test_claims_to_be_a_member_with_new_keys_are_few_and_cost_no_context(monkeypatch):
+    guard = KeyedAccess(KEY)
+    client = Client(guard)
+    client.say(HELLO)
+    made = []
+    monkeypatch.setattr(session_keys, "srtp", lambda *a, **k: made.append(a))
+    epoch = (1_000_000 // 16_000_000).to_bytes(4, "big")
+    derived = []
+    original = session_keys.derive
+    monkeypatch.setattr(session_keys, "derive", lambda *a: derived.append(a) or original(*a))
+    for _ in range(5000):
+        guard.receive(MAGIC + bytes([TO_DEVICE]) + os.urandom(16) + epoch + bytes(40), HOST, 1_000_000)
+    assert not made and len(derived) <= 3 * 20 and guard.counters.get("limited") > 4900
+    assert client.say(HELLO)[1] == HELLO
+
+
+def test_what_is_wrong_with_the_key_is_said():
+    said = []
+    guard = KeyedAccess(KEY, warn=lambda kind, text: said.append((kind, text)))
+    Client(guard, key=bytes(32)).say(HELLO)
+    guard.receive(rtp.build(1, 1, 1, b"open speech"), EVIL, 1_000_000)
+    OpenAccess(warn=lambda kind, text: said.append((kind, text))).receive(MAGIC + bytes(60), EVIL, 0)
+    assert [kind for kind, _ in said] == ["wrong key", "unkeyed", "no key"]
+    assert "10.0.0.1:4000 has another key" in said[0][1] and "--key-file" in said[1][1] and "--key-file" in said[2][1]
 
 
 def test_on_this_machine_nothing_is_withheld():

@@ -11,10 +11,11 @@ from dredge_device import agent as states
 from dredge_device import control, fragments, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox, place_of
+from dredge_device.pi.service.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock
+from dredge_device.pi.transport.addresses import place_of
 
 ONE, TWO, THREE = ("10.0.0.1", 1000), ("10.0.0.2", 2000), ("10.0.0.3", 3000)
 OPTIONS = {"playout_ms": 200, "adaptive": False, "conceal": "opus", "lbrr": True}

@@ -8,11 +8,13 @@ import hmac
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 from dredge_device import rtp
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, TO_HOST, Keys
+from dredge_device.pi.transport.addresses import name_of, place_of
 from dredge_device.telemetry import Counters
 
 _EPOCH_US = 16_000_000  # a cookie is good in its own epoch and the next
@@ -33,33 +35,81 @@ class Access(Protocol):
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None: ...
 
 
-class OpenAccess:
-    """No key. ``limited``: the peers are remote and unproven, so answers never outgrow questions."""
+def _nobody(peer: Any) -> bool:
+    return False
 
-    def __init__(self, limited: bool = False) -> None:
+
+def _unsaid(kind: str, text: str) -> None:
+    return None
+
+
+class OpenAccess:
+    """No key. ``limited``: the peers are remote and unproven, so answers never outgrow questions, neither in bytes
+    nor in packets, and so not with their headers either. Strangers are counted by address; a peer that is
+    served (``serving``) has an account of its own, which no stranger can use or displace. ``warn`` takes a kind and a line for the user.
+    """
+
+    def __init__(
+        self,
+        limited: bool = False,
+        serving: Callable[[Any], bool] = _nobody,
+        warn: Callable[[str, str], None] = _unsaid,
+    ) -> None:
         self._limited = limited
-        self._credit: OrderedDict[Any, int] = OrderedDict()  # bytes a peer may still be sent
+        self._serving = serving
+        self._warn = warn
+        self._credit: OrderedDict[Any, _Credit] = OrderedDict()  # of strangers, by address
+        self._own: dict[Any, _Credit] = {}  # of peers that are served
         self.counters = Counters(("withheld",))
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
         """Everything passes; it is counted in the peer's favour."""
         del now_us
+        if datagram.startswith(MAGIC):
+            self._warn("no key", f"{name_of(peer)} uses a key and this agent has none: start it with --key-file")
         if self._limited:
-            self._credit[peer] = self._credit.get(peer, 0) + len(datagram)
-            self._credit.move_to_end(peer)
-            if len(self._credit) > _KNOWN_PEERS:
-                self._credit.popitem(last=False)
+            self._account(peer).earn(len(datagram))
         return datagram, []
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
         """None when the peer has not sent as much as it would get."""
         if self._limited:
-            credit = self._credit.get(peer, 0) - len(datagram)
-            if credit < 0:
+            size = len(datagram)
+            accounts = (self._own.get(peer), self._credit.get(place_of(peer)))
+            if not any(account is not None and account.spend(size) for account in accounts):
                 self.counters.add("withheld")
                 return None
-            self._credit[peer] = credit
         return datagram
+
+    def _account(self, peer: Any) -> "_Credit":
+        if self._serving(peer):
+            if len(self._own) > _KNOWN_PEERS:
+                self._own = {known: credit for known, credit in self._own.items() if self._serving(known)}
+            return self._own.setdefault(peer, _Credit())
+        place = place_of(peer)
+        credit = self._credit.setdefault(place, _Credit())
+        self._credit.move_to_end(place)
+        if len(self._credit) > _KNOWN_PEERS:
+            self._credit.popitem(last=False)
+        return credit
+
+
+class _Credit:
+    """What a peer may still be sent."""
+
+    def __init__(self) -> None:
+        self._bytes = self._packets = 0
+
+    def earn(self, size: int) -> None:
+        self._bytes += size
+        self._packets += 1
+
+    def spend(self, size: int) -> bool:
+        if self._bytes < size or not self._packets:
+            return False
+        self._bytes -= size
+        self._packets -= 1
+        return True
 
 
 class Peer:
@@ -68,8 +118,12 @@ class Peer:
     def __init__(self, nonce: bytes, keys: Keys) -> None:
         self.nonce = nonce
         self.keys = keys
-        self.media = session_keys.srtp(keys.media_key, outbound=False)
         self.heard_us = 0
+
+    @cached_property
+    def media(self) -> Any:
+        """SRTP, made when the first media comes: what only claims to hold the key costs no context."""
+        return session_keys.srtp(self.keys.media_key, outbound=False)
 
 
 class KeyedAccess:
@@ -80,7 +134,16 @@ class KeyedAccess:
     has new keys, before anything under them is let through. Raises ImportError without pylibsrtp.
     """
 
-    def __init__(self, key: bytes, most: int = 8, rekeyed: Callable[[Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        most: int = 8,
+        rekeyed: Callable[[Any], None] | None = None,
+        serving: Callable[[Any], bool] = _nobody,
+        warn: Callable[[str, str], None] = _unsaid,
+    ) -> None:
+        self._serving = serving
+        self._warn = warn
         self._key = key
         self._most = most
         self._rekeyed = rekeyed
@@ -99,7 +162,7 @@ class KeyedAccess:
         """The agent's datagram when it is genuine and new."""
         member = self._members.get(peer)
         if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
-            return self._media(datagram, member, now_us), []
+            return self._media(datagram, member, peer, now_us), []
         if member is None and not self._allowed(peer, now_us):
             self.counters.add("limited")
             return None, []
@@ -119,9 +182,11 @@ class KeyedAccess:
             return None
         return member.keys.to_host.seal(MAGIC + bytes([TO_HOST]), datagram)
 
-    def _media(self, datagram: bytes, member: Peer | None, now_us: int) -> bytes | None:
+    def _media(self, datagram: bytes, member: Peer | None, peer: Any, now_us: int) -> bytes | None:
         if member is None or rtp.is_rtcp(datagram) or len(datagram) < 12:
             self.counters.add("unauthenticated")
+            if member is None:
+                self._warn("unkeyed", f"{name_of(peer)} sends without a key: give it this agent's --key-file")
             return None
         try:
             clear: bytes = member.media.unprotect(datagram)
@@ -145,6 +210,9 @@ class KeyedAccess:
         nonce, epoch = datagram[5 : 5 + NONCE], int.from_bytes(datagram[5 + NONCE : _HEAD], "big")
         member = self._members.get(peer)
         if member is None or member.nonce != nonce:
+            if member is not None and not self._allowed(peer, now_us):  # somebody claims to be a member with new keys
+                self.counters.add("limited")
+                return None
             member = self._candidate(peer, nonce, epoch, now_us)
             if member is None:
                 return None
@@ -152,6 +220,8 @@ class KeyedAccess:
             clear = member.keys.to_device.open(datagram, _HEAD)
         except session_keys.SealError as error:
             self.counters.add(str(error))
+            if str(error) == "forged":
+                self._warn("wrong key", f"{name_of(peer)} has another key than this agent")
             return None
         return clear if self._admit(peer, member, now_us) else None
 
@@ -171,7 +241,7 @@ class KeyedAccess:
             self._expire(now_us)
             if peer in self._members:
                 self._retire(peer, now_us)
-            if len(self._members) >= self._most:
+            if len(self._members) >= self._most and not self._make_room(now_us):
                 self.counters.add("full")
                 return False
             self._members[peer] = member
@@ -182,22 +252,31 @@ class KeyedAccess:
         return True
 
     def _expire(self, now_us: int) -> None:
-        for peer in [p for p, m in self._members.items() if now_us - m.heard_us > _IDLE_US]:
+        idle = [p for p, m in self._members.items() if now_us - m.heard_us > _IDLE_US and not self._serving(p)]
+        for peer in idle:
             self._retire(peer, now_us)
         while self._over and next(iter(self._over.values())) < now_us:
             self._over.popitem(last=False)
+
+    def _make_room(self, now_us: int) -> bool:
+        """Members that no stream is played of give way, the least recently heard first."""
+        spare = [(m.heard_us, p) for p, m in self._members.items() if not self._serving(p)]
+        if spare:
+            self._retire(min(spare, key=lambda item: item[0])[1], now_us)
+        return bool(spare)
 
     def _retire(self, peer: Any, now_us: int) -> None:
         """The nonce stays refused for as long as its cookie could be good."""
         self._over[self._members.pop(peer).nonce] = now_us + 3 * _EPOCH_US
 
     def _allowed(self, peer: Any, now_us: int) -> bool:
-        """Every stranger has an allowance of its own, so that a flood does not shut out others; the least
-        recently heard is forgotten, and all of them together have one as well."""
-        tokens, seen_us = self._strangers.pop(peer, (float(_BURST), now_us))
+        """Every stranger (by address, not by port) has an allowance of its own, so that a flood does not shut out
+        others; the least recently heard is forgotten, and all of them together have one as well."""
+        place = place_of(peer)
+        tokens, seen_us = self._strangers.pop(place, (float(_BURST), now_us))
         tokens = _refilled(tokens, now_us - seen_us, _RATE, _BURST)
         allowed = tokens >= 1
-        self._strangers[peer] = (tokens - allowed, now_us)
+        self._strangers[place] = (tokens - allowed, now_us)
         if len(self._strangers) > _KNOWN_PEERS:
             self._strangers.popitem(last=False)
         since = 0 if self._refilled_us is None else now_us - self._refilled_us

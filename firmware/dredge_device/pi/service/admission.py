@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Strangers: which of them may begin a stream by sending RTP, and how much of their datagrams is looked at."""
 
-import ipaddress
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Collection
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dredge_device import rtp
+from dredge_device.pi.transport.addresses import place_of
 
 Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
 
@@ -21,19 +21,6 @@ _CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
 _CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
 _MOST_AHEAD = 50  # packets lost between the two
 _MOST_TICKS = 48000 * 2  # timestamps of the two are no further apart
-
-
-def place_of(peer: Any) -> Any:
-    """What a stranger is counted by: its IPv4 address, its IPv6 network of 64 bits, or the peer itself."""
-    if not isinstance(peer, tuple):
-        return peer
-    try:
-        address = ipaddress.ip_address(str(peer[0]).split("%")[0])
-    except ValueError:
-        return peer[0]
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
-    return address.packed
 
 
 class Inbox:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.pi.transport.addresses import name_of
+
 _EVERY_S = 10.0  # between lines of one kind
 _STREAMS, _STREAMS_S = 20, 10.0  # lines about streams within this time
 
@@ -43,14 +45,6 @@ class Notices:
 
 def _to_stderr(text: str) -> None:
     print(f"dredge agent: {text}", file=sys.stderr, flush=True)
-
-
-def name_of(peer: Any) -> str:
-    """A peer as it is written in a line."""
-    if not isinstance(peer, tuple):
-        return str(peer)
-    host, port = str(peer[0]), peer[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def summary(peer: Any, why: str, report: dict[str, Any]) -> str:

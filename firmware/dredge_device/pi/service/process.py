@@ -40,6 +40,7 @@ __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
 _LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
 _LINGER_S = 0.6
+_SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they are told why not
 
 
 @cache
@@ -62,11 +63,17 @@ def make_receiver(options: dict[str, Any], models: ModelCache) -> Receiver:
     return Receiver(wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts)
 
 
-def make_guard(options: Options, rekeyed: Callable[[Any], None] | None = None) -> Access:
-    """Who may talk to this process; ``rekeyed`` is told which peer has new keys."""
+def make_guard(
+    options: Options,
+    rekeyed: Callable[[Any], None] | None = None,
+    serving: Callable[[Any], bool] = lambda peer: False,
+    warn: Callable[[str, str], None] = lambda kind, text: None,
+) -> Access:
+    """Who may talk to this process; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is heard."""
     if options.key_file is not None:
-        return KeyedAccess(session_keys.read_key(options.key_file), options.streams + 1, rekeyed)
-    return OpenAccess(limited=options.allow_remote and not is_local(options.listen))
+        key = session_keys.read_key(options.key_file)
+        return KeyedAccess(key, options.streams + _SPARE_MEMBERS, rekeyed, serving, warn)
+    return OpenAccess(options.allow_remote and not is_local(options.listen), serving, warn)
 
 
 def output_for(options: Options, index: int) -> TimedOutput:
@@ -90,11 +97,16 @@ class Process:
         self._options = options
         self._machine = machine or Machine()
         remote = options.allow_remote or options.key_file is not None
-        self._guard = make_guard(options, lambda peer: self._streams.rekeyed(peer))
+        self.notices = Notices()
+        self._inbox = Inbox()
+        self._guard = make_guard(
+            options,
+            lambda peer: self._streams.rekeyed(peer),
+            lambda peer: peer in self._inbox.running,
+            self.notices.warn,
+        )
         self._info = {**describe(self._machine), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
-        self._inbox = Inbox()
-        self.notices = Notices()
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self.signal_number = 0

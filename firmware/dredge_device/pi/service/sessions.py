@@ -8,11 +8,12 @@ from typing import Any
 from dredge_device import agent as states
 from dredge_device import control, rtcp, rtp
 from dredge_device.agent import Agent
-from dredge_device.pi.service.admission import Candidates, place_of
+from dredge_device.pi.service.admission import Candidates
 from dredge_device.pi.service.governor import Governor
-from dredge_device.pi.service.notices import Notices, name_of, summary
+from dredge_device.pi.service.notices import Notices, summary
 from dredge_device.pi.service.pacer import monotonic_us
 from dredge_device.pi.service.rendering import PLAYING, Rendering, StreamSession
+from dredge_device.pi.transport.addresses import name_of, place_of
 
 __all__ = ["Sessions", "StreamSession"]
 

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Addresses of peers."""
+
+import ipaddress
+from typing import Any
+
+
+def place_of(peer: Any) -> Any:
+    """What a stranger is counted by: its IPv4 address, its IPv6 network of 64 bits, or the peer itself."""
+    if not isinstance(peer, tuple):
+        return peer
+    try:
+        address = ipaddress.ip_address(str(peer[0]).split("%")[0])
+    except ValueError:
+        return peer[0]
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
+    return address.packed
+
+
+def name_of(peer: Any) -> str:
+    """A peer as it is written in a line."""
+    if not isinstance(peer, tuple):
+        return str(peer)
+    host, port = str(peer[0]), peer[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
