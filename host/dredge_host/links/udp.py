@@ -5,59 +5,98 @@ from __future__ import annotations
 
 import select
 import socket
-from typing import Any
 
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import MAX_DATAGRAM
 
+_TRIES = 3  # datagrams that an address leaves unanswered before the next one of the name is tried
+
 
 class UdpLink:
-    """A connected UDP socket, so that a closed port at the other end is noticed."""
+    """A connected UDP socket, so that a closed port at the other end is noticed.
+
+    Of a name with several addresses (localhost, NAME.local) each is tried until one answers; that one stays.
+    """
 
     def __init__(self, host: str, port: int) -> None:
-        self.url = f"udp://{host}:{port}"
+        self.url = f"udp://[{host}]:{port}" if ":" in host else f"udp://{host}:{port}"
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except (socket.gaierror, UnicodeError):  # the latter: a part of the name is empty or too long
-            raise UnreachableError(f"{self.url}: the host name '{host}' is not known") from None
-        self._socket = self._connected(found)
-
-    def _connected(self, found: list[Any]) -> socket.socket:
-        """A socket to the first of the name's addresses that can be reached from here."""
-        why = "no address"
-        for family, _, _, _, address in found:
-            try:
-                connected = socket.socket(family, socket.SOCK_DGRAM)
-            except OSError as error:  # a machine without IPv6
-                why = error.strerror or str(error)
-                continue
-            try:
-                connected.connect(address)
-                return connected
-            except OSError as error:
-                connected.close()
-                why = error.strerror or str(error)
-        raise UnreachableError(f"{self.url}: {why}")
+        except (socket.gaierror, UnicodeError):
+            hint = "; names in .local need mDNS (package libnss-mdns)" if host.endswith(".local") else ""
+            raise UnreachableError(f"{self.url}: the host name '{host}' is not known{hint}") from None
+        self._addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+        self._left = len(self._addresses) - 1  # not tried yet
+        self._heard = False
+        self._unanswered = 0
+        self._socket: socket.socket | None = None
+        self._turn = -1
+        self._next()
 
     def send(self, datagram: bytes) -> None:
+        if not self._heard and len(self._addresses) > 1:
+            self._unanswered += 1
+            if self._unanswered > _TRIES:
+                self._next()
         try:
-            self._socket.send(datagram)
+            self._open.send(datagram)
         except ConnectionRefusedError:
-            raise self._refused() from None
+            self._refuse()
+            self.send(datagram)
         except OSError as error:
             raise UnreachableError(f"{self.url}: {error.strerror}") from None
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
         try:
-            ready, _, _ = select.select([self._socket], [], [], max(0.0, timeout))
-            return self._socket.recv(MAX_DATAGRAM) if ready else None
+            ready, _, _ = select.select([self._open], [], [], max(0.0, timeout))
+            if not ready:
+                return None
+            datagram = self._open.recv(MAX_DATAGRAM)
         except ConnectionRefusedError:
-            raise self._refused() from None
+            self._refuse()
+            return None
         except OSError as error:  # a router says that there is no way, or the interface is down
             raise UnreachableError(f"{self.url}: {error.strerror}") from None
+        self._heard = True
+        return datagram
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
 
-    def _refused(self) -> UnreachableError:
-        return UnreachableError(f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`")
+    @property
+    def _open(self) -> socket.socket:
+        assert self._socket is not None
+        return self._socket
+
+    def _refuse(self) -> None:
+        """Nobody listens at this address: the next one, if there is one that was not tried."""
+        if self._heard or not self._left:
+            self._left = 0 if self._heard else len(self._addresses) - 1
+            raise UnreachableError(
+                f"{self.url}: nobody listens there; start one with `dredge agent --listen {self.url}`"
+            )
+        self._left -= 1
+        self._next()
+
+    def _next(self) -> None:
+        """Connects to the next address; UnreachableError when there is no way to any of them."""
+        why = ""
+        for _ in self._addresses:
+            self._turn = (self._turn + 1) % len(self._addresses)
+            family, address = self._addresses[self._turn]
+            try:
+                fresh = socket.socket(family, socket.SOCK_DGRAM)
+            except OSError as error:  # no IPv6 here
+                why = error.strerror or str(error)
+                continue
+            try:
+                fresh.connect(address)
+            except OSError as error:
+                fresh.close()
+                why = error.strerror or str(error)
+                continue
+            if self._socket is not None:
+                self._socket.close()
+            self._socket, self._unanswered = fresh, 0
+            return
+        raise UnreachableError(f"{self.url}: {why}")

@@ -3,6 +3,7 @@
 
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,72 @@ def test_every_kind_of_link_is_in_every_table() -> None:
         assert scheme_of(f"{name}://x") is scheme and scheme_of(name) is OTHER
     assert scheme_of("udp://pi:1").may_amplify and scheme_of("what://pi").may_amplify
     assert not scheme_of("serial:///dev/ttyUSB0").may_amplify and scheme_of("socket://pi:7000").needs_probe
+
+
+def _endpoint(url: str) -> Any:
+    from dredge_device.pi.transport.endpoint import open_endpoint
+
+    try:
+        return open_endpoint(url, True)
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6 ({error})")
+
+
+def _answered(link: Any, endpoint: Any) -> Any:
+    """What a link's datagram looks like to the endpoint, after several tries."""
+    for _ in range(12):
+        link.send(b"question")
+        arrived = endpoint.recv(0.1)
+        if arrived is not None:
+            endpoint.send(b"answer", arrived[1])
+            assert link.recv(1.0) == b"answer"
+            return arrived[1]
+    raise AssertionError("nothing came")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_every_way_of_writing_this_machine(host: str) -> None:
+    endpoint = _endpoint(f"udp://{host}:0")
+    port = endpoint.address.rsplit(":", 1)[1]
+    for name in [host] if host != "localhost" else ["127.0.0.1", "[::1]", "localhost"]:
+        link = open_link(f"udp://{name}:{port}")
+        _answered(link, endpoint)
+        link.close()
+    endpoint.close()
+
+
+def test_the_v6_wildcard_hears_both_families() -> None:
+    endpoint = _endpoint("udp://[::]:0")
+    port = endpoint.address.rsplit(":", 1)[1]
+    for name in ("127.0.0.1", "[::1]"):
+        link = open_link(f"udp://{name}:{port}")
+        _answered(link, endpoint)
+        link.close()
+    endpoint.close()
+
+
+def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = _endpoint("udp://127.0.0.1:0")
+    port = int(endpoint.address.rsplit(":", 1)[1])
+    real = socket.getaddrinfo
+
+    def both(host: str, *rest: Any, **named: Any) -> Any:
+        if host != "board.local":
+            return real(host, *rest, **named)
+        found: list[Any] = [(socket.AF_INET6, ("::1", port, 0, 0))]
+        found += [(socket.AF_INET, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+        return [(family, socket.SOCK_DGRAM, 17, "", address) for family, address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    link = open_link(f"udp://board.local:{port}")
+    assert _answered(link, endpoint)[0] == "127.0.0.1"
+    link.close()
+    endpoint.close()
+
+
+@pytest.mark.parametrize("text", ["udp://::1:5004", "udp://[127.0.0.1]:5004", "udp://[::1]", "udp://[::1:5004"])
+def test_addresses_that_are_not_well_formed(text: str) -> None:
+    from dredge_device.pi.transport.endpoint import ListenError, parse_listen
+
+    with pytest.raises(ListenError):
+        parse_listen(text, True)

@@ -46,7 +46,8 @@ def _unsaid(kind: str, text: str) -> None:
 class OpenAccess:
     """No key. ``limited``: the peers are remote and unproven, so answers never outgrow questions, neither in bytes
     nor in packets, and so not with their headers either. Strangers are counted by address; a peer that is
-    served (``serving``) has an account of its own, which no stranger can use or displace. ``warn`` takes a kind and a line for the user.
+    served (``serving``) has an account of its own, which no stranger can use or displace. ``warn`` takes a kind and a
+    line for the user.
     """
 
     def __init__(

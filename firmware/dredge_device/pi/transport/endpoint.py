@@ -2,17 +2,12 @@
 """Where datagrams come from on the device: a UDP port, or one serial line."""
 
 import ipaddress
-import socket
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, UDP, Scheme, scheme_of
 from dredge_device.pi.transport.serial_port import SerialLine
-
-MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
-_RETRY_S = 0.02  # between attempts to receive while the network is broken
-_RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
+from dredge_device.pi.transport.udp import UdpEndpoint
 
 
 class ListenError(ValueError):
@@ -28,52 +23,6 @@ class Endpoint(Protocol):
     def send(self, datagram: bytes, peer: Any) -> None: ...
     def report(self) -> dict[str, Any]: ...
     def close(self) -> None: ...
-
-
-class UdpEndpoint:
-    """A bound UDP socket. Raises OSError when it cannot be bound."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        try:
-            self._socket.bind((host, port))
-        except OSError:
-            self._socket.close()
-            raise
-        self.address = "udp://{}:{}".format(*self._socket.getsockname()[:2])
-        self.unsent = self.unheard = 0
-
-    def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
-        """The next datagram; an earlier answer that found nobody is the peer's affair.
-
-        When the network itself fails (interface down, no buffers) it is counted and tried again later.
-        """
-        self._socket.settimeout(timeout)
-        try:
-            datagram, peer = self._socket.recvfrom(MAX_DATAGRAM)
-        except (TimeoutError, ConnectionError):
-            return None
-        except OSError:
-            self.unheard += 1
-            time.sleep(min(timeout, _RETRY_S))
-            return None
-        return datagram, peer, time.monotonic_ns() // 1000
-
-    def send(self, datagram: bytes, peer: Any) -> None:
-        """Best effort: reports are repeated anyway."""
-        try:
-            self._socket.sendto(datagram, peer)
-        except OSError:
-            self.unsent += 1
-
-    def report(self) -> dict[str, Any]:
-        """Datagrams that could not be sent, attempts to receive that failed."""
-        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard}
-
-    def close(self) -> None:
-        """Frees the port."""
-        self._socket.close()
 
 
 class SerialEndpoint:
@@ -103,10 +52,13 @@ class SerialEndpoint:
 
 
 def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
-    """Host and port of ``udp://HOST:PORT``; ListenError when it is another thing or not local."""
+    """Host and port of ``udp://HOST:PORT`` (IPv6 in brackets); ListenError for another thing, or when not local."""
     host, colon, port = text.removeprefix("udp://").rpartition(":")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
-    if not text.startswith("udp://") or not colon or not digits or int(port) > 65535:
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    wrong = not colon or not digits or int(port) > 65535 or bracketed != (":" in host)
+    if not text.startswith("udp://") or wrong:
         expected = " or ".join(scheme.usage for scheme in ENDPOINTS)
         raise ListenError(f"listen address is '{text}', expected {expected}")
     if not allow_remote and not is_loopback(host):
@@ -121,7 +73,7 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
 def is_loopback(host: str) -> bool:
     """True for addresses that only this machine can reach."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""UDP ports by name, IPv4 and IPv6."""
+
+import selectors
+import socket
+import time
+from typing import Any
+
+from dredge_device.pi.transport.addresses import name_of
+
+MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
+_RETRY_S = 0.02  # between attempts to receive while the network is broken
+_RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
+_MOST = 8  # addresses of one name
+
+
+class UdpEndpoint:
+    """A bound UDP port, on every address that ``host`` means: localhost is 127.0.0.1 and ::1, ``::`` is everything.
+
+    Raises OSError when none can be bound, or the name is not known.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.unsent = self.unheard = 0
+        self._sockets: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        error: OSError = OSError(f"{host}: no address")
+        for family, address in _addresses(host, port):
+            if family in self._sockets and host in ("", "::"):
+                continue
+            try:
+                bound = _bound(family, (address[0], port, *address[2:]), dual=host == "::")
+            except OSError as failure:
+                error = failure
+                continue
+            self._sockets.setdefault(family, bound)
+            self._selector.register(bound, selectors.EVENT_READ)
+            port = bound.getsockname()[1]
+        if not self._sockets:
+            self._selector.close()
+            raise error
+        self.address = f"udp://{name_of(next(iter(self._sockets.values())).getsockname())}"
+
+    def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
+        """The next datagram; an earlier answer that found nobody is the peer's affair.
+
+        When the network itself fails (interface down, no buffers) it is counted and tried again later.
+        """
+        try:
+            for key, _ in self._selector.select(timeout):
+                datagram, peer = key.fileobj.recvfrom(MAX_DATAGRAM)  # type: ignore[union-attr]
+                return datagram, peer, time.monotonic_ns() // 1000
+        except (BlockingIOError, TimeoutError, ConnectionError):
+            return None
+        except OSError:
+            self.unheard += 1
+            time.sleep(min(timeout, _RETRY_S))
+        return None
+
+    def send(self, datagram: bytes, peer: Any) -> None:
+        """Best effort: reports are repeated anyway."""
+        family = socket.AF_INET6 if len(peer) == 4 else socket.AF_INET
+        try:
+            self._sockets[family].sendto(datagram, peer)
+        except (OSError, KeyError):
+            self.unsent += 1
+
+    def report(self) -> dict[str, Any]:
+        """Datagrams that could not be sent, attempts to receive that failed."""
+        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard}
+
+    def close(self) -> None:
+        """Frees the port."""
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._selector.close()
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """(family, address) of a name, IPv4 first: who prints one of them prints the one that everybody can use."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise OSError(f"the host name '{host}' is not known; listen on an address or a name of this machine") from None
+    pairs: list[tuple[int, Any]] = [(int(family), address) for family, _, _, _, address in found]
+    if host == "localhost":
+        pairs += [(int(socket.AF_INET), ("127.0.0.1", port)), (int(socket.AF_INET6), ("::1", port, 0, 0))]
+    unique = list(dict.fromkeys(pairs))[:_MOST]
+    return sorted(unique, key=lambda pair: pair[0] != socket.AF_INET)
+
+
+def _bound(family: int, address: Any, dual: bool) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        bound.setblocking(False)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
