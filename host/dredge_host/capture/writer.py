@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dredge_device import rtp
+from dredge_device.pi.input import sdp
 from dredge_device.pi.output.files import PRIVATE, OutputFile
 from dredge_host.console import note
 from dredge_host.errors import UsageError
@@ -68,7 +69,9 @@ class Capture:
             note(f"{asked} is there already; the capture is {self.path}")
         if not self._file.is_stream:
             with OutputFile(self.path.with_suffix(".sdp"), keep=not self._overwrite, mode=PRIVATE) as file:
-                file.write(sdp(*self._far, self._payload_type).encode("ascii"))
+                address, port = self._far
+                text = sdp.build(address, port, self._payload_type, mux=True, origin=address)
+                file.write(text.encode("ascii"))
 
     def __enter__(self) -> Capture:
         return self
@@ -130,23 +133,6 @@ def ipv4_udp(datagram: bytes, source: tuple[str, int], target: tuple[str, int], 
         p=dpkt.ip.IP_PROTO_UDP, id=number & 0xFFFF, df=1, ttl=64, data=udp,
     )  # fmt: skip
     return bytes(ip)
-
-
-def sdp(address: str, port: int, payload_type: int = rtp.PAYLOAD_TYPE) -> str:
-    """Session description (RFC 8866) of the stream, as RFC 7587 section 7 wants Opus described."""
-    lines = [
-        "v=0",
-        f"o=- 0 0 IN IP4 {address}",
-        "s=dredge",
-        f"c=IN IP4 {address}",
-        "t=0 0",
-        f"m=audio {port} RTP/AVP {payload_type}",
-        f"a=rtpmap:{payload_type} opus/48000/2",
-        f"a=fmtp:{payload_type} stereo=0; sprop-stereo=0; maxplaybackrate=16000; sprop-maxcapturerate=16000",
-        "a=ptime:20",
-        "a=rtcp-mux",
-    ]
-    return "".join(line + "\r\n" for line in lines)
 
 
 def _ipv4(host: str) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dredge_device import control, rtp
+from dredge_device.pi.input.sdp import build
 from dredge_device.pi.output.files import OutputError
-from dredge_host.capture.writer import Capture, TappedLink, ipv4_udp, sdp
+from dredge_host.capture.writer import Capture, TappedLink, ipv4_udp
 from dredge_host.links.loop import loop_pair
 from dredge_host.sending.sender import Sender
 
@@ -112,7 +113,7 @@ def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (tmp_path / "a.sdp").write_text(sdp("127.0.0.1", port), encoding="ascii")
+    (tmp_path / "a.sdp").write_text(build("127.0.0.1", port, mux=True), encoding="ascii")
     out = tmp_path / "heard.wav"
     player = subprocess.Popen(
         ["ffmpeg", "-loglevel", "error", "-y", "-protocol_whitelist", "file,udp,rtp", "-i", str(tmp_path / "a.sdp"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dredge_device.pi.transport.endpoint import ENDPOINTS
-from dredge_device.pi.transport.schemes import LOOP, OTHER, SCHEMES, scheme_of
+from dredge_device.pi.transport.schemes import LOOP, OTHER, RTP, SCHEMES, scheme_of
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.open import LINKS, open_link, open_secured, parse_udp
@@ -113,7 +113,7 @@ def test_a_loop_link_is_a_device_in_this_process() -> None:
 
 def test_every_kind_of_link_is_in_every_table() -> None:
     kinds = set(SCHEMES.values())
-    assert set(LINKS) == kinds and set(ENDPOINTS) == kinds - {LOOP}
+    assert set(LINKS) == kinds and set(ENDPOINTS) == kinds - {LOOP, RTP}
     for name, scheme in SCHEMES.items():
         assert scheme_of(f"{name}://x") is scheme and scheme_of(name) is OTHER
     assert scheme_of("udp://pi:1").may_amplify and scheme_of("what://pi").may_amplify

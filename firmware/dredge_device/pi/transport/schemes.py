@@ -23,12 +23,14 @@ UDP = Scheme("udp://HOST:PORT", may_amplify=True)
 SERIAL = Scheme("serial://DEVICE?baud=N", needs_probe=True)  # a port of this machine
 TUNNEL = Scheme("socket://HOST:PORT", needs_probe=True)  # a serial line somewhere else, over TCP
 LOOP = Scheme("loop://", keyed=False)  # a device within the host's own process
+RTP = Scheme("rtp://HOST:PORT", may_amplify=True, keyed=False)  # a receiver that speaks RTP only; keys are static
 BYTE_STREAMS = (SERIAL, TUNNEL)  # one peer each
 OTHER = Scheme("", may_amplify=True)  # nothing is known of it
 
 # socket, rfc2217, loop and spy are pyserial's own URLs of byte streams.
 SCHEMES = {
     "udp": UDP,
+    "rtp": RTP,
     "serial": SERIAL,
     "socket": TUNNEL,
     "rfc2217": TUNNEL,

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.transport.schemes import RTP, scheme_of
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import Source
 from dredge_host.cli import options as shared
@@ -28,6 +29,7 @@ Examples
   dredge stream speech.wav --to udp://raspberrypi:5004 --loss harsh
   dredge stream speech.wav --to udp://raspberrypi:5004 --key-file dredge.key --redundancy auto
   dredge stream speech.wav --to serial:///dev/ttyUSB0?baud=921600 --playout adaptive
+  dredge stream speech.wav --to rtp://192.168.1.7:5004 --sdp out.sdp     (then: ffplay out.sdp)
   dredge stream speech.wav --to udp://raspberrypi:5004 --jitter 30ms --reorder 5%,by=5 --capture out.pcap
   dredge stream speech.flac --to loop:// --loss 10% --json     (device in this process)
   dredge stream mic --to udp://raspberrypi:5004 --seconds 60
@@ -49,6 +51,8 @@ Examples
 @shared.codec_options
 @shared.network_options
 @shared.key_option
+@click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
+@click.option("--sdp", type=shared.FILE_OUT, help="With rtp://: write the session description that receivers need.")
 @click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
 @click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
@@ -61,6 +65,8 @@ def command(
     seconds: float | None,
     save_trace: Path | None,
     key_file: str | None,
+    plain: bool,
+    sdp: Path | None,
     cap: int,
     capture: Path | None,
     overwrite: bool,
@@ -79,9 +85,13 @@ def command(
     """
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
+    url, plain = _destination(url, plain)
+    if sdp and not plain:
+        raise UsageError("--sdp describes a stream to rtp://HOST:PORT (or --plain)")
     from dredge_device.pi.output import files
     from dredge_host.live.display import Display
     from dredge_host.live.mute import MuteSwitch
+    from dredge_host.live.plain import PlainSession
     from dredge_host.live.result import document, lines
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
@@ -91,7 +101,7 @@ def command(
     from dredge_host.sending.network import Network
     from dredge_models.registry import model_ids
 
-    files.check_each([capture, save_trace], inputs=[source, key_file, trace_file(settings.loss)])
+    files.check_each([capture, save_trace, sdp], inputs=[source, key_file, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
     log: list[dict[str, Any]] = []
@@ -103,14 +113,15 @@ def command(
 
     with ExitStack() as stack:
         live, speech, total = _speech(stack, source, seconds, rate)
-        link = stack.enter_context(closing(open_secured(url, key_file)))
+        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp)))
         link, tap = _captured(stack, link, url, key_file, capture, overwrite)
         display = stack.enter_context(Display(total, json_lines=json_lines))
         if live is not None:
             stack.callback(live.close)
+        session = (PlainSession if plain else Session)(link, update=display.update)
         outcome = stream(
             speech,
-            Session(link, update=display.update),
+            session,
             settings,
             loss,
             models=model_ids() if settings.conceal == "dred" else None,
@@ -129,9 +140,38 @@ def command(
         result["source"] = live.report()
     if automatic:
         result["adaptation"] = log
-    emit(result, [*lines(result), *adaptation_lines(log)], as_json)
-    if outcome.report is None:
+    told = lines(result)
+    if isinstance(session, PlainSession):  # what became of the packets only the receiver knows
+        result["receiver"] = session.receiver
+        told = [line for line in told if not line.startswith("packets")] + [session.summary()]
+    emit(result, [*told, *adaptation_lines(log)], as_json)
+    if outcome.report is None and not plain:
         raise UnreachableError(f"{url}: the device never sent its complete final report")
+
+
+def _destination(url: str, plain: bool) -> tuple[str, bool]:
+    """The URL, and whether a plain RTP receiver is there."""
+    if plain and url.startswith("udp://"):
+        url = "rtp://" + url.removeprefix("udp://")
+    if plain and scheme_of(url) is not RTP:
+        raise UsageError(f"'{url}': --plain needs {RTP.usage}")
+    return url, scheme_of(url) is RTP
+
+
+def _opened(url: str, key_file: str | None, sdp: Path | None) -> Link:
+    """The link; for a plain receiver its description is written first."""
+    if scheme_of(url) is not RTP:
+        return open_secured(url, key_file)
+    from dredge_device.pi.input.sdp import build
+    from dredge_device.pi.output.files import PRIVATE, OutputFile
+    from dredge_host.links.open import open_rtp
+
+    link = open_rtp(url, key_file)
+    if sdp is not None:
+        host, port = parse_udp(url)
+        with OutputFile(sdp, keep=False, mode=PRIVATE) as file:
+            file.write(build(host, port, key=link.key).encode("ascii"))
+    return link
 
 
 def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:

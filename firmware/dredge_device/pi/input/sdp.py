@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Session descriptions (RFC 8866) of Opus streams: payload types, redundancy (RFC 2198), static keys (RFC 4568)."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from dredge_device import rtp
+from dredge_device.pi.input.payloads import PayloadTypes
+
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+KEY_BYTES = 30  # 16 of key, 14 of salt
+_LARGEST = 65536
+
+
+@dataclass(frozen=True)
+class Description:
+    """types: payload types of Opus and of redundant blocks; key: of SRTP, 30 bytes, None for RTP in the clear."""
+
+    types: PayloadTypes
+    key: bytes | None = None
+
+
+def parse(text: str) -> Description:
+    """What the description says of its audio. Raises ValueError, one sentence."""
+    if len(text) > _LARGEST:
+        raise ValueError(f"session description of {len(text)} characters, expected {_LARGEST} at most")
+    opus: set[int] = set()
+    red: set[int] = set()
+    key, audio = None, True
+    for line in text.splitlines():
+        name, _, value = line.strip().partition("=")
+        if name == "m":
+            audio = value.startswith("audio ")
+        elif name == "a" and audio:
+            found = re.fullmatch(r"rtpmap:(\d{1,3})\s+([\w-]+)/(\d+)(?:/\d+)?", value.strip())
+            if found and int(found[1]) < 128 and found[2].lower() in ("opus", "red"):
+                (opus if found[2].lower() == "opus" else red).add(int(found[1]))
+            elif value.startswith("crypto:"):
+                key = key or _key(value)
+    if not opus:
+        raise ValueError("the session description names no Opus (a=rtpmap:111 opus/48000/2)")
+    return Description(PayloadTypes(frozenset(opus), frozenset(red)), key)
+
+
+def _key(value: str) -> bytes:
+    found = re.match(r"crypto:\d+\s+(\S+)\s+inline:([A-Za-z0-9+/=]+)", value)
+    if not found or found[1] != SUITE:
+        raise ValueError(f"the session description has the key of another suite, expected {SUITE}")
+    try:
+        key = base64.b64decode(found[2], validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"the key of the session description has {len(key)} bytes, expected {KEY_BYTES}")
+    return key
+
+
+def build(
+    address: str, port: int, payload_type: int = rtp.PAYLOAD_TYPE, *, name: str = "dredge", key: bytes | None = None,
+    mux: bool = False, origin: str = "127.0.0.1",
+) -> str:  # fmt: skip
+    """The description of a stream to this address, as RFC 7587 section 7 wants Opus described; key: SRTP by SDES."""
+    lines = [
+        "v=0",
+        f"o=- 0 0 IN {_family(origin)} {origin}",
+        f"s={name}",
+        f"c=IN {_family(address)} {address}",
+        "t=0 0",
+        f"m=audio {port} RTP/{'SAVP' if key else 'AVP'} {payload_type}",
+        f"a=rtpmap:{payload_type} opus/48000/2",
+        f"a=fmtp:{payload_type} stereo=0; sprop-stereo=0; maxplaybackrate=16000; sprop-maxcapturerate=16000",
+        "a=ptime:20",
+    ]
+    if key is not None:
+        lines.append(f"a=crypto:1 {SUITE} inline:{base64.b64encode(key).decode()}")
+    if mux:
+        lines.append("a=rtcp-mux")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _family(address: str) -> str:
+    try:
+        return f"IP{ipaddress.ip_address(address.split('%')[0]).version}"
+    except ValueError:
+        return "IP4"
