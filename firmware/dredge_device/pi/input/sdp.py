@@ -12,7 +12,7 @@ from dredge_device.pi.input.payloads import PayloadTypes
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30  # 16 of key, 14 of salt
-_LARGEST = 65536
+LARGEST = 65536
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Description:
 
 def parse(text: str) -> Description:
     """What the description says of its audio. Raises ValueError, one sentence."""
-    if len(text) > _LARGEST:
-        raise ValueError(f"session description of {len(text)} characters, expected {_LARGEST} at most")
+    if len(text) > LARGEST:
+        raise ValueError(f"session description of {len(text)} characters, expected {LARGEST} at most")
     opus: set[int] = set()
     red: set[int] = set()
     key, audio = None, True

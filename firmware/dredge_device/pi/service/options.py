@@ -72,6 +72,8 @@ class Options(SessionOptions):
     seconds: float | None = None
     allow_remote: bool = False
     key_file: str | None = None
+    payload_type: int | None = None
+    sdp: str | None = None
     streams: int = 1
     realtime: bool = False
     core: int | None = None
@@ -122,6 +124,8 @@ OPTIONS = (
         "Pre-shared key (openssl rand -hex 32): SRTP and authenticated control.",
         environment="DREDGE_KEY_FILE",
     ),
+    Option("payload-type", "RTP payload type that means Opus (else: found by the packets).", int, least=0, most=127),
+    Option("sdp", "Session description of the stream: payload types, and the key of SRTP (a=crypto)."),
     Option("streams", "Hosts at the same time.", int, least=1, most=64),
     Option("realtime", "Real-time scheduling for the decoding thread (needs permission).", bool),
     Option("core", "Decode on this core.", int, least=0),

@@ -15,6 +15,8 @@ from typing import Any
 
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache, real_parts
+from dredge_device.pi.input import sdp
+from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, TimedOutput
@@ -23,8 +25,9 @@ from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
+from dredge_device.pi.security.static_access import StaticAccess
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.admission import Inbox
+from dredge_device.pi.service.admission import Candidates, Inbox
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
@@ -56,23 +59,50 @@ def check_options(options: dict[str, Any]) -> None:
         raise ValueError(why)
 
 
-def make_receiver(options: dict[str, Any], models: ModelCache) -> Receiver:
+def description_of(options: Options) -> sdp.Description:
+    """What was agreed about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
+    types = NOT_AGREED
+    if options.payload_type is not None:
+        types = PayloadTypes(frozenset([options.payload_type]))
+    if options.sdp is None:
+        return sdp.Description(types)
+    with open(options.sdp, encoding="utf-8", errors="replace") as file:
+        text = file.read(sdp.LARGEST + 1)
+    try:
+        found = sdp.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{options.sdp}: {error}") from None
+    return found if options.payload_type is None else sdp.Description(types, found.key)
+
+
+def make_receiver(
+    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED
+) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     wanted = SessionOptions.checked(options)
     parts = real_parts(wanted.conceal, wanted.vocoder, models)
-    return Receiver(wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts)
+    return Receiver(
+        wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types
+    )
 
 
 def make_guard(
     options: Options,
+    static: bytes | None = None,
     rekeyed: Callable[[Any], None] | None = None,
     serving: Callable[[Any], bool] = lambda peer: False,
     warn: Callable[[str, str], None] = lambda kind, text: None,
 ) -> Access:
-    """Who may talk to this process; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is heard."""
+    """Who may talk to this process.
+
+    static: the key of a session description; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is
+    heard, ``warn`` takes a kind and a line for the user.
+    """
     if options.key_file is not None:
         key = session_keys.read_key(options.key_file)
         return KeyedAccess(key, options.streams + _SPARE_MEMBERS, rekeyed, serving, warn)
+    if static is not None:
+        return StaticAccess(static, warn)
     return OpenAccess(options.allow_remote and not is_local(options.listen), serving, warn)
 
 
@@ -96,11 +126,13 @@ class Process:
     def __init__(self, options: Options, machine: Machine | None = None) -> None:
         self._options = options
         self._machine = machine or Machine()
-        remote = options.allow_remote or options.key_file is not None
+        self._agreed = description_of(options)
+        remote = options.allow_remote or options.key_file is not None or self._agreed.key is not None
         self.notices = Notices()
         self._inbox = Inbox()
         self._guard = make_guard(
             options,
+            self._agreed.key,
             lambda peer: self._streams.rekeyed(peer),
             lambda peer: peer in self._inbox.running,
             self.notices.warn,
@@ -115,8 +147,11 @@ class Process:
         self._models = ModelCache()
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
         try:
-            self._stock = ReceiverStock(lambda wanted: make_receiver(wanted, self._models), self._options.for_session())
-            self._streams = Sessions(self._make_station, options.streams, self._governor, self.notices)
+            self._stock = ReceiverStock(
+                lambda wanted: make_receiver(wanted, self._models, self._agreed.types), self._options.for_session())
+            self._streams = Sessions(
+                self._make_station, options.streams, self._governor, self.notices,
+                Candidates(self._agreed.types.opus | self._agreed.types.red))
         except BaseException:
             self._endpoint.close()
             raise

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""SRTP as others speak it: one static key for everybody, from a session description (SDES, RFC 4568)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device import rtp
+from dredge_device.pi.security import session_keys
+from dredge_device.pi.transport.addresses import name_of
+from dredge_device.telemetry import Counters
+
+
+class StaticAccess:
+    """Media is SRTP and control SRTCP (RFC 3711), both by the same 30 bytes of key and salt.
+
+    There is no handshake and nothing is kept of strangers: whoever has the key is heard, and what was recorded can be
+    replayed to a process that was started anew. ``warn`` takes a kind and a line for the user. Raises ImportError
+    without pylibsrtp.
+    """
+
+    def __init__(self, key: bytes, warn: Callable[[str, str], None] = lambda kind, text: None) -> None:
+        self._inbound = session_keys.srtp(key, outbound=False)
+        self._outbound = session_keys.srtp(key, outbound=True)
+        self._warn = warn
+        self.counters = Counters(("forged", "replayed", "withheld"))
+
+    def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
+        """The datagram in the clear when it is genuine and new."""
+        del now_us
+        undo = self._inbound.unprotect_rtcp if rtp.is_rtcp(datagram) else self._inbound.unprotect
+        try:
+            clear: bytes = undo(datagram)
+        except Exception as error:  # pylibsrtp's own class cannot be named without importing it
+            replayed = "replay" in str(error)
+            self.counters.add("replayed" if replayed else "forged")
+            if not replayed:
+                self._warn("wrong key", f"{name_of(peer)} has another key than the session description, or none")
+            return None, []
+        return clear, []
+
+    def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
+        """The datagram as SRTCP."""
+        del peer
+        if not rtp.is_rtcp(datagram):
+            self.counters.add("withheld")
+            return None
+        sealed: bytes = self._outbound.protect_rtcp(datagram)
+        return sealed
