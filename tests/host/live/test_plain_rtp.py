@@ -176,7 +176,8 @@ gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="G
 def test_gstreamer_is_heard(agent: Any, ms: str) -> None:
     device = agent()
     words = f"filesrc location={CLIP} ! decodebin ! audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=1"
-    words += f" ! opusenc frame-size={ms} audio-type=voice ! rtpopuspay pt=96 ! udpsink host=127.0.0.1 port={device.port}"
+    words += f" ! opusenc frame-size={ms} audio-type=voice ! rtpopuspay pt=96"
+    words += f" ! udpsink host=127.0.0.1 port={device.port}"
     subprocess.run(["gst-launch-1.0", "-q", *words.split()], check=True, timeout=60, stdout=subprocess.DEVNULL)
     said = device.ended()
     assert f"type 96, {ms} ms" in said and ", 0 lost" in said
