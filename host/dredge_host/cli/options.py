@@ -68,7 +68,11 @@ _CODEC: list[Decorator] = [
         "[default: 1.0; 0 unless --conceal dred]",
     ),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
-    click.option("--lbrr", is_flag=True, help="Add a low-rate copy of the packet before."),
+    click.option(
+        "--lbrr/--no-lbrr",
+        default=None,
+        help="Add a low-rate copy of the packet before.  [default: with --conceal dred, unless --redundancy is 0]",
+    ),
     click.option("--expect-loss", default=20, show_default=True, help="Loss in % the Opus encoder expects."),
     click.option(
         "--conceal",
@@ -159,11 +163,14 @@ def settings_from(values: dict[str, Any]) -> Settings:
         redundancy = 1.0  # to begin with
     else:
         redundancy = _seconds(redundancy)
+    lbrr = values["lbrr"]
+    if lbrr is None:  # a lost packet alone sounds best from its copy, a longer gap from the history
+        lbrr = redundancy > 0
     adaptive, milliseconds = parse_playout(values["playout"])
     return Settings(
         bitrate=values["bitrate"],
         redundancy_s=redundancy,
-        lbrr=values["lbrr"],
+        lbrr=lbrr,
         loss=values["loss"],
         seed=values["seed"],
         conceal=values["conceal"],

@@ -10,6 +10,7 @@ from dredge_device.pi.transport.serial_url import parse_serial
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError
 from dredge_host.live.session import Session
+from dredge_host.sending.sender import LBRR_RATE_FACTOR
 from dredge_host.settings import Settings
 from dredge_host.timing import percentiles
 
@@ -52,6 +53,6 @@ def check_line(session: Session, settings: Settings) -> dict[str, Any]:
 
 def needed_baud(settings: Settings) -> int:
     """Line rate for these settings, in one direction: ten bits per byte, framing included."""
-    bits = settings.bitrate * (1.7 if settings.lbrr else 1.0) + DRED_BPS * settings.redundancy_s
+    bits = settings.bitrate * (LBRR_RATE_FACTOR if settings.lbrr else 1.0) + DRED_BPS * settings.redundancy_s
     per_packet = bits * PACKET_SECONDS / 8 + HEADER_BYTES + OVERHEAD + 1
     return round(10 * per_packet / PACKET_SECONDS)

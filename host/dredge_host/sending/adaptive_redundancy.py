@@ -3,7 +3,8 @@
 
 The device reports every second which bursts it met. The history in every packet is made as long as
 the bursts that hold 95 % of the lost packets lately, and some margin; the quantiser gets coarser
-where that would cost more than allowed. Each change says why.
+where that would cost more than allowed. With LBRR in the packets no history is sent while hardly
+any packet is lost but alone: the copy is better there, and costs nothing more. Each change says why.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from dredge_models.dred import Q0
 COVER = 0.95
 MARGIN_PACKETS = 2
 MEMORY_REPORTS = 20  # seconds of reports that count
-IDLE_S = 0.1  # kept while nothing is lost: the first burst has to be met by something
+IDLE_S = 0.1  # kept without LBRR while nothing is lost: the first burst has to be met by something
+LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below that LBRR is enough
+PACKETS_PER_REPORT = round(1 / PACKET_SECONDS)
 Q0_FINEST, Q0_COARSEST = Q0, 12
 STEP = 0.8  # shrinks by at most a fifth per report, grows at once
 
@@ -38,6 +41,7 @@ class AutoRedundancy:
 
     def __init__(self, sender: Sender, playout_ms: int, cap_bps: int = 0) -> None:
         self._sender = sender
+        self._idle = 0.0 if sender.lbrr else IDLE_S
         self._longest = min(MAX_REDUNDANCY_S, max(IDLE_S, playout_ms / 1000))
         self._cap_bps = cap_bps
         self._before: dict[int, int] = {}
@@ -51,7 +55,7 @@ class AutoRedundancy:
         wanted, why = self._wanted()
         current = self._sender.redundancy_s
         if wanted < current:
-            wanted = max(wanted, STEP * current, IDLE_S)
+            wanted = max(wanted, STEP * current if current > IDLE_S else 0.0, self._idle)
         q0, wanted, why = self._within_cap(wanted, meter, why)
         wanted = round(wanted / PACKET_SECONDS) * PACKET_SECONDS
         if abs(wanted - current) < PACKET_SECONDS / 2 and q0 == self._sender.q0:
@@ -74,7 +78,10 @@ class AutoRedundancy:
                 lost[length] = lost.get(length, 0) + length * count
         total = sum(lost.values())
         if not total:
-            return IDLE_S, f"nothing lost for {len(self._recent)} s"
+            return self._idle, f"nothing lost for {len(self._recent)} s"
+        longer = total - lost.get(1, 0)
+        if self._sender.lbrr and longer < LONGER_SHARE * PACKETS_PER_REPORT * len(self._recent):
+            return self._idle, f"{total - longer} of {total} lost packets were lost alone, LBRR has them"
         seen = 0
         for length in sorted(lost):
             seen += lost[length]

@@ -22,12 +22,11 @@ SSRC = 0x44524447  # "DRDG"
 PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
-# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more (16 kb/s at 24).
-LBRR_RATE_FACTOR = 1.7
-
-# The more loss libopus expects, the finer it makes the copy, and at 20 % the copy costs the speech itself: on 12 clips
-# of burst losses (docs/results.md) DRED + LBRR scored 3.75, 3.80 and 3.83 PLCMOS when told 20, 10 and 5 %, at one rate.
-LBRR_LOSS_PCT = 5
+# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more (12 kb/s at 24). The
+# more loss libopus expects, the finer and dearer it makes the copy: told 2 % it leaves more to the speech. With 1.5 and
+# 2 % DRED + LBRR scores what it does with 1.7 and 5 %, or more, at 5 kb/s less (docs/results.md).
+LBRR_RATE_FACTOR = 1.5
+LBRR_LOSS_PCT = 2
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,7 @@ class Sender:
         history: HistoryEncoder | None = None,
     ) -> None:
         self.redundancy_s = redundancy_s
+        self.lbrr = lbrr
         self.q0, self.dq = q0, dq
         self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
         self.muted = False

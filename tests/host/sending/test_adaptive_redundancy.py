@@ -12,8 +12,8 @@ from dredge_host.sending.sender import BitrateMeter, Split
 class Steered:
     """What AutoRedundancy changes of a sender."""
 
-    def __init__(self, redundancy_s: float = 1.0, q0: int = 4) -> None:
-        self.redundancy_s, self.q0 = redundancy_s, q0
+    def __init__(self, redundancy_s: float = 1.0, q0: int = 4, lbrr: bool = False) -> None:
+        self.redundancy_s, self.q0, self.lbrr = redundancy_s, q0, lbrr
 
 
 def meter(speech: int = 60) -> BitrateMeter:
@@ -23,8 +23,8 @@ def meter(speech: int = 60) -> BitrateMeter:
     return made
 
 
-def run(reports, cap: int = 0, playout_ms: int = 1000):
-    sender = Steered()
+def run(reports, cap: int = 0, playout_ms: int = 1000, lbrr: bool = False):
+    sender = Steered(lbrr=lbrr)
     auto = AutoRedundancy(sender, playout_ms, cap)  # type: ignore[arg-type]
     for second, report in enumerate(reports):
         auto.consider(float(second), report, meter())
@@ -37,6 +37,18 @@ def test_without_loss_the_history_shrinks_to_a_minimum() -> None:
     lengths = [entry["redundancy_s"] for entry in auto.log]
     assert lengths == sorted(lengths, reverse=True) and lengths[0] == pytest.approx(0.8)
     assert "nothing lost" in auto.log[-1]["why"]
+
+
+@pytest.mark.parametrize("bursts", [{}, {"1": 40}, {"1": 40, "3": 1}])
+def test_with_lbrr_no_history_is_sent_while_packets_are_lost_alone(bursts) -> None:
+    sender, auto = run([{"bursts": {}}, *[{"bursts": bursts}] * 24], lbrr=True)
+    assert sender.redundancy_s == 0.0
+    assert ("LBRR has them" in auto.log[-1]["why"]) == bool(bursts) or "nothing lost" in auto.log[-1]["why"]
+
+
+def test_with_lbrr_bursts_bring_the_history_back_at_once() -> None:
+    sender, _ = run([{"bursts": {"1": 3 * n}} for n in range(1, 20)] + [{"bursts": {"1": 60, "6": 5}}], lbrr=True)
+    assert sender.redundancy_s == pytest.approx(0.16)
 
 
 def test_the_first_long_burst_brings_it_back_at_once() -> None:

@@ -32,7 +32,7 @@ Examples
 )
 @click.option("--loss", default="harsh", show_default=True, help="See dredge simulate --help.")
 @click.option("--seed", default=99, show_default=True, help="Seed of the loss model.")
-@click.option("--lbrr", is_flag=True, help="Also send low-rate copies.")
+@click.option("--lbrr/--no-lbrr", default=True, show_default=True, help="Also send low-rate copies.")
 @click.option("--seconds", type=shared.Number(min=1), help="Use only the beginning.")
 @json_option
 def command(
@@ -46,7 +46,8 @@ def command(
 ) -> int:
     """Stream speech to a device agent through harsh loss, in real time over UDP.
 
-    The agent runs as its own process on this machine. Every packet carries 1 s of redundancy.
+    The agent runs as its own process on this machine. Every packet carries 1 s of history and a low-rate copy of
+    the packet before.
     Afterwards OUT holds original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the
     same losses with lesser means), result.json and report.html. The exit code is the verdict.
     """
