@@ -3,8 +3,8 @@
 # dredge_device/pi and __main__ are for CPython.
 # ruff: noqa: F821
 CORE = (
-    "__init__", "agent", "budget", "control", "delay", "feedback", "fragments", "framing", "jitter", "media", "playout",
-    "rtcp", "rtp", "telemetry", "timeline", "units",
+    "__init__", "agent", "budget", "bursts", "control", "delay", "feedback", "fragments", "framing", "jitter", "media",
+    "playout", "rtcp", "rtp", "telemetry", "timeline", "units",
 )  # fmt: skip
 
 package("dredge_device", files=tuple(name + ".py" for name in CORE), opt=2)

@@ -2,6 +2,7 @@
 # The jitter buffer: packets in by running sequence number, one decision out per packet period.
 # A missing packet is an event on time, not a pause; nothing that arrived is thrown away because
 # a neighbour did not. All times are integer microseconds, passed in.
+from dredge_device.bursts import LONGEST, BurstTracker
 from dredge_device.delay import DelayTracker
 from dredge_device.units import PACKET_US
 
@@ -35,6 +36,7 @@ class JitterBuffer:
         self.beyond = 0
         self.resyncs = 0
         self.delays = DelayTracker(PACKET_US)
+        self.bursts = BurstTracker()
         self._capacity = capacity
         self._number = [None] * capacity  # type: list  # running sequence number in each slot
         self._data = [None] * capacity  # type: list
@@ -54,6 +56,7 @@ class JitterBuffer:
         self._anchor_us = 0  # its arrival
         self._late_run = 0
         self.delays.reset()
+        self.bursts.reset()
 
     # The sender announced its first number: packets lost before the first arrival count as lost.
     def announce(self, first):
@@ -89,10 +92,22 @@ class JitterBuffer:
         self.delays.arrival(number, now_us)
         if self.highest is not None and number < self.highest:
             self.reordered += 1
+            self.bursts.late(number)
+        else:
+            self.bursts.arrival(number, self._missing_before(number))
         self.highest = number if self.highest is None else max(self.highest, number)
         self._number[slot] = number
         self._data[slot] = data
         return STORED
+
+    # Packets between this new one and the next older that is here or was left out, LONGEST at most.
+    def _missing_before(self, number):
+        missing = 0
+        while missing < LONGEST and self.highest is not None and number - 1 - missing > self.highest:
+            if self.get(number - 1 - missing) is not None:
+                break
+            missing += 1
+        return missing
 
     # The sender sent nothing in the periods first..last, because nobody spoke.
     def leave_out(self, first, last):
@@ -113,6 +128,7 @@ class JitterBuffer:
         self.late += 1
         self._late_run += 1
         self.delays.arrival(number, now_us)
+        self.bursts.late(number)
         if self._late_run < _LATE_RUN:
             return LATE
         self._resync()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive:
-# close behind the arrivals, wait when a gap opens, fill it from the first packet that arrives,
-# and catch up afterwards. Time comes in as integer microseconds, once per period.
+# When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive: as
+# far behind the arrivals as their spread and the gaps of late make it worth, changed in pauses.
+# Time comes in as integer microseconds, once per period.
 from dredge_device.units import PACKET_US
 
 try:
@@ -15,10 +15,9 @@ except ImportError:
 WAIT = const(0)  # no stream yet, or none any more
 PLAY = const(1)  # this number now
 HOLD = const(2)  # the next number is late: stand still for one period
-SKIP = const(3)  # this number is given up: we are behind, and nothing describes it or we were stopped
+SKIP = const(3)  # this number is left out: we are behind, or were stopped
 
 MAX_PLAYOUT_MS = const(5000)
-_CONCEAL = const(2)  # periods concealed before standing still
 _MIN_TARGET_US = const(40000)
 _BEGIN_US = const(100000)  # fixed: so long before its time the first number may be decided
 _START_US = const(60000)  # until the spread of arrivals is known
@@ -27,6 +26,8 @@ _QUICK_WINDOW = const(10)
 _TOLERANCE_US = const(20000)  # smaller lags are left alone
 _DONE_US = const(3000)
 _ACCEPTED_US = const(500000)
+_HURRY_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
+_PATIENCE = const(25)  # ... and whatever the lag, after so many windows without a pause
 _STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
 
 
@@ -69,10 +70,11 @@ class Playout:
         self.holds = 0
         self.corrections = 0
         self._buffer = buffer
-        self._concealed = 0
+        self._open = False  # nothing has arrived after the next number
         self._leaping = False
         self._resyncs = 0
         self._window = []
+        self._waited = 0  # windows since the lag is known, without a correction
         # fixed: by how much the first packet came later than those after it. It set the clock, and
         # a delay that much longer than asked hurts less than a correction.
         self._accepted_us = None
@@ -81,14 +83,14 @@ class Playout:
     def restart(self):
         self._accepted_us = None
         self.lag_us = 0
-        self._concealed = 0
+        self._open = False
         self._leaping = False
         self._window = []
 
     # (action, Period) for these 20 ms, Period None where nothing is played; call again after SKIP.
-    # describable(period): some packet tells what was said then; in_dtx: the last packet said that
-    # nobody speaks; queued_us: speech that is decoded but not heard yet.
-    def step(self, now_us, describable, in_dtx=False, queued_us=0):
+    # in_dtx: the last packet said that nobody speaks; queued_us: speech that is decoded but not
+    # heard yet.
+    def step(self, now_us, in_dtx=False, queued_us=0):
         if self._buffer.resyncs != self._resyncs:  # what was measured is of another clock
             self._resyncs = self._buffer.resyncs
             self.restart()
@@ -96,7 +98,7 @@ class Playout:
         if self._leaps(now_us, queued_us):
             return SKIP, Period(buffer, buffer.skip())
         if self.adaptive:
-            action, number = self._adapt(now_us, describable, in_dtx, queued_us)
+            action, number = self._adapt(now_us, in_dtx, queued_us)
         else:
             number = buffer.step(now_us)
             action = WAIT if number is None else PLAY
@@ -127,18 +129,18 @@ class Playout:
             self._window = []
         return self._leaping
 
-    def _adapt(self, now_us, describable, in_dtx, queued_us):
+    # A gap is open while nothing newer has arrived: playout stands still, since the packets may be
+    # late and not lost. The first arrival tells: if they are late they are played, if they are
+    # lost playout leaps back to its delay, and what that leaves of the gap is recovered.
+    def _adapt(self, now_us, in_dtx, queued_us):
         buffer = self._buffer
         if buffer.next is None and not buffer.begin(now_us, self.target_us()):
             return WAIT, None
         number = buffer.next
-        if buffer.get(number) is not None:
-            self._concealed = 0
-        elif buffer.last is None or number <= buffer.last:
+        self._open = False
+        if buffer.get(number) is None and (buffer.last is None or number <= buffer.last):
             if buffer.next_after(number) is not None:
-                self._concealed = 0
-                late = self._behind(now_us, queued_us) > PACKET_US
-                if late and not describable(Period(buffer, number)):
+                if self._behind(now_us, queued_us) > PACKET_US:
                     return SKIP, buffer.skip()
             elif not in_dtx and buffer.last is None and self._stand_still(now_us, queued_us):
                 return HOLD, None
@@ -146,23 +148,23 @@ class Playout:
         return (WAIT, None) if number is None else (PLAY, number)
 
     def _stand_still(self, now_us, queued_us):
-        self._concealed += 1
-        late_us = self._behind(now_us, queued_us) + self.target_us()
-        if self._concealed <= _CONCEAL or late_us >= self._buffer.playout_us:
+        self._open = True
+        if self._behind(now_us, queued_us) + self.target_us() >= self._buffer.playout_us:
             return False
         self.holds += 1
         self.lag_us = 0
         self._window = []
         return True
 
-    # The delay that is aimed at.
+    # The delay that is aimed at: what covers the spread of arrivals, and those of the gaps of late
+    # that are worth the wait.
     def target_us(self):
         buffer = self._buffer
         if not self.adaptive:
             return buffer.playout_us
         if not buffer.delays.known():
             return min(_START_US + self.ahead_us, buffer.playout_us)
-        wanted = buffer.delays.spread_us() + PACKET_US
+        wanted = buffer.delays.spread_us() + PACKET_US * max(1, buffer.bursts.periods)
         return min(max(wanted, _MIN_TARGET_US) + self.ahead_us, buffer.playout_us)
 
     # How long before its time, at_us, the next number may be decided with what has arrived, when
@@ -190,9 +192,9 @@ class Playout:
 
     # Call once per period that played: notices a lag that persists.
     def observe(self, now_us, queued_us):
-        if self._buffer.next is None or self.lag_us:
+        if self._buffer.next is None:
             return
-        if self._concealed:  # the gap is still open: its delay is wanted
+        if self._open:
             self._window = []
             return
         self._window.append(self._behind(now_us, queued_us))
@@ -204,12 +206,22 @@ class Playout:
             if self._accepted_us is None:
                 self._accepted_us = max(0, min(lag, _ACCEPTED_US))
             lag -= self._accepted_us
-        if lag > _TOLERANCE_US or lag < -_TOLERANCE_US:
-            self.lag_us = lag
+        self._waited += 1
+        if -_TOLERANCE_US <= lag <= _TOLERANCE_US:
+            lag = 0
+        elif not self.lag_us:
             self.corrections += 1
+            self._waited = 0
+        self.lag_us = lag
+
+    # True where the lag is corrected in speech as well, not only in pauses.
+    def hurry(self):
+        return not self.adaptive or self.lag_us > _HURRY_US or self._waited > _PATIENCE
 
     # So much speech was removed (positive) or inserted (negative).
     def corrected(self, us):
+        if us:
+            self._window = []
         self.lag_us -= us
         if -_DONE_US < self.lag_us < _DONE_US:
             self.lag_us = 0

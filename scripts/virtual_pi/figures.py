@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dredge_device.timeline import expand, numbers
-from dredge_host.live.verdict import coverable
+from dredge_host.sending.coverage import coverable
 from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import Settings, parse_playout
 from virtual_pi.board import BoardError
@@ -32,10 +32,10 @@ class Cell:
     job: str = "replay"
 
 
-def covered(lost: list[bool], playout: str) -> set[int]:
-    """Lost packets that a later one describes before playout needs them (adaptive: with its longest delay)."""
+def covered(lost: list[bool], playout: str, mean_ms: float) -> set[int]:
+    """Lost packets that a later one describes before playout needs them; mean_ms: its mean delay, where adaptive."""
     adaptive, delay = parse_playout(playout)
-    return coverable(lost, Settings(playout_ms=delay, adaptive=adaptive))
+    return coverable(lost, Settings(playout_ms=int(mean_ms) if adaptive else delay, adaptive=adaptive))
 
 
 def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,8 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
         raise BoardError(f"the agent on the virtual board sent no final report: {said}")
     source = _sources(report)
     lost = {number for number, gone in enumerate(stream.lost, stream.first_sequence) if gone}
-    wanted = {number + stream.first_sequence for number in covered(stream.lost, cell.playout)}
+    numbers = covered(stream.lost, cell.playout, report["delay_ms"]["mean"])
+    wanted = {number + stream.first_sequence for number in numbers}
     filled = {number for number in lost if source.get(number) == "dred"}
     by = Counter(source.get(number, "not played") for number in lost)
     return {
@@ -90,7 +91,8 @@ def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
     heard = [end["heard"] for end in said["ends"]]
     sources = sum((Counter(part["by_source"]) for part in heard), Counter())
     made = [end["spoken"]["accounting"]["made"] for end in said["ends"]]
-    wanted = sum(len(covered(lost, cell.playout)) for lost in _losses(cell, made))
+    mean_ms = sum(part["playout_delay_ms"]["mean"] for part in heard) / 2
+    wanted = sum(len(covered(lost, cell.playout, mean_ms)) for lost in _losses(cell, made))
     lost = sum(part["packets"]["lost"] for part in heard)
     budgets = [part["budget"] for part in heard]
     missed = sum(part["sink"]["pacing"]["missed_deadlines"] for part in heard)

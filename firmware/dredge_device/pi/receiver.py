@@ -9,7 +9,7 @@ from typing import Any
 from dredge_device import playout
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
-from dredge_device.pi.concealment.dred_source import TOO_LONG, DredSource
+from dredge_device.pi.concealment.dred_source import NO_LATER, TOO_LONG, DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
@@ -109,6 +109,7 @@ class Receiver:
         self._skipped: list[Frame] = []
         self._qualities = [0] * len(QUALITY)
         self._started = False
+        self._stood = 0  # periods for which playout has been standing still
 
     def push(self, datagram: bytes, now: float) -> None:
         """A datagram arrived at this time (seconds). Whatever it holds, nothing is raised."""
@@ -250,18 +251,17 @@ class Receiver:
         """Decode the next packet period into the queue; "hold" or "silence" when there is none."""
         queued_us = self._queued_us
         step, concealer = self._playout.step, self._concealer
-        action, period = step(now_us, concealer.describable, concealer.in_dtx, queued_us)
+        action, period = step(now_us, concealer.in_dtx, queued_us)
         if action == playout.HOLD:
+            self._stood += 1
             return "hold"
         if period is None:
             return "silence"
         delay_ms = (self._buffer.delay_us(period.number, now_us) + queued_us) / 1000
         if action == playout.SKIP:
-            lost = period.packet is None
-            frame = Frame(period.number, "skipped", TOO_LONG if lost else "", delay_ms)
-            self._statistics.count(frame, lost)
-            self._skipped.append(frame)
+            self._pass_over(period, delay_ms)
             return ""
+        self._stood = 0
         choice = concealer.render(period)
         self._stretch.push(choice.pcm)
         frame = Frame(period.number, choice.source, choice.reason, delay_ms)
@@ -269,6 +269,18 @@ class Receiver:
         lost = period.packet is None and choice.source != "dtx"
         self._statistics.count(frame, lost)
         return ""
+
+    def _pass_over(self, period: playout.Period, delay_ms: float) -> None:
+        """Count a period that is left out, or that turns out to be what was concealed while playout stood still."""
+        number, lost = period.number, period.packet is None
+        if lost and self._stood:
+            source = "conceal" if self.conceal == "opus" else "plc"
+            frame = Frame(number, source, NO_LATER, delay_ms - self._stood * PACKET_US / 1000)
+            self._stood -= 1
+        else:
+            frame = Frame(number, "skipped", TOO_LONG if lost else "", delay_ms)
+        self._statistics.count(frame, lost)
+        self._skipped.append(frame)
 
     def _idle_speech(self, idle: str) -> Pcm:
         return self._concealer.hold() if idle == "hold" else self._concealer.silence()
@@ -278,7 +290,8 @@ class Receiver:
         self._playout.observe(now_us, self._queued_us)
         lag = self._playout.lag_us
         if lag:
-            samples = self._stretch.shorten() if lag > 0 else -self._stretch.lengthen()
+            hurry = self._playout.hurry()
+            samples = self._stretch.shorten(hurry) if lag > 0 else -self._stretch.lengthen(hurry)
             self._playout.corrected(int(samples * PACKET_US / PACKET_SAMPLES))
 
     def _played(self, pcm: Pcm, frames: list[Frame], idle: str, cpu_us: int) -> Played:

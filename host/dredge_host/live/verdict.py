@@ -18,8 +18,9 @@ MAX_LOAD_PCT = 50.0
 
 def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
     """(losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the timeline."""
-    source = {row[0]: row[1] for row in timeline_rows(outcome.report, outcome.first_sequence)}
-    wanted = coverable(outcome.trace, settings)
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    source = {row[0]: row[1] for row in rows}
+    wanted = coverable(outcome.trace, settings, {row[0]: row[2] for row in rows} if settings.adaptive else None)
     return sum(source.get(number) in ("dred", "lbrr") for number in wanted), len(wanted)
 
 

@@ -89,7 +89,7 @@ class JitterMachine(RuleBasedStateMachine):
         steps["jitter periods"] += 1
         for _ in range(WIDEST + 1):
             before = self.buffer.next
-            action, period = self.playout.step(self.now, lambda period: period.number % 3 == 0)
+            action, period = self.playout.step(self.now)
             number = period and period.number
             if action in (WAIT, HOLD):
                 self.holds += action == HOLD

@@ -69,20 +69,38 @@ def test_adaptive_plays_close_behind_a_quiet_path():
     assert max(live.delays(range(150, 190))) <= 60
 
 
-def test_a_gap_is_concealed_waited_for_and_filled():
-    """200 ms lost at a delay of 60 ms: two packets are concealed, playout stands still, the rest
-    comes from DRED, and half a second later nothing of the delay is left."""
+def test_a_lone_gap_is_concealed_and_the_delay_stays():
+    """200 ms lost at a delay of 60 ms: what is left of the gap when the next packet comes is recovered."""
     live = Live()
     live.run(300, lost=range(100, 110))
-    sources = live.sources(range(99, 111))
-    assert sources.count("dred") == 8 and sources.count("plc") == 2
+    sources = live.sources(range(100, 110))
+    assert 2 <= sources.count("dred") <= 4 and sources.count("plc") == 10 - sources.count("dred")
     held = [p for p in live.played if p.source == "hold"]
-    assert 4 <= len(held) <= 8 and all(p.spoken and p.packet is None for p in held)
-    assert max(live.delays(range(105, 112))) > 150
-    assert max(live.delays(range(160, 190))) < 90
+    assert 0 <= len(held) - sources.count("plc") <= 1 and all(p.spoken and p.packet is None for p in held)
+    assert max(live.delays(range(95, 290))) <= 80
     report = live.receiver.report()
     assert report["playout"]["holds"] == len(held)
-    assert report["playout"]["shortened_ms"] == pytest.approx(20 * len(held), abs=45)
+    assert report["playout"]["shortened_ms"] == report["sources"]["skipped"] == 0
+    assert report["reasons"] == {"no later packet": sources.count("plc")}
+
+
+def test_gaps_that_come_again_are_waited_for_and_then_forgotten():
+    live = Live()
+    bursts = [n for start in range(100, 900, 60) for n in range(start, start + 8)]
+    live.run(2600, lost=bursts)
+    last = [n for n in bursts if n > 500]
+    assert live.sources(last).count("dred") >= 0.95 * len(last)
+    assert 150 <= np.mean(live.delays(range(500, 880))) <= 230
+    assert max(live.delays(range(2400, 2590))) <= 90
+
+
+def test_packets_that_come_late_all_at_once_are_played():
+    """Nothing arrives for 300 ms, and then everything: nothing was lost, so nothing is left out."""
+    live = Live()
+    live.run(400, delay=lambda n: max(0.0, 0.02 * (115 - n)) if 100 <= n < 115 else 0.0)
+    assert set(live.sources(range(90, 390))) == {"opus"}
+    assert max(live.delays(range(100, 120))) >= 250
+    assert max(live.delays(range(300, 390))) <= 150
 
 
 def test_every_packet_is_decided_once_and_in_order():
@@ -110,19 +128,19 @@ def test_blackout_longer_than_the_history_gives_up_what_nobody_describes():
     report = live.receiver.report()
     assert report["delay_ms"]["max"] <= 1100  # never waits longer than it may
     assert report["playout"]["holds"] <= 52  # and only once
-    assert report["sources"]["dred"] >= 45
+    assert report["sources"]["dred"] >= 2  # as far back as its delay reaches: nobody waits for one blackout
     back = live.sources(range(1600, 1610))
     assert set(back) == {"opus"}
     assert max(live.delays(range(2100, 2190))) <= 90
     assert report["packets"]["sent"] == 2200 and report["packets"]["missing"] == 1500
 
 
-def test_a_gap_beyond_the_redundancy_is_skipped_not_waited_through():
+def test_a_gap_beyond_the_redundancy_is_not_waited_through():
     live = Live(span=20)  # ten packets of history
     live.run(300, lost=range(100, 140))
     sources = live.sources(range(100, 140))
-    assert sources.count("skipped") >= 10 and sources.count("dred") >= 8
-    assert len(sources) == 40
+    assert set(sources) == {"plc", "dred"} and len(sources) == 40
+    assert max(live.delays(range(140, 290))) <= 80
 
 
 def test_fixed_delay_is_kept_to_the_millisecond():

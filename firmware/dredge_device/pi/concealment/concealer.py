@@ -139,10 +139,6 @@ class Concealer:
         self._last = int(pcm[-1])
         return pcm
 
-    def describable(self, period: Period) -> bool:
-        """True when some later packet tells what was said in this period."""
-        return self._repeats(period) or (self.dred_source is not None and self.dred_source.find(period)[0] is not None)
-
     def described_by(self, period: Period) -> int | None:
         """The packet that a lost period would be taken from, None when none that is here describes it."""
         if self._repeats(period):

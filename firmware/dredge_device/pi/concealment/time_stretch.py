@@ -50,13 +50,15 @@ class TimeStretch:
         """Forget what waits."""
         self._queue = self._queue[:0]
 
-    def shorten(self) -> int:
+    def shorten(self, hurry: bool = True) -> int:
         """Take one pitch period out of the queue, keeping at least 20 ms; samples taken, or 0.
 
-        In a pause whatever fits is taken; speech gives only what keeps it at 1.25 times its speed.
+        In a pause whatever fits is taken; speech gives only with `hurry`, and what keeps it at 1.25 times its speed.
         """
         room = self.queued - PACKET_SAMPLES
         pause = self._pause()
+        if not pause and not hurry:
+            return 0
         longest = min(MAX_LAG, room if pause else min(room, self._credit))
         lag = self._best_lag(longest, pause)
         if not lag:
@@ -67,9 +69,12 @@ class TimeStretch:
         self.removed += lag
         return lag
 
-    def lengthen(self) -> int:
-        """Repeat one pitch period; samples added, or 0."""
-        lag = self._best_lag(min(MAX_LAG, self.queued - OVERLAP, self._credit), self._pause())
+    def lengthen(self, hurry: bool = True) -> int:
+        """Repeat one pitch period; samples added, or 0. hurry: in speech as well, not only in a pause."""
+        pause = self._pause()
+        if not pause and not hurry:
+            return 0
+        lag = self._best_lag(min(MAX_LAG, self.queued - OVERLAP, self._credit), pause)
         if not lag:
             return 0
         again = _mix(self._queue[lag : lag + OVERLAP], self._queue[:OVERLAP])
