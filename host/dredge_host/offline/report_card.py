@@ -95,7 +95,8 @@ def _receiver(run: Simulation, settings: Settings) -> dict[str, Any]:
     everything = [cpu for _, cpu in rows]
     mean = sum(everything) / max(1, len(everything))
     played = {number: source for number, source, _, _ in run.timeline}
-    wanted = coverable(run.trace, settings)
+    delays = {number: delay for number, _, delay, _ in run.timeline} if settings.adaptive else None
+    wanted = coverable(run.trace, settings, delays)
     back = sum(played.get(number) in ("dred", "lbrr") for number in wanted)
     return {
         "cpu_us": {**percentiles(everything), "mean": round(mean, 1)},

@@ -34,7 +34,7 @@ def test_a_lone_gap_decides_nothing_and_gaps_that_come_again_do():
 def test_a_longer_wait_has_to_bring_more():
     assert heard(*[(200, 30)] * 6).periods == 10  # one in 230: too seldom for more than 200 ms
     assert heard(*[(40, 30)] * 12).periods == 30
-    assert heard(*[(20, 200)] * 6).periods == LONGEST
+    assert heard(*[(5, 60)] * 16).periods == LONGEST
 
 
 def test_single_losses_ask_for_one_period():

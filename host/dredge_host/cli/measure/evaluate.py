@@ -30,6 +30,7 @@ Examples
   dredge evaluate speech/test --clips 4 --no-words --method opus --method dred_500 --rotate
   dredge evaluate speech/test --scheduler tcp://10.0.0.2:8786 --csv cells.csv
   dredge evaluate --traces challenge/blind --no-words
+  dredge evaluate speech/test --peer opus_demo=opus/opus_demo --pesq
   dredge evaluate speech/test --copy-synthesis
   dredge evaluate speech/test --robustness --pictures out/
 
@@ -40,6 +41,7 @@ Methods
   opus        classic Opus concealment     dred        DRED of 1 s
   lbrr        LBRR and classic concealment dred_lbrr   DRED of 1 s and LBRR
   red         RFC 2198: two earlier payloads in every packet, and classic concealment
+  peer_opus, peer_plc, peer_lbrr, peer_dred, peer_dred_lbrr: libopus at equal rate (--peer)
 
 The metrics need packages: dredge extras add metrics. FOLDER defaults to $DREDGE_SPEECH/test. More in
 docs/evaluation.md.
@@ -59,6 +61,7 @@ _GRID: list[Callable[[Any], Any]] = [
     ),
     click.option("--rotate", is_flag=True, help="One burst stratum per clip in turn instead of all three."),
     click.option("--traces", type=click.Path(path_type=Path), help="A folder of clips with recorded losses instead."),
+    click.option("--peer", help="libopus beside us: opus_demo=PATH of a libopus with DRED."),
     click.option("--policies", is_flag=True, help="Also: delay against recovered share per playout policy."),
 ]
 _METRICS: list[Callable[[Any], Any]] = [
@@ -158,10 +161,12 @@ def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any],
 
 def _plan(given: dict[str, Any]) -> Plan:
     from dredge_host.evaluation.material.plan import Plan
-    from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
+    from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, PEERS
 
+    peer = _peer(given["peer"])
     return Plan(
-        methods=given["methods"] or DEFAULT_METHODS,
+        methods=given["methods"] or (*DEFAULT_METHODS, *(PEERS if peer else ())),
+        peer=peer,
         clips=given["clips"],
         seconds=given["seconds"],
         seed=given["seed"],
@@ -171,6 +176,18 @@ def _plan(given: dict[str, Any]) -> Plan:
         recogniser=given["recogniser"] if given["words"] else None,
         recogniser_model=given["recogniser_model"],
     )
+
+
+def _peer(text: str | None) -> str | None:
+    """The program of --peer."""
+    from dredge_host.evaluation.methods.peer import Peer
+
+    if text is None:
+        return None
+    kind, _, path = text.partition("=")
+    if kind != "opus_demo" or not path:
+        raise UsageError(f"peer is '{text}', expected opus_demo=PATH, the opus_demo of a libopus with DRED")
+    return str(Peer(path).program)
 
 
 def _lines(result: dict[str, Any], plan: Plan) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.recognisers import RECOGNISERS
 from dredge_host.evaluation.judging.registry import DEFAULT_SCORES, SCORES
-from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, METHODS, known
+from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, METHODS, PEERS, known
 from dredge_host.settings import Settings
 
 
@@ -17,8 +17,8 @@ from dredge_host.settings import Settings
 class Plan:
     """methods: keys of METHODS; clips: how many, 0 = all files; seconds: used of each, 0 = all; seed: of the loss
     traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; scores: keys of
-    judging.registry.SCORES; recogniser: who counts words, None = nobody; recogniser_model: where its model is. Raises
-    UsageError for a value outside its limits.
+    judging.registry.SCORES; recogniser: who counts words, None = nobody; recogniser_model: where its model is; peer: an
+    opus_demo that plays the methods `peer_…`. Raises UsageError for a value outside its limits.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -30,11 +30,14 @@ class Plan:
     scores: tuple[str, ...] = DEFAULT_SCORES
     recogniser: str | None = "pocketsphinx"
     recogniser_model: str | None = None
+    peer: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "methods", known(self.methods))
         if not self.methods:
             raise UsageError(f"there is no method to evaluate; expected some of {', '.join(METHODS)}")
+        if not self.peer and any(name in PEERS for name in self.methods):
+            raise UsageError("a method of libopus was asked for; say where its opus_demo is: --peer opus_demo=PATH")
         if self.clips < 0 or not 0 <= self.seconds < 1e6:
             raise UsageError(f"clips is {self.clips} and seconds {self.seconds:g}, expected 0 (all) or more")
         if unknown := set(self.scores) - set(SCORES):
@@ -57,4 +60,5 @@ class Plan:
             "crossed": self.crossed,
             **{name: name in self.scores for name in SCORES},
             "recogniser": self.recogniser,
+            "peer": bool(self.peer),
         }

@@ -21,7 +21,7 @@ UDP_IP_BYTES = HEADER_BYTES - 12  # what a datagram gets on the wire beyond its 
 
 class Method(NamedTuple):
     """conceal, redundancy_s, lbrr: see Settings; lossless: no loss at all; transport: plain, red or mute (wraps the
-    ordinary sender and receiver, or replaces the receiver)."""
+    ordinary sender and receiver, or replaces the receiver), or peer (somebody else's on both sides)."""
 
     text: str
     conceal: str
@@ -47,7 +47,13 @@ METHODS = {
     "dred_500": Method("DRED 500 ms", "dred", 0.5),
     "dred": Method("DRED 1 s", "dred", 1.0),
     "dred_lbrr": Method("DRED 1 s + LBRR", "dred", 1.0, lbrr=True),
+    "peer_opus": Method("libopus: classic concealment", "opus", transport="peer"),
+    "peer_plc": Method("libopus: deep PLC", "opus", transport="peer"),
+    "peer_lbrr": Method("libopus: LBRR", "opus", lbrr=True, transport="peer"),
+    "peer_dred": Method("libopus: DRED", "opus", transport="peer"),
+    "peer_dred_lbrr": Method("libopus: DRED + LBRR", "opus", lbrr=True, transport="peer"),
 }
+PEERS = tuple(name for name, method in METHODS.items() if method.transport == "peer")
 DEFAULT_METHODS = ("clean", "silence", "opus", "lbrr", "red", "plc", "dred", "dred_lbrr")
 
 

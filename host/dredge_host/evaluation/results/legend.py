@@ -34,6 +34,11 @@ METHODS = {
     "dred_500": Method("DRED 500 ms", "#3a8fd6", "Deep redundancy, 500 ms of history in every packet."),
     "dred": Method("DRED 1 s", "#0b6fc2", "Deep redundancy, one second of history in every packet."),
     "dred_lbrr": Method("DRED 1 s + LBRR", "#073f70", "One second of history, and a low-rate copy of the last packet."),
+    "peer_opus": Method("libopus: classic", "#e0a58c", "The user's libopus: its classic concealment."),
+    "peer_plc": Method("libopus: deep PLC", "#d2b47f", "The user's libopus: its deep PLC."),
+    "peer_lbrr": Method("libopus: LBRR", "#84bfae", "The user's libopus: low-rate copies and classic concealment."),
+    "peer_dred": Method("libopus: DRED", "#85b7e0", "The user's libopus: DRED of one second."),
+    "peer_dred_lbrr": Method("libopus: DRED + LBRR", "#839fb7", "The user's libopus: DRED and low-rate copies."),
 }
 UNKNOWN = Method("", "#777777", "")
 

@@ -24,6 +24,7 @@ from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
+from dredge_host.evaluation.methods.peer import Peer
 
 Pcm = NDArray[np.int16]
 Measurement = dict[str, Any]
@@ -53,6 +54,7 @@ class CellRunner:
     def __init__(self, plan: Plan, judges: Judges | None = None) -> None:
         self._plan = plan
         self._judges = judges or load_judges(plan)
+        self._peer = Peer(plan.peer) if plan.peer else None
         self._memory: dict[str, Shared] = {}
 
     def run(self, task: Task) -> Iterator[tuple[str, Measurement | Failure]]:
@@ -84,7 +86,8 @@ class CellRunner:
     def _measure(self, clip: Clip, trace: Trace, method: str, shared: Shared) -> Measurement:
         watch = Stopwatch()
         with watch("simulate"):
-            played, cell = send(clip.pcm, method, trace, self._plan.bitrate)
+            sent = self._peer.send if self._peer and METHODS[method].transport == "peer" else send
+            played, cell = sent(clip.pcm, method, trace, self._plan.bitrate)
         if METHODS[method].lossless:
             shared.decoded = played.pcm
         with watch("checks"):

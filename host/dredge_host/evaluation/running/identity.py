@@ -29,6 +29,7 @@ def identity(plan: Plan) -> dict[str, Any]:
         "models": _models(),
         "opus": _opus(),
         "metrics": metric_versions(plan),
+        **({"peer": hashlib.sha256(Path(plan.peer).read_bytes()).hexdigest()} if plan.peer else {}),
     }
 
 
