@@ -9,7 +9,7 @@ from typing import Any
 from dredge_device import playout
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
-from dredge_device.pi.concealment.dred_source import NO_LATER, TOO_LONG, DredSource
+from dredge_device.pi.concealment.dred_source import NO_LATER, DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
@@ -278,7 +278,7 @@ class Receiver:
             frame = Frame(number, source, NO_LATER, delay_ms - self._stood * PACKET_US / 1000)
             self._stood -= 1
         else:
-            frame = Frame(number, "skipped", TOO_LONG if lost else "", delay_ms)
+            frame = Frame(number, "skipped", "", delay_ms)
         self._statistics.count(frame, lost)
         self._skipped.append(frame)
 

@@ -62,7 +62,7 @@ _GRID: list[Callable[[Any], Any]] = [
     click.option("--rotate", is_flag=True, help="One burst stratum per clip in turn instead of all three."),
     click.option("--traces", type=click.Path(path_type=Path), help="A folder of clips with recorded losses instead."),
     click.option("--peer", help="libopus beside us: opus_demo=PATH of a libopus with DRED."),
-    click.option("--policies", is_flag=True, help="Also: delay against recovered share per playout policy."),
+    click.option("--policies", is_flag=True, help="Also: delay against recovered share and PLCMOS per playout policy."),
 ]
 _METRICS: list[Callable[[Any], Any]] = [
     *(click.option(f"--{name}/--no-{name}", default=m.default, help=m.switch) for name, m in SCORES.items()),
@@ -200,7 +200,7 @@ def _lines(result: dict[str, Any], plan: Plan) -> list[str]:
         rows = strata.table_rows(result[key])
         lines += ["", *table(rows, strata.head(title, plan.methods))] if rows else []
     if "policies" in result:
-        lines += ["", *table(policies.table_rows(result["policies"]), policies.HEAD)]
+        lines += ["", *table(policies.table_rows(result["policies"]), policies.head(result["policies"]))]
     timing = result["timing"]
     fresh = timing["cells"] - timing["cells_cached"]
     return [*lines, "", f"{fresh} cells computed and {timing['cells_cached']} found, {timing['seconds_taken']:.0f} s"]
@@ -210,12 +210,14 @@ def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
     """Every policy meets the same burst losses, on up to a minute of the clips in a row."""
     import numpy as np
 
+    from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.methods.policies import POLICIES, run_policies
     from dredge_host.progress import Bar
 
     speech = np.concatenate([clip.pcm for clip in material.clips])[: 60 * 16000]
+    score = Plcmos() if "plcmos" in plan.scores else None
     with Bar("policies", len(POLICIES), "policies") as bar:
-        return run_policies(speech, POLICY_LOSS, plan.seed, POLICIES, progress=bar.reach)
+        return run_policies(speech, POLICY_LOSS, plan.seed, POLICIES, progress=bar.reach, score=score)
 
 
 def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Playout delay against recovered share: what each policy waits, and what it gets for it."""
+"""Playout delay against recovered share and quality: what each policy waits, and what it gets for it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ POLICIES = (
     "adaptive:300", "adaptive:600", "adaptive:1000",
 )  # fmt: skip
 HEAD = ("policy", "mean delay", "95 % below", "recovered", "predicted", "given up")
+SCORE = "PLCMOS"
 
 
 def run_policies(
@@ -29,25 +30,27 @@ def run_policies(
     policies: Sequence[str] = POLICIES,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    score: Callable[[Pcm], float] | None = None,
 ) -> list[Row]:
     """One row per playout policy, all meeting the same losses.
 
     pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED).
     Keys: policy; mean_ms, p95_ms: playout delay; lost_packets; recovered_pct: share of them played from
     redundancy (DRED or LBRR), None when nothing was lost; predicted, given_up: packets concealed or
-    never played. Raises UsageError for an impossible policy or loss, InputError for empty speech.
+    never played; plcmos: with `score`, of what was heard. Raises
+    UsageError for an impossible policy or loss, InputError for empty speech.
     """
     chosen = [(policy, *parse_playout(policy)) for policy in policies]  # refuse a wrong one before the first runs
     rows = []
     for done, (policy, adaptive, milliseconds) in enumerate(chosen, 1):
         given = replace(settings or Settings(), loss=loss, seed=seed, playout_ms=milliseconds, adaptive=adaptive)
-        rows.append(_measure(policy, pcm, given))
+        rows.append(_measure(policy, pcm, given, score))
         if progress:
             progress(done, len(chosen))
     return rows
 
 
-def _measure(policy: str, pcm: Pcm, settings: Settings) -> Row:
+def _measure(policy: str, pcm: Pcm, settings: Settings, score: Callable[[Pcm], float] | None) -> Row:
     from dredge_host.offline.simulate import simulate
 
     run = simulate(pcm, settings)
@@ -61,11 +64,17 @@ def _measure(policy: str, pcm: Pcm, settings: Settings) -> Row:
         "recovered_pct": round(100.0 * (frames["dred"] + frames["lbrr"]) / lost, 2) if lost else None,
         "predicted": frames["plc"] + frames["conceal"],
         "given_up": frames.get("skipped", 0),
+        **({"plcmos": round(score(run.pcm), 3)} if score else {}),
     }
 
 
+def head(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Titles of `table_rows`."""
+    return (*HEAD, SCORE) if any("plcmos" in row for row in rows) else HEAD
+
+
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """The rows as text cells under HEAD."""
+    """The rows as text cells under `head`."""
     return [
         [
             row["policy"],
@@ -74,6 +83,7 @@ def table_rows(rows: Sequence[Row]) -> list[list[str]]:
             "–" if row["recovered_pct"] is None else f"{row['recovered_pct']:.1f} %",
             str(row["predicted"]),
             str(row["given_up"]),
+            *([f"{row['plcmos']:.2f}"] if "plcmos" in row else []),
         ]
         for row in rows
     ]

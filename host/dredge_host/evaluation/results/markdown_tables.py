@@ -8,7 +8,7 @@ from typing import Any
 
 from dredge_host.evaluation.judging.registry import METRICS, SCORES
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
-from dredge_host.evaluation.methods.policies import HEAD, table_rows
+from dredge_host.evaluation.methods.policies import head, table_rows
 from dredge_host.evaluation.results.document import Document, goals, groups, interval, measured
 from dredge_host.evaluation.results.legend import GOALS, STRATA, method
 from dredge_host.evaluation.results.markdown import kbps, table
@@ -132,7 +132,8 @@ def timing(document: Document) -> str:
 
 def policies(rows: Sequence[Mapping[str, Any]]) -> str:
     """Delay against recovered share."""
-    return table(HEAD, table_rows(list(map(dict, rows))))
+    plain = list(map(dict, rows))
+    return table(head(plain), table_rows(plain))
 
 
 def _name(key: str) -> str:

@@ -9,7 +9,7 @@ from trace_sets import SPEECH
 
 from dredge_host.errors import InputError, UsageError
 from dredge_host.evaluation.methods import policies
-from dredge_host.evaluation.methods.policies import HEAD, POLICIES, run_policies, table_rows
+from dredge_host.evaluation.methods.policies import HEAD, POLICIES, head, run_policies, table_rows
 from dredge_host.settings import Settings
 
 LOSS = "burst:ms=200,every=800ms"
@@ -49,7 +49,7 @@ def fake_run(monkeypatch, frames, lost, delays=(20.0, 40.0)):
 
     def simulate(pcm, settings):
         asked.append(settings)
-        return SimpleNamespace(result=result, timeline=[(0, "opus", delay, 1.0) for delay in delays])
+        return SimpleNamespace(pcm=[0, 0], result=result, timeline=[(0, "opus", delay, 1.0) for delay in delays])
 
     monkeypatch.setattr("dredge_host.offline.simulate.simulate", simulate)
     return asked
@@ -69,6 +69,14 @@ def test_without_losses_there_is_no_share(monkeypatch):
     (row,) = run_policies(SPEECH, "none", 1, ["fixed:60"])
     assert row["recovered_pct"] is None
     assert table_rows([row]) == [["fixed:60", "30 ms", "39 ms", "–", "0", "0"]]
+
+
+def test_with_a_judge_every_policy_has_a_score(monkeypatch):
+    fake_run(monkeypatch, {}, 1)
+    rows = run_policies(SPEECH, "10%", 1, ["fixed:60", "adaptive:300"], score=lambda pcm: 3.25 + len(pcm))
+    assert [row["plcmos"] for row in rows] == [5.25, 5.25]
+    assert head(rows) == (*HEAD, "PLCMOS") and head([]) == HEAD
+    assert all(cells[-1] == "5.25" and len(cells) == len(HEAD) + 1 for cells in table_rows(rows))
 
 
 def test_the_other_settings_are_the_callers(monkeypatch):
