@@ -78,7 +78,7 @@ def fetch_site(suite: str, wheel: Path, site: Path) -> None:
 
 def install_wheel(wheel: Path, site: Path) -> None:
     """Our wheel anew: what it is made of is unpacked, an earlier version is taken away first."""
-    for old in [*site.glob("dredge_*"), *site.glob("dredge-*")]:
+    for old in {*site.glob("dredge_*"), *site.glob("dredge-*"), *site.glob("dredge*.libs")}:
         shutil.rmtree(old)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)

@@ -136,13 +136,13 @@ def test_show_says_what_is_wrong(tmp_path, case):
     elif case == "mismatch":
         put(path, "a", 5, "0110011")
     elif case == "not text":
-        path.write_bytes(b"\xff\xfe0\x001\x00")
+        path.write_bytes(b"\x00\x9d\x81 0 1")
     shown = traces("show", path)
     expected = {
         "missing": "cannot read",
         "no trace": "no loss traces in it",
         "mismatch": "7 packets of 20 ms, but a.wav",
-        "not text": "must be text of 0 and 1",
+        "not text": "line 1: expected 0 or 1",
     }[case]
     assert shown.exit_code == 2 and expected in shown.stderr
 

@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_host.errors import InputError
+from dredge_device.pi.output.files import OutputError
 from dredge_host.report import render, write_report
 
 VOID = {"meta", "img", "input", "br", "rect", "path", "link"}
@@ -240,5 +240,5 @@ def test_other_rates_and_folders_are_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(), 8000)
     with pytest.raises(ValueError, match=r"a\.wav: the report needs 16000 Hz, this is 8000 Hz"):
         write_report(tmp_path / "r.html", {}, {"original": tmp_path / "a.wav"})
-    with pytest.raises(InputError):
+    with pytest.raises(OutputError, match="the folder"):
         write_report(tmp_path / "no" / "r.html", {}, {})
