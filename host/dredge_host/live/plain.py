@@ -68,12 +68,11 @@ class PlainSession(Session):
                 super().transmit(self._report(int.from_bytes(datagram[4:8], "big")))
         return went
 
-    def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> dict[str, Any] | None:
+    def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> None:
         """Says that the stream is over; nothing is waited for."""
         del last_sequence, wait_s
         self.tolerant = True
         super().transmit(self._report(timestamp or 0) + rtcp.build_bye(self._ssrc))
-        return None
 
     def summary(self) -> str:
         """One line: what was sent, and what the receiver says about it."""
