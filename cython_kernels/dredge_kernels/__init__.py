@@ -12,6 +12,7 @@ the module which needs it.
     extensions                what is in their padding
     lbrr, opuserrors, opus    libopus: encoder, decoder with FEC and missing-frame calls
     features                  18 cepstra, pitch and correlation per 10 ms; LPC from cepstra
+    arrays                    names of the arrays that go through every part (pure Python)
     lpcnet                    int8 LPCNet synthesis, with SIMD levels chosen at import
 
 A module ``x`` is the triplet ``x.pyx`` (checks, conversions, loops), ``x.pxd`` (its C interface,

@@ -6,7 +6,7 @@
 #   rtcp       RTCP packets: receiver report, APP, compound datagrams
 #   control    what host and device say to each other inside RTCP APP "DRDG" packets
 #   framing    datagrams on a serial line: COBS, sequence number, CRC-32
-#   chunks     a report larger than a datagram, cut, acknowledged, put together again
+#   fragments  a report larger than a datagram, cut, acknowledged, put together again
 #   jitter     the buffer: one decision per packet period, a missing packet is an event
 #   delay      how late packets are against the best of them
 #   playout    when to play what: fixed or adaptive

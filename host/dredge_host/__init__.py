@@ -10,7 +10,8 @@
     capture       packets in files: read, written, explained
     evaluation    quality tables; figures, charts and report draw them
     bench         microbenchmarks; doctor: one page of facts; deploy: installation on a device
-    cli           the `dredge` command; errors has the exit codes
+    cli           the `dredge` command; errors has the exit codes, settings what a run can be told
+    legend        names and colours of the sources of packets; progress: the one bar for long work
 
 Names are imported on first use, so that `dredge --help` is quick.
 """

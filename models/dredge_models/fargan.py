@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_kernels.arrays import Pcm
 from dredge_kernels.fargan import PRIMING_ROWS, PRIMING_SAMPLES, Fargan
 from dredge_models.modelset import FARGAN_ID, fargan_file
 from dredge_models.registry import ModelError
@@ -14,7 +15,6 @@ AHEAD = 1                    # rows that the network wants beyond the frame it m
 CONTEXT = 2                  # rows on both sides that `synthesise` is given
 
 Features = NDArray[np.float32]
-Pcm = NDArray[np.int16]
 
 
 def fargan_arrays() -> dict[str, NDArray]:

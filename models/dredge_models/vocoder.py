@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_kernels.arrays import Pcm
 from dredge_kernels.lpcnet import CONTEXT, HOP, Lpcnet, Weights, simd_level
 from dredge_kernels.postfilter import Postfilter
 from dredge_models.registry import weight_file
@@ -22,7 +23,6 @@ PRIMING = SKIPPED + FORCED
 RISE = np.linspace(0, 1, HOP, endpoint=False, dtype=np.float32)  # from the bare network to the postfilter
 
 Features = NDArray[np.float32]
-Pcm = NDArray[np.int16]
 
 
 @cache

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from dredge_kernels.arrays import Pcm, Rows
 
 if TYPE_CHECKING:
     pass
 
 
-Pcm = NDArray[np.int16]
-Rows = NDArray[np.float32]
 
 
 class Decoder(Protocol):

@@ -9,11 +9,9 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_host.sending.audio import Pcm, packets
-
-Rows = NDArray[np.float32]
+from dredge_kernels.arrays import Rows
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Session:
         """How often the link got other keys since its first ones; 0 without keys."""
         return int(getattr(self.link, "key_changes", 0))
 
-    def knock(self) -> None:
+    def rehello(self) -> None:
         """While streaming: greet and configure again without waiting, in case the device restarted."""
         renew = getattr(self.link, "renew", None)
         self._number += 2
@@ -234,7 +234,7 @@ class Session:
         document = device_report.sound(message.document())
         if asked:
             self._answer, self._awaited = document, None
-        return asked or self.tolerant  # while streaming: answers to `knock`
+        return asked or self.tolerant  # while streaming: answers to `rehello`
 
     def _take_report(self, message: control.Message) -> None:
         number, _, _, _ = message.chunk()

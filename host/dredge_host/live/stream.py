@@ -23,7 +23,7 @@ from dredge_host.settings import Settings
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
 STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
 UNHEARD_S = 2.5  # reports come every second; after this long without one the device is asked again
-KNOCK_S = 0.25
+REHELLO_S = 0.25
 
 
 class Control(Protocol):
@@ -120,7 +120,7 @@ class StreamRun:
         self._outcome, self._network, self._tap, self._muted = outcome, network, tap, muted
         self._clock = session._clock
         self._next: float | None = None
-        self._knocked = self._clock()
+        self._rehelloed = self._clock()
         self._boot = session.boot
         self._considered = 0
         self._refusals = session.refused  # refused datagrams that were looked into
@@ -236,12 +236,12 @@ class StreamRun:
         if session.boot != self._boot:
             self._boot = session.boot
             self._outcome.restarts += 1
-            session.knock()
+            session.rehello()
         unheard = now - session.heard_s > UNHEARD_S or session.refused > self._refusals
-        if unheard and now - self._knocked > KNOCK_S:
-            self._knocked = now
+        if unheard and now - self._rehelloed > REHELLO_S:
+            self._rehelloed = now
             self._refusals = session.refused
-            session.knock()
+            session.rehello()
 
     def _state(self) -> dict[str, Any]:
         meter = self._outcome.meter

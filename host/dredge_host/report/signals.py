@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.charts.spectrogram import power_columns
 from dredge_host.report.timeline import Row, heard_at
+from dredge_kernels.arrays import Pcm
 
 LOSSLESS_S = 600.0  # all signals together; beyond that a page of FLAC takes long to open
 ACTIVE_DB = 40.0  # packets this far below the loudest are pauses and say nothing about the level
-Pcm = NDArray[np.int16]
 
 SIGNAL_TEXT = {
     "original": "Original",

@@ -20,6 +20,7 @@ from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import CapabilityError, InputError, UsageError
 from dredge_host.sending.audio_input import open_input
 from dredge_host.sending.levels import Treatment, examine, treat
+from dredge_kernels.arrays import Pcm
 
 CLIP_NAME = "demo_speech.flac"
 RATES = (1000, 768000)       # Hz; a header may promise anything
@@ -31,7 +32,6 @@ MAX_VALUES = 1 << 29         # samples in memory: 1 GiB, over nine hours at 16 k
 _BLOCK = 1 << 20              # values that are read at a time
 _INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # what cannot exceed full scale
 
-Pcm = NDArray[np.int16]
 
 
 @dataclass

@@ -240,7 +240,7 @@ def test_a_refused_acknowledgement_and_a_refused_opening_end_no_stream() -> None
     link = Refusing(clock)
     session = Session(link, clock)
     session.tolerant = True
-    session.knock()
+    session.rehello()
     link.inbox = fragments.Outgoing(1, {"schema": REPORT_SCHEMA, "boot": "a1"}, True).due(0)
     session.listen(clock.now + 0.1)
     assert session.refused == 4

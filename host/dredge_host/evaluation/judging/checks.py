@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_kernels.arrays import Pcm
 
 STEP = 16  # samples between envelope values: 1 ms, the parabola finds what is between
 BANDS_HZ = ((100, 400), (400, 800), (800, 1600), (1600, 3000), (3000, 5000), (5000, 7500))
 SMOOTH_HZ = 80.0  # envelopes keep syllables and onsets, not the pitch
 QUIET = 32.0  # int16 steps; a smaller jump (-60 dBFS) is no click, whatever surrounds it
 
-Pcm = NDArray[np.int16]
 Envelopes = NDArray[np.float64]
 
 

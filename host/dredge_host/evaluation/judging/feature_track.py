@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES
+from dredge_kernels.arrays import Pcm, Rows
 
-Pcm = NDArray[np.int16]
-Rows = NDArray[np.float32]
 DELAY = 80  # the extractor's frame i describes the 160 samples before its input's frame i (docs/architecture.md)
 ACTIVE_DB = 40.0  # frames further below the loudest one do not count
 VOICED = 0.1  # correlation feature above which a pitch means something

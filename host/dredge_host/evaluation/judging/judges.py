@@ -10,12 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dredge_host.evaluation.judging.registry import SCORES, Score
-
-Pcm = NDArray[np.int16]
+from dredge_kernels.arrays import Pcm
 
 
 class Asked(Protocol):

@@ -7,12 +7,10 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import need
-
-Pcm = NDArray[np.int16]
+from dredge_kernels.arrays import Pcm
 
 
 def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.errors import CapabilityError, need
+from dredge_kernels.arrays import Pcm
 
-Pcm = NDArray[np.int16]
 Floats = NDArray[np.float32]
 
 OFFSETS = (0, 64, 128, 192)  # samples of silence in front: an analysis hop is 256, and each offset has its own score

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import InputError, UsageError, need
+from dredge_kernels.arrays import Pcm
 
 CHUNK = 8000  # bytes handed to vosk at a time: a quarter of a second
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")  # without the last one it would go and fetch it
 
-Pcm = NDArray[np.int16]
 Hear = Callable[[Pcm], list[str]]
 
 

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
+from dredge_kernels.arrays import Pcm, Rows
 
 FLOOR_DB = 60.0  # what lies further below the loudest band of the reference is silence, however deep
 GROSS = 0.2  # a pitch further off is another pitch (L. R. Rabiner et al., IEEE TASSP 24(5), 1976; 20 % as usual since)
 
-Pcm = NDArray[np.int16]
-Rows = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 

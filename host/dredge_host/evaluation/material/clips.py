@@ -10,14 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.folder import demand_speech, manifest_rows, speech_files
 from dredge_host.sending.audio import read_audio
-
-Pcm = NDArray[np.int16]
+from dredge_kernels.arrays import Pcm
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
+from dredge_kernels.arrays import Pcm
 
-Pcm = NDArray[np.int16]
 Values = NDArray[np.float64]
 VOWELS_HZ = ((730, 1090, 2440), (530, 1840, 2480), (300, 870, 2240), (570, 840, 2410))  # a e u o: formants
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
@@ -23,8 +22,7 @@ from dredge_host.evaluation.material.clips import Clip as Speech
 from dredge_host.evaluation.material.traces import STRATA, Trace, draw_trace, recorded_trace
 from dredge_host.evaluation.material.traceset import CLEAN, LOSSY, MANIFEST, SCHEMA, SUFFIX, read_manifest
 from dredge_host.sending.loss_statistics import measure_loss
-
-Pcm = NDArray[np.int16]
+from dredge_kernels.arrays import Pcm
 
 
 class Clip(NamedTuple):

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_host.settings import Settings, parse_playout
+from dredge_kernels.arrays import Pcm
 
-Pcm = NDArray[np.int16]
 Row = dict[str, Any]
 
 POLICIES = (

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import UsageError
@@ -17,10 +16,9 @@ from dredge_host.evaluation.judging.feature_track import VOICED, active, band_le
 from dredge_host.evaluation.judging.registry import METRICS
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
+from dredge_kernels.arrays import Pcm, Rows
 from dredge_models.vocoders import open_vocoder, present
 
-Pcm = NDArray[np.int16]
-Rows = NDArray[np.float32]
 HEAD = ("vocoder", "PLCMOS", "pitch error", "band distance", "level", "clips")
 
 

@@ -15,8 +15,8 @@ from dredge_device.pi.output.files import write_bytes
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.charts.spectrogram import stacked_png
 from dredge_host.settings import Settings
+from dredge_kernels.arrays import Pcm
 
-Pcm = NDArray[np.int16]
 FLOOR_DBFS = -60.0  # what is quieter than this is silence, on both sides of a comparison
 AROUND = 2  # packets on either side in which the clean decode may have the level that is compared with
 LIMIT_DB = 6.0
