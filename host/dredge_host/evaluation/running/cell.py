@@ -23,11 +23,8 @@ from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
-<<<<<<< HEAD
 from dredge_host.evaluation.methods.peer import Peer
-=======
 from dredge_kernels.arrays import Pcm
->>>>>>> e54a856 (docs, host: A map of where things are declared; one name for each kind of array; interfaces as they are)
 
 Measurement = dict[str, Any]
 DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
