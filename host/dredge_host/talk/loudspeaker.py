@@ -38,6 +38,7 @@ class Loudspeaker:
         self.volume = volume
         self.level = Level()
         self.delay: HeardDelay | None = None
+        self.heard: Callable[[Pcm], None] | None = None  # is told what is played
         self.written = 0  # periods of streams
         self.late = 0
 
@@ -64,6 +65,8 @@ class Loudspeaker:
         pcm = self._fader.apply(pcm, self.volume)
         self.level.add(pcm)
         self.written += 1
+        if self.heard is not None:
+            self.heard(pcm)
         if self.delay is not None and spoken:
             self.delay.card.add(self._card.buffered_ms if self._card is not None else 0.0)
         self._output.write(pcm, spoken)
@@ -72,6 +75,8 @@ class Loudspeaker:
         """Nobody is heard: a card goes on with silence, so that it keeps time and does not run dry."""
         silence = np.zeros(PACKET_SAMPLES, np.int16)
         self.level.add(silence)
+        if self.heard is not None:
+            self.heard(silence)
         if self._by_card:
             self._output.write(silence, False)
 

@@ -9,6 +9,8 @@ from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.settings import Settings
 
+ECHO = ("system", "speex")  # what cancels echo: the sound server if it does, or this program
+
 
 def _settings() -> Settings:
     return Settings(adaptive=True)
@@ -24,8 +26,8 @@ class TalkOptions:
     (dredge_host.sending.network); auto: the redundancy follows the losses; key_file: both ends need the same;
     allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
     wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
-    down while the other end speaks; volume: factor of what is heard; realtime, core, lock_memory: as for an agent.
-    Raises UsageError.
+    down while the other end speaks; echo: speex cancels it here (libspeexdsp); volume: factor of what is heard;
+    realtime, core, lock_memory: as for an agent. Raises UsageError.
     """
 
     to: str | None = None
@@ -45,6 +47,7 @@ class TalkOptions:
     once: bool = False
     ptt: str | None = None
     half_duplex: bool = False
+    echo: str = "system"
     volume: float = 1.0
     realtime: bool = False
     core: int | None = None
@@ -53,6 +56,8 @@ class TalkOptions:
     def __post_init__(self) -> None:
         if self.to is None and self.listen is None:
             raise UsageError("nobody to talk to: name the other end (udp://HOST:PORT), or --listen udp://:5004 to wait")
+        if self.echo not in ECHO:
+            raise UsageError(f"echo is '{self.echo}', expected one of {', '.join(ECHO)}")
         if not 0 <= self.volume <= 16:
             raise UsageError(f"volume is {self.volume:g}, expected 0 to 16")
         if self.ptt is not None and self.ptt != "key" and not self.ptt.removeprefix("gpio:").isdigit():

@@ -28,6 +28,7 @@ from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.result import document
 from dredge_host.talk.speaking import Speaking
+from dredge_host.talk.speex import EchoCanceller
 from dredge_host.talk.watchdog import Watchdog
 
 _UPDATE_S = 0.25
@@ -45,7 +46,8 @@ class Talk:
     at any time: ``muted``, ``volume``. A context manager: at its end the other end is told goodbye and everything is
     closed.
 
-    Raises UsageError, InputError (a file), CapabilityError (a card, pylibsrtp), UnreachableError (the port is taken).
+    Raises UsageError, InputError (a file), CapabilityError (a card, pylibsrtp, libspeexdsp), UnreachableError (the port
+    is taken).
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Talk:
         self._error: BaseException | None = None
         self._begun_s = time.monotonic()
         self._threads: list[threading.Thread] = []
+        self.ptt = PushToTalk(options.ptt) if options.ptt else None
+        self._echo = EchoCanceller() if options.echo == "speex" else None
         self._source = source or open_source(options.mic, options.rate, repeat=options.seconds is not None)
         try:
             self._speaker = Loudspeaker(options.speaker, options.rate, options.volume, output)
@@ -82,8 +86,9 @@ class Talk:
             self._source.close()
             self._speaker.discard()
             raise
-        self.ptt = PushToTalk(options.ptt) if options.ptt else None
         self._ducking = Ducking(lambda: self._speaker.level.now_db) if options.half_duplex else None
+        if self._echo is not None:
+            self._speaker.heard = self._echo.played
         self._access = self._make_access()
         self._hearing = Hearing(self._line, self._access, options.settings, self._speaker, self._about)
         self._speaker.delay = self._hearing.delay
@@ -165,6 +170,8 @@ class Talk:
         self._speaker.discard()
         if self.ptt is not None:
             self.ptt.close()
+        if self._echo is not None:
+            self._echo.close()
 
     def __enter__(self) -> Talk:
         return self
@@ -249,6 +256,8 @@ class Talk:
         return self._line.called if self._line.called is not None else self._hearing.peer
 
     def _gate(self, pcm: Pcm) -> Pcm:
+        if self._echo is not None:
+            pcm = self._echo.cancel(pcm)
         return pcm if self._ducking is None else self._ducking.apply(pcm)
 
     def _is_muted(self) -> bool:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from dredge_host.errors import CapabilityError
+from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.talk.delay import HeardDelay, SpokenDelay, path
 from dredge_host.talk.display import TalkDisplay
 from dredge_host.talk.echo import advice
 from dredge_host.talk.gate import SILENT_DB, Ducking, Fader, Level, PushToTalk
+from dredge_host.talk.speex import EchoCanceller
 from dredge_host.talk.watchdog import Watchdog
 
 LOUD = np.full(320, 10000, np.int16)
@@ -125,6 +127,35 @@ def test_systemd_is_told_while_both_halves_move(tmp_path: Path, monkeypatch: pyt
         assert not watchdog.look()
         with pytest.raises(BlockingIOError):
             systemd.recv(64)
+
+
+def test_echo_is_learned_and_cancelled_and_speech_stays() -> None:
+    """A room: the loudspeaker is heard 80 ms later, filtered, at half the level."""
+    try:
+        canceller = EchoCanceller()
+    except CapabilityError as error:
+        pytest.skip(str(error))
+    rng = np.random.default_rng(1)
+    with bundled_clip() as path:
+        speech = read_audio(path).pcm
+    far, near = speech[: 320 * 600].astype(float), np.zeros(320 * 600)
+    near[320 * 500 :] = speech[320 * 700 : 320 * 800]
+    room = np.zeros(3200)
+    room[1280:] = rng.standard_normal(1920) * np.exp(-np.arange(1920) / 300)
+    room *= 0.5 / np.sqrt((room**2).sum())
+    echo = np.convolve(far, room)[: len(far)]
+    heard = np.clip(echo + near, -32768, 32767).astype(np.int16)
+    out = []
+    for start in range(0, len(far), 320):
+        canceller.played(far[start : start + 320].astype(np.int16))
+        out.append(canceller.cancel(heard[start : start + 320]))
+    clean = np.concatenate(out).astype(float)
+    late = slice(320 * 350, 320 * 500)
+    assert 10 * np.log10((echo[late] ** 2).mean() / ((clean[late] ** 2).mean() + 1)) > 10
+    both = slice(320 * 505, 320 * 600)
+    assert np.corrcoef(clean[both], near[both])[0, 1] > np.corrcoef(heard[both].astype(float), near[both])[0, 1]
+    canceller.close()
+    assert (canceller.cancel(heard[:320]) == heard[:320]).all()
 
 
 def test_howling_is_told_with_what_to_do() -> None:

@@ -10,6 +10,7 @@ import click
 
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
+from dredge_host.talk.options import ECHO, TalkOptions
 
 EPILOG = (
     """\b
@@ -42,6 +43,7 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @click.option("--volume", type=shared.Number(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
 @click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
 @click.option("--half-duplex", is_flag=True, help="Turn the microphone down while the other end speaks.")
+@click.option("--echo", type=click.Choice(ECHO), default=ECHO[0], show_default=True, help="Who cancels it, if anybody.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
 @click.option("--realtime", is_flag=True, help="Real-time scheduling for both directions (needs permission).")
 @click.option("--core", type=click.IntRange(0), help="Encode and decode on this core.")
@@ -63,18 +65,18 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.talk.display import TalkDisplay
     from dredge_host.talk.echo import advice, use_canceller
-    from dredge_host.talk.options import TalkOptions
     from dredge_host.talk.result import lines
     from dredge_host.talk.talk import Talk
 
     if save_trace is not None:
         raise UsageError("a talk keeps no trace of its losses; dredge stream does")
     names = ("delay", "jitter", "reorder", "duplicate", "to", "listen", "mic", "speaker", "rate", "seconds", "once",
-             "volume", "ptt", "half_duplex", "allow_remote", "key_file", "realtime", "core", "lock_memory")  # fmt: skip
+             "volume", "ptt", "half_duplex", "echo", "allow_remote", "key_file", "realtime", "core",
+             "lock_memory")  # fmt: skip
     options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
                           **{name: values[name] for name in names})  # fmt: skip
-    open_mic = options.mic.partition(":")[0] == "mic" and not options.half_duplex and not options.ptt
-    if open_mic and is_card(options.speaker):
+    careful = options.half_duplex or options.ptt or options.echo == "speex"
+    if options.mic.partition(":")[0] == "mic" and is_card(options.speaker) and not careful:
         note(use_canceller() if options.mic == "mic" and options.speaker == "speaker" else advice())
     talking: list[Talk] = []
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An echo canceller where the sound server has none: libspeexdsp (`sudo apt install libspeexdsp1`), through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_host.errors import CapabilityError
+
+TAIL_S = 0.25  # echo up to so long after the loudspeaker was given the sound: buffers of the card, and the room
+_AHEAD = 4  # packets of the loudspeaker that may wait for the microphone's
+_SET_SAMPLING_RATE = 24  # of speex/speex_echo.h
+
+
+class EchoCanceller:
+    """`played` takes what the loudspeaker is given, in its thread; `cancel` what the microphone heard, in another.
+
+    Both are int16[320] at the same pace. The filter learns the way from one to the other in a few seconds; two cards
+    with clocks of their own it cannot follow. Raises CapabilityError without the library.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._library = ctypes.CDLL("libspeexdsp.so.1")
+        except OSError:
+            raise CapabilityError("--echo speex needs libspeexdsp: sudo apt install libspeexdsp1") from None
+        self._library.speex_echo_state_init.restype = ctypes.c_void_p
+        state = self._library.speex_echo_state_init(PACKET_SAMPLES, round(TAIL_S * SAMPLE_RATE))
+        self._state = ctypes.c_void_p(state)
+        rate = ctypes.c_int(SAMPLE_RATE)
+        self._library.speex_echo_ctl(self._state, _SET_SAMPLING_RATE, ctypes.byref(rate))
+        self._played: deque[Pcm] = deque(maxlen=_AHEAD)
+        self._lock = threading.Lock()  # around the state, which `close` frees
+
+    def played(self, pcm: Pcm) -> None:
+        """The loudspeaker was given this."""
+        self._played.append(pcm)
+
+    def cancel(self, pcm: Pcm) -> Pcm:
+        """What the microphone heard, without what the loudspeaker played."""
+        far = self._played.popleft() if self._played else np.zeros(PACKET_SAMPLES, np.int16)
+        near, far = np.ascontiguousarray(pcm, np.int16), np.ascontiguousarray(far, np.int16)
+        out = np.empty(PACKET_SAMPLES, np.int16)
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (near, far, out)]
+        with self._lock:
+            if not self._state:
+                return near
+            self._library.speex_echo_cancellation(self._state, *pointers)
+        return out
+
+    def close(self) -> None:
+        """Frees the filter."""
+        with self._lock:
+            state, self._state = self._state, ctypes.c_void_p()
+            if state:
+                self._library.speex_echo_state_destroy(state)
