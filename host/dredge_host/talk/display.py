@@ -11,8 +11,8 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
-from dredge_host.talk.gate import SILENT_DB
 from dredge_host.talk.result import delay_words
+from dredge_host.talk.signal.gate import SILENT_DB
 
 _BAR = 8
 _LOUDEST_DB, _QUIETEST_DB = -6.0, -54.0

@@ -16,19 +16,24 @@ from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
+from dredge_host.errors import UsageError
 from dredge_host.talk.delay import HeardDelay
-from dredge_host.talk.gate import Fader, Level
+from dredge_host.talk.signal.gate import Fader, Level
 
 _NAP_S = 0.02  # between two looks at a card's clock
 
 
 class Loudspeaker:
     """An output with a clock: a card asks for the next 20 ms when it has room for them; for everything else they are
-    due every 20 ms by this machine's clock. output: in place of the text's. Raises what `open_output` raises.
+    due every 20 ms by this machine's clock. output: in place of the text's. Raises UsageError, and what
+    `open_output` raises.
     """
 
     def __init__(self, text: str, rate: int, volume: float, output: Output | None = None) -> None:
-        opened = open_output(text, rate) if output is None else output
+        try:
+            opened = open_output(text, rate) if output is None else output
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         self._card = opened if isinstance(opened, SpeakerOutput) else None
         self._output: Output = opened if self._card is not None else ThreadedOutput(opened, is_patient(text))
         self.nap: Callable[[float], None] = time.sleep  # how the time until the next 20 ms is spent

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from dredge_host.settings import Settings
+from dredge_host.talk.delay import path
 from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.signal.gate import SILENT_DB, MicrophoneGate
 from dredge_host.talk.speaking import Speaking
 
 SCHEMA = "dredge.talk/1"
@@ -17,7 +19,6 @@ def document(
     hearing: Hearing,
     settings: Settings,
     seconds: float,
-    heard_delay_ms: dict[str, Any],
     source: dict[str, Any],
     line: dict[str, Any],
 ) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def document(
             "by_source": hearing.last.get("sources"),
             "packets": hearing.last.get("packets"),
             "loss_pct": hearing.last.get("loss_pct"),
-            "delay_ms": heard_delay_ms,
+            "delay_ms": path_heard(speaking, hearing),
             "reasons": hearing.last.get("reasons"),
             "governor": hearing.last.get("governor"),
             "playout_delay_ms": hearing.last.get("delay_ms"),
@@ -53,6 +54,33 @@ def document(
         },
         "line": line,
     }
+
+
+def state(
+    speaking: Speaking, hearing: Hearing, gate: MicrophoneGate, speaker_db: float, seconds: float
+) -> dict[str, Any]:
+    """What a display shows now; figures are a second old at most. Any thread may ask."""
+    heard = hearing.figures
+    told = speaking.session.newest if speaking.session is not None else {}
+    return {
+        "t_s": seconds,
+        "state": speaking.state,
+        "problem": speaking.problem,
+        "muted": gate.shut,
+        "ducked": gate.down,
+        "mic_db": round(speaking.level.db, 1),
+        "speaker_db": round(speaker_db, 1) if hearing.peer is not None else SILENT_DB,
+        "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
+                   "bitrate_bps": speaking.bitrate_bps, "delay_ms": speaking.path()},
+        "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
+                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(speaking, hearing)},
+    }  # fmt: skip
+
+
+def path_heard(speaking: Speaking, hearing: Hearing) -> dict[str, Any]:
+    """The delays of what is heard here; see dredge_host.talk.delay."""
+    network = speaking.delay.network_ms if speaking.delay is not None else None
+    return path(speaking.spoken_there(), network, hearing.delay.report())
 
 
 def lines(result: dict[str, Any]) -> list[str]:

@@ -24,9 +24,9 @@ from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.network import Network
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.talk.delay import SpokenDelay, path
-from dredge_host.talk.gate import Level
 from dredge_host.talk.line import Line, PeerLink, StoppedError
 from dredge_host.talk.options import TalkOptions
+from dredge_host.talk.signal.gate import Level
 
 _AGAIN_S = 0.3  # between two calls that nobody answered
 _GONE_S = 6.0  # an end whose reports stay away for so long is called anew

@@ -6,29 +6,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
-from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
-from dredge_device.pi.security.session_keys import KeyFileError, read_key
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.transport.endpoint import is_local
-from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.audio_io.open import open_source
 from dredge_host.audio_io.source import Source
-from dredge_host.errors import UnreachableError, UsageError
-from dredge_host.links.link import Link
-from dredge_host.talk.delay import path
-from dredge_host.talk.gate import SILENT_DB, Ducking, PushToTalk
+from dredge_host.errors import UnreachableError
+from dredge_host.talk.admission import Admission
 from dredge_host.talk.hearing import Hearing
 from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
-from dredge_host.talk.result import document
+from dredge_host.talk.result import document, state
+from dredge_host.talk.signal.gate import MicrophoneGate
 from dredge_host.talk.speaking import Speaking
-from dredge_host.talk.speex import EchoCanceller
 from dredge_host.talk.watchdog import Watchdog
 
 _UPDATE_S = 0.25
@@ -59,45 +53,40 @@ class Talk:
         output: Output | None = None,
     ) -> None:
         self.options = options
-        self.muted = False
-        self._mute_switch = muted or (lambda: False)
-        self._key = _key(options.key_file)
-        self._ending, self._silent = threading.Event(), threading.Event()
+        self._ending = threading.Event()
         self._deadline_s: float | None = None
         self.scheduling = ""  # what came of `options.realtime`
         self._error: BaseException | None = None
         self._begun_s = time.monotonic()
         self._threads: list[threading.Thread] = []
-        self.ptt = PushToTalk(options.ptt) if options.ptt else None
-        self._echo = EchoCanceller() if options.echo == "speex" else None
-        self._source = source or open_source(options.mic, options.rate, repeat=options.seconds is not None)
-        try:
+        with ExitStack() as opened:
+            self._admission = Admission(options, lambda peer: self._hearing.rekeyed(peer))
+            self.gate = MicrophoneGate(
+                options.ptt, options.half_duplex, options.echo, muted or _never, lambda: self._speaker.level.now_db
+            )
+            opened.callback(self.gate.close)
+            self._source = source or open_source(options.mic, options.rate, repeat=options.seconds is not None)
+            opened.callback(self._source.close)
             self._speaker = Loudspeaker(options.speaker, options.rate, options.volume, output)
-        except ValueError as error:
-            self._source.close()
-            raise UsageError(str(error)) from None
-        except BaseException:
-            self._source.close()
-            raise
-        try:
-            remote = options.allow_remote or self._key is not None
-            self._line = Line(options.to, options.listen, remote, self._key is not None)
-        except BaseException:
-            self._source.close()
-            self._speaker.discard()
-            raise
-        self._ducking = Ducking(lambda: self._speaker.level.now_db) if options.half_duplex else None
-        if self._echo is not None:
-            self._speaker.heard = self._echo.played
-        self._access = self._make_access()
-        self._hearing = Hearing(self._line, self._access, options.settings, self._speaker, self._about)
-        self._speaker.delay = self._hearing.delay
+            opened.callback(self._speaker.discard)
+            remote = options.allow_remote or self._admission.keyed
+            self._line = Line(options.to, options.listen, remote, self._admission.keyed)
+            opened.callback(self._line.close)
+            self._make_halves()
+            self._opened = opened.pop_all()
+
+    def _make_halves(self) -> None:
         from dredge_models.registry import model_ids
 
+        options, admission = self.options, self._admission
+        self._hearing = Hearing(self._line, admission.access, options.settings, self._speaker, self._about)
+        self._speaker.delay = self._hearing.delay
+        if self.gate.echo is not None:
+            self._speaker.heard = self.gate.echo.played
         self._speaking = Speaking(
             self._line, options, self._source,
-            peer=self._peer, hung_up=lambda: self._hearing.hung_up, gate=self._gate, muted=self._is_muted,
-            secure=self._secured, may_send=self._may_send,
+            peer=self._peer, hung_up=lambda: self._hearing.hung_up, gate=self.gate, muted=lambda: self.gate.shut,
+            secure=admission.secured, may_send=admission.may_send,
             models=model_ids() if options.settings.conceal == "dred" else None,
         )  # fmt: skip
 
@@ -105,6 +94,15 @@ class Talk:
     def address(self) -> str:
         """Where this end can be called."""
         return self._line.address
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent, and nothing said before."""
+        return self.gate.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self.gate.muted = muted
 
     @property
     def volume(self) -> float:
@@ -147,8 +145,8 @@ class Talk:
         if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
             raise UnreachableError(f"{self._line.url}: nobody answered or called within {self.options.seconds:g} s")
         return document(
-            self._speaking, self._hearing, self.options.settings, self.seconds, self.path_heard(),
-            self._source.report(), self._line.report(),
+            self._speaking, self._hearing, self.options.settings, self.seconds, self._source.report(),
+            self._line.report(),
         )  # fmt: skip
 
     def end(self) -> None:
@@ -160,18 +158,11 @@ class Talk:
         self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
         for thread in self._threads[1:]:
             thread.join()
-        self._silent.set()
 
     def close(self) -> None:
         """Ends, and frees cards, files and the port."""
         self.end()
-        self._line.close()
-        self._source.close()
-        self._speaker.discard()
-        if self.ptt is not None:
-            self.ptt.close()
-        if self._echo is not None:
-            self._echo.close()
+        self._opened.close()
 
     def __enter__(self) -> Talk:
         return self
@@ -188,27 +179,8 @@ class Talk:
         return 0.0 if first is None else round(time.monotonic() - first, 2)
 
     def state(self) -> dict[str, Any]:
-        """What a display shows now; see dredge_host.talk.result for the whole."""
-        heard = self._hearing.figures
-        told = self._speaking.session.newest if self._speaking.session is not None else {}
-        return {
-            "t_s": self.seconds,
-            "state": self._speaking.state,
-            "problem": self._speaking.problem,
-            "muted": self._is_muted() or (self.ptt is not None and self.ptt.closed),
-            "ducked": self._ducking is not None and self._ducking.down,
-            "mic_db": round(self._speaking.level.db, 1),
-            "speaker_db": round(self._speaker.level.db, 1) if self._hearing.peer is not None else SILENT_DB,
-            "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
-                       "bitrate_bps": self._speaking.bitrate_bps, "delay_ms": self._speaking.path()},
-            "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
-                      "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": self.path_heard()},
-        }  # fmt: skip
-
-    def path_heard(self) -> dict[str, Any]:
-        """The delays of what is heard here; see dredge_host.talk.delay."""
-        network = self._speaking.delay.network_ms if self._speaking.delay is not None else None
-        return path(self._speaking.spoken_there(), network, self._hearing.delay.report())
+        """What a display shows now; see dredge_host.talk.result."""
+        return state(self._speaking, self._hearing, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:
         """Applies to this process what was asked of the system for all of it; what came of it."""
@@ -255,46 +227,10 @@ class Talk:
     def _peer(self) -> Any | None:
         return self._line.called if self._line.called is not None else self._hearing.peer
 
-    def _gate(self, pcm: Pcm) -> Pcm:
-        if self._echo is not None:
-            pcm = self._echo.cancel(pcm)
-        return pcm if self._ducking is None else self._ducking.apply(pcm)
-
-    def _is_muted(self) -> bool:
-        return self.muted or self._mute_switch() or (self.ptt is not None and self.ptt.closed)
-
     def _about(self) -> dict[str, Any]:
         spoken = self._speaking.delay
         return {"spoken": spoken.report() if spoken is not None else None, "heard": self._hearing.delay.report()}
 
-    def _make_access(self) -> Access:
-        if self._key is not None:
-            return KeyedAccess(self._key, 2, lambda peer: self._hearing.rekeyed(peer))
-        return OpenAccess(limited=not self._is_local())
 
-    def _is_local(self) -> bool:
-        """True where nobody can forge a sender's address."""
-        options = self.options
-        if options.to is not None and not scheme_of(options.to).may_amplify:
-            return True
-        return is_local(options.listen or "udp://127.0.0.1:0")
-
-    def _secured(self, link: Link) -> Link:
-        if self._key is None:
-            return link
-        from dredge_host.links.secure import SecureLink
-
-        return SecureLink(link, self._key)
-
-    def _may_send(self, datagram: bytes, peer: Any) -> bool:
-        """Whom we call ourselves, or who holds the key, may be asked; everybody else in proportion."""
-        if self._line.called is not None or self._key is not None:
-            return True
-        return self._access.wrap(datagram, peer) is not None
-
-
-def _key(path: str | None) -> bytes | None:
-    try:
-        return None if path is None else read_key(path)
-    except KeyFileError as error:
-        raise UsageError(str(error)) from None
+def _never() -> bool:
+    return False

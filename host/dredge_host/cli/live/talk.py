@@ -64,8 +64,8 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
     from dredge_host.errors import UsageError
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.talk.display import TalkDisplay
-    from dredge_host.talk.echo import advice, use_canceller
     from dredge_host.talk.result import lines
+    from dredge_host.talk.signal.echo import advice, use_canceller
     from dredge_host.talk.talk import Talk
 
     if save_trace is not None:
@@ -86,8 +86,8 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
 
     def press() -> None:
         for talk in talking:
-            if talk.ptt is not None:
-                talk.ptt.toggle()
+            if talk.gate.ptt is not None:
+                talk.gate.ptt.toggle()
 
     keys = {b" ": press, b"+": lambda: louder(1.25), b"-": lambda: louder(0.8)}
     with MuteSwitch(others=keys) as switch, Talk(options, muted=switch) as talk, TalkDisplay(json_lines) as display:

@@ -13,6 +13,7 @@ import numpy as np
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.errors import need
+from dredge_host.talk.signal.speex import EchoCanceller
 
 SILENT_DB = -96.0
 _FALL_DB = 1.0  # per packet: a word stays visible for a second
@@ -93,3 +94,41 @@ class PushToTalk:
         if self._button is not None:
             with contextlib.suppress(RuntimeError):
                 self._button.close()
+
+
+class MicrophoneGate:
+    """All of it for one talk: call it with int16[320] of the microphone; `muted` may be set at any time.
+
+    ptt, half_duplex, echo: as in TalkOptions; switch: asked once per packet; heard_db: how loud the other end is now.
+    Raises CapabilityError for a button or an echo canceller that is not there.
+    """
+
+    def __init__(
+        self, ptt: str | None, half_duplex: bool, echo: str, switch: Callable[[], bool], heard_db: Callable[[], float]
+    ) -> None:
+        self.muted = False
+        self.ptt = PushToTalk(ptt) if ptt else None
+        self.echo = EchoCanceller() if echo == "speex" else None
+        self._ducking = Ducking(heard_db) if half_duplex else None
+        self._switch = switch
+
+    def __call__(self, pcm: Pcm) -> Pcm:
+        if self.echo is not None:
+            pcm = self.echo.cancel(pcm)
+        return pcm if self._ducking is None else self._ducking.apply(pcm)
+
+    @property
+    def shut(self) -> bool:
+        """True while nothing that is said may go out."""
+        return self._switch() or self.muted or (self.ptt is not None and self.ptt.closed)
+
+    @property
+    def down(self) -> bool:
+        """True while the microphone is turned down."""
+        return self._ducking is not None and self._ducking.down
+
+    def close(self) -> None:
+        """Frees pin and filter."""
+        for part in (self.ptt, self.echo):
+            if part is not None:
+                part.close()

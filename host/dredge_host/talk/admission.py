@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who may talk with this end, and what it may send to somebody who has not proven that he is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
+from dredge_device.pi.security.session_keys import KeyFileError, read_key
+from dredge_device.pi.transport.endpoint import is_local
+from dredge_device.pi.transport.schemes import scheme_of
+from dredge_host.errors import UsageError
+from dredge_host.links.link import Link
+from dredge_host.talk.options import TalkOptions
+
+
+class Admission:
+    """The key of both directions, if there is one. rekeyed: is told which peer has new keys.
+
+    Raises UsageError for a bad key file, ImportError without pylibsrtp.
+    """
+
+    def __init__(self, options: TalkOptions, rekeyed: Callable[[Any], None]) -> None:
+        self._calls = options.to is not None
+        try:
+            self._key = None if options.key_file is None else read_key(options.key_file)
+        except KeyFileError as error:
+            raise UsageError(str(error)) from None
+        self.access: Access = OpenAccess(limited=not _is_local(options))
+        if self._key is not None:
+            self.access = KeyedAccess(self._key, 2, rekeyed)
+
+    @property
+    def keyed(self) -> bool:
+        """True when only holders of the key are heard."""
+        return self._key is not None
+
+    def secured(self, link: Link) -> Link:
+        """The link as this end speaks over it."""
+        if self._key is None:
+            return link
+        from dredge_host.links.secure import SecureLink
+
+        return SecureLink(link, self._key)
+
+    def may_send(self, datagram: bytes, peer: Any) -> bool:
+        """Whom we call ourselves, or who holds the key, may be asked; everybody else in proportion."""
+        return self._calls or self.keyed or self.access.wrap(datagram, peer) is not None
+
+
+def _is_local(options: TalkOptions) -> bool:
+    """True where nobody can forge a sender's address."""
+    if options.to is not None and not scheme_of(options.to).may_amplify:
+        return True
+    return is_local(options.listen or "udp://127.0.0.1:0")
