@@ -102,7 +102,8 @@ def test_policies_come_with_their_table(folder, monkeypatch, here):
     row = {"policy": "fixed:60", "mean_ms": 60.0, "p95_ms": 61.0, "recovered_pct": 12.5, "predicted": 3, "given_up": 0}
     asked = []
 
-    def few(pcm, loss, seed, policies, progress):
+    def few(pcm, loss, seed, policies, progress, score):
+        assert score is None
         asked.append((len(pcm), loss, seed))
         progress(1, 1)
         return [row]
