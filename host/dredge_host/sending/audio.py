@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from dredge_device.pi.output.files import OutputFile, is_stream, write_bytes
 from dredge_device.pi.output.wav import header
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import CapabilityError, InputError, UsageError
-from dredge_host.sending.audio_input import open_input
+from dredge_host.sending.audio_input import links_of, open_input
 from dredge_host.sending.levels import Treatment, examine, treat
 from dredge_kernels.arrays import Pcm
 
@@ -54,44 +54,77 @@ class Audio:
 class AudioFile:
     """An audio file as speech, block by block: however long it is, it takes little memory.
 
-    path: a file, a FIFO, ``-`` or another name of standard input. rate, channels, frames: what its header says; notes:
-    what is changed. A context manager. Raises InputError when it is missing or damaged, on the way too.
+    path: a file, a FIFO, ``-`` or another name of standard input. rate, channels, frames: what its header says (of the
+    first link, where several follow each other in an Ogg file; frames: of all); notes: what is changed. A context
+    manager. Raises InputError when it is missing or damaged, on the way too.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
         with ExitStack() as stack:
             opened, self.notes = stack.enter_context(open_input(path))
-            with self._told():
-                import soundfile
-
-                self._file = stack.enter_context(soundfile.SoundFile(opened))
-            self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
-            if not RATES[0] <= self.rate <= RATES[1]:
-                raise InputError(f"{path}: sample rate is {self.rate} Hz, expected {RATES[0]} to {RATES[1]} Hz")
-            self._exact = self.rate == SAMPLE_RATE and self.channels == 1 and self._file.subtype == "PCM_16"
-            self._treatment = Treatment()
-            if self.channels > 1 or not self._file.subtype.startswith(_INTEGERS):
-                self._treatment = examine(self._read("float32"), self.channels)
-                self.notes += self._treatment.notes
-            if self.rate != SAMPLE_RATE:
-                self.notes.append(f"converted from {self.rate} Hz to {SAMPLE_RATE} Hz")
+            self._links = [stack.enter_context(_Link(path, file)) for file in links_of(opened)]
             self._stack = stack.pop_all()
+        first = self._links[0]
+        self.rate, self.channels = first.rate, first.channels
+        self.frames = sum(link.frames * first.rate // link.rate for link in self._links)
+        if len(self._links) > 1:
+            self.notes.append(f"{len(self._links)} recordings follow each other in this file")
+        self.notes += dict.fromkeys(note for link in self._links for note in link.notes)
 
     def blocks(self) -> Iterator[Pcm]:
         """int16[n], 16 kHz mono, from the beginning; InputError if there is not a single sample."""
         count = 0
-        for block in self._exactly() if self._exact else self._converted():
-            count += len(block)
-            yield block
+        for link in self._links:
+            for block in link.blocks():
+                count += len(block)
+                yield block
         if not count:
             raise InputError(f"{self.path}: the file holds no audio samples")
 
-    def _exactly(self) -> Iterator[Pcm]:
-        for block in self._read("int16"):
-            yield np.ascontiguousarray(block[:, 0])
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._stack.close()
 
-    def _converted(self) -> Iterator[Pcm]:
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class _Link:
+    """What one header describes."""
+
+    def __init__(self, path: str | Path, file: IO[bytes]) -> None:
+        import soundfile
+
+        self._path, self.notes = path, list[str]()
+        with self._told():
+            self._file = soundfile.SoundFile(file)
+        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+        if not RATES[0] <= self.rate <= RATES[1]:
+            raise InputError(f"{path}: sample rate is {self.rate} Hz, expected {RATES[0]} to {RATES[1]} Hz")
+        self._exact = self.rate == SAMPLE_RATE and self.channels == 1 and self._file.subtype == "PCM_16"
+        self._treatment = Treatment()
+        if self.channels > 1 or not self._file.subtype.startswith(_INTEGERS):
+            self._treatment = examine(self._read("float32"), self.channels)
+            self.notes += self._treatment.notes
+        if self.rate != SAMPLE_RATE:
+            self.notes.append(f"converted from {self.rate} Hz to {SAMPLE_RATE} Hz")
+
+    def __enter__(self) -> _Link:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def blocks(self) -> Iterator[Pcm]:
+        """int16[n], 16 kHz mono, from the beginning."""
+        if self._exact:
+            for block in self._read("int16"):
+                yield np.ascontiguousarray(block[:, 0])
+            return
         blocks = (treat(block, self._treatment) for block in self._read("float32"))
         for block in blocks if self.rate == SAMPLE_RATE else _resampled(blocks, self.rate):
             yield to_int16(block)
@@ -111,17 +144,7 @@ class AudioFile:
         try:
             yield
         except (RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:  # soundfile's is a RuntimeError
-            raise InputError(f"{self.path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        self._stack.close()
-
-    def __enter__(self) -> AudioFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+            raise InputError(f"{self._path}: not a readable WAV, FLAC or OGG file ({_short(error)})") from None
 
 
 def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDArray[np.float32]]:

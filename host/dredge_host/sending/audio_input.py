@@ -21,6 +21,7 @@ _MOST_PIPED = 1 << 32  # bytes that are taken from a pipe or device: /dev/zero h
 _PIECE = 1 << 16
 _MOST_CHUNKS = 1000
 _HEAD = struct.Struct("<4sI")
+_OGG_HEAD, _OGG_FIRST = 27, 2
 
 
 @contextmanager
@@ -139,12 +140,34 @@ def _are_chunks(file: IO[bytes], at: int, size: int) -> bool:
     return at <= size + 1
 
 
-class _Overlaid(io.RawIOBase):
-    """A file with other bytes at its beginning."""
+def links_of(file: IO[bytes]) -> list[IO[bytes]]:
+    """The files that follow each other in a chained Ogg file (RFC 3533 section 4); [file] for any other."""
+    size = file.seek(0, os.SEEK_END)
+    starts, at, begun = [0], 0, True
+    while at < size:
+        file.seek(at)
+        head = file.read(_OGG_HEAD)
+        lacing = file.read(head[-1]) if len(head) == _OGG_HEAD and head.startswith(b"OggS") else b""
+        if not lacing:
+            break
+        first = bool(head[5] & _OGG_FIRST)
+        if first and not begun:
+            starts.append(at)
+        begun = first
+        at += _OGG_HEAD + len(lacing) + sum(lacing)
+    file.seek(0)
+    if len(starts) == 1:
+        return [file]
+    ends = [*starts[1:], size]
+    return [io.BufferedReader(_Overlaid(b"", file, *span)) for span in zip(starts, ends, strict=True)]
 
-    def __init__(self, begin: bytes, file: IO[bytes]) -> None:
-        self._begin, self._file, self._at = begin, file, 0
-        self._size = file.seek(0, os.SEEK_END)
+
+class _Overlaid(io.RawIOBase):
+    """A part of a file, from `first` to `end`, with other bytes at its beginning."""
+
+    def __init__(self, begin: bytes, file: IO[bytes], first: int = 0, end: int | None = None) -> None:
+        self._begin, self._file, self._first, self._at = begin, file, first, 0
+        self._size = (file.seek(0, os.SEEK_END) if end is None else end) - first
 
     def readable(self) -> bool:
         return True
@@ -164,8 +187,8 @@ class _Overlaid(io.RawIOBase):
         if self._at < len(self._begin):
             data = self._begin[self._at : self._at + len(view)]
         else:
-            self._file.seek(self._at)
-            data = self._file.read(len(view))
+            self._file.seek(self._first + self._at)
+            data = self._file.read(max(0, min(len(view), self._size - self._at)))
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

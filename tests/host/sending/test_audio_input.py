@@ -140,6 +140,20 @@ def test_blocks_are_the_whole_file_and_start_again(tmp_path, rate):
     np.testing.assert_array_equal(first, whole)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_recordings_that_follow_each_other_in_one_ogg_file(tmp_path, subtype, count):
+    """Radio, or `cat a.ogg b.ogg`; the rates may differ."""
+    rates = (16000, 48000, 16000)[:count]
+    parts = [wav(np.resize(PCM, 2 * rate), rate, subtype, "OGG") for rate in rates]
+    (tmp_path / "chained.ogg").write_bytes(b"".join(parts))
+    audio = read_audio(tmp_path / "chained.ogg")
+    assert abs(audio.seconds - 2 * count) < 0.05
+    assert f"{count} recordings follow each other in this file" in audio.notes
+    loud = [np.abs(audio.pcm[16000 * n + 4000 : 16000 * n + 12000]).max() for n in range(2 * count)]
+    assert min(loud) > 1000
+
+
 @pytest.mark.parametrize("samples", [None, 1, 319, 320, 321, 5000, 12345])
 def test_repacked_is_the_same_signal(samples):
     blocks = [PCM[:100], PCM[100:101], PCM[101:5000], PCM[5000:5000], PCM[5000:12345]]
