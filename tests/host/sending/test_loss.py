@@ -188,7 +188,8 @@ def test_trace_forms(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"0\n2\n", "line 2"),
-        (b"\xff\xfe", "not a loss trace"),
+        (b"\xff\xfe", "is empty"),
+        (b"\x80\x00\x01", "line 1: expected 0 or 1"),
         (b"#\n", "empty"),
     ],
 )
