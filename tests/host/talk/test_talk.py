@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 from cable import Cable
 from talk_ends import End, ends, free_port, plain, until
 
+from dredge_device import control
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.talk.options import TalkOptions
@@ -168,6 +170,30 @@ def test_a_stranger_is_not_heard_by_who_has_called_somebody() -> None:
         with pytest.raises(UnreachableError):
             stranger.wait()
         assert caller.talk._line.strangers > 0 and not stranger.hears.heard
+
+
+def test_a_forged_call_makes_an_open_end_send_no_more_than_it_got() -> None:
+    port = free_port()
+    options = TalkOptions(None, f"udp://0.0.0.0:{port}", settings=plain(), allow_remote=True)
+    hello = control.build(control.with_document(control.HELLO, 1, {"role": "host", "padding": "." * 1000}))
+    with ends(options, speech=TONE), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
+        forger.bind(("127.0.0.1", 0))
+        forger.settimeout(2.5)
+        forger.sendto(hello, ("127.0.0.1", port))
+        got = 0
+        try:
+            while True:
+                got += len(forger.recv(4096))
+        except TimeoutError:
+            pass
+    assert 0 < got <= len(hello)
+
+
+def test_an_open_end_is_talked_to_by_who_is_really_there() -> None:
+    port = free_port()
+    waits = TalkOptions(None, f"udp://0.0.0.0:{port}", settings=plain(), allow_remote=True)
+    with ends(waits, TalkOptions(f"udp://127.0.0.1:{port}", settings=plain()), speech=TONE) as both:
+        until(lambda: all(np.abs(end.hears.pcm[-320:]).max(initial=0) > 4000 for end in both))
 
 
 def test_the_delay_that_is_reported_is_the_one_that_is_there() -> None:
