@@ -152,7 +152,7 @@ class TalkEnd(Agent):
     @property
     def on_a_wire(self) -> bool:
         """Whether it talks over a serial port of the board."""
-        return (self.call or "").startswith("serial://")
+        return scheme_of(self.call or "") is SERIAL
 
     @property
     def wire(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.transport.schemes import RTP, scheme_of
+from dredge_device.pi.transport.schemes import RTP, UDP, scheme_of
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import Source
 from dredge_host.cli import options as shared
@@ -151,7 +151,7 @@ def command(
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:
     """The URL, and whether a plain RTP receiver is there."""
-    if plain and url.startswith("udp://"):
+    if plain and scheme_of(url) is UDP:
         url = "rtp://" + url.removeprefix("udp://")
     if plain and scheme_of(url) is not RTP:
         raise UsageError(f"'{url}': --plain needs {RTP.usage}")

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.capture import opus_demo
@@ -25,10 +24,9 @@ from dredge_host.evaluation.material.traces import Trace
 from dredge_host.offline.player import Simulation
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.sending.sender import HEADER_BYTES
+from dredge_kernels.arrays import Pcm
 from dredge_kernels.extensions import add_extension, read_extensions
 from dredge_models.dred import DRED_EXTENSION_ID
-
-Pcm = NDArray[np.int16]
 
 LOOKAHEAD = 104  # samples by which its output is late
 HISTORY_BPS = 20_000  # on top of the speech, in the stream that lends its history
