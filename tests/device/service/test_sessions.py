@@ -187,6 +187,18 @@ def test_lines_say_that_a_stream_began_and_how_it_ended():
     assert ended.startswith("stream from 10.0.0.1:1000 ended (goodbye): 1.0 s, 49 packets, 1 lost")
 
 
+def test_a_report_that_waits_for_its_acknowledgement_is_told_once():
+    table = Table()
+    table.ask(control.HELLO, ONE)
+    for n in range(20):
+        table.media(n)
+        table.period()
+    table.ask(control.BYE, ONE, {"last_sequence": 19})
+    table.period(60, acknowledge=False)
+    assert [line.split(" (")[0] for line in table.lines] == [
+        "stream from 10.0.0.1:1000 began", "stream from 10.0.0.1:1000 ended"]  # fmt: skip
+
+
 def test_an_output_that_fails_ends_its_session_alone():
     table = Table(most=2)
     for peer in (ONE, TWO):

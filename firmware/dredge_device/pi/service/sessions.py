@@ -286,7 +286,7 @@ class Sessions:
         agent = station.agent
         peer = agent.peer
         out += [(datagram, peer) for datagram in agent.tick(now_us)]
-        if not station.told and agent.media.ssrc is not None:
+        if not station.told and agent.state in PLAYING and agent.media.ssrc is not None:
             station.told = True
             self._notices.stream(f"stream from {name_of(peer)} began ({_kind(agent)})")
         if agent.state == states.REPORTING:

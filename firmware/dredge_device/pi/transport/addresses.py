@@ -2,17 +2,21 @@
 """Addresses of peers."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Any
 
 
 def place_of(peer: Any) -> Any:
     """What a stranger is counted by: its IPv4 address, its IPv6 network of 64 bits, or the peer itself."""
-    if not isinstance(peer, tuple):
-        return peer
+    return _place(str(peer[0])) if isinstance(peer, tuple) else peer
+
+
+@lru_cache(maxsize=4096)
+def _place(host: str) -> Any:
     try:
-        address = ipaddress.ip_address(str(peer[0]).split("%")[0])
+        address = ipaddress.ip_address(host.split("%")[0])
     except ValueError:
-        return peer[0]
+        return host
     if isinstance(address, ipaddress.IPv6Address):
         return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
     return address.packed

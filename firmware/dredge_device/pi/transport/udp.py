@@ -11,6 +11,7 @@ from dredge_device.pi.transport.addresses import name_of
 MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
 _RETRY_S = 0.02  # between attempts to receive while the network is broken
 _RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
+_FAIR = 16  # datagrams in a row from one of several sockets
 _MOST = 8  # addresses of one name
 
 
@@ -22,6 +23,8 @@ class UdpEndpoint:
 
     def __init__(self, host: str, port: int) -> None:
         self.unsent = self.unheard = 0
+        self._ready: socket.socket | None = None  # the socket that had the last datagram
+        self._row = 0
         self._sockets: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         error: OSError = OSError(f"{host}: no address")
@@ -47,10 +50,19 @@ class UdpEndpoint:
         When the network itself fails (interface down, no buffers) it is counted and tried again later.
         """
         try:
-            for key, _ in self._selector.select(timeout):
-                datagram, peer = key.fileobj.recvfrom(MAX_DATAGRAM)  # type: ignore[union-attr]
+            if self._ready is None:  # else there may be more where the last one came from, without asking the system
+                for key, _ in self._selector.select(timeout):
+                    self._ready = key.fileobj  # type: ignore[assignment]
+            if self._ready is not None:
+                datagram, peer = self._ready.recvfrom(MAX_DATAGRAM)
+                self._row = (self._row + 1) % _FAIR
+                if self._row == 0 and len(self._selector.get_map()) > 1:
+                    self._ready = None
                 return datagram, peer, time.monotonic_ns() // 1000
-        except (BlockingIOError, TimeoutError, ConnectionError):
+        except BlockingIOError:
+            self._ready = None
+            return self.recv(timeout)
+        except (TimeoutError, ConnectionError):
             return None
         except OSError:
             self.unheard += 1
