@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from types import TracebackType
 from typing import Any
 
+from dredge_host.progress import Bar
 from virtual_pi import board
 from virtual_pi.figures import Cell, replayed, talked
 from virtual_pi.stream import Speech
@@ -42,53 +40,14 @@ class Runner:
             return board.run(self._supplies.kernel, image, cell.mips, cell.cpu)
 
     def all(self, cells: list[Cell], jobs: int) -> Iterator[dict[str, Any]]:
-        """The figures of the cells in their order."""
-        with Progress(len(cells)) as progress, ThreadPoolExecutor(jobs) as pool:
-            for future in [pool.submit(self.run, cell) for cell in cells]:
-                result = future.result()
-                progress.step()
-                yield result
-
-
-class Progress:
-    """Says on standard error how many runs are done, how long it took, and about how long the rest will take.
-
-    A terminal shows it every second, a log whenever a run is done.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._begun = time.monotonic()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._tick, daemon=True)
-        self._terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> Progress:
-        if self._terminal:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        if self._terminal:
-            self._thread.join()
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    def step(self) -> None:
-        """One more run is done."""
-        self._done += 1
-        if not self._terminal:
-            print(self._line(), file=sys.stderr, flush=True)
-
-    def _tick(self) -> None:
-        while not self._over.wait(1.0):
-            print(f"\r{self._line()}\033[K", end="", file=sys.stderr, flush=True)
-
-    def _line(self) -> str:
-        spent = time.monotonic() - self._begun
-        line = f"virtual board: {self._done} of {self._total} runs, {spent:.0f} s"
-        if 0 < self._done < self._total:
-            line += f", about {spent / self._done * (self._total - self._done):.0f} s left"
-        return line
+        """The figures of the cells in their order; the bar is gone before the last ones are given."""
+        with ThreadPoolExecutor(jobs) as pool:
+            *others, last = [pool.submit(self.run, cell) for cell in cells]
+            with Bar("virtual board", len(cells), "runs") as bar:
+                for future in others:
+                    result = future.result()
+                    bar.step()
+                    yield result
+                result = last.result()
+                bar.step()
+            yield result
