@@ -22,7 +22,7 @@ from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID,
 
 Array = NDArray[np.float32]
 
-Q0, DQ = 4, 6  # quantiser level of the newest latent and its growth: 1 s in every packet stays under 25 kb/s
+Q0, DQ = 3, 7  # quantiser level of the newest latent and its growth: 1 s in every packet stays under 25 kb/s
 MARK = b"D"                  # before the version byte
 PREFIX_BYTES = 2
 OFFSET = 8                   # ours: the newest frame ends 20 ms after the packet's first sample

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from dredge_host.sending.adaptive_redundancy import IDLE_S, AutoRedundancy, estimated_bps
 from dredge_host.sending.sender import BitrateMeter, Split
+from dredge_models.dred import Q0
 
 
 class Steered:
     """What AutoRedundancy changes of a sender."""
 
-    def __init__(self, redundancy_s: float = 1.0, q0: int = 4, lbrr: bool = False) -> None:
+    def __init__(self, redundancy_s: float = 1.0, q0: int = Q0, lbrr: bool = False) -> None:
         self.redundancy_s, self.q0, self.lbrr = redundancy_s, q0, lbrr
 
 
@@ -82,9 +83,9 @@ def test_old_losses_are_forgotten() -> None:
 def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> None:
     lossy = [{"bursts": {"45": n}} for n in range(1, 12)]
     free, _ = run(lossy)
-    assert free.redundancy_s == pytest.approx(0.94) and free.q0 == 4
+    assert free.redundancy_s == pytest.approx(0.94) and free.q0 == Q0
     coarse, _ = run(lossy, cap=60_000)
-    assert coarse.redundancy_s == pytest.approx(0.94) and coarse.q0 > 4
+    assert coarse.redundancy_s == pytest.approx(0.94) and coarse.q0 > Q0
     short, auto = run(lossy, cap=48_000)
     assert short.redundancy_s < 0.7 and "allows no more" in auto.log[-1]["why"]
     rates = meter().recent()
@@ -93,7 +94,8 @@ def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> Non
 
 
 def test_estimate_agrees_with_what_was_measured() -> None:
-    assert estimated_bps(1.0, 4) == pytest.approx(24_200, rel=0.01)
+    assert estimated_bps(1.0, 3) == pytest.approx(24_400, rel=0.04)
+    assert estimated_bps(1.0, 12) == pytest.approx(13_800, rel=0.04)
     assert estimated_bps(0.1, 4) < 0.7 * estimated_bps(1.0, 4), "the newest latents are the dearest"
     assert estimated_bps(0.2, 5) < estimated_bps(0.5, 5) < estimated_bps(0.5, 4)
 
@@ -110,5 +112,5 @@ REPORTS = st.lists(
 @given(REPORTS, st.sampled_from([0, 20_000, 50_000, 80_000]), st.integers(0, 5000))
 def test_whatever_is_reported_the_sender_can_do_it(reports, cap, playout_ms) -> None:
     sender, auto = run(reports, cap, playout_ms)
-    assert 0 <= sender.redundancy_s <= 1.02 and 4 <= sender.q0 <= 12
+    assert 0 <= sender.redundancy_s <= 1.02 and Q0 <= sender.q0 <= 12
     assert all(entry["why"] for entry in auto.log)
