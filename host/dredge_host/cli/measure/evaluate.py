@@ -180,7 +180,7 @@ def _plan(given: dict[str, Any]) -> Plan:
 
 def _peer(text: str | None) -> str | None:
     """The program of --peer."""
-    from dredge_host.evaluation.methods.peer import Peer
+    from dredge_host.evaluation.running.peer import Peer
 
     if text is None:
         return None

@@ -23,7 +23,7 @@ from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
-from dredge_host.evaluation.methods.peer import Peer
+from dredge_host.evaluation.running.peer import Peer
 from dredge_kernels.arrays import Pcm
 
 Measurement = dict[str, Any]

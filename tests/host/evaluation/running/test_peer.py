@@ -12,7 +12,7 @@ from dredge_host.errors import CapabilityError, UsageError
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import recorded_trace
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, PEERS
-from dredge_host.evaluation.methods.peer import CONDITIONS, LOOKAHEAD, Peer
+from dredge_host.evaluation.running.peer import CONDITIONS, LOOKAHEAD, Peer
 
 SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0][:32000]
 LOST = [number % 10 in (4, 5) for number in range(101)]
