@@ -16,9 +16,9 @@ from dredge_kernels.features import FeatureExtractor
 from dredge_kernels.highpass import HighPass
 from dredge_kernels.payload import decode_payload, encode_payload
 from dredge_kernels.tables import QuantTables
-from dredge_models.modelset import SHIPPED, ModelSet, find
+from dredge_models.modelset import SHIPPED, ModelSet, find, imported
 from dredge_models.rdovae import FEATURES, FRAMES_PER_LATENT, RdoVaeDecoder, RdoVaeEncoder
-from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID, STANDARD_VERSION
+from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID, STANDARD_VERSION, ModelError
 
 Array = NDArray[np.float32]
 
@@ -154,9 +154,18 @@ class DredDecoder:
     """Receiver side: one network per model, shared by all packets."""
 
     def __init__(self) -> None:
-        """Loads the shipped network; ModelError if its files are missing or damaged."""
+        """Load the shipped network and every imported one, so that nothing is loaded while a period waits.
+
+        Raises ModelError when files of the shipped one are missing or damaged; a damaged imported one counts as
+        absent (`dredge models verify` names it).
+        """
         self._models: dict[int, tuple[QuantTables, RdoVaeDecoder] | None] = {}
         self._model(DRED_VERSION)
+        for model in imported():
+            try:
+                self._model(model.version)
+            except ModelError:
+                self._models[model.version] = None
 
     def parse(self, data: bytes, frame_offset: int = 0) -> DredPacket:
         """Extension data -> DredPacket; its version byte selects the model.
@@ -179,7 +188,7 @@ class DredDecoder:
         return DredPacket(version, header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded, network)
 
     def _model(self, version: int) -> tuple[QuantTables, RdoVaeDecoder] | None:
-        """Tables and network of a version, loaded when first needed; None where there is no model."""
+        """Tables and network of a version; None where there is no model. One imported since is loaded now."""
         if version not in self._models:
             model = find(version)
             self._models[version] = (model.tables, RdoVaeDecoder(model)) if model else None

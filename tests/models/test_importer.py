@@ -224,6 +224,24 @@ def test_several_versions_live_side_by_side(files: list[Path], tmp_path: Path, m
         assert np.isfinite(decoder.features(packet, packet.span_frames)).all()
 
 
+def test_nothing_is_loaded_when_a_packet_comes(files: list[Path], tmp_path: Path, monkeypatch) -> None:
+    """A receiver's decoder has every imported model from the start; a damaged one costs the others nothing."""
+    monkeypatch.setattr(modelset, "user_folder", lambda: tmp_path / "models")
+    old = import_rdovae(read_sources(files))
+    new = import_rdovae(read_sources(write_model(tmp_path, V12)))
+    encoder = DredEncoder(104, old)
+    for _ in range(10):
+        encoder.push(np.zeros(320, np.int16))
+    data = encoder.payload(0.2)
+    assert new.folder is not None
+    (new.folder / "rdovae_decoder.tflite").write_bytes(b"damaged")
+    decoder = DredDecoder()
+    monkeypatch.setattr("dredge_models.dred.find", lambda version: pytest.fail("a model was looked for"))
+    assert decoder.parse(data).version == 10
+    with pytest.raises(ValueError, match="no model for version 12 here"):
+        decoder.parse(b"D\x0c" + data[2:])
+
+
 def test_the_standards_extension_has_no_prefix(tmp_path: Path, monkeypatch) -> None:
     """Extension 32 carries the payload alone; receiver and sender put the version in its place."""
     from dredge_device.pi.factory import OpusPacketReader
