@@ -54,8 +54,8 @@ class Build:
         return made
 
     def link(self, name: str = "levels", **replaced: Path) -> Path:
-        """replaced: source name without .c = the object to take instead."""
-        objects = {key: replaced.get(key[:-2], made) for key, made in self.objects.items()}
+        """replaced: source name without folder and .c = the object to take instead."""
+        objects = {key: replaced.get(Path(key).stem, made) for key, made in self.objects.items()}
         program = self.folder / name
         static = ["-static"] if self.compiler == CROSS else []
         compile_c(self.compiler, [*static, str(self.harness), *map(str, objects.values()), "-lm", "-o", str(program)])
@@ -65,7 +65,7 @@ class Build:
         """The object of source `name` with one piece of text replaced."""
         text = (C_DIR / name).read_text()
         assert text.count(old) == 1, f"{name}: {old!r} is there {text.count(old)} times"
-        source = self.folder / f"edited_{name}"
+        source = self.folder / f"edited_{Path(name).name}"
         source.write_text(text.replace(old, new))
         return self.compile(source)
 

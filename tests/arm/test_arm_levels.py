@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from arm_build import C_DIR, CROSS, EMULATOR, HARNESS, NATIVE, Build, compile_c, missing, run_levels, setup_constant
@@ -88,7 +89,7 @@ def test_dispatch_is_what_keeps_dotprod_from_old_processors(arm):
     ],
 )
 def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
-    program = arm.link("wrong", **{source[:-2]: arm.edited(source, old, new)})
+    program = arm.link("wrong", **{Path(source).stem: arm.edited(source, old, new)})
     result = run_levels(program, cpu, nets=1)
     assert result.status == 1
     assert "differs from scalar" in result.error
@@ -97,7 +98,7 @@ def test_wrong_kernel_is_caught(source, old, new, cpu, arm):
 def test_contraction_would_change_the_samples(arm):
     """Why setup.py forbids it: one level compiled with fused multiply-adds already disagrees."""
     fused = arm.compile(C_DIR / "lpcnet/levels/neon.c", ["-ffp-contract=fast"], "fused")
-    result = run_levels(arm.link("fused_levels", lpcnet_neon=fused), "cortex-a53", nets=2)
+    result = run_levels(arm.link("fused_levels", neon=fused), "cortex-a53", nets=2)
     assert result.status == 1
     assert result.levels[0].products == result.levels[1].products
     assert result.levels[0].samples != result.levels[1].samples
@@ -125,7 +126,7 @@ def test_flags_that_keep_the_bits_are_the_products_own():
 def test_the_sample_loop_can_neither_allocate_nor_call_python(native):
     """All that the compiled levels refer to: tables, and functions that move memory."""
     for name in ("scalar", "avx2", "vnni"):
-        command = ["nm", "-u", native.objects[f"lpcnet_{name}.c"]]
+        command = ["nm", "-u", native.objects[f"lpcnet/levels/{name}.c"]]
         symbols = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         outside = {line.split()[-1] for line in symbols.splitlines()} - {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail"}
         assert outside <= {"ln_expand", "ln_threshold", "ln_to_ulaw", "memcpy", "memmove", "memset"}, name
