@@ -43,8 +43,18 @@ def make_safe() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if not _is_own_stderr():
+        return  # somebody reads it within this process
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     raw = _Forgiving(2)
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(raw, 1), encoding=encoding, errors="backslashreplace", line_buffering=True, write_through=True
     )
+
+
+def _is_own_stderr() -> bool:
+    """True where standard error is the process's own, or closed: not one that a caller has put in its place."""
+    try:
+        return sys.stderr is None or sys.stderr.fileno() == 2
+    except (OSError, ValueError, AttributeError):
+        return False
