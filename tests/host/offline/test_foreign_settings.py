@@ -114,12 +114,12 @@ def test_the_command_knows_both(imported: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     settings = json.loads(result.stdout)["settings"]
     assert (settings["vocoder"], settings["dred_version"]) == ("fargan", 10)
-    for option in (["--vocoder", "x"], ["--dred-version", "12"]):
+    for option in (["--vocoder", "x"], ["--dred-version", "13"]):
         assert run("simulate", str(CLIP), str(tmp_path / "o.wav"), *option).exit_code == 2
     assert run("agent", "--vocoder", "x").exit_code == 2
 
 
-@pytest.mark.parametrize(("name", "value"), [("vocoder", "wavenet"), ("dred_version", 12)])
+@pytest.mark.parametrize(("name", "value"), [("vocoder", "wavenet"), ("dred_version", 13)])
 def test_impossible_settings(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=str(value)):
         Settings(**{name: value})
