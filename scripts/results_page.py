@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fills the generated sections of docs/results.md, and draws its figures, from the results kept in docs/data.
+"""Fills the generated sections of docs/notes/results.md, and draws its figures, from the results in docs/notes/data.
 
-scripts/results_page.py                            page and figures from docs/data
-scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/data first
+scripts/results_page.py                            page and figures from docs/notes/data
+scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/notes/data first
 scripts/results_page.py --words RESULT.json        the same, of one that counted words (slow, so of fewer clips)
 scripts/results_page.py --bitrate B.json --delay D.json --encoder-cost C.json    the same for dredge figures --json
-scripts/results_page.py --check                    exit with 1 when the page is not what docs/data gives
+scripts/results_page.py --check                    exit with 1 when the page is not what docs/notes/data gives
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dredge_host.figures.style import write_svg
 from dredge_host.report.shell import plain
 from dredge_host.sending.audio import bundled_clip, read_audio
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs/notes"
 SCHEMAS = {
     "evaluate": EVALUATE,
     "words": EVALUATE,
@@ -95,12 +95,12 @@ def stripped(document: Mapping[str, Any], measured: str) -> dict[str, Any]:
 
 
 def take(name: str, source: Path, docs: Path = DOCS) -> None:
-    """Keeps a result in docs/data. Raises InputError for a wrong schema, or a result too large for the repository."""
+    """Keeps a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
     day = datetime.date.fromtimestamp(source.stat().st_mtime).isoformat() if source.is_file() else ""
     kept = stripped(read_document(source, SCHEMAS[name]), day)
     text = json.dumps(plain(kept), indent=1, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_BYTES:
-        raise InputError(f"{source}: {len(text)} bytes are left of it, docs/data takes up to {MAX_BYTES}")
+        raise InputError(f"{source}: {len(text)} bytes are left of it, docs/notes/data takes up to {MAX_BYTES}")
     (docs / "data").mkdir(exist_ok=True)
     write_text(docs / "data" / f"{name}.json", text)
 
@@ -111,7 +111,7 @@ def read_results(docs: Path = DOCS) -> dict[str, dict[str, Any]]:
 
 
 def draw(results: Results, docs: Path = DOCS) -> list[Path]:
-    """The figures of the page, docs/images/figure-*.svg; the scenario is simulated, everything else is kept data."""
+    """The figures of the page, docs/notes/images/figure-*.svg; the scenario is simulated, the rest is kept data."""
     with bundled_clip() as clip:
         played = scenario.measure(read_audio(clip).pcm)
     run = results["evaluate"]
@@ -140,7 +140,7 @@ def _code(text: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in SCHEMAS:
-        parser.add_argument(f"--{name}", type=Path, metavar="JSON", help=f"take this result as docs/data/{name}.json")
+        parser.add_argument(f"--{name}", type=Path, metavar="JSON", help=f"take this result as data/{name}.json")
     parser.add_argument("--check", action="store_true", help="change nothing, say whether the page is up to date")
     given = vars(parser.parse_args())
     for name in SCHEMAS:
@@ -151,7 +151,7 @@ def main() -> int:
     before = page.read_text(encoding="utf-8")
     after = fill(before, sections(results))
     if given["check"]:
-        print("up to date" if after == before else "docs/results.md is not what docs/data gives")
+        print("up to date" if after == before else "docs/notes/results.md is not what docs/notes/data gives")
         return int(after != before)
     write_text(page, after)
     for path in (page, *draw(results)):

@@ -7,7 +7,7 @@ the module which needs it.
     rangecore, rangecoder     RFC 6716 range encoder and decoder (C interface; Python objects)
     laplace, quantiser        the symbols of DRED; floats <-> symbols, level by age
     tables, decoded           QuantTables; what a payload says (pure Python)
-    payloadheader, payload    latents and state <-> DRED payload bytes (docs/bitstream.md)
+    payloadheader, payload    latents and state <-> DRED payload bytes (docs/reference/bitstream.md)
     layout, framing           Opus packets taken apart: positions (C interface); Python objects
     extensions                what is in their padding
     lbrr, opuserrors, opus    libopus: encoder, decoder with FEC and missing-frame calls

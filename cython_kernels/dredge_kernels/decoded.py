@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class PayloadHeader:
-    """Fields at the start of a payload (docs/bitstream.md)."""
+    """Fields at the start of a payload (docs/reference/bitstream.md)."""
 
     q0: int  #: quantiser level of the newest latent, 0 (finest) to 15
     dq: int  #: index of the slope by which the level rises with age, 0 to 7
@@ -50,7 +50,7 @@ class DecodedPayload:
 
     @property
     def offset(self) -> int:
-        """Where the newest feature frame ends, in 2.5 ms units (docs/bitstream.md)."""
+        """Where the newest feature frame ends, in 2.5 ms units (docs/reference/bitstream.md)."""
         return self.header.offset
 
     @property

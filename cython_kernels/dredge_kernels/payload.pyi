@@ -22,7 +22,7 @@ def encode_payload(
     """DRED payload of latents float32 [n, L], n <= 26, newest first, and the state float32 [S].
 
     q0, dq, qmax give the quantiser levels, offset the time of the newest frame in 2.5 ms units
-    (docs/bitstream.md). Latents that would exceed max_bytes (1 to 1000) are left out, oldest
+    (docs/reference/bitstream.md). Latents that would exceed max_bytes (1 to 1000) are left out, oldest
     first; b"" when not even one fits, or none is given. Values are clipped to 32767 steps.
     ValueError for wrong shapes, dtypes, fields or values that are not finite.
     """

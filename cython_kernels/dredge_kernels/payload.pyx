@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""DRED payload: header, initial state and latents in one range-coder stream (docs/bitstream.md).
+"""DRED payload: header, initial state and latents in one range-coder stream (docs/reference/bitstream.md).
 
 Format of draft-ietf-mlcodec-opus-dred as libopus 1.5 and 1.6 send it (versions 10 and 12); our own
 version, 0xD1, differs only in that the number of latents is coded.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What host and device say to each other: messages in RTCP APP packets named DRDG.
-# The tables are in docs/protocol.md.
+# The tables are in docs/reference/protocol.md.
 import json
 import struct
 

@@ -4,7 +4,7 @@
     sending       speech → Opus + DRED → RTP packets; loss models, network models, audio files
     links         datagrams over UDP, a serial line or within the process
     talk          speech both ways between two ends; audio_io: microphones, pipes and files as sources
-    embed         the pipeline inside another program: thread-safe receiver, asyncio (docs/python.md)
+    embed         the pipeline inside another program: thread-safe receiver, asyncio (docs/guide/python.md)
     live          a stream to a device in real time: session, display, verdict
     offline       the same pipeline without a clock, deterministic
     capture       packets in files: read, written, explained

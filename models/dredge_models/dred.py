@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Deep REDundancy: what a sender adds to every packet, and what a receiver gets out of it.
 
-The extension data is b"D", the version byte of the model, and a payload (docs/bitstream.md). A packet is decoded with
-the model that its version byte names: the shipped one, or one that the user has imported from libopus.
+The extension data is b"D", the version byte of the model, and a payload (docs/reference/bitstream.md). A packet is
+decoded with the model that its version byte names: the shipped one, or one that the user has imported from libopus.
 """
 
 import math
@@ -99,7 +99,7 @@ class DredEncoder:
         """Extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
 
         redundancy_s: how far back from the packet's start, at most 1.02 s; q0, dq: quantiser level
-        of the newest latent and its slope (docs/bitstream.md). ValueError for bad arguments.
+        of the newest latent and its slope (docs/reference/bitstream.md). ValueError for bad arguments.
         """
         span = min(2 * latents_for(redundancy_s), self._count)
         if span == 0:

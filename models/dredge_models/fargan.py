@@ -25,8 +25,8 @@ def fargan_arrays() -> dict[str, NDArray]:
 class FarganVocoder:
     """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 2405.21069).
 
-    Rows are aligned as for LPCNet (docs/architecture.md): a row describes the middle of its frame. The network makes a
-    frame from the row after it, its pitch from the row itself.
+    Rows are aligned as for LPCNet (docs/reference/architecture.md): a row describes the middle of its frame. The
+    network makes a frame from the row after it, its pitch from the row itself.
     """
 
     model_id = FARGAN_ID

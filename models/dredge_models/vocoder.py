@@ -53,8 +53,8 @@ def _last_rows(features: Features, n: int) -> Features:
 class Vocoder:
     """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 1810.11846).
 
-    Frames are aligned so that a row describes exactly its 160 output samples (docs/architecture.md). One thread at a
-    time may use an object; the weights behind all of them are one copy (``weights``).
+    Frames are aligned so that a row describes exactly its 160 output samples (docs/reference/architecture.md). One
+    thread at a time may use an object; the weights behind all of them are one copy (``weights``).
     """
 
     LOOK_AHEAD = CONTEXT

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rate against distortion of an RDO-VAE at all 16 levels, as it ships: int8 graphs, real payloads, counted bits.
 
-`python -m models.training.rdovae_curve --data runs/data` writes the table into docs/models.md and the plot to
-docs/images/rdovae_curve.svg. With --other MODEL (an imported model: `dredge models import`) a second model codes the
-same features, and the table says what our distortion is of its distortion at the same rate; with --features FILE
+`python -m models.training.rdovae_curve --data runs/data` writes the table into docs/notes/models.md and the plot to
+docs/notes/images/rdovae_curve.svg. With --other MODEL (an imported model: `dredge models import`) a second model codes
+the same features, and the table says what our distortion is of its distortion at the same rate; with --features FILE
 (.npz or .npy of float32 [n, 20 or more], one row per 10 ms) both code those as well.
 """
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--other", help="an imported model, to compare with")
     parser.add_argument("--features", type=Path, help="more features that both models code")
     parser.add_argument("--chunks", type=int, default=60, help="seconds of speech that are coded")
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--docs", type=Path, default=Path("docs/notes"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     models = [SHIPPED] + ([find_model(args.other)] if args.other else [])

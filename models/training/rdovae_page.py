@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The rate-distortion figures as a table in docs/models.md and a plot in docs/images."""
+"""The rate-distortion figures as a table in docs/notes/models.md and a plot in docs/notes/images."""
 
 import os
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def other_table(case: Case) -> str:
 
 
 def text(cases: list[Case]) -> str:
-    """The whole part of docs/models.md."""
+    """The whole part of docs/notes/models.md."""
     parts = [BEGIN, "", "![rate against distortion](images/rdovae_curve.svg)", ""]
     for case in cases:
         other = list(case.curves)[1:]
@@ -86,7 +86,7 @@ def plot(cases: list[Case], path: Path) -> None:
 
 
 def write(cases: list[Case], docs: Path) -> str:
-    """Puts table and plot where they belong; returns the text. ValueError if docs/models.md has no place for it."""
+    """Puts table and plot where they belong; returns the text. ValueError if models.md has no place for it."""
     page = docs / "models.md"
     content = page.read_text(encoding="utf-8")
     if BEGIN not in content or END not in content:

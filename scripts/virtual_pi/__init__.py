@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Raspberry Pi whose clock counts instructions, and the real agent on it (`make test-pi`, docs/virtual-pi.md)."""
+"""A Raspberry Pi whose clock counts instructions, with an agent (`make test-pi`, docs/reference/virtual-pi.md)."""

@@ -3,7 +3,7 @@
 
 Without arguments: a table over speeds, models and losses. With --mips, --model or --loss: just those; one run and
 --json give one line of JSON. Speeds are millions of instructions per second: 500 stands for a Pi Zero 2 W, 700 a 3B+,
-1000 to 2000 a Pi 4 (docs/virtual-pi.md). Results go to standard output, everything else to standard error.
+1000 to 2000 a Pi 4 (docs/reference/virtual-pi.md). Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=3, help="of the loss (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run N times; exit code 1 if two differ")
     parser.add_argument("--short", action="store_true", help="what continuous integration runs: three runs")
-    parser.add_argument("--check", action="store_true", help="exit code 1 if a goal is missed (docs/virtual-pi.md)")
+    parser.add_argument("--check", action="store_true", help="exit code 1 if a goal (docs/reference) is missed")
     parser.add_argument("--json", action="store_true", help="one line of JSON per run")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="boards at the same time; no figure changes")
     parser.add_argument("--wheel", type=Path, help="an arm64 wheel; default: build it")

@@ -9,7 +9,7 @@ from typing import Any
 from dredge_host import console
 from virtual_pi.figures import Cell
 
-# Speeds and what they stand for: instructions per cycle are those of docs/performance.md ("Predicted for the boards").
+# Speeds and what they stand for; instructions per cycle are in docs/notes/performance.md ("Predicted for the boards").
 SPEEDS = {
     350: "Zero 2 W, pessimistic",
     500: "Zero 2 W",

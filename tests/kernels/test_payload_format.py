@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The payload format written a second time, from docs/bitstream.md; and frozen bytes of it."""
+"""The payload format written a second time, from docs/reference/bitstream.md; and frozen bytes of it."""
 
 from __future__ import annotations
 

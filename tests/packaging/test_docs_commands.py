@@ -13,7 +13,7 @@ import pytest
 from dredge_host.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/deploy.md", ROOT / "docs/micropython.md", ROOT / "docs/virtual-pi.md"]
+PAGES = [ROOT / "docs/guide/deploy.md", ROOT / "docs/guide/micropython.md", ROOT / "docs/reference/virtual-pi.md"]
 GOALS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

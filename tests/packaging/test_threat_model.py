@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/threat-model.md"
+PAGE = ROOT / "docs/reference/threat-model.md"
 TEXT = PAGE.read_text()
 NAMED = re.findall(r"(tests/[\w/]+\.py)::(\w+)", TEXT)
 
@@ -42,8 +42,8 @@ def test_a_test_that_is_not_there_would_be_noticed():
 
 @pytest.mark.parametrize("page", ["threat-model.md", "supply-chain.md"])
 def test_links_and_named_files_exist(page):
-    text = (ROOT / "docs" / page).read_text()
+    text = (PAGE.parent / page).read_text()
     for target in re.findall(r"\]\(([\w./-]+)\)", text):
-        assert (ROOT / "docs" / target).exists(), target
+        assert (PAGE.parent / target).exists(), target
     for name in re.findall(r"`((?:scripts|locks|host|tests)/[\w./-]+)`", text):
         assert (ROOT / name).exists(), name

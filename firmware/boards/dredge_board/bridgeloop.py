@@ -27,8 +27,8 @@ def _late(now_us, due_us):
     return time.ticks_diff(now_us, due_us) >= 0
 
 
-# True for a datagram with a goodbye: RTCP's BYE, or a host's DRDG message of that kind (docs/protocol.md). Every packet
-# of the compound is looked at.
+# True for a datagram with a goodbye: RTCP's BYE, or a host's DRDG message of that kind (docs/reference/protocol.md).
+# Every packet of the compound is looked at.
 def says_goodbye(datagram):
     size = len(datagram)
     if size < 8 or datagram[1] < 200 or datagram[1] > _APP:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The header of the redundancy (docs/bitstream.md section 2): enough of the range decoder of RFC 6716 section 4.1
-# to read symbols of equal probability. What the latents say needs the networks and is not read here.
+# The header of the redundancy (docs/reference/bitstream.md section 2): enough of the range decoder of RFC 6716 section
+# 4.1 to read symbols of equal probability. What the latents say needs the networks and is not read here.
 
 OURS = 0xD1
 LATENT_MS = 40  # what one latent describes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Finds the redundancy in an Opus packet: an extension in its padding (docs/bitstream.md section 1, RFC 6716
+# Finds the redundancy in an Opus packet: an extension in its padding (docs/reference/bitstream.md section 1, RFC 6716
 # section 3). Works on offsets, so nothing is copied.
 
 _DRED_ID = 126

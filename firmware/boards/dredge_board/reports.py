@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Tells whoever asks how a board is doing, in DRDG messages (docs/protocol.md): a hello is answered and begins
+# Tells whoever asks how a board is doing, in DRDG messages (docs/reference/protocol.md): a hello is answered and begins
 # one report per second, which ends ten seconds after the last hello. No socket, no clock.
 from dredge_device import control, fragments
 from dredge_device.telemetry import Counters

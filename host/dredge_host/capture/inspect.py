@@ -21,7 +21,7 @@ NOTHING_SENT = (
 def inspect(
     capture: Capture, symbols: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """The JSON document of a capture (docs/interop.md); progress(done, total) is called now and then."""
+    """The JSON document of a capture (docs/reference/interop.md); progress(done, total) is called now and then."""
     inspector = Inspector(symbols)
     packets = []
     for index, captured in enumerate(capture.packets):

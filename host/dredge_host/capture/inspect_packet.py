@@ -17,7 +17,7 @@ from dredge_models.registry import DRED_EXTENSION_ID, DRED_VERSION, STANDARD_ID,
 
 UNIT_MS = 2.5
 LATENT_MS = round(1000 * LATENT_S)
-WINDOW_MS = 5                        # libopus counts the offset to the end of the analysis window (docs/bitstream.md)
+WINDOW_MS = 5                        # libopus counts the offset to the end of its window (docs/reference/bitstream.md)
 _BANDS_SILK = ("NB", "MB", "WB")
 _BANDS_CELT = ("NB", "WB", "SWB", "FB")
 _LIBRARY = {LIBOPUS_1_5: "libopus 1.5", LIBOPUS_1_6: "libopus 1.6"}

@@ -83,7 +83,7 @@ class Receiver:
             return self._pipeline.ended
 
     def report(self) -> dict[str, Any]:
-        """Everything counted so far, as JSON values (docs/protocol.md, "Reports")."""
+        """Everything counted so far, as JSON values (docs/reference/protocol.md, "Reports")."""
         with self._busy:
             return self._pipeline.report()
 

@@ -33,7 +33,7 @@ class SecureLink:
 
     Keys are changed only when the device does not know the present ones any more: `renew` asks for a cookie, and
     anything genuine that arrives before it withdraws the question. `key_changes` counts; what is sent after a change
-    must not repeat what was said before it (docs/threat-model.md).
+    must not repeat what was said before it (docs/reference/threat-model.md).
 
     Raises UnreachableError when no device with the same key answers, CapabilityError without
     pylibsrtp.

@@ -18,7 +18,7 @@ PROBES = 20
 PROBE_BYTES = 160
 MIN_SHARE = 0.8  # of the probes must come back
 HEADER_BYTES = 12
-DRED_BPS = 26000.0  # one second of redundancy, measured (docs/results.md)
+DRED_BPS = 26000.0  # one second of redundancy, measured (docs/notes/results.md)
 
 
 def check_line(session: Session, settings: Settings) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def stream(
 
     Packets that `loss` takes are built but not sent; `network` delays, reorders and repeats the
     others; `tap` sees every datagram that goes out; `muted` is asked once per packet. When it turns true, and
-    when the link got other keys, nothing said before goes out any more (docs/threat-model.md). A device that
+    when the link got other keys, nothing said before goes out any more (docs/reference/threat-model.md). A device that
     vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the
     stream ended, so that its files are complete too, and KeyboardInterrupt goes on.
     """

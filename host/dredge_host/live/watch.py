@@ -17,7 +17,7 @@ RENEW_S = 5.0  # a hello keeps the reports coming for ten seconds
 
 
 class Watch:
-    """Asks a bridge for its reports (docs/micropython.md) over a link.
+    """Asks a bridge for its reports (docs/guide/micropython.md) over a link.
 
     `info`: what the board answered to the hello. Raises UnreachableError when nobody answers,
     VersionMismatch when the board speaks another version of the protocol.

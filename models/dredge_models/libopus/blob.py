@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads libopus weight blobs: records of a 64-byte header and data, one after the other (docs/interop.md).
+"""Reads libopus weight blobs: records of a 64-byte header and data, one after the other (docs/reference/interop.md).
 
 Little endian, whatever the machine. Header: magic, version, type, size, stored size, name.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Layers of a libopus weight blob as matrices: dense int8, block-sparse int8, float (docs/interop.md)."""
+"""Layers of a libopus weight blob as matrices: dense int8, block-sparse int8, float (docs/reference/interop.md)."""
 
 from __future__ import annotations
 

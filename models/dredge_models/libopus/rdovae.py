@@ -2,8 +2,8 @@
 """The RDO-VAE of libopus as layers out of a weight blob: DRED version 10 (libopus 1.5) and version 12 (1.6).
 
 Both are five stages of a GRU and a convolution over two columns; version 12 is narrower, has a dense layer before every
-convolution, and tells the decoder the quantiser level of each latent (docs/interop.md; sizes from the sources of
-libopus 1.5.2 and 1.6.1).
+convolution, and tells the decoder the quantiser level of each latent (docs/reference/interop.md; sizes from the sources
+of libopus 1.5.2 and 1.6.1).
 """
 
 from __future__ import annotations

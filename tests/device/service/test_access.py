@@ -31,7 +31,7 @@ HELLO = control.build(control.with_document(control.HELLO, 1, {"role": "host"}))
 
 
 class Client:
-    """A holder of a key, by the table in docs/protocol.md."""
+    """A holder of a key, by the table in docs/reference/protocol.md."""
 
     def __init__(self, guard, key=KEY, peer=HOST, now_us=1_000_000):
         self.guard, self.peer, self.key = guard, peer, key

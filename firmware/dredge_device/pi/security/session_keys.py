@@ -3,7 +3,7 @@
 
 An attacker without the key can neither read media nor make either end believe anything. A session
 has its own keys, made from the pre-shared key, a nonce of the host and a cookie of the device, so
-that nothing recorded in one session means anything in another (docs/protocol.md, "Keyed links").
+that nothing recorded in one session means anything in another (docs/reference/protocol.md, "Keyed links").
 """
 
 import binascii

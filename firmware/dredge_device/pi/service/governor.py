@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Load beyond what the board can do: quality goes first, then new hosts, the running streams' timing never.
 
-Order and thresholds are in docs/hardening.md. What counts is the time until a finished period is missing and the mean
-load; one dear period says nothing as long as others wait in the queue.
+Order and thresholds are in docs/notes/hardening.md. What counts is the time until a finished period is missing and the
+mean load; one dear period says nothing as long as others wait in the queue.
 """
 
 from collections import deque

@@ -295,7 +295,7 @@ class Process:
 
 
 def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
-    """Runs the device process in this thread and returns its exit code (docs/protocol.md).
+    """Runs the device process in this thread and returns its exit code (docs/reference/protocol.md).
 
     ``ready`` is called with the address once it listens; sentences about what went wrong go to
     standard error.

@@ -44,7 +44,7 @@ Methods
   peer_opus, peer_plc, peer_lbrr, peer_dred, peer_dred_lbrr: libopus at equal rate (--peer)
 
 The metrics need packages: dredge extras add metrics. FOLDER defaults to $DREDGE_SPEECH/test. More in
-docs/evaluation.md.
+docs/reference/evaluation.md.
 """
 
 _GRID: list[Callable[[Any], Any]] = [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dredge_device.units import FRAME_SAMPLES
 from dredge_kernels.arrays import Pcm, Rows
 
-DELAY = 80  # the extractor's frame i describes the 160 samples before its input's frame i (docs/architecture.md)
+DELAY = 80  # frame i of the extractor describes input frame i - 1 (docs/reference/architecture.md)
 ACTIVE_DB = 40.0  # frames further below the loudest one do not count
 VOICED = 0.1  # correlation feature above which a pitch means something
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tables and sentences of an evaluation as Markdown, for docs/results.md."""
+"""Tables and sentences of an evaluation as Markdown, for docs/notes/results.md."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/results.md: what it says comes from the kept results."""
+"""docs/notes/results.md: what it says comes from the kept results."""
 
 import json
 import os
@@ -24,17 +24,17 @@ def lines_of(text):
 
 class TestCommittedPage:
     def test_it_is_what_the_kept_results_give(self):
-        page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+        page = (ROOT / "docs/notes" / "results.md").read_text(encoding="utf-8")
         assert results_page.fill(page, results_page.sections(results_page.read_results())) == page
 
     def test_every_picture_of_it_is_there(self):
-        page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+        page = (ROOT / "docs/notes" / "results.md").read_text(encoding="utf-8")
         pictures = [part.split(")")[0] for part in page.split("](")[1:] if part.startswith("images/")]
         assert len(pictures) >= 8
-        assert all((ROOT / "docs" / name).is_file() for name in pictures)
+        assert all((ROOT / "docs/notes" / name).is_file() for name in pictures)
 
     def test_kept_results_are_small(self):
-        for path in (ROOT / "docs" / "data").glob("*.json"):
+        for path in (ROOT / "docs/notes" / "data").glob("*.json"):
             assert path.stat().st_size <= results_page.MAX_BYTES
             assert "records" not in json.loads(path.read_text(encoding="utf-8"))
 
