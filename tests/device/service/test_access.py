@@ -153,6 +153,16 @@ def test_one_flood_does_not_shut_out_another_stranger():
     assert Client(guard, now_us=5_000_000).say(HELLO, 5_000_000)[1] == HELLO
 
 
+def test_a_flood_does_not_shut_out_a_host_behind_the_same_address():
+    guard = KeyedAccess(KEY)
+    opening = (MAGIC + bytes([OPEN]) + bytes(NONCE)).ljust(OPEN_BYTES, b"\0")
+    for n in range(20_000):
+        guard.receive(opening, (HOST[0], 666), 1000 * n)
+        if n % 4000 == 3999:
+            client = Client(guard, peer=(HOST[0], n), now_us=1000 * n)
+            assert client.say(HELLO, 1000 * n)[1] == HELLO
+
+
 def test_members_are_not_slowed_down_by_a_flood():
     guard = KeyedAccess(KEY)
     client = Client(guard)

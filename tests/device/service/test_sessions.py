@@ -250,6 +250,23 @@ def test_a_flood_waits_and_running_media_does_not():
     assert any(peer == ONE for _, peer, _ in inbox.take())
 
 
+def test_a_flood_displaces_nobody_behind_the_same_address():
+    inbox = Inbox()
+    hello = control.build(control.with_document(control.HELLO, 1, {}))
+    for n in range(1000):
+        inbox.put(hello, ("10.6.6.6", 666), n)
+    inbox.put(b"first", ("10.6.6.6", 1), 1000)
+    for n in range(1000):
+        inbox.put(hello, ("10.6.6.6", 666), 1001 + n)
+    inbox.put(b"second", ("10.6.6.6", 2), 3000)
+    taken = inbox.take()
+    assert [data for data, peer, _ in taken if peer[1] != 666] == [b"first", b"second"]
+    assert len(taken) == 16 and inbox.dropped == 2000 - 14 and inbox.take() == []
+    for n in range(1000):  # as many sockets: none of them has more than another
+        inbox.put(hello, ("10.6.6.6", n), n)
+    assert [peer[1] for _, peer, _ in inbox.take()] == list(range(16))
+
+
 def test_candidates_are_bounded():
     candidates = Candidates()
     for n in range(3000):

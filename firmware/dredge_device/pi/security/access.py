@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 from dredge_device import rtp
 from dredge_device.pi.security import session_keys
+from dredge_device.pi.security.allowance import Allowance
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, TO_HOST, Keys
 from dredge_device.pi.transport.addresses import name_of, place_of
 from dredge_device.telemetry import Counters
 
 _EPOCH_US = 16_000_000  # a cookie is good in its own epoch and the next
 _IDLE_US = 30_000_000
-_RATE, _BURST = 10, 20  # openings looked at per second, of one stranger
-_RATE_ALL, _BURST_ALL = 50, 100  # … and of all together: what the cookies may cost
 _HEAD = len(MAGIC) + 1 + NONCE + 4  # magic, kind, nonce, epoch
 _KNOWN_PEERS = 64
 
@@ -151,9 +150,7 @@ class KeyedAccess:
         self._secret = os.urandom(32)
         self._members: OrderedDict[Any, Peer] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
-        self._strangers: OrderedDict[Any, tuple[float, int]] = OrderedDict()  # allowance left, when last heard
-        self._tokens = float(_BURST_ALL)
-        self._refilled_us: int | None = None
+        self._strangers = Allowance()
         self.counters = Counters(
             ("opened", "cookies", "forged", "replayed", "unauthenticated", "limited", "withheld", "full")
         )
@@ -164,7 +161,7 @@ class KeyedAccess:
         member = self._members.get(peer)
         if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
             return self._media(datagram, member, peer, now_us), []
-        if member is None and not self._allowed(peer, now_us):
+        if member is None and not self._strangers.grant(peer, now_us):
             self.counters.add("limited")
             return None, []
         kind = datagram[len(MAGIC) : len(MAGIC) + 1]
@@ -211,7 +208,8 @@ class KeyedAccess:
         nonce, epoch = datagram[5 : 5 + NONCE], int.from_bytes(datagram[5 + NONCE : _HEAD], "big")
         member = self._members.get(peer)
         if member is None or member.nonce != nonce:
-            if member is not None and not self._allowed(peer, now_us):  # somebody claims to be a member with new keys
+            # When a member is there, somebody claims to be it with new keys.
+            if member is not None and not self._strangers.grant(peer, now_us):
                 self.counters.add("limited")
                 return None
             member = self._candidate(peer, nonce, epoch, now_us)
@@ -269,25 +267,3 @@ class KeyedAccess:
     def _retire(self, peer: Any, now_us: int) -> None:
         """The nonce stays refused for as long as its cookie could be good."""
         self._over[self._members.pop(peer).nonce] = now_us + 3 * _EPOCH_US
-
-    def _allowed(self, peer: Any, now_us: int) -> bool:
-        """Every stranger (by address, not by port) has an allowance of its own, so that a flood does not shut out
-        others; the least recently heard is forgotten, and all of them together have one as well."""
-        place = place_of(peer)
-        tokens, seen_us = self._strangers.pop(place, (float(_BURST), now_us))
-        tokens = _refilled(tokens, now_us - seen_us, _RATE, _BURST)
-        allowed = tokens >= 1
-        self._strangers[place] = (tokens - allowed, now_us)
-        if len(self._strangers) > _KNOWN_PEERS:
-            self._strangers.popitem(last=False)
-        since = 0 if self._refilled_us is None else now_us - self._refilled_us
-        self._refilled_us = now_us
-        self._tokens = _refilled(self._tokens, since, _RATE_ALL, _BURST_ALL)
-        if not allowed or self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-def _refilled(tokens: float, elapsed_us: int, rate: int, burst: int) -> float:
-    return min(float(burst), tokens + max(0, elapsed_us) * rate / 1e6)

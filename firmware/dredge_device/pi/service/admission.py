@@ -23,6 +23,48 @@ _MOST_AHEAD = 50  # packets lost between the two
 _MOST_TICKS = 48000 * 2  # timestamps of the two are no further apart
 
 
+class _Waiting:
+    """Datagrams of one address (never none between two calls), its sockets in turn.
+
+    When there is no room, the socket of which most waits gives way: one that floods displaces nobody behind the same
+    address.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: OrderedDict[Any, deque[Arrival]] = OrderedDict()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def put(self, arrival: Arrival) -> bool:
+        """False when a datagram was dropped: this one, or another for its sake."""
+        own = self._sockets.get(arrival[1])
+        waiting = 0 if own is None else len(own)
+        full = self._size >= PEER_ROOM
+        if full:
+            if 2 * waiting >= PEER_ROOM:  # it is the one of which most waits; a flood should cost little
+                return False
+            most = max(self._sockets.values(), key=len)
+            if len(most) < waiting + 2:
+                return False
+            most.pop()
+            self._size -= 1
+        if own is None:
+            own = self._sockets[arrival[1]] = deque()
+        own.append(arrival)
+        self._size += 1
+        return not full
+
+    def take(self) -> Arrival:
+        """The oldest of the socket whose turn it is."""
+        peer, waiting = self._sockets.popitem(last=False)
+        if len(waiting) > 1:
+            self._sockets[peer] = waiting
+        self._size -= 1
+        return waiting.popleft()
+
+
 class Inbox:
     """Datagrams between the thread that listens and the one that decodes.
 
@@ -33,7 +75,7 @@ class Inbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._media: deque[Arrival] = deque()
-        self._others: OrderedDict[Any, deque[Arrival]] = OrderedDict()
+        self._others: OrderedDict[Any, _Waiting] = OrderedDict()
         self.running: Collection[Any] = frozenset()  # peers of running sessions
         self.overflow = 0  # of media
         self.dropped = 0  # of all others
@@ -54,11 +96,8 @@ class Inbox:
                 if not known and len(self._others) >= PREFIXES:
                     self.dropped += 1
                     return
-                waiting = self._others[key] = deque()
-            if len(waiting) >= PEER_ROOM:
-                self.dropped += 1
-                return
-            waiting.append((datagram, peer, now_us))
+                waiting = self._others[key] = _Waiting()
+            self.dropped += not waiting.put((datagram, peer, now_us))
 
     def take(self) -> list[Arrival]:
         """What is looked at in this period, in the order of arrival."""
@@ -76,8 +115,8 @@ class Inbox:
                 self._others.move_to_end(key, last=False)
             while self._others and len(out) < OTHER_TURN:
                 key, waiting = self._others.popitem(last=False)
-                out.append(waiting.popleft())
-                if waiting:
+                out.append(waiting.take())
+                if len(waiting):
                     self._others[key] = waiting
         return out
 
