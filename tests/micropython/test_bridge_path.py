@@ -18,6 +18,7 @@ from dredge_device.framing import Framer
 from dredge_host.errors import UnreachableError
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.open import open_link
+from dredge_host.live.session import Session
 from dredge_host.live.watch import Watch, line
 
 sys.path.append(str(interpreters.ROOT / "tests/device"))
@@ -91,6 +92,25 @@ def test_a_second_command_is_served_at_once(command, tmp_path):
                 result = stream(near.url, tmp_path)
                 assert sum(result["frames"]["by_source"].values()) == SECONDS * 50
                 assert result["device_report"] is not None
+
+
+def test_another_host_is_told_and_then_served_without_a_pause(command, tmp_path):
+    """Nobody is ever told that nobody listens there, neither during a session nor right after its goodbye."""
+    with Cable(tmp_path, baud=921600) as cable, AgentProcess(options=()) as agent:
+        peer = agent.url.removeprefix("udp://")
+        with (
+            boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near,
+            boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer),
+        ):
+            first, second = open_link(near.url), open_link(near.url)
+            session = Session(first)
+            session.greet()
+            with pytest.raises(UnreachableError, match="another host is using this bridge"):
+                Session(second).greet()
+            session.goodbye(None, 0.1)
+            first.close()
+            assert Session(second).greet()["role"] == "device"
+            second.close()
 
 
 def test_a_bridge_that_was_reset_keeps_its_port_and_so_its_session(command, tmp_path):

@@ -56,14 +56,11 @@ class BridgeLoop:
         self._poll = select.poll()
         self._poll.register(uart, select.POLLIN)
         self._poll.register(answers.socket, select.POLLIN)
-        self._watch_network()
+        self._poll.register(network.socket, select.POLLIN)
         self._heard_ms = time.ticks_ms()
         self._goodbye_ms = None
         self._period_ms = time.ticks_ms()
         self._collected_us = 0
-
-    def _watch_network(self):
-        self._poll.register(self._network.socket, select.POLLIN)
 
     def describe(self):
         about = {"ok": True, "protocol": PROTOCOL_VERSION, "role": "bridge", "board": sys.platform}
@@ -104,7 +101,7 @@ class BridgeLoop:
 
     def _from_network(self):
         start = time.ticks_us()
-        datagram = self._network.read()
+        datagram = self._network.read(self._turn_away)
         if datagram is not None:
             self._heard_ms = time.ticks_ms()
             if says_goodbye(datagram) or self._goodbye_ms is not None:
@@ -113,6 +110,15 @@ class BridgeLoop:
                 self._goodbye_ms = None  # the peer speaks on: a new stream of the same host
             self.bridge.to_line(datagram)
         self.bridge.spent(0, time.ticks_diff(time.ticks_us(), start))
+
+    # Another host speaks. After a goodbye it hears nothing: it asks again, and is served as soon as the last report of
+    # the one before is through. Nobody is answered more than he sent.
+    def _turn_away(self, datagram, sender):
+        if self._goodbye_ms is not None:
+            return
+        for answer in control.refusals(datagram, "another host is using this bridge"):
+            if len(answer) <= len(datagram):
+                self._network.answer(answer, sender)
 
     def _asked(self):
         came = self._answers.read()
@@ -126,11 +132,9 @@ class BridgeLoop:
         gone = time.ticks_diff(now, self._heard_ms) > _SILENT_MS
         if self._goodbye_ms is not None and time.ticks_diff(now, self._goodbye_ms) > _FAREWELL_MS:
             gone = True
-        if gone and self._network.known and self._network.listens():
+        if gone and self._network.known:
             self._goodbye_ms = None
-            self._poll.unregister(self._network.socket)
-            self._network.reopen()
-            self._watch_network()
+            self._network.forget()
         if gc.mem_free() < gc.mem_alloc():  # before it is urgent, between two periods
             start = time.ticks_us()
             gc.collect()

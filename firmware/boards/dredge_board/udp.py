@@ -57,61 +57,73 @@ def address(host, port):
     return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
-# One UDP socket with one peer. Listening (peer None): whoever speaks first is the peer, and alone is heard, until it
-# says goodbye or nothing came for a while (reopen). Calling: the peer is given, and the own port is kept, so that after
-# a reset the other end knows us again.
+def _bound(port):
+    fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    fresh.setblocking(False)
+    fresh.bind(address("0.0.0.0", port))
+    return fresh
+
+
+# One UDP socket with one peer. Listening (peer None): whoever speaks first is the peer, and alone is heard, until it is
+# forgotten. Such a socket is never connected: the network would tell everybody else that nobody listens here. Calling:
+# the peer is given, and the own port is kept, so that after a reset the other end knows us again.
 class UdpPort:
     def __init__(self, port, peer=None):
-        self._port = port
-        self._fixed = peer
-        self.known = False
-        self.socket = None
-        self.reopen()
+        self.listens = peer is None
+        self.socket = _bound(port)
+        self._peer = peer
+        if peer is not None:
+            self.socket.connect(peer)
 
-    # A new socket that has not heard anybody.
-    def reopen(self):
-        if self.socket is not None:
-            self.socket.close()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setblocking(False)
-        self.socket.bind(address("0.0.0.0", self._port))
-        self.known = self._fixed is not None
-        if self.known:
-            self.socket.connect(self._fixed)
+    # True while somebody can be sent to.
+    @property
+    def known(self):
+        return self._peer is not None
 
-    # The next datagram, None when there is none.
-    def read(self):
+    # Whoever speaks next is the peer of a listening port.
+    def forget(self):
+        if self.listens:
+            self._peer = None
+
+    # The next datagram of the peer, None when there is none. strange(datagram, sender) gets what somebody else sent.
+    def read(self, strange):
         try:
-            if self.known:
+            if not self.listens:
                 return self.socket.recv(_LONGEST)
-            data, peer = self.socket.recvfrom(_LONGEST)
+            data, sender = self.socket.recvfrom(_LONGEST)
         except OSError:  # nothing there, or nobody listens where we sent to
             return None
-        self.socket.connect(peer)
-        self.known = True
-        return data
+        if self._peer is None:
+            self._peer = sender
+        if sender == self._peer:
+            return data
+        strange(data, sender)
+        return None
 
-    # Sends buffer[:size]; the bytes sent, or None.
+    # Sends buffer[:size] to the peer; the bytes sent, or None.
     def write(self, buffer, size):
-        if not self.known:
+        if self._peer is None:
             return None
         try:
-            return self.socket.write(buffer, size)
+            if not self.listens:
+                return self.socket.write(buffer, size)
+            return self.socket.sendto(memoryview(buffer)[:size], self._peer)
         except OSError:
             return None
 
-    def listens(self):
-        return self._fixed is None
+    # Sends a datagram to somebody else.
+    def answer(self, datagram, sender):
+        try:
+            self.socket.sendto(datagram, sender)
+        except OSError:
+            return
 
 
 # A UDP socket that answers anybody: for reports.
 class OpenPort:
     def __init__(self, port):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(address("0.0.0.0", port))
-        self.socket.setblocking(False)
+        self.socket = _bound(port)
 
     # (datagram, sender), or None.
     def read(self):
