@@ -3,8 +3,14 @@
 
 import random
 
-METHODS = ("clean", "silence", "opus", "lbrr", "red", "plc", "dred_100", "dred_200", "dred_500", "dred", "dred_lbrr")
-_PLCMOS = dict(zip(METHODS, (3.55, 2.3, 2.82, 3.05, 3.28, 3.1, 3.12, 3.16, 3.24, 3.31, 3.37), strict=True))
+from dredge_host.evaluation.methods.methods import METHODS as EVALUATED
+from dredge_host.evaluation.methods.methods import PEERS
+
+METHODS = tuple(name for name in EVALUATED if name not in PEERS)  # peers need programs of the user
+_PLCMOS = {
+    "clean": 3.55, "silence": 2.3, "opus": 2.82, "lbrr": 3.05, "red": 3.28, "plc": 3.1, "dred_100": 3.12,
+    "dred_200": 3.16, "dred_500": 3.24, "dred": 3.31, "dred_lbrr": 3.37,
+}  # fmt: skip
 _RATES = {
     "lbrr": {"lbrr": 16600.0}, "red": {"red": 48000.0}, "dred_100": {"dred": 5200.0}, "dred_200": {"dred": 8100.0},
     "dred_500": {"dred": 14900.0}, "dred": {"dred": 23200.0}, "dred_lbrr": {"dred": 23200.0, "lbrr": 16600.0},
