@@ -79,6 +79,7 @@ class Session:
             "first_sequence": first_sequence,
             "first_timestamp": first_timestamp,
         }
+        self.report = None  # a final report that came before is the last word of somebody else's session
         return self._ask(control.CONFIGURE, self._wanted, GREETING_S)
 
     @property

@@ -266,6 +266,21 @@ def test_final_report_is_acknowledged_every_time_but_taken_once() -> None:
     assert outgoing.delivered()
 
 
+def test_a_final_report_of_the_session_before_is_acknowledged_and_forgotten() -> None:
+    def answer(datagram: bytes) -> list[bytes]:
+        asked = [m for m in control.parse(datagram) if m.kind in (control.HELLO, control.CONFIGURE)]
+        return [control.build(control.with_document(m.kind, m.number, {"ok": True}, control.REPLY)) for m in asked]
+
+    clock = Clock()
+    link = Silent(clock, answer)
+    link.inbox = fragments.Outgoing(1, {"schema": REPORT_SCHEMA, "sources": {"opus": 3}}, True).due(0)
+    session = Session(link, clock)
+    session.greet()
+    session.configure(Settings(), 1, 0)
+    assert session.report is None
+    assert any(m.kind == control.ACK for sent in link.sent for m in control.parse(sent))
+
+
 def test_a_final_report_in_the_middle_of_a_stream_means_that_the_device_gave_up() -> None:
     clock = Clock()
     link = Silent(clock)
