@@ -24,7 +24,7 @@ from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live import check as checks
 from dredge_host.live import result as livesummary
 from dredge_host.live.device_report import checked
-from dredge_host.live.display import Display
+from dredge_host.live.screen.display import Display
 from dredge_host.live.session import REPORT_SCHEMA, Session, progress_of
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.live.verdict import judge

@@ -32,9 +32,9 @@ OpenLink = Callable[[], Link]
 
 def check(
     pcm: Pcm, open_link: OpenLink, settings: Settings, budget_pct: float, seconds: float,
-    models: list[str] | None = None, update: Update | None = None, say: Callable[[str], None] | None = None,
+    models: list[str] | None = None, update: Update | None = None, begin: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Stream every pattern for so long; the result document with the verdict.
+    """Stream every pattern for so long; the result document with the verdict. begin: is told that a pattern begins.
 
     A pattern fails when a period was not ready when it had to be handed out, when fewer than MIN_RECOVERED_PCT of the
     losses that a packet described in time were recovered, when the mean CPU time is above the budget (in % of the
@@ -43,8 +43,8 @@ def check(
     """
     results = []
     for name, loss in PATTERNS.items():
-        if say:
-            say(f"{name}: {seconds:g} s")
+        if begin:
+            begin(f"{name}: {seconds:g} s")
         link = open_link()
         try:
             outcome = _one(pcm, link, replace(settings, loss=loss), seconds, models, update)

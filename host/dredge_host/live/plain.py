@@ -53,8 +53,13 @@ class PlainSession(Session):
         self._ssrc = ssrc
         return {"ok": True}
 
-    def knock(self) -> None:
+    def rehello(self) -> None:
         """Nobody has to be greeted again."""
+
+    @property
+    def report_age_s(self) -> float | None:
+        """None: a plain receiver owes no report."""
+        return None
 
     def transmit(self, datagram: bytes) -> bool:
         """Send; a sender report goes with it when one is due."""

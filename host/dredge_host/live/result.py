@@ -11,6 +11,7 @@ from dredge_device.pi.machine import Machine
 from dredge_device.timeline import expand, numbers
 from dredge_host.legend import counted
 from dredge_host.live.report_schema import DeviceReport
+from dredge_host.live.screen.figures import SILENT_S
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.settings import Settings
@@ -61,6 +62,7 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
             "accounting": accounting(outcome),
             "line": outcome.line,
             "missed_deadlines_pct": missed_deadlines_pct(report),
+            "longest_silence_s": outcome.longest_silence_s,
         },
         "frames": {
             "by_source": by_source(rows, loss.packets),
@@ -140,6 +142,9 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"device   CPU p99 {cpu['p99_us'] / 1000:.1f} ms of {cpu['period_us'] / 1000:g} ms "
             f"per packet ({cpu['p99_pct']:.0f} %), {cpu['late_frames']} late"
         )
+    silence_s = result["stream"].get("longest_silence_s") or 0.0
+    if silence_s >= SILENT_S:
+        words.append(f"silence  the device sent no report for {silence_s:.1f} s while the stream ran")
     return words + overload_lines(result["device_report"])
 
 

@@ -41,6 +41,7 @@ class Session:
         self._final_number: int | None = None
         self.device: dict[str, Any] = {}
         self.heard_s = self._clock()  # when the device was last heard
+        self.reported_s = self._clock()  # when its last report came
         self.boot: Any = None  # identity of the device process; another one means it started anew
         self.tolerant = False  # a stream is running: a refused datagram is a loss, not the end
         self.refused = 0
@@ -177,6 +178,11 @@ class Session:
             raise UnreachableError(f"{self.link.url}: the device refused: {answer.get('error')}")
         return answer
 
+    @property
+    def report_age_s(self) -> float | None:
+        """Seconds since the device's last report; None where none is expected."""
+        return round(max(0.0, self._clock() - self.reported_s), 2)
+
     # --- listening ---
 
     def listen(self, until: float, once: bool = False) -> None:
@@ -249,6 +255,7 @@ class Session:
             return
         report = device_report.checked(device_report.sound(document))
         self.reports += 1
+        self.reported_s = self._clock()
         self.newest, self.boot = report, document.get("boot")
         if final:
             self._final_number = number
@@ -260,8 +267,9 @@ class Session:
 
 
 def progress_of(report: DeviceReport) -> dict[str, Any]:
-    """The live figures in a checked report, for dredge_host.live.display.Display.update."""
+    """The live figures in a checked report, for dredge_host.live.screen.display.Display.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
+    state["report_age_s"] = 0.0
     budget, timeline = report.get("budget"), report.get("timeline")
     if budget:
         state["cpu_p99_us"] = budget["p99_us"]

@@ -38,7 +38,7 @@ class StreamOutcome:
 
     dropped: packets that the loss model took; sent: datagrams given to the link; refused: those that found nobody;
     withheld: those that hold speech from before a mute or under other keys; restarts: how often another device
-    process was found at the same address.
+    process was found at the same address; longest_silence_s: without a report, while it ran.
     """
 
     device: dict[str, Any]
@@ -51,6 +51,7 @@ class StreamOutcome:
     refused: int = 0
     withheld: int = 0
     restarts: int = 0
+    longest_silence_s: float = 0.0
     line: dict[str, Any] | None = None
     network: dict[str, int] = field(default_factory=dict)
     first_sequence: int = 0  # of the first packet; the device numbers its periods from there
@@ -149,7 +150,7 @@ class StreamRun:
     def begin(self) -> None:
         """From now on a refused datagram is a loss."""
         self._session.tolerant = True
-        self._session.heard_s = self._clock()
+        self._session.heard_s = self._session.reported_s = self._clock()
 
     def end(self) -> None:
         """The last packet is sent."""
@@ -233,6 +234,7 @@ class StreamRun:
 
     def _look_after_the_device(self) -> None:
         session, now = self._session, self._clock()
+        self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
         if session.boot != self._boot:
             self._boot = session.boot
             self._outcome.restarts += 1
@@ -251,6 +253,7 @@ class StreamRun:
             "split_bps": meter.recent(),
             "redundancy_s": self._sender.redundancy_s,
             "muted": self._sender.muted,
+            "report_age_s": self._session.report_age_s,
         }
 
 

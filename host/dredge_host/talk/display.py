@@ -11,6 +11,7 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
+from dredge_host.live.screen.figures import SILENT_S
 from dredge_host.talk.result import delay_words
 from dredge_host.talk.signal.gate import SILENT_DB
 
@@ -55,8 +56,8 @@ def line(state: dict[str, Any]) -> str:
     mic = "MUTED   " if state["muted"] else _bar(state["mic_db"]) + (" down" if state["ducked"] else "")
     words = [
         f"{state['t_s']:7.1f} s {state['state']}",
-        f"mic {mic} {_side(state['spoken'])}",
-        f"ear {_bar(state['speaker_db'])} {_side(state['heard'])}",
+        f"mic {mic} {_side(state['spoken'], state['spoken']['report_age_s'], 'report')}",
+        f"ear {_bar(state['speaker_db'])} {_side(state['heard'], state['heard']['unheard_s'], 'packet')}",
     ]
     cpu = state["heard"].get("cpu_p99_us")
     if cpu:
@@ -66,7 +67,10 @@ def line(state: dict[str, Any]) -> str:
     return " | ".join(words)
 
 
-def _side(part: dict[str, Any]) -> str:
+def _side(part: dict[str, Any], age_s: float | None, what: str) -> str:
+    """One direction; age_s: since it was heard of last, which is said in place of figures that are old."""
+    if age_s is not None and age_s >= SILENT_S:
+        return f"no {what} for {age_s:.0f} s"
     if part["loss_pct"] is None:
         return ""
     sources = part["by_source"] or {}

@@ -86,6 +86,11 @@ class Hearing:
         return self._agent.peer if self._agent.state in (states.ACTIVE, states.DRAINING) else None
 
     @property
+    def unheard_s(self) -> float | None:
+        """Seconds since the other end's last datagram; None while nobody is heard."""
+        return None if self.peer is None else round(max(0.0, (_clock_us() - self._heard_us) / 1e6), 2)
+
+    @property
     def hung_up(self) -> bool:
         """True from the other end's goodbye until all is played."""
         return self._agent.state in (states.DRAINING, states.REPORTING)

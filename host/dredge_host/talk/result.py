@@ -61,7 +61,8 @@ def state(
 ) -> dict[str, Any]:
     """What a display shows now; figures are a second old at most. Any thread may ask."""
     heard = hearing.figures
-    told = speaking.session.newest if speaking.session is not None else {}
+    session = speaking.session
+    told = session.newest if session is not None else {}
     return {
         "t_s": seconds,
         "state": speaking.state,
@@ -71,9 +72,11 @@ def state(
         "mic_db": round(speaking.level.db, 1),
         "speaker_db": round(speaker_db, 1) if hearing.peer is not None else SILENT_DB,
         "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
-                   "bitrate_bps": speaking.bitrate_bps, "delay_ms": speaking.path()},
+                   "bitrate_bps": speaking.bitrate_bps, "delay_ms": speaking.path(),
+                   "report_age_s": session.report_age_s if session is not None else None},
         "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
-                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(speaking, hearing)},
+                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(speaking, hearing),
+                  "unheard_s": hearing.unheard_s},
     }  # fmt: skip
 
 

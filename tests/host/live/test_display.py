@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from dredge_host.live.display import BAR, Display, _bar
+from dredge_host.live.screen.display import Display
+from dredge_host.live.screen.panel import BAR, bar
 
 STATE = {
     "t_s": 0.5,
@@ -151,5 +152,5 @@ def test_interrupt_restores_the_terminal():
     ("share", "filled"), [(-1, 0), (0, 0), (0.5, BAR // 2), (1, BAR), (9, BAR)]
 )
 def test_bars_stay_inside_their_frame(share, filled):
-    assert _bar(share).count("█") == filled
-    assert len(_bar(share)) == BAR
+    assert bar(share).count("█") == filled
+    assert len(bar(share)) == BAR

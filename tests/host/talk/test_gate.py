@@ -100,15 +100,19 @@ def test_one_line_per_second_shows_both_directions() -> None:
     delay = path({"capture": 20, "encode": 8}, 1.0, {"playout": 60, "card": 40})
     side = {"loss_pct": 9.5, "by_source": {"dred": 12, "plc": 1}, "delay_ms": delay}
     state = {"t_s": 1.0, "state": "talking", "problem": "", "muted": False, "ducked": True, "mic_db": -20.0,
-             "speaker_db": -96.0, "spoken": side, "heard": {**side, "cpu_p99_us": 3900}}  # fmt: skip
+             "speaker_db": -96.0, "spoken": {**side, "report_age_s": 0.5},
+             "heard": {**side, "cpu_p99_us": 3900, "unheard_s": 0.02}}  # fmt: skip
     out = io.StringIO()
     with TalkDisplay(stream=out) as display:
         display.update(state)
         display.update({**state, "t_s": 1.5})
         display.update({**state, "t_s": 2.0, "muted": True})
-    first, second = out.getvalue().splitlines()
+        gone = {"spoken": {**side, "report_age_s": 4.0}, "heard": {**side, "unheard_s": 3.0}}
+        display.update({**state, "t_s": 3.0, **gone})
+    first, second, third = out.getvalue().splitlines()
     assert "loss 9.5 % dred 12 plc 1 129 ms from mouth to ear" in first and "CPU 3.9 ms" in first and " down" in first
     assert "MUTED" in second
+    assert "no report for 4 s" in third and "no packet for 3 s" in third and "loss" not in third
 
 
 def test_systemd_is_told_while_both_halves_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def command(
     """
     from dredge_device.pi.output import files
     from dredge_host.live.check import check, junit, lines
-    from dredge_host.live.display import Display
+    from dredge_host.live.screen.display import Display
     from dredge_host.sending.audio import bundled_clip, read_audio
     from dredge_host.settings import Settings, parse_playout
     from dredge_models.registry import model_ids
@@ -81,7 +81,12 @@ def command(
     with ExitStack() as stack:
         opener = _opener(stack, url, key_file, realtime)
         display = stack.enter_context(Display(0))
-        result = check(pcm, opener, settings, budget, seconds, model_ids(), display.update, _say)
+
+        def begin(text: str) -> None:
+            _say(text)
+            display.restart()
+
+        result = check(pcm, opener, settings, budget, seconds, model_ids(), display.update, begin)
     if junit_path:
         files.write_bytes(junit_path, junit(result))
     emit(result, lines(result), as_json)

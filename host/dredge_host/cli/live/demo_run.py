@@ -64,7 +64,7 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
 
 def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     from dredge_host.links.open import open_link
-    from dredge_host.live.display import Display
+    from dredge_host.live.screen.display import Display
     from dredge_models.registry import model_ids
 
     settings = job.settings

@@ -89,10 +89,10 @@ def command(
     if sdp and not plain:
         raise UsageError("--sdp describes a stream to rtp://HOST:PORT (or --plain)")
     from dredge_device.pi.output import files
-    from dredge_host.live.display import Display
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.plain import PlainSession
     from dredge_host.live.result import document, lines
+    from dredge_host.live.screen.display import Display
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
