@@ -37,9 +37,10 @@ _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "unasked", "ses
 # host. check(options), if given, raises the same without building anything: a configuration is then
 # only checked, and the receiver is built once, when the stream begins. on_end() is called when all
 # is played, before the final report; the dict it returns becomes part of that report.
+# on_report(agent, document, now_us) is given every report of a second; it must not change it.
 class Agent:
     def __init__(
-        self, make_receiver, options, info, ssrc=0x64726564, on_end=None, periods=6000, check=None
+        self, make_receiver, options, info, ssrc=0x64726564, on_end=None, periods=6000, check=None, on_report=None
     ):
         self._make = make_receiver
         self._check = check
@@ -47,6 +48,7 @@ class Agent:
         self._info = info
         self._ssrc = ssrc
         self._on_end = on_end
+        self._on_report = on_report
         self._periods = periods  # how long the timeline may become
         self._blank = None  # the report of a receiver that has heard nothing
         self.counters = Counters(_COUNTERS)
@@ -77,7 +79,8 @@ class Agent:
     # Another agent for the next session, while what this one has buffered is still played.
     def successor(self):
         other = Agent(
-            self._make, self._defaults, self._info, self._ssrc, self._on_end, self._periods, self._check
+            self._make, self._defaults, self._info, self._ssrc, self._on_end, self._periods, self._check,
+            self._on_report
         )
         other.counters = self.counters
         return other
@@ -346,3 +349,5 @@ class Agent:
         if self.media.ssrc is not None:
             report = self.feedback.report(document, self.media.ssrc, now_us)
             self._outgoing.append(fragments.Once(report))
+        if self._on_report is not None:
+            self._on_report(self, document, now_us)

@@ -1,11 +1,31 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Standard streams that never surprise: whoever started the process may have closed them, or go away."""
+"""Standard streams that never surprise: whoever started the process may have closed them, or go away.
+
+Lines for people go to standard error; where that is systemd's journal they carry their severity (sd-daemon(3)).
+"""
 
 import io
 import os
 import sys
 from contextlib import suppress
 from typing import Any
+
+ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # severities of RFC 5424
+
+
+def say(text: str, severity: int = NOTICE, name: str = "dredge agent") -> None:
+    """One line on standard error: behind the program's name, or in the journal behind "<severity>"."""
+    line = " ".join(text.split("\n"))
+    print(f"<{severity}>{line}" if in_journal() else f"{name}: {line}", file=sys.stderr, flush=True)
+
+
+def in_journal() -> bool:
+    """True where standard error is connected to systemd's journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class _Forgiving(io.RawIOBase):

@@ -2,6 +2,7 @@
 """Who is heard: places, goodbyes, floods, forgeries, senders that never say hello."""
 
 import json
+import re
 import time
 
 import pytest
@@ -54,7 +55,11 @@ class Table:
         def receiver(options):
             return Receiver(options["playout_ms"], "opus", clock=lambda: self.now_us / 1e6, parts=fake_parts("opus"))
 
-        return StreamSession(Agent(receiver, OPTIONS, {"ok": True, "boot": "t"}, on_end=output.close), output)
+        def reported(*report):
+            self.streams.log.reported(*report)
+
+        agent = Agent(receiver, OPTIONS, {"ok": True, "boot": "t"}, on_end=output.close, on_report=reported)
+        return StreamSession(agent, output)
 
     def ask(self, kind, peer, document=None, number=1):
         data = control.build(control.with_document(kind, number, document or {}))
@@ -183,8 +188,25 @@ def test_lines_say_that_a_stream_began_and_how_it_ended():
     table.streams.handle(rtcp.build_bye(SSRC), ONE, table.now_us)
     table.period(30)
     began, ended = table.lines
-    assert began == f"stream from 10.0.0.1:1000 began (RTP without hello, type 111, 20 ms, SSRC 0x{SSRC:08x})"
+    kind = f"RTP without hello, Opus, type 111, 20 ms, SSRC 0x{SSRC:08x}"
+    assert began.startswith(f"stream from 10.0.0.1:1000 began ({kind}, playout fixed:")
     assert ended.startswith("stream from 10.0.0.1:1000 ended (goodbye): 1.0 s, 49 packets, 1 lost")
+
+
+def test_lines_say_what_was_lost_and_who_fell_silent():
+    table = Table()
+    table.ask(control.HELLO, ONE)
+    for n in range(600):
+        if n % 50:
+            table.media(n)
+        table.period()
+    table.period(200)
+    for n in range(800, 860):
+        table.media(n)
+        table.period()
+    _, lost, silent, again = (line.removeprefix("stream from 10.0.0.1:1000") for line in table.lines)
+    assert re.fullmatch(r": (9|10) of \d+ packets lost, played: conceal (9|10) in 10 s", lost)
+    assert silent == ": nothing heard for 3 s" and again == ": heard again"
 
 
 def test_a_report_that_waits_for_its_acknowledgement_is_told_once():

@@ -5,13 +5,13 @@ PortAudio lists the cards once, when it starts, and starting it anew ends every 
 therefore kept here, under one lock: when a card is looked for again, the others are opened again as well.
 """
 
-import sys
 import threading
 import weakref
 from dataclasses import dataclass
 from typing import Any
 
 from dredge_device.pi.output.interface import CapabilityError
+from dredge_device.pi.standard_streams import say
 from dredge_device.units import SAMPLE_RATE
 
 LATENCY_S = 0.04  # PortAudio's own low latency crackles on a Pi; 40 ms does not
@@ -189,4 +189,4 @@ class CardStream:
 
 
 def _say(sentence: str) -> None:
-    print(f"dredge: {sentence}", file=sys.stderr, flush=True)
+    say(sentence, name="dredge")

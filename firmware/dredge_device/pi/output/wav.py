@@ -3,12 +3,12 @@
 
 import os
 import struct
-import sys
 from itertools import islice
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.files import PRIVATE, OutputFile, is_stream, numbered
+from dredge_device.pi.standard_streams import WARNING, say
 from dredge_device.units import SAMPLE_RATE
 
 HEADER_BYTES = 44
@@ -61,7 +61,7 @@ class WavOutput:
 
     def _fail(self, error: OSError) -> None:
         self._error = f"{self._path}: nobody reads it any more" if isinstance(error, BrokenPipeError) else str(error)
-        print(f"dredge agent: {self._error}; the recording ends here, the stream goes on", file=sys.stderr, flush=True)
+        say(f"{self._error}; the recording ends here, the stream goes on", WARNING)
 
     def close(self) -> dict[str, Any]:
         """Completes the file; the next session gets a new one."""

@@ -78,6 +78,7 @@ class Options(SessionOptions):
     realtime: bool = False
     core: int | None = None
     lock_memory: bool = False
+    quiet: bool = False
 
 
 class Option(NamedTuple):
@@ -130,6 +131,7 @@ OPTIONS = (
     Option("realtime", "Real-time scheduling for the decoding thread (needs permission).", bool),
     Option("core", "Decode on this core.", int, least=0),
     Option("lock-memory", "Keep everything in memory (needs permission).", bool),
+    Option("quiet", "Say on standard error only what is wrong, not what happens.", bool),
 )
 
 

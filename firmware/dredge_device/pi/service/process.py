@@ -35,6 +35,7 @@ from dredge_device.pi.service.options import Options, SessionOptions
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock
+from dredge_device.pi.standard_streams import ERROR, say
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
 from dredge_models import vocoders
 
@@ -128,7 +129,7 @@ class Process:
         self._machine = machine or Machine()
         self._agreed = description_of(options)
         remote = options.allow_remote or options.key_file is not None or self._agreed.key is not None
-        self.notices = Notices()
+        self.notices = Notices(quiet=options.quiet)
         self._inbox = Inbox()
         self._guard = make_guard(
             options,
@@ -137,7 +138,7 @@ class Process:
             lambda peer: peer in self._inbox.running,
             self.notices.warn,
         )
-        self._info = {**describe(self._machine), "boot": secrets.token_hex(4)}
+        self.info = {**describe(self._machine), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
         self._stopping = threading.Event()
         self._finished = threading.Event()
@@ -217,7 +218,8 @@ class Process:
         try:
             ssrc = secrets.randbits(32)
             agent = Agent(
-                self._stock.make, self._options.for_session(), self._info, ssrc, on_end=end_session, check=check_options
+                self._stock.make, self._options.for_session(), self.info, ssrc, on_end=end_session,
+                check=check_options, on_report=lambda *report: self._streams.log.reported(*report),
             )
             return StreamSession(agent, output)
         except BaseException:
@@ -317,15 +319,18 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
             signal.signal(number, process.stop)
     try:
         for note in process.notes():
-            print(f"dredge agent: {note}", file=sys.stderr)
+            process.notices.note(note)
     except ValueError as error:
         process.close()
         return _complain(error, EXIT_USAGE)
     (ready or _announcer(options))(process.address)
+    process.notices.note(_ready(process.address, options, process.info))
     try:
         process.run()
     except OSError as error:  # a network interface that went away
         return _complain(error, EXIT_UNREACHABLE)
+    name = signal.Signals(process.signal_number).name if process.signal_number else ""
+    process.notices.note(f"stopped by {name}" if name else "done")
     return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
 
 
@@ -335,6 +340,18 @@ def _announcer(options: Options) -> Callable[[str], None]:
     return lambda address: print(f"listening {address}", file=where, flush=True)
 
 
+def _ready(address: str, options: Options, info: dict[str, Any]) -> str:
+    """One line: where the process listens, who may talk to it, what it plays with."""
+    who = "this machine" if is_local(options.listen) else "everybody"
+    who = "holders of the key" if options.key_file else "the session description's sender" if options.sdp else who
+    policy = "adaptive" if options.adaptive else "fixed"
+    return (
+        f"ready at {address} for {who}, {options.streams} at a time; playout {policy}:{options.playout_ms}, "
+        f"losses by {options.conceal}, vocoder {options.vocoder}, output {options.out}; "
+        f"{info['board']}, kernels {info['simd']}, {info['opus']}"
+    )
+
+
 def _complain(error: Exception, code: int) -> int:
-    print(f"dredge agent: {error}", file=sys.stderr)
+    say(str(error), ERROR)
     return code

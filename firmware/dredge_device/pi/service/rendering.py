@@ -26,7 +26,6 @@ class StreamSession:
     agent: Agent
     output: TimedOutput | None
     leaving: Agent | None = None
-    told: bool = False  # that the stream has begun
     in_gap: bool = False  # the last period that was rendered had been lost
     hurried: int = 0  # periods in which others' deadlines cost it quality
 

@@ -10,9 +10,10 @@ from dredge_device import control, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.service.admission import Candidates
 from dredge_device.pi.service.governor import Governor
-from dredge_device.pi.service.notices import Notices, summary
+from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.pacer import monotonic_us
 from dredge_device.pi.service.rendering import PLAYING, Rendering, StreamSession
+from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.transport.addresses import name_of, place_of
 
 __all__ = ["Sessions", "StreamSession"]
@@ -51,6 +52,7 @@ class Sessions:
         self._most = most
         self._governor = governor
         self._notices = notices or Notices(lambda line: None)
+        self.log = SessionLog(self._notices, governor)
         self._candidates = candidates or Candidates()
         self._rendering = Rendering(governor, self._lose_output, clock)
         self._farewells: list[_Farewell] = []
@@ -286,21 +288,17 @@ class Sessions:
         agent = station.agent
         peer = agent.peer
         out += [(datagram, peer) for datagram in agent.tick(now_us)]
-        if not station.told and agent.state in PLAYING and agent.media.ssrc is not None:
-            station.told = True
-            self._notices.stream(f"stream from {name_of(peer)} began ({_kind(agent)})")
+        if agent.state in PLAYING and agent.media.ssrc is not None and not self.log.knows(agent):
+            self.log.began(agent, now_us)
         if agent.state == states.REPORTING:
-            self._tell_end(station, agent, now_us)
+            self._tell_end(agent, now_us)
             if agent.over():
                 self._over(station)
         return out
 
-    def _tell_end(self, station: StreamSession, agent: Agent, now_us: int) -> None:
-        if station.told:
-            self._notices.stream(summary(agent.peer, agent.why, agent.final))
-            if agent.media.ssrc is not None and agent.why == "goodbye":
-                self._ended = [*self._ended[-_FAREWELLS:], (agent.media.ssrc, now_us + _ENDED_US)]
-        station.told = False
+    def _tell_end(self, agent: Agent, now_us: int) -> None:
+        if self.log.ended(agent) and agent.media.ssrc is not None and agent.why == "goodbye":
+            self._ended = [*self._ended[-_FAREWELLS:], (agent.media.ssrc, now_us + _ENDED_US)]
 
     def _over(self, station: StreamSession) -> None:
         self.sessions_ended += 1
@@ -308,7 +306,7 @@ class Sessions:
 
     def _bury(self, station: StreamSession) -> None:
         """The station is free at once; its final report is sent from here on."""
-        self._part(station, station.agent)
+        self._part(station.agent)
         station.agent.renew()
 
     def _let_go(self, station: StreamSession) -> None:
@@ -316,24 +314,14 @@ class Sessions:
         agent, station.leaving = station.leaving, None
         if agent is not None:
             agent.end("goodbye")
-            self._part(station, agent)
+            self._part(agent)
 
-    def _part(self, station: StreamSession, agent: Agent) -> None:
-        self._tell_end(station, agent, agent.heard_us)
+    def _part(self, agent: Agent) -> None:
+        self._tell_end(agent, agent.heard_us)
         self._farewells.append(_Farewell(agent.peer, agent.farewell()))
         while len(self._farewells) > _FAREWELLS:
             self._farewells.pop(0)
             self.sessions_ended += 1
-
-
-def _kind(agent: Agent) -> str:
-    """What is known of a stream at its beginning."""
-    receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
-    if getattr(receiver, "payload_type", None) is not None:
-        words.append(f"type {receiver.payload_type}")
-    if getattr(receiver, "packet_ms", None):
-        words.append(f"{receiver.packet_ms:g} ms")
-    return ", ".join([*words, f"SSRC 0x{agent.media.ssrc:08x}"])
 
 
 def _takes(agent: Agent, datagram: bytes) -> bool:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What becomes of every session, as lines for people: who began, what was lost and how it was filled, who fell
+silent, how and why it ended, which file was written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dredge_device.agent import Agent
+from dredge_device.pi.quality import FULL, QUALITY
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.transport.addresses import name_of
+from dredge_device.units import PACKET_SECONDS
+
+LOSSES_US = 10_000_000  # a line about losses at most so often, of one session
+SILENT_US = 3_000_000  # a sender that was not heard for so long is worth a line
+_FILLED = ("dred", "lbrr", "plc", "conceal")  # what a lost period may be played from
+_ODD = {
+    "malformed": "damaged", "not_opus": "not Opus", "other_type": "of other payload types",
+    "undecodable": "undecodable (encrypted?)", "late": "late", "duplicate": "repeated",
+}  # fmt: skip
+
+
+@dataclass
+class _Known:
+    """A session that was told of: the report that its last line about losses was made from, and when."""
+
+    report: dict[str, Any]
+    told_us: int
+    silent: bool = False
+
+
+class SessionLog:
+    """Says what happens to sessions. Every call is quick; ``reported`` comes once a second and session.
+
+    governor: its level is told whenever it has changed.
+    """
+
+    def __init__(self, notices: Notices, governor: Governor | None = None) -> None:
+        self._notices = notices
+        self._governor = governor
+        self._level = FULL
+        self._known: dict[Agent, _Known] = {}
+
+    def knows(self, agent: Agent) -> bool:
+        """True from the session's beginning to its end."""
+        return agent in self._known
+
+    def began(self, agent: Agent, now_us: int) -> None:
+        """The first packets of this session have come."""
+        self._known[agent] = _Known({}, now_us)
+        self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
+
+    def reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
+        """A second of this session is over, and this is its report so far."""
+        self._tell_level()
+        known = self._known.get(agent)
+        if known is None:
+            return
+        silent_us = now_us - agent.heard_us
+        if silent_us >= SILENT_US and not known.silent:
+            known.silent = True
+            self._notices.stream(f"stream from {name_of(agent.peer)}: nothing heard for {silent_us / 1e6:.0f} s")
+        elif silent_us < SILENT_US and known.silent:
+            known.silent = False
+            self._notices.stream(f"stream from {name_of(agent.peer)}: heard again")
+        if now_us - known.told_us >= LOSSES_US:
+            words = losses(known.report, report)
+            if words:
+                seconds = (now_us - known.told_us) / 1e6
+                self._notices.stream(f"stream from {name_of(agent.peer)}: {words} in {seconds:.0f} s")
+            known.report, known.told_us = report, now_us
+
+    def _tell_level(self) -> None:
+        level = self._governor.level if self._governor is not None else FULL
+        if level != self._level:
+            limit = "at its load limit" if level > self._level else "less busy"
+            self._notices.warn("load", f"the device is {limit}: quality in gaps is '{QUALITY[level]}' now")
+        self._level = level
+
+    def ended(self, agent: Agent) -> bool:
+        """The session is over and has its final report; True if its beginning was told."""
+        if self._known.pop(agent, None) is None:
+            return False
+        self._notices.stream(summary(agent.peer, agent.why, agent.final))
+        return True
+
+
+def losses(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What was lost between two reports of a session and how it was filled; nothing where nothing was lost."""
+
+    def grown(part: str, name: str) -> int:
+        return int(now.get(part, {}).get(name) or 0) - int(before.get(part, {}).get(name) or 0)
+
+    lost, late = grown("packets", "lost"), grown("queue", "late_periods")
+    words = []
+    if lost > 0:
+        filled = [f"{name} {count}" for name in _FILLED if (count := grown("sources", name)) > 0]
+        sent, played = grown("packets", "expected"), ", ".join(filled) or "not yet"
+        words.append(f"{lost} of {sent} packets lost, played: {played}")
+    if late > 0:
+        words.append(f"{late} periods not ready in time")
+    return "; ".join(words)
+
+
+def summary(peer: Any, why: str, report: dict[str, Any]) -> str:
+    """One line about a stream that is over, from its final report."""
+    packets, sources = report["packets"], report["sources"]
+    played = ", ".join(f"{name} {count}" for name, count in sources.items() if count and name != "silence")
+    seconds = sum(count for name, count in sources.items() if name != "silence") * PACKET_SECONDS
+    text = f"stream from {name_of(peer)} ended ({why or 'goodbye'}): {seconds:.1f} s, "
+    text += f"{packets.get('arrived', packets['received'])} packets, {packets.get('missing', packets['lost'])} lost"
+    odd = [f"{packets[name]} {words}" for name, words in _ODD.items() if packets.get(name)]
+    parts = [f"played: {played}"] * bool(played) + [", ".join(odd)] * bool(odd) + _output(report.get("output") or {})
+    return "; ".join([text, *parts])
+
+
+def _output(report: dict[str, Any]) -> list[str]:
+    """Which file was written, and what went wrong with it."""
+    written = [f"written: {report['file']}"] if report.get("file") else []
+    return written + ([f"output: {report['error']}"] if report.get("error") else [])
+
+
+def _kind(agent: Agent) -> str:
+    """What is known of a stream at its beginning: its packets, who sends them, and how it is played."""
+    receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
+    number = getattr(receiver, "payload_type", None)
+    words.append("Opus" if number is None else f"Opus, type {number}")
+    if getattr(receiver, "packet_ms", None):
+        words.append(f"{receiver.packet_ms:g} ms")
+    options = agent.options
+    playout = f"{'adaptive' if options.get('adaptive') else 'fixed'}:{options['playout_ms']}"
+    plays = f"playout {playout}, losses by {options.get('conceal')}"
+    return ", ".join([*words, f"SSRC 0x{agent.media.ssrc:08x}", plays])
