@@ -31,6 +31,7 @@ class Bar:
         self._stream = stream or sys.stderr
         self._clock = clock
         self._started = self._told = clock()
+        self._remark = ""
         self._rich: Any = None
         self._row: Any = None
         if self._stream.isatty():
@@ -57,8 +58,15 @@ class Bar:
         elif self._clock() - self._told >= EVERY_S and done < self._total:
             self._line()
 
+    def remark(self, words: str) -> None:
+        """Shows these words behind the counts, from the next step on."""
+        self._remark = f", {words}" if words else ""
+
     def text(self) -> str:
-        """Counts, rate and time left, in words."""
+        """Counts, rate and time left, in words, and the remark."""
+        return self._counts() + self._remark
+
+    def _counts(self) -> str:
         elapsed = max(1e-9, self._clock() - self._started)
         rate = (self._done - self._found) / elapsed
         text = f"{self._done} of {self._total} {self._unit}"

@@ -32,7 +32,7 @@ def load_pct(report: DeviceReport) -> float:
 
 
 def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
-    """{"pass": bool, "checks": [{name, value, unit, limit, pass}]} for a stream with DRED.
+    """{"pass": bool, "checks": [{name, value, unit, limit, at_least, pass}]} for a stream with DRED.
 
     One period may cost more than its 20 ms: the device renders ahead. Wall-clock lateness also depends on what else the
     machine does; it is reported beside (stream.missed_deadlines_pct) but not judged.
@@ -53,13 +53,14 @@ def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
 
 
 def _verdict(checks: list[tuple[str, float, str, float, bool]]) -> dict[str, Any]:
-    """Each check: name, value, unit, limit, and whether the limit is a minimum."""
+    """Each check: name, value, unit, limit, and whether the value has to be at least (else at most) the limit."""
     judged = [
         {
             "name": name,
             "value": value,
             "unit": unit,
             "limit": limit,
+            "at_least": minimum,
             "pass": value >= limit if minimum else value <= limit,
         }
         for name, value, unit, limit, minimum in checks

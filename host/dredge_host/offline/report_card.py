@@ -14,8 +14,8 @@ import numpy as np
 from dredge_device.pi.machine import Machine
 from dredge_device.units import PACKET_US
 from dredge_host.console import table
-from dredge_host.errors import CapabilityError
 from dredge_host.offline.player import Simulation
+from dredge_host.offline.quality import measure
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.coverage import coverable
@@ -52,7 +52,7 @@ def report_card(pcm: Pcm, loss: str, playout_ms: int, seed: int = 1, say: Say | 
         runs[name] = simulate(pcm, settings)
     say("quality", total - 1, total)
     clean = simulate(pcm, _changed(base, loss="none", redundancy_s=0.0, conceal="opus")).pcm
-    quality = _quality(pcm, {"clean": clean, **{name: run.pcm for name, run in runs.items()}})
+    quality = measure(pcm, {"clean": clean, **{name: run.pcm for name, run in runs.items()}})
     dred = runs["standard"].result
     say("quality", total, total)
     return {
@@ -114,26 +114,6 @@ def _receiver(run: Simulation, settings: Settings) -> dict[str, Any]:
 def _peak_kb() -> int:
     """Largest resident size of this process so far, KiB (Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _quality(original: Pcm, played: dict[str, Pcm]) -> dict[str, Any]:
-    """{"plcmos": {condition: score}, "estoi": ..., "missing": [why a metric is not there]}."""
-    found: dict[str, Any] = {"missing": []}
-    try:
-        from dredge_host.evaluation.judging.plcmos import Plcmos
-
-        judge = Plcmos()
-        found["plcmos"] = {name: round(float(judge(pcm)), 3) for name, pcm in played.items()}
-    except CapabilityError as error:
-        found["missing"].append(str(error))
-    try:
-        from dredge_host.evaluation.judging.metrics import estoi
-
-        scores = {name: estoi(original[: len(pcm)], pcm[: len(original)]) for name, pcm in played.items()}
-        found["estoi"] = {name: None if score is None else round(score, 4) for name, score in scores.items()}
-    except CapabilityError as error:
-        found["missing"].append(str(error))
-    return found
 
 
 def lines(card: dict[str, Any]) -> list[str]:

@@ -49,7 +49,8 @@ def command(
     The agent runs as its own process on this machine. Every packet carries 1 s of history and a low-rate copy of
     the packet before.
     Afterwards OUT holds original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the
-    same losses with lesser means), result.json and report.html. The exit code is the verdict.
+    same losses without redundancy, concealed by our network and by libopus), result.json and report.html.
+    The exit code is the verdict.
     """
     from dredge_host.cli.live.demo_run import Job, demo
     from dredge_host.sending.audio import bundled_clip, read_audio
@@ -67,7 +68,7 @@ def command(
         note(text)
     if seconds is not None:
         audio.pcm = audio.pcm[: int(seconds * SAMPLE_RATE)]
-    result = demo(Job(audio, settings, out), say=lambda text: click.echo(text, err=True), json_lines=as_json)
+    result = demo(Job(audio, settings, out), json_lines=as_json)
     missed = result["stream"]["missed_deadlines_pct"]
     if missed is not None and missed > 1:
         note(f"the machine was busy: {missed:g} % of the device's periods ended late by the clock")
@@ -76,7 +77,7 @@ def command(
 
 
 def summary(result: dict[str, Any], out: Path) -> list[str]:
-    """The verdict first, then why, then where to look."""
+    """The verdict and its reasons, the figures, and last what was gained and which file to open."""
     from dredge_host.live.result import lines
 
     verdict = result["verdict"]
@@ -85,13 +86,16 @@ def summary(result: dict[str, Any], out: Path) -> list[str]:
             "ok" if check["pass"] else "FAILED",
             check["name"],
             f"{check['value']:g} {check['unit']}",
-            f"limit {check['limit']:g} {check['unit']}",
+            f"{'at least' if check['at_least'] else 'at most'} {check['limit']:g} {check['unit']}",
         ]
         for check in verdict["checks"]
     ]
     return [
         "PASS" if verdict["pass"] else "FAIL",
-        *table(rows, ["", "check", "measured", ""])[1:],
+        *table(rows, ["", "check", "measured", "allowed"]),
         *lines(result),
-        f"listen   {out / 'report.html'}",
+        *result["quality"]["missing"],
+        "",
+        result["gain"],
+        f"Open {out / 'report.html'}: it begins at the worst gap; press a and b to compare.",
     ]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,19 @@ from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.console import to_json
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live import result as livesummary
-from dredge_host.live.session import Session
+from dredge_host.live.session import Session, Update
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.live.verdict import judge
+from dredge_host.offline import quality
 from dredge_host.offline.simulate import simulate
+from dredge_host.progress import Bar
 from dredge_host.sending.audio import Audio, Pcm, packets, read_audio, write_audio
 from dredge_host.sending.loss import parse_loss, save_trace
 from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
 
 SCHEMA = "dredge.demo/1"
-Say = Callable[[str], None]
+WAYS = {"plc": "neural concealment", "opus": "classic concealment"}  # the same losses without redundancy
 
 
 @dataclass(frozen=True)
@@ -37,26 +40,26 @@ class Job:
     out: Path
 
 
-def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
+def demo(job: Job, json_lines: bool = False) -> dict[str, Any]:
     """Run the demo and return its result document; files lie in job.out afterwards.
 
-    original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the same losses offline,
-    with lesser means), trace.txt, result.json, report.html. result["verdict"]["pass"] is the
-    verdict. Raises UnreachableError if the agent does not start or stops answering.
+    original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the same losses offline, without
+    redundancy), trace.txt, result.json, report.html. result["verdict"]["pass"] is the verdict, result["gain"] one
+    sentence about what was gained. Progress goes to standard error: one live line on a terminal, or one JSON object
+    per second. Raises UnreachableError if the agent does not start or stops answering.
     """
     from dredge_host.report import write_report
 
     job.out.mkdir(parents=True, exist_ok=True)
     wavs = {"original": write_audio(job.out / "original.wav", job.audio.pcm)}
-    say(f"streaming {job.audio.seconds:.1f} s of speech to a device agent in its own process")
     outcome, sender = _stream(job, json_lines)
     wavs["dred"] = _align(job, outcome, sender)
     save_trace(job.out / "trace.txt", outcome.trace)
-    for conceal in ("plc", "opus"):
-        say(f"the same losses offline, concealment '{conceal}'")
-        wavs[conceal] = _offline(job, conceal)
+    for conceal, words in WAYS.items():
+        wavs[conceal] = write_audio(job.out / f"{conceal}.wav", _offline(job, conceal, words))
     result = _document(job, outcome, wavs)
-    say("writing the report")
+    result["quality"] = _quality(job, wavs)
+    result["gain"] = quality.gain(result)
     write_text(job.out / "result.json", to_json(result) + "\n")
     write_report(job.out / "report.html", result, wavs)
     return result
@@ -64,7 +67,6 @@ def demo(job: Job, say: Say, json_lines: bool = False) -> dict[str, Any]:
 
 def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     from dredge_host.links.open import open_link
-    from dredge_host.live.screen.display import Display
     from dredge_models.registry import model_ids
 
     settings = job.settings
@@ -74,19 +76,40 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
     with AgentProcess(_raw(job), settings.playout_ms, options=("--once", "--overwrite")) as agent:
         link = open_link(agent.url)
         try:
-            with Display(count, json_lines=json_lines) as display:
+            with _display(count, json_lines) as update:
                 outcome = stream(
                     packets(job.audio.pcm, count),
-                    Session(link, update=display.update),
+                    Session(link, update=update),
                     settings,
                     loss,
                     sender=sender,
                     models=model_ids(),
-                    update=display.update,
+                    update=update,
                 )
         finally:
             link.close()
     return outcome, sender
+
+
+@contextmanager
+def _display(count: int, json_lines: bool) -> Iterator[Update]:
+    """Takes the state of the stream and shows it: one live line, or JSON for programs."""
+    from dredge_host.live.screen.display import Display
+
+    if json_lines:
+        with Display(count, json_lines=True) as display:
+            yield display.update
+        return
+    counts: dict[str, int] = {}
+
+    def update(state: Mapping[str, Any]) -> None:
+        counts.update(state.get("by_source") or {})
+        rebuilt = counts.get("dred", 0) + counts.get("lbrr", 0)
+        bar.remark(f"{rebuilt} of them rebuilt" if rebuilt else "")
+        bar.reach(min(count, sum(number for name, number in counts.items() if name != "silence")))
+
+    with Bar("streaming to a device process", count, "packets played") as bar:
+        yield update
 
 
 def _raw(job: Job) -> Path:
@@ -117,11 +140,22 @@ def _nothing() -> Pcm:
     return np.zeros(0, np.int16)
 
 
-def _offline(job: Job, conceal: str) -> Path:
+def _offline(job: Job, conceal: str, words: str, loss: str = "") -> Pcm:
+    """What is heard without redundancy: the same losses, or `loss`."""
     settings = replace(job.settings, conceal=conceal, redundancy_s=0.0, lbrr=False)
-    loss = parse_loss(f"trace:{job.out / 'trace.txt'}")
-    run = simulate(job.audio.pcm, settings, loss=loss)
-    return write_audio(job.out / f"{conceal}.wav", run.pcm)
+    model = parse_loss(loss or f"trace:{job.out / 'trace.txt'}")
+    with Bar(f"the same losses, {words}" if not loss else words, 0, "packets") as bar:
+        return simulate(job.audio.pcm, settings, loss=model, progress=bar.reach).pcm
+
+
+def _quality(job: Job, wavs: dict[str, Path]) -> dict[str, Any]:
+    """Scores of every way and of the stream without loss, as far as metrics are installed."""
+    played = {name: read_audio(path).pcm for name, path in wavs.items() if name != "original"}
+    if not quality.available():
+        return quality.measure(job.audio.pcm, {})
+    played["clean"] = _offline(job, "opus", "no losses", loss="none")
+    with Bar("quality", 0, "scores") as bar:
+        return quality.measure(job.audio.pcm, played, step=bar.reach)
 
 
 def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import InputError, UsageError
 from dredge_host.progress import Bar
+from dredge_host.timing import percentiles
 
 if TYPE_CHECKING:
     from dredge_host.capture.packets import Choice
     from dredge_host.offline.player import Simulation
     from dredge_host.settings import Settings
+    from dredge_kernels.arrays import Pcm
 
 EPILOG = (
     """\b
@@ -36,6 +38,12 @@ Examples
 @click.argument("source", metavar="IN", type=shared.AUDIO_IN)
 @click.argument("target", metavar="OUT", type=shared.FILE_OUT)
 @click.option("--seconds", type=click.FloatRange(min=0.02), help="How long mic[:NAME] or pipe:COMMAND is listened to.")
+@click.option(
+    "--quality/--no-quality",
+    default=True,
+    show_default=True,
+    help="Score what is heard with PLCMOS and ESTOI, where they are installed (dredge extras add metrics).",
+)
 @shared.stream_options
 @shared.link_options
 @shared.codec_options
@@ -44,6 +52,7 @@ def command(
     source: Path,
     target: Path,
     seconds: float | None,
+    quality: bool,
     ssrc: str | None,
     stream: int | None,
     save_trace: Path | None,
@@ -65,7 +74,7 @@ def command(
     from dredge_host.audio_io.recording import play, recorded, records
     from dredge_host.capture.reader import is_capture
     from dredge_host.offline.simulate import simulate
-    from dredge_host.sending.audio import check_audio_target, write_audio
+    from dredge_host.sending.audio import check_audio_target, read_audio, write_audio
     from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.loss import save_trace as write_trace
 
@@ -74,14 +83,21 @@ def command(
     files.check_each([None if heard else target, save_trace], inputs=[source, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     with Bar("simulate", 0, "packets") as bar:
+        original: Pcm | None = None
         if records(str(source)):
-            run = simulate(recorded(str(source), seconds), settings, loss=loss, progress=bar.reach)
+            original = recorded(str(source), seconds)
+            run = simulate(original, settings, loss=loss, progress=bar.reach)
         elif is_capture(source):
             run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=bar.reach)
         elif ssrc or stream:
             raise UsageError(f"{source}: no capture, so it has no streams to choose from")
         else:
-            run = _simulated(source, settings, loss=loss, progress=bar.reach)
+            audio = read_audio(source)
+            for text in audio.notes:
+                note(text)
+            original = audio.pcm
+            run = simulate(original, settings, loss=loss, progress=bar.reach)
+            run.result["notes"] = audio.notes
     if heard:
         play(str(target), run.pcm)
     else:
@@ -90,19 +106,18 @@ def command(
         write_trace(save_trace, run.trace)
     timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
     run.result.update(input=str(source), output=str(target), timeline=timeline)
+    run.result["delay_ms"] = percentiles([row[2] for row in run.timeline if row[1] != "silence"])
+    if quality:
+        run.result["quality"] = _quality(original, run.pcm)
     emit(run.result, summary(run.result), as_json, beside=None if heard else target)
 
 
-def _simulated(source: Path, settings: Settings, **extra: Any) -> Simulation:
-    from dredge_host.offline.simulate import simulate
-    from dredge_host.sending.audio import read_audio
+def _quality(original: Pcm | None, heard: Pcm) -> dict[str, Any]:
+    """Scores of what is heard; a captured stream has no original, so only PLCMOS judges it."""
+    from dredge_host.offline.quality import measure
 
-    audio = read_audio(source)
-    for text in audio.notes:
-        note(text)
-    run = simulate(audio.pcm, settings, **extra)
-    run.result["notes"] = audio.notes
-    return run
+    with Bar("quality", 0, "scores") as bar:
+        return measure(original, {"heard": heard}, step=bar.reach)
 
 
 def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) -> Simulation:
@@ -119,14 +134,21 @@ def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) ->
 
 def summary(result: dict[str, Any]) -> list[str]:
     """The result in a few lines for people."""
+    from dredge_host.offline.quality import line
+
     filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)
     loss = result["loss"]
     bursts = f"{loss['bursts']} bursts, longest {loss['longest_burst_ms']:.0f} ms"
+    delay = result.get("delay_ms") or {}
     lines = [
         f"{result['output']}: {result['seconds']:.2f} s of speech in {result['packets']} packets",
         f"loss     {100 * loss['rate']:.1f} % in {bursts} (seed {result['seed']})",
         f"packets  {filled}",
     ]
+    if delay:
+        lines.append(f"delay    {delay['p50']:.0f} ms, 95 % of the packets at most {delay['p95']:.0f} ms")
+    if "quality" in result:
+        lines.append(f"quality  {line(result['quality'], 'heard')}")
     if "bitrate_bps" in result:
         parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in result["bitrate_bps"].items() if rate)
         lines += [
