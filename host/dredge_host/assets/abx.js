@@ -22,11 +22,14 @@ function verdictOf(right, trials) {
   return `${score} Nothing shows that you heard a difference. ${few}`;
 }
 
+const PRACTICE = 3;         // questions of a trial run
+
 class BlindTest {
   #players; #find; #before = null;
   #x = null;            // "a" or "b": known to nobody but this object
   #pair = {};
   #answers = [];        // {x, said}
+  #practice = false;    // a trial run: it tells at once and does not count
   started = () => {};
   ended = () => {};
 
@@ -35,6 +38,7 @@ class BlindTest {
     this.#find = (id) => document.getElementById(id);
     const on = (id, action) => this.#find(id).addEventListener("click", action);
     on("abx-start", () => this.start());
+    on("abx-practice", () => this.start(true));
     on("abx-end", () => this.end());
     for (const which of ["a", "x", "b"]) on(`hear-${which}`, () => this.hear(which));
     for (const which of ["a", "b"]) on(`x-is-${which}`, () => this.answer(which));
@@ -43,7 +47,7 @@ class BlindTest {
 
   get running() { return this.#x !== null; }
 
-  start() {
+  start(practice = false) {
     this.#find("blind").open = true;
     const [a, b] = ["abx-a", "abx-b"].map((id) => this.#find(id).value);
     if (a === b) {
@@ -51,6 +55,7 @@ class BlindTest {
       return;
     }
     this.#pair = { a, b };
+    this.#practice = practice;
     this.#answers = [];
     this.#before = { signal: this.#players.signal, matched: this.#players.matched };
     this.#players.match(true);
@@ -76,6 +81,7 @@ class BlindTest {
   answer(said) {
     if (!this.running) return;
     this.#answers.push({ x: this.#x, said });
+    if (this.#practice && this.#answers.length === PRACTICE) { this.end(); return; }
     this.#draw();
     this.hear("x");
   }
@@ -88,7 +94,9 @@ class BlindTest {
     this.#players.match(this.#before.matched);
     this.#turn(false);
     const right = this.#answers.filter(({ x, said }) => x === said).length;
-    this.#find("abx-score").textContent = verdictOf(right, this.#answers.length);
+    this.#find("abx-score").textContent = this.#practice
+      ? `${this.#told()}Trial run: ${right} of ${this.#answers.length} right. It does not count; now start the test.`
+      : verdictOf(right, this.#answers.length);
     this.ended();
     this.#find("abx-start").focus();
   }
@@ -96,8 +104,15 @@ class BlindTest {
   #draw() {
     this.#x = crypto.getRandomValues(new Uint8Array(1))[0] & 1 ? "b" : "a";
     const count = this.#answers.length;
-    this.#find("abx-trial").textContent =
-      `Trial ${count + 1}. ${count} answered${count < 5 ? "; at least 5 are needed to tell anything" : ""}.`;
+    this.#find("abx-trial").textContent = this.#practice
+      ? `${this.#told()}Question ${count + 1} of ${PRACTICE}: is X A or B?`
+      : `Trial ${count + 1}. ${count} answered${count < 5 ? "; at least 5 are needed to tell anything" : ""}.`;
+  }
+
+  // What the last answer of a trial run was worth.
+  #told() {
+    const last = this.#answers.at(-1);
+    return last ? `${last.x === last.said ? "Right" : "Wrong"}: X was ${last.x.toUpperCase()}. ` : "";
   }
 
   #turn(on) {

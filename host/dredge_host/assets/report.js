@@ -113,6 +113,15 @@
     if (!blind.running && sounds.has(name)) players.select(name);
   }
 
+  // The page opens where the difference is largest, in a loop, with the first of the two signals to compare.
+  function openAtTheWorst() {
+    const gap = data.worst?.map((packet) => packet * PACKET_SECONDS);
+    if (!gap) return;
+    choose(data.pair?.[0]);
+    loopOver(around(gap));
+    players.seek(gap[0] - LEAD);
+  }
+
   blind.started = () => { if (!players.loop && timeline.gaps.length) loopGap(); show(); };
   blind.ended = show;
 
@@ -129,7 +138,8 @@
   axis.seeked = (at) => players.seek(at);
   axis.marked = (loop) => { loopOver(loop); players.seek(loop[0]); };
 
-  const keys = { " ": toggle, n: jump.next, p: jump.previous, g: loopGap, "[": loopFrom, "]": loopTo,
+  const pair = data.pair ?? [];
+  const keys = { a: () => choose(pair[0]), b: () => choose(pair[1]), " ": toggle, n: jump.next, p: jump.previous, g: loopGap, "[": loopFrom, "]": loopTo,
     0: () => loopOver(null), t: () => blind.start?.() };
   const testKeys = { a: () => blind.hear("a"), x: () => blind.hear("x"), b: () => blind.hear("b"),
     A: () => blind.answer("a"), B: () => blind.answer("b"), e: () => blind.end() };
@@ -161,5 +171,6 @@
   document.querySelector(".deck").hidden = false;
   for (const part of document.querySelectorAll(".tools.gaps")) part.hidden = false;
   axis.enable();
+  openAtTheWorst();
   show();
 })();

@@ -16,8 +16,11 @@ _ANSWERS = (
 )
 
 
-def panel(signals: Sequence[Signal]) -> str:
-    """HTML. Nothing in it tells which signal X is, or how the listener is doing, before the end."""
+def panel(signals: Sequence[Signal], pair: tuple[str, str]) -> str:
+    """HTML; pair: the signals that A and B are before anybody chooses others.
+
+    Nothing in it tells which signal X is, or how the listener is doing, before the end of the test.
+    """
     hear = "".join(
         f'<button type="button" id="hear-{key}" aria-pressed="false">'
         f'<kbd aria-hidden="true">{key}</kbd> {words}</button>'
@@ -30,9 +33,11 @@ def panel(signals: Sequence[Signal]) -> str:
     return (
         '<details id="blind" hidden><summary>Blind test (ABX)</summary>'
         '<p class="hint">X is A or B, drawn anew for every trial, all equally loud. Say which as often as you like; '
-        "the score is shown only when you end the test.</p>"
-        f'<div class="tools" id="abx-setup"><label>A <select id="abx-a">{_options(signals, 0)}</select></label>'
-        f'<label>B <select id="abx-b">{_options(signals, len(signals) - 1)}</select></label>'
+        "the score is shown only when you end the test. The trial run is three questions that tell you at once and do "
+        "not count.</p>"
+        f'<div class="tools" id="abx-setup"><label>A <select id="abx-a">{_options(signals, pair[0])}</select></label>'
+        f'<label>B <select id="abx-b">{_options(signals, pair[1])}</select></label>'
+        '<button type="button" id="abx-practice">Trial run</button>'
         '<button type="button" id="abx-start">Start the test</button></div>'
         '<div id="abx-run" role="group" aria-label="Blind test" hidden>'
         f'<div class="tools" role="group" aria-label="Hear">{hear}</div>'
@@ -41,8 +46,9 @@ def panel(signals: Sequence[Signal]) -> str:
     )
 
 
-def _options(signals: Sequence[Signal], chosen: int) -> str:
+def _options(signals: Sequence[Signal], chosen: str) -> str:
+    selected = {chosen: " selected"}
     return "".join(
-        f'<option value="{escape(s.name, quote=True)}"{" selected" if i == chosen else ""}>{escape(s.label)}</option>'
-        for i, s in enumerate(signals)
+        f'<option value="{escape(s.name, quote=True)}"{selected.get(s.name, "")}>{escape(s.label)}</option>'
+        for s in signals
     )

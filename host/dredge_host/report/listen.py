@@ -42,10 +42,13 @@ def body(
     strip: str,
     counts: Mapping[str, int],
     gaps: Sequence[Run],
+    worst: Run | None,
+    pair: tuple[str, str] | None,
     charts: Sequence[Chart],
     notes: Sequence[str],
 ) -> str:
-    """The whole section; counts: packets by source; gaps: for the list of the longest."""
+    """The whole section; counts: packets by source; gaps: for the list of the longest; worst: where the page
+    opens; pair: the signals A and B."""
     seconds = packets * PACKET_SECONDS
     source_lane = _lane("Source of each 20 ms packet", strip) if strip else ""
     zoom = (
@@ -57,8 +60,8 @@ def body(
         '<div id="region" hidden></div><div id="head" hidden></div></div></div>'
     )
     parts = [
-        _deck(seconds, signals, bool(gaps)) if signals else "",
-        blind.panel(signals) if len(signals) > 1 else "",
+        _deck(seconds, signals, worst, pair) if signals else "",
+        blind.panel(signals, pair) if pair else "",
         _longest(gaps) if signals and gaps else "",
         legend(counts) if strip else "",
         zoom,
@@ -85,10 +88,12 @@ def _drawn(chart: Chart) -> str:
     return _lane(chart.name, f'<div class="heights" aria-hidden="true">{labels}</div>{chart.drawing}')
 
 
-def _deck(seconds: float, signals: Sequence[Signal], gaps: bool) -> str:
+def _deck(seconds: float, signals: Sequence[Signal], worst: Run | None, pair: tuple[str, str] | None) -> str:
+    gaps, letters = worst is not None, dict(zip(pair or (), "AB", strict=False))
     choices = "".join(
         f'<button type="button" role="radio" aria-checked="{"false" if i else "true"}" '
-        f'data-signal="{escape(s.name, quote=True)}"><kbd aria-hidden="true">{i + 1}</kbd> {escape(s.label)}</button>'
+        f'data-signal="{escape(s.name, quote=True)}"><kbd aria-hidden="true">{i + 1}</kbd> {escape(s.label)}'
+        f"{_letter(letters.get(s.name))}</button>"
         for i, s in enumerate(signals)
     )
     jumps = (
@@ -99,7 +104,8 @@ def _deck(seconds: float, signals: Sequence[Signal], gaps: bool) -> str:
         else ""
     )
     return (
-        '<div class="deck" hidden><div class="transport"><button type="button" id="play">Play</button>'
+        f'<div class="deck" hidden>{_what_to_hear(signals, worst, letters)}<div class="transport">'
+        '<button type="button" id="play">Play</button>'
         f'<input type="range" id="seek" min="0" max="{seconds:.2f}" step="0.02" value="0" aria-label="Position">'
         '<output id="clock" aria-live="off">0.00 s</output></div>'
         f'<div class="signals" role="radiogroup" aria-label="Signal">{choices}</div>'
@@ -107,9 +113,33 @@ def _deck(seconds: float, signals: Sequence[Signal], gaps: bool) -> str:
         '<button type="button" id="loop-from">Loop from here</button>'
         '<button type="button" id="loop-to">Loop to here</button>'
         '<button type="button" id="loop-off" disabled>Loop off</button><output id="loop"></output></div>'
-        f"{_levels(signals)}{_keys(len(signals), gaps)}"
+        f"{_levels(signals)}{_keys(len(signals), gaps, bool(pair))}"
         '<p id="status" role="status" class="hint"></p></div>'
     )
+
+
+def _letter(letter: str | None) -> str:
+    return f' <span class="letter" aria-hidden="true">{letter}</span>' if letter else ""
+
+
+def _what_to_hear(signals: Sequence[Signal], worst: Run | None, letters: Mapping[str, str]) -> str:
+    """Two lines: where the page opens, and what the difference between A and B is."""
+    if worst is None or not letters:
+        return ""
+    label = {letter: next(s.label for s in signals if s.name == name) for name, letter in letters.items()}
+    length = round(1000 * (worst.end - worst.start) * PACKET_SECONDS)
+    at = worst.start * PACKET_SECONDS
+    lines = [
+        f"This loop is the worst gap of the run: for {length} ms, at {at:.2f} s, no packet arrived. Press Play.",
+        f"Press A ({label['A']}) and B ({label['B']}), back and forth. {_difference(*letters)}",
+    ]
+    return "".join(f'<p class="guide">{escape(line)}</p>' for line in lines)
+
+
+def _difference(a: str, b: str) -> str:
+    if a.startswith(("dred", "received")) and b in ("opus", "classic", "plc"):
+        return "Listen for the words inside the gap: redundancy brings them back, concealment fades or hums."
+    return "Listen for the words inside the gap."
 
 
 def _levels(signals: Sequence[Signal]) -> str:
@@ -124,10 +154,11 @@ def _levels(signals: Sequence[Signal]) -> str:
     )
 
 
-def _keys(count: int, gaps: bool) -> str:
+def _keys(count: int, gaps: bool, pair: bool) -> str:
     keys = [
         ("space", "play, pause"), (f"1 to {min(count, 9)}" if count > 1 else "1", "signal, at the same position"),
-        ("← →", "one second"), ("shift ← →", "one packet"), *([("n p", "next, previous gap")] if gaps else []),
+        *([("a b", "signal A, B")] if pair else []), ("← →", "one second"),
+        ("shift ← →", "one packet"), *([("n p", "next, previous gap")] if gaps else []),
         *([("g", "loop around the gap")] if gaps else []), ("[ ]", "loop from, to here"), ("0", "loop off"),
         *([("t", "blind test")] if count > 1 else []),
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from dredge_host.charts.spectrogram import picture
 from dredge_host.legend import LETTERS
 from dredge_host.report import charts, listen, sections, shell, signals, summary, timing
 from dredge_host.report.document import adaptive, lookahead, normal, part
-from dredge_host.report.timeline import Row, gaps, packed, timeline_rows
+from dredge_host.report.timeline import Row, Run, gaps, packed, timeline_rows, worst_gap
 from dredge_host.sending.audio import Pcm
 
 SCRIPTS = ("players.js", "timeline.js", "abx.js", "report.js")
@@ -50,10 +50,11 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
     rows = timeline_rows(result)
     packets = signals.packet_count(rows, pcm, adaptive(result))
     sounds = signals.gather(pcm, rows, packets, adaptive(result), lookahead(result))
+    worst = _worst(rows, sounds)
     parts = [
-        sections.verdict(part(result, "verdict")),
+        sections.verdict(part(result, "verdict"), result.get("gain")),
+        _listen(result, rows, packets, sounds, worst, step),
         summary.facts(result, rows),
-        _listen(result, rows, packets, sounds, step),
         f'<div class="pair">{sections.frames(part(result, "frames"))}{sections.bitrate(part(result, "stream"))}</div>',
         timing.distributions(result, rows),
         summary.counters(result),
@@ -62,6 +63,8 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
     ]
     data = {
         "packets": packets,
+        "worst": worst and [worst.start, worst.end],
+        "pair": signals.pair_of([s.name for s in sounds]),
         "sources": {letter: name for name, letter in LETTERS.items()},
         "signals": {s.name: {"level_db": s.level_db, "warp": s.warp()} for s in sounds},
         **packed(rows, packets),
@@ -69,8 +72,19 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
     return shell.page(sections.title(result), parts, ["report.css"], SCRIPTS, data)
 
 
+def _worst(rows: Sequence[Row], sounds: Sequence[signals.Signal]) -> Run | None:
+    """The gap at which the page opens: the one that took most speech, by the first signal where it shares our time."""
+    speech = signals.speech_packets(sounds[0].pcm) if sounds and sounds[0].heard is None else None
+    return worst_gap(gaps(rows), speech)
+
+
 def _listen(
-    result: Mapping[str, Any], rows: list[Row], packets: int, sounds: Sequence[signals.Signal], step: Step | None
+    result: Mapping[str, Any],
+    rows: list[Row],
+    packets: int,
+    sounds: Sequence[signals.Signal],
+    worst: Run | None,
+    step: Step | None,
 ) -> str:
     """The common time axis: deck, source strip, one lane per signal, delay and CPU below."""
     if not rows and not sounds:
@@ -85,6 +99,8 @@ def _listen(
         charts.source_strip(rows, packets) if rows else "",
         counts,
         gaps(rows),
+        worst,
+        signals.pair_of([s.name for s in sounds]),
         timing.charts(rows, packets),
         _notes(result, rows, packets, sounds, exact),
     )

@@ -58,8 +58,11 @@ def title(result: Mapping[str, Any]) -> str:
     return f"Dredge: speech through {'' if measured is None else f'{measured:.1f} % '}packet loss"
 
 
-def verdict(given: Mapping[str, Any]) -> str:
-    """Pass or fail, and every check with what was measured and what was allowed."""
+def verdict(given: Mapping[str, Any], gain: Any = None) -> str:
+    """Pass or fail, what was gained in a sentence, and every check with what was measured and what was allowed.
+
+    The checks are folded while all of them held.
+    """
     if "pass" not in given:
         return ""
     listed = given.get("checks")
@@ -71,16 +74,30 @@ def verdict(given: Mapping[str, Any]) -> str:
         [
             _SIGN[bool(c.get("pass"))] + text(c.get("name")),
             f"{text(c.get('value'))} {text(c.get('unit'))}",
-            f"{text(c.get('limit'))} {text(c.get('unit'))}" if c.get("limit") is not None else "",
+            _allowed(c),
         ]
         for c in checks
     ]
     return (
         f'<section id="verdict" class="{"good" if good else "bad"}" aria-label="Verdict"><p class="verdict">'
         f"<strong>{'PASS' if good else 'FAIL'}</strong> {reason}</p>"
-        + (table(["check", "measured", "limit"], rows) if rows else "")
+        + (f'<p class="gain">{escape(gain)}</p>' if isinstance(gain, str) and gain else "")
+        + (folded("Checks", table(["check", "measured", "allowed"], rows), opened=not good) if rows else "")
         + "</section>"
     )
+
+
+def _allowed(check: Mapping[str, Any]) -> str:
+    """The limit and its direction: "at least 95 %"."""
+    if check.get("limit") is None:
+        return ""
+    direction = {True: "at least ", False: "at most "}.get(check.get("at_least"), "")  # type: ignore[call-overload]
+    return f"{direction}{text(check['limit'])} {text(check.get('unit'))}"
+
+
+def folded(summary: str, body: str, opened: bool = False) -> str:
+    """HTML that is shown when somebody asks for it."""
+    return f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{body}</details>"
 
 
 def facts(tiles: Sequence[tuple[str, str, str]]) -> str:
@@ -147,7 +164,7 @@ def bitrate(stream: Mapping[str, Any]) -> str:
 
 
 def groups(name: str, heading: str, parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """Small tables side by side; groups without a value are left out, counters at zero share a line."""
+    """Small tables side by side, folded; groups without a value are left out, counters at zero share a line."""
     cards = ""
     for head, values in parts.items():
         kept = {str(k): v for k, v in values.items() if v not in (None, {}, [])}
@@ -158,7 +175,11 @@ def groups(name: str, heading: str, parts: Mapping[str, Mapping[str, Any]]) -> s
             rows += f'<div class="none"><dt class="sr">zero</dt><dd>0: {words}</dd></div>'
         if rows:
             cards += f"<div>{f'<h3>{escape(head)}</h3>' if head else ''}<dl>{rows}</dl></div>"
-    return section(name, heading, f'<div class="groups">{cards}</div>' if cards else "")
+    return _folded_section(name, heading, f'<div class="groups">{cards}</div>') if cards else ""
+
+
+def _folded_section(name: str, heading: str, body: str) -> str:
+    return f'<section id="{name}" aria-label="{escape(heading)}">{folded(heading, body)}</section>'
 
 
 def _entry(key: str, value: Any) -> str:
@@ -175,8 +196,4 @@ def _words(key: str) -> tuple[str, str]:
 
 def raw(result: Any) -> str:
     """The result as JSON, folded away."""
-    body = escape(json.dumps(result, indent=1))
-    return (
-        '<section aria-label="Result as JSON"><details><summary>Result as JSON</summary>'
-        f'<pre tabindex="0">{body}</pre></details></section>'
-    )
+    return _folded_section("json", "Result as JSON", f'<pre tabindex="0">{escape(json.dumps(result, indent=1))}</pre>')

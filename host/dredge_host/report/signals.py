@@ -102,6 +102,24 @@ def owner_of(pcm: Iterable[str]) -> str | None:
     return next((name for name in pcm if name.startswith(("dred", "received"))), None)
 
 
+def pair_of(pcm: Sequence[str]) -> tuple[str, str] | None:
+    """Names of the two signals to compare, A and B: what was received, and the same losses with classic concealment.
+
+    Where these are not on the page others stand in; None for fewer than two signals.
+    """
+    if len(pcm) < 2:
+        return None
+    first = owner_of(pcm) or next(name for name in pcm if name != "original")
+    others = [name for name in ("opus", "classic", "plc") if name in pcm] + [n for n in pcm if n != first]
+    return first, next(name for name in others if name != first)
+
+
+def speech_packets(pcm: Pcm) -> NDArray[np.bool_]:
+    """bool[packets]: where int16[n] at 16 kHz is less than 40 dB below its loudest packet."""
+    power = _powers(pcm)
+    return np.asarray(power > power.max(initial=0.0) * 10 ** (-ACTIVE_DB / 10), np.bool_)
+
+
 def _louder_db(reference: Pcm, pcm: Pcm, arrived: NDArray[np.int64] | None) -> float | None:
     """Level over that of the reference in dB, over packets with speech that arrived; None without such."""
     a, b = _powers(reference), _powers(pcm)

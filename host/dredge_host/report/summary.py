@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dredge_host.legend import WHOLE
+from dredge_host.offline.quality import FORMS, TITLES, won_back
 from dredge_host.report import sections
 from dredge_host.report.document import part
 from dredge_host.report.timeline import Row, number
@@ -17,8 +18,8 @@ REDUNDANT = ("dred", "lbrr")
 
 
 def facts(result: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Loss, what was won back, delay, CPU and bit rate, as far as the result tells them."""
-    tiles = [_loss(result), _filled(result, rows), _delay(result, rows), _cpu(result), _rate(result)]
+    """Loss, packets rebuilt, quality, delay, CPU and bit rate, as far as the result tells them."""
+    tiles = [_loss(result), _filled(result, rows), _quality(result), _delay(result, rows), _cpu(result), _rate(result)]
     return sections.facts([tile for tile in tiles if tile])
 
 
@@ -45,7 +46,22 @@ def _filled(result: Mapping[str, Any], rows: Sequence[Row]) -> Tile:
     if not lost:
         return None
     filled = sum(counts.get(source, 0) for source in REDUNDANT)
-    return "Won back by redundancy", f"{100 * filled / lost:.1f} %", f"{filled} of {lost} packets that did not arrive"
+    return "Lost packets rebuilt", f"{100 * filled / lost:.1f} %", f"{filled} of {lost} packets, from redundancy"
+
+
+def _quality(result: Mapping[str, Any]) -> Tile:
+    """What listeners would say: another share than that of the packets, since a rebuilt packet is not the original."""
+    for metric, title in TITLES.items():
+        scores = part(result, "quality", metric)
+        heard, classic, clean = (number(scores.get(name)) for name in ("dred", "opus", "clean"))
+        if heard is None:
+            continue
+        form, share = FORMS[metric], won_back({"dred": heard, "opus": classic, "clean": clean})
+        if classic is None or clean is None:
+            return f"Quality, {title}", f"{heard:{form}}", ""
+        words = f"{classic:{form}} with Opus' concealment, {clean:{form}} without loss"
+        return f"Quality, {title}", f"{heard:{form}}", words + (f"; {100 * share:.0f} % regained" if share else "")
+    return None
 
 
 def _delay(result: Mapping[str, Any], rows: Sequence[Row]) -> Tile:

@@ -74,6 +74,19 @@ def gaps(rows: Sequence[Row]) -> list[Run]:
     return [Run(part[0].start, part[-1].end, _main_source(part)) for part in joined]
 
 
+def worst_gap(found: Sequence[Run], speech: NDArray[np.bool_] | None = None) -> Run | None:
+    """The gap that took most speech, of equal ones the longest; None without gaps.
+
+    found: from `gaps`; speech: bool[packets], where somebody spoke; None counts every packet.
+    """
+
+    def taken(gap: Run) -> tuple[int, int]:
+        length = gap.end - gap.start
+        return (length if speech is None else int(speech[gap.start : gap.end].sum()), length)
+
+    return max(found, key=taken, default=None)
+
+
 def _main_source(part: Sequence[Run]) -> str:
     length = {source: sum(r.end - r.start for r in part if r.source == source) for _, _, source in part}
     return max(length, key=lambda source: length[source])

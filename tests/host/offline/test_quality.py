@@ -70,9 +70,9 @@ def test_the_share_won_back_counts_from_classic_concealment():
 
 def test_the_sentence_says_what_came_back_how_it_sounds_and_what_it_cost():
     assert quality.gain({**RESULT, "quality": {"plcmos": SCORES}}) == (
-        "19 of 20 lost packets (0.4 s of speech) were rebuilt, 14 from DRED and 5 from the low-rate copy; PLCMOS is 3.50 "
-        "instead of 3.00 with Opus' own concealment (4.00 without loss); the price is 1 s of delay, 26.0 kb/s and 2.5 % "
-        "of a core."
+        "19 of 20 lost packets (0.4 s of speech) were rebuilt, 14 from DRED and 5 from the low-rate copy; PLCMOS is "
+        "3.50 instead of 3.00 with Opus' own concealment (4.00 without loss); the price is 1 s of delay, 26.0 kb/s "
+        "and 2.5 % of a core."
     )
 
 

@@ -42,6 +42,21 @@ def said(page, name):
     return page.run(f"document.getElementById('{name}').textContent")
 
 
+def test_it_opens_at_the_worst_gap_in_a_loop_with_a_and_b_to_compare(page):
+    def heard():
+        return page.run("document.querySelector('.lane.heard').dataset.signal")
+
+    assert page.run("document.getElementById('loop').textContent") == "0.70 s to 1.60 s"
+    assert page.run("+seek.value") == pytest.approx(0.7) and heard() == "dred"
+    lines = page.run("[...document.querySelectorAll('.guide')].map(p => p.textContent)")
+    assert lines[0].startswith("This loop is the worst gap of the run: for 300 ms, at 1.00 s")
+    assert lines[1].startswith("Press A (Received, with DRED) and B (Neural concealment only)")
+    page.press("b")
+    assert heard() == "plc"
+    page.press("a")
+    assert heard() == "dred"
+
+
 def test_a_whole_test_by_keys(page):
     begin(page, [0, 1, 1, 0, 1, 0])
     assert page.run("blind.open") and page.run("document.activeElement.id") == "hear-x"
@@ -59,7 +74,7 @@ def test_a_whole_test_by_keys(page):
         "That is no proof that there is none."
     )
     assert page.run("document.getElementById('abx-run').hidden") and page.run("play.textContent") == "Play"
-    assert page.run("document.querySelector('.lane.heard').dataset.signal") == "original", "as it was before"
+    assert page.run("document.querySelector('.lane.heard').dataset.signal") == "dred", "as it was before"
     assert page.run("document.activeElement.id") == "abx-start"
 
 
@@ -117,13 +132,29 @@ def test_every_control_of_a_running_test_has_a_name(page):
 
 
 def test_buttons_do_what_keys_do_and_two_equal_signals_are_refused(page):
-    page.run("blind.open = true; document.getElementById('abx-b').value = 'original'")
+    page.run("blind.open = true; document.getElementById('abx-b').value = 'dred'")
     page.run("document.getElementById('abx-start').click()")
     assert said(page, "abx-score") == "Choose two different signals."
-    page.run(DRAWS.format("[1, 0]") + "document.getElementById('abx-b').value = 'dred'")
+    page.run(DRAWS.format("[1, 0]") + "document.getElementById('abx-b').value = 'original'")
     for name in ("abx-start", "hear-a", "hear-b", "hear-x", "x-is-b", "abx-end"):
         page.run(f"document.getElementById('{name}').click()")
     assert said(page, "abx-score").startswith("1 of 1 right")
+
+
+def test_a_trial_run_tells_at_once_and_does_not_count(page):
+    page.run(DRAWS.format("[0, 1, 1]") + "blind.open = true; document.getElementById('abx-practice').click()")
+    assert said(page, "abx-trial") == "Question 1 of 3: is X A or B?"
+    page.press("A", shift=True)
+    assert said(page, "abx-trial") == "Right: X was A. Question 2 of 3: is X A or B?"
+    page.press("A", shift=True)
+    assert said(page, "abx-trial") == "Wrong: X was B. Question 3 of 3: is X A or B?"
+    page.press("B", shift=True)
+    assert said(page, "abx-score") == (
+        "Right: X was B. Trial run: 2 of 3 right. It does not count; now start the test."
+    )
+    page.run(DRAWS.format("[0]") + "document.getElementById('abx-start').click()")
+    assert said(page, "abx-trial").startswith("Trial 1. 0 answered"), "the real test begins from nothing"
+    page.press("e")
 
 
 def test_jumps_take_the_loop_along(page):

@@ -24,10 +24,12 @@ FULL = {
     "verdict": {
         "pass": False,
         "checks": [
-            {"name": "late packets", "pass": True, "value": 0, "limit": 0, "unit": ""},
-            {"name": "recovered", "pass": False, "value": 61.25, "limit": 80, "unit": "%"},
+            {"name": "late packets", "pass": True, "value": 0, "limit": 3, "at_least": False, "unit": "packets"},
+            {"name": "recovered", "pass": False, "value": 61.25, "limit": 80, "at_least": True, "unit": "%"},
         ],
     },
+    "gain": "15 of 20 lost packets were rebuilt.",
+    "quality": {"plcmos": {"dred": 3.5, "opus": 3.0, "clean": 4.0}, "missing": []},
     "stream": {
         "loss": {"spec": "burst:ms=300", "seed": 7, "measured_pct": 19.6, "bursts": {"n": 15}},
         "redundancy_s": 1.0,
@@ -93,7 +95,10 @@ def test_full_result_shows_everything():
         "FAIL", "failed: recovered", "61.25 %", "19.6 % packet loss", "deep redundancy (DRED)",
         "15.0 %", "0.85 ms", "of the 20 ms period", "26.00 kb/s", "56.00 kb/s", "test bench",
         "Original", "Received, with DRED", "Buffer delay", "name lpcnet, sha256 ab", "late",
-        "Won back by redundancy", "75.0 %", "15 of 20 packets that did not arrive", "p95 980 ms",
+        "Lost packets rebuilt", "75.0 %", "15 of 20 packets, from redundancy", "p95 980 ms",
+        "20 lost packets were", "Quality, PLCMOS", "3.00 with Opus' concealment, 4.00 without loss; 50 % regained",
+        "at least 80 %", "at most 3 packets", "for 300 ms, at 0.40 s, no packet arrived",
+        "Press A (Received, with DRED) and B (Original), back and forth.",
     ):  # fmt: skip
         assert text in words, text
 
@@ -172,6 +177,20 @@ def test_the_policy_names_the_scripts_hash_and_no_other_script_is_there():
     digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'\"" in page
     assert not re.search(r"\son\w+=", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)), "no inline handlers"
+
+
+def test_counters_are_folded_and_checks_while_they_hold():
+    def opened(page, summary):
+        return re.search(rf"<details( open)?><summary>{summary}</summary>", page).group(1) is not None
+
+    page = render(FULL, {})
+    assert opened(page, "Checks") and not opened(page, "Where it ran") and not opened(page, "Result as JSON")
+    assert not opened(render({**FULL, "verdict": {**FULL["verdict"], "pass": True}}, {}), "Checks")
+
+
+def test_quality_is_not_said_where_nothing_was_measured():
+    words, _ = check(render({**FULL, "quality": {"missing": ["x"]}}, {}))
+    assert "Quality" not in words and "regained" not in words
 
 
 HOSTILE = ["</script><script>alert(1)</script>", "<!--", "]]>", "' onload='alert(1)", '"><svg onload=alert(1)>',

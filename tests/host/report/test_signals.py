@@ -112,3 +112,23 @@ def test_other_rates_are_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(2), 8000)
     with pytest.raises(ValueError, match=r"a\.wav: the report needs 16000 Hz, this is 8000 Hz"):
         signals.read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["original", "dred", "plc", "opus"], ("dred", "opus")),
+        (["original", "received"], ("received", "original")),
+        (["original", "plc"], ("plc", "original")),
+        (["a", "b"], ("a", "b")),
+        (["original"], None),
+    ],
+)
+def test_what_was_received_is_compared_with_classic_concealment(names, pair):
+    assert signals.pair_of(names) == pair
+
+
+def test_packets_far_below_the_loudest_are_no_speech():
+    pcm = np.repeat(np.array([8000, 2000, 20, 0], np.int16), 320)
+    assert signals.speech_packets(pcm).tolist() == [True, True, False, False]
+    assert not signals.speech_packets(np.zeros(640, np.int16)).any()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dredge_device import timeline as device
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.legend import LETTERS, SOURCES, WHOLE
-from dredge_host.report.timeline import Row, gaps, heard_at, packed, runs, timeline_rows
+from dredge_host.report.timeline import Row, Run, gaps, heard_at, packed, runs, timeline_rows, worst_gap
 
 
 def rows_of(sources):
@@ -112,3 +112,14 @@ def test_packets_given_up_take_no_time_and_a_late_start_counts_from_its_first_pa
 def test_what_is_heard_never_runs_backwards(delays):
     got = heard_at([Row(i, "dred", d) for i, d in enumerate(delays)], len(delays) + 2)
     assert len(got) == len(delays) + 3 and (np.diff(got) >= 0).all()
+
+
+def test_the_worst_gap_took_most_speech_and_of_equal_ones_the_longest():
+    found = [Run(0, 30, "dred"), Run(40, 50, "dred"), Run(60, 72, "plc")]
+    speech = np.zeros(80, bool)
+    speech[45:80] = True
+    assert worst_gap(found) == found[0]
+    assert worst_gap(found, speech) == found[2]
+    speech[:] = False
+    assert worst_gap(found, speech) == found[0]
+    assert worst_gap([]) is None
