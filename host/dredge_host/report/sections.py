@@ -91,7 +91,8 @@ def _allowed(check: Mapping[str, Any]) -> str:
     """The limit and its direction: "at least 95 %"."""
     if check.get("limit") is None:
         return ""
-    direction = {True: "at least ", False: "at most "}.get(check.get("at_least"), "")  # type: ignore[call-overload]
+    least = check.get("at_least")
+    direction = ("at least " if least else "at most ") if isinstance(least, bool) else ""
     return f"{direction}{text(check['limit'])} {text(check.get('unit'))}"
 
 
