@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
 from dredge_host.errors import UsageError
+from dredge_host.sending.history import HistoryEncoder, PacketHistory, open_encoder
 from dredge_host.settings import Settings
-from dredge_models.dred import DQ, DRED_EXTENSION_ID, PREFIX_BYTES, Q0
-from dredge_models.registry import DRED_VERSION, ModelError
+from dredge_models.dred import DQ, DRED_EXTENSION_ID, Q0
+from dredge_models.registry import DRED_VERSION
 
 DTX_BYTES = 2
 SSRC = 0x44524447  # "DRDG"
@@ -66,16 +67,6 @@ class SpeechEncoder(Protocol):
     def reset(self) -> None: ...
 
 
-class HistoryEncoder(Protocol):
-    """What Sender needs of dredge_models.dred.DredEncoder."""
-
-    def push(self, pcm: Any) -> None: ...
-
-    def payload(self, redundancy_s: float, q0: int = Q0, dq: int = DQ) -> bytes: ...
-
-    def flush(self) -> None: ...
-
-
 class Sender:
     """Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
 
@@ -117,16 +108,15 @@ class Sender:
         self.q0, self.dq = q0, dq
         self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
         self.muted = False
-        self._dred_id = dred_id
         self.index = 0
         self.sent = 0  # packets, and so the distance to the next sequence number
         self._resting = False
         rate = round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
         self._encoder = encoder or _opus(rate, lbrr, loss_pct, dtx)
         self._twin = (twin or _opus(bitrate, False, loss_pct)) if lbrr else None
-        self._history = history
         if redundancy_s > 0 and history is None:
-            self._history = _dred(self._encoder.lookahead, dred_version)
+            history = open_encoder(self._encoder.lookahead, dred_version)
+        self._history = None if history is None else PacketHistory(history, dred_id)
 
     @classmethod
     def from_settings(cls, settings: Settings, live: bool = False) -> Sender:
@@ -191,7 +181,11 @@ class Sender:
             pcm = np.zeros_like(pcm)
         plain = self._encoder.encode(pcm)
         resting = len(plain) <= DTX_BYTES
-        payload = self._with_history(plain, pcm)
+        payload = plain
+        if self._history is not None:
+            self._history.push(pcm)
+            if not self.muted:
+                payload = self._history.put_into(plain, self.redundancy_s, self.q0, self.dq)
         if resting and self._resting:
             packet = Packet(b"", Split(0, 0, 0, 0), self.index)
         else:
@@ -215,19 +209,6 @@ class Sender:
 
     def _timestamp(self, index: int) -> int:
         return self.first_timestamp + index * RTP_TICKS_PER_PACKET
-
-    def _with_history(self, plain: bytes, pcm: NDArray[np.int16]) -> bytes:
-        if self._history is None:
-            return plain
-        from dredge_kernels.extensions import add_extension
-
-        self._history.push(pcm)
-        if self.redundancy_s <= 0 or self.muted:
-            return plain
-        data = self._history.payload(self.redundancy_s, self.q0, self.dq)
-        if self._dred_id != DRED_EXTENSION_ID:
-            data = data[PREFIX_BYTES:]  # the id alone says which model made it
-        return add_extension(plain, self._dred_id, data) if data else plain
 
     def _split(self, plain: bytes, payload: bytes, pcm: NDArray[np.int16]) -> Split:
         speech = len(plain)
@@ -279,14 +260,3 @@ def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechE
 
     expected = min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct
     return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=expected, dtx=dtx)
-
-
-def _dred(lookahead: int, version: int) -> HistoryEncoder:
-    from dredge_models import modelset
-    from dredge_models.dred import DredEncoder
-
-    model = modelset.find(version)
-    if model is None:
-        raise ModelError(f"no model for DRED version {version} here: bring libopus' own with `dredge models import`")
-    encoder: HistoryEncoder = DredEncoder(lookahead, model)
-    return encoder
