@@ -14,8 +14,9 @@ REASONS = (
     "gap longer than redundancy",
     "concealment without DRED",
     "device at its load limit",
+    "no model for version",
 )
-WHY = ".ndxgwl"  # the same; ? is anything else
+WHY = ".ndxgwlm"  # the same; ? is anything else
 
 
 # The first limit periods of a session; later ones are only counted, in dropped.
@@ -41,6 +42,7 @@ class Timeline:
         elif number != self._next and len(self._jumps) < 100:
             self._jumps.append([self.count, number])
         self._next = number + 1
+        reason = reason.rstrip(" 0123456789")  # the reports name the version
         self._why[self.count] = REASONS.index(reason) if reason in REASONS else len(REASONS)
         self._source[self.count] = SOURCES.index(source)
         self._delay[self.count] = max(0, min(65535, int(delay_ms)))

@@ -19,6 +19,7 @@ PURPOSES = {
     "judge": "PESQ, and PLCMOS by 500 raters, for `dredge evaluate`",
     "report": "figures and plots",
     "gateway": "`dredge gateway`, a browser at one end of a talk",
+    "containers": "`dredge inspect` and `simulate` of WebM, Matroska and MP4",
     "cluster": "`dredge evaluate --scheduler`",
     "import": "import of libopus' models",
     "boards": "`dredge deploy --board`",

@@ -20,10 +20,10 @@ from targets_opus import dred_packet
 from dredge_device import rtp
 from dredge_host.bench import compare
 from dredge_host.capture import ogg, reader
-from dredge_host.capture.inspect import inspect
 from dredge_host.capture.opus_demo import write as bit_file
 from dredge_host.capture.packets import ANY
 from dredge_host.errors import InputError
+from dredge_host.inspection.document import inspect
 from dredge_host.sending import loss
 from dredge_host.sending.audio import read_audio
 

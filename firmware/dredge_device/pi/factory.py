@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import Any
 
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
-from dredge_device.pi.interfaces import Decoder, DredDecoder, Encoder, Extractor, PacketReader, Predictor, Speech
+from dredge_device.pi.interfaces import (
+    Decoder,
+    DredDecoder,
+    Encoder,
+    Extractor,
+    PacketReader,
+    Predictor,
+    Speech,
+    UnknownVersionError,
+)
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
 
@@ -42,14 +51,20 @@ class OpusPacketReader:
         return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
 
     def dred(self, packet: bytes) -> bytes | None:
-        """DRED data with its two-byte prefix; None when there is none of a version we have a model for.
+        """DRED data with its two-byte prefix; None when there is none.
 
-        Senders put it on the first frame of a packet; elsewhere its offset would mean another time.
+        Senders put it on the first frame of a packet; elsewhere its offset would mean another time. Raises
+        UnknownVersionError when there is a model for none of the versions in it.
         """
+        unknown: int | None = None
         for extension in self._read(packet):
             data = None if extension.frame else self._carried(extension.id, extension.data)
             if data is not None and data[1] in self._versions:
                 return bytes(data)
+            if data is not None:
+                unknown = data[1]
+        if unknown is not None:
+            raise UnknownVersionError(unknown)
         return None
 
 

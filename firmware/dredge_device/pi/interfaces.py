@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dredge_kernels.arrays import Pcm, Rows
 
-if TYPE_CHECKING:
-    pass
 
+class UnknownVersionError(ValueError):
+    """The packet's DRED was made by models that are not here; version: the byte that names them."""
 
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"no model for version {version}")
 
 
 class Decoder(Protocol):
@@ -32,7 +35,7 @@ class Encoder(Protocol):
 
 
 class PacketReader(Protocol):
-    """Reads what an Opus packet carries; errors are ValueError or RuntimeError."""
+    """Reads what an Opus packet carries; errors are ValueError or RuntimeError, UnknownVersionError of ``dred``."""
 
     def samples(self, packet: bytes) -> int: ...
     def has_lbrr(self, packet: bytes) -> bool: ...

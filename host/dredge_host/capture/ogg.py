@@ -77,7 +77,7 @@ def read(data: bytes, choice: Choice = ANY) -> Capture:
     for page in _pages(data, capture):
         head = page.pieces[0] if page.pieces else b""
         if head.startswith(_HEAD) and (page.flags & _FIRST or not links):
-            _check_head(head)
+            check_head(head)
             if links and links[-1].end is None and not links[-1].packets and links[-1].serial != page.serial:
                 other.add(page.serial)      # two streams side by side: the first one is read
                 continue
@@ -98,7 +98,7 @@ def read(data: bytes, choice: Choice = ANY) -> Capture:
     return capture
 
 
-def _check_head(head: bytes) -> None:
+def check_head(head: bytes) -> None:
     """Raises ValueError for channel mappings in which a packet of the file holds several Opus packets."""
     if len(head) >= 21 and head[18] != 0 and head[19] > 1:
         raise ValueError(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MAX_BYTES = 1 << 28
-FORMATS = "pcap, pcapng, rtpdump, Ogg Opus or opus_demo .bit"
+FORMATS = "pcap, pcapng, rtpdump, Ogg Opus, opus_demo .bit, WebM, Matroska or MP4"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ _PIECE = 1 << 16
 _OTHERS = (
     (b"RIFF", "a WAV file (simulate takes it)"),
     (b"fLaC", "a FLAC file (simulate takes it)"),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file (ffmpeg -i FILE -c copy OUT.opus)"),
     (b"ID3", "an MP3 file"),
     (b"\x28\xb5\x2f\xfd", "a file packed by zstd (unpack it first)"),
     (b"\xfd7zXZ", "a file packed by xz (unpack it first)"),
@@ -85,12 +84,14 @@ def is_capture(path: str | Path) -> bool:
     if head.startswith(_GZIP):
         with contextlib.suppress(zlib.error):
             head = zlib.decompressobj(_GZIP_FORMAT).decompress(head, _PIECE)
-    return path.suffix.lower() == ".bit" or _magic(head[:16]) in ("pcap", "rtpdump")
+    return path.suffix.lower() == ".bit" or _magic(head[:16]) in ("pcap", "rtpdump", "container")
 
 
 def _magic(head: bytes) -> str:
-    from dredge_host.capture import ogg, pcap, rtpdump
+    from dredge_host.capture import containers, ogg, pcap, rtpdump
 
+    if containers.kind_of(head):
+        return "container"
     if pcap.is_pcap(head):
         return "pcap"
     if head.startswith(rtpdump.MAGIC):
@@ -99,13 +100,14 @@ def _magic(head: bytes) -> str:
 
 
 def _reader(data: bytes) -> Reader:
-    from dredge_host.capture import ogg, opus_demo, pcap, rtpdump
+    from dredge_host.capture import containers, ogg, opus_demo, pcap, rtpdump
 
     kind = _magic(data[:16])
     if kind == "bit" and (why := _known(data)):
         raise ValueError(f"{why}; expected {FORMATS}")
     readers: dict[str, Reader] = {
         "pcap": pcap.read, "rtpdump": rtpdump.read, "ogg": ogg.read, "bit": opus_demo.read,
+        "container": containers.read,
     }  # fmt: skip
     return readers[kind]
 

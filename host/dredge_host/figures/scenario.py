@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
-from dredge_host.capture.inspect_packet import Inspector
 from dredge_host.errors import InputError, UsageError
+from dredge_host.inspection.packet import Inspector
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel

@@ -11,8 +11,10 @@ from blob_cases import write_model
 
 from dredge_device import rtp
 from dredge_device.pi.factory import OpusPacketReader
+from dredge_device.pi.interfaces import UnknownVersionError
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import capabilities
+from dredge_device.timeline import Timeline
 
 opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 pytest.importorskip("flatbuffers")
@@ -80,7 +82,11 @@ def test_a_gap_is_filled_by_the_imported_model(imported):
 def test_without_the_model_the_same_gap_is_concealed(made_up):
     played, receiver = play(stream(made_up), range(30, 36))
     assert {p.source for p in played[30:36]} == {"plc"}
-    assert set(receiver.report()["reasons"]) == {"no DRED in packet"}
+    assert set(receiver.report()["reasons"]) == {"no model for version 10"}
+    timeline = Timeline()
+    for frame in played:
+        timeline.add(frame.packet, frame.source, frame.delay_ms, 0, frame.reason)
+    assert timeline.part()["reasons"][30:36] == "m" * 6
 
 
 def test_one_stream_may_change_its_model_in_the_middle(imported):
@@ -95,7 +101,11 @@ def test_the_carrier_takes_known_versions_on_the_first_frame_only(imported):
     for version, frame, taken in ((10, 0, True), (0xD1, 0, True), (12, 0, False), (99, 0, False), (10, 1, False)):
         data = b"D" + bytes([version]) + b"payload"
         packet = add_extension(plain, DRED_EXTENSION_ID, data, frame)
-        assert carrier.dred(packet) == (data if taken else None)
+        if frame or taken:
+            assert carrier.dred(packet) == (data if taken else None)
+        else:
+            with pytest.raises(UnknownVersionError, match=f"no model for version {version}"):
+                carrier.dred(packet)
     assert carrier.dred(add_extension(plain, DRED_EXTENSION_ID, b"D")) is None
     both = add_extension(add_extension(plain, DRED_EXTENSION_ID, b"D\x63x"), DRED_EXTENSION_ID, b"D\x0ay")
     assert carrier.dred(both) == b"D\x0ay"

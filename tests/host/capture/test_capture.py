@@ -104,7 +104,7 @@ def test_the_ogg_checksum_is_that_of_the_standard() -> None:
 
 SENTENCES = {
     "empty": (b"", "no Opus packet in this opus_demo file"),
-    "text": (b"hello, this is no capture", "not pcap, pcapng, rtpdump, Ogg Opus or opus_demo"),
+    "text": (b"hello, this is no capture", "not pcap, pcapng, rtpdump, Ogg Opus, opus_demo"),
     "short": (b"\0\0", "not pcap"),
     "wav": (b"RIFF" + bytes(40), "a WAV file"),
     "noise": (b"XIFF" + bytes(40), "not pcap.* at byte 0 a packet of 1481197126 bytes"),

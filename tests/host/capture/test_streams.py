@@ -264,7 +264,6 @@ WHYS = {
     "pcmu": (pcap([frame(ETHERNET, addressed(rtp.build(1, 1, 1, b"a", payload_type=0)))]), "1 datagrams of other"),
     "headers": (rtpdump([])[:44] + struct.pack(">HHI", 20, 60, 0) + bytes(12), "1 records cut off by the recorder"),
     "ascii": (b"0.000000 RTP len=55 from=10.0.0.1:5004 v=2\n", "rtpdump's text, which holds no packets"),
-    "matroska": (b"\x1a\x45\xdf\xa3" + bytes(40), "Matroska"),
     "flac": (b"fLaC" + bytes(40), "a FLAC file"),
     "sdp": (b"v=0\r\no=- 0 0 IN IP4 1.2.3.4\r\n", "an SDP file"),
 }

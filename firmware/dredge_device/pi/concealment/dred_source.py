@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.interfaces import DredDecoder, PacketReader, Rows
+from dredge_device.pi.interfaces import DredDecoder, PacketReader, Rows, UnknownVersionError
 from dredge_device.playout import Period
 
 ROWS = 4  # two frames to synthesise, two of look-ahead
 
 NO_LATER = "no later packet"
 NO_DRED = "no DRED in packet"
+NO_MODEL = "no model for version"  # and which one
 DAMAGED = "damaged payload"
 TOO_LONG = "gap longer than redundancy"
-_LADDER = (NO_LATER, NO_DRED, DAMAGED, TOO_LONG)  # the further down, the more telling
+_LADDER = (NO_LATER, NO_DRED, NO_MODEL, DAMAGED, TOO_LONG)  # the further down, the more telling
 
 
 @dataclass
@@ -61,7 +62,7 @@ class DredSource:
             rows, why = self._from_packet(later, period.number)
             if rows is not None:
                 return rows, ""
-            reason = max(reason, why, key=_LADDER.index)
+            reason = max(reason, why, key=_rank)
             later = self._buffer.next_after(later)
         return None, reason
 
@@ -123,6 +124,8 @@ class DredSource:
             if data is None:
                 return Entry(reason=NO_DRED)
             parsed = self._dred.parse(data)
+        except UnknownVersionError as error:
+            return Entry(reason=f"{NO_MODEL} {error.version}")
         except (ValueError, RuntimeError):
             entry = Entry()
             self._spoil(entry)
@@ -136,3 +139,8 @@ class DredSource:
         if self._buffer.next is not None:
             for number in [n for n in self._entries if n < self._buffer.next - 1]:
                 del self._entries[number]
+
+
+def _rank(reason: str) -> int:
+    """How much a reason says."""
+    return _LADDER.index(NO_MODEL if reason.startswith(NO_MODEL) else reason)

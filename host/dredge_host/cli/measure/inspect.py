@@ -10,6 +10,8 @@ import click
 
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note, table
+from dredge_host.errors import CHECK_FAILED, OK, UsageError
+from dredge_host.inspection.limits import LIMITS
 from dredge_host.progress import Bar
 
 EPILOG = """\b
@@ -18,6 +20,7 @@ Examples
   dredge inspect call.pcapng --ssrc 0x44524447  one of several RTP streams
   dredge inspect received.opus --summary        totals only
   dredge inspect packets.bit --symbols --json   everything, for programs
+  dredge inspect --compare reference.wav out.wav     is out.wav what a conforming decoder says?
 
 \b
 Columns
@@ -32,16 +35,42 @@ Columns
 @shared.stream_options
 @click.option("--symbols", is_flag=True, help="Print the quantised integers too; needs the model of the stream.")
 @click.option("--summary", is_flag=True, help="Totals only.")
+@click.option("--compare", metavar="REF", help="FILE is decoded speech: measure it against the reference decoder's.")
+@click.option("--limits", type=click.Choice(tuple(LIMITS)), help="With --compare: what is met.  [default: decoder]")
+@click.option("--skip", type=int, help="With --compare: samples by which FILE is late (early: negative).  [default: 0]")
 @shared.json_option
-def command(file: Path, ssrc: str | None, stream: int | None, symbols: bool, summary: bool, as_json: bool) -> None:
+def command(
+    file: Path,
+    ssrc: str | None,
+    stream: int | None,
+    symbols: bool,
+    summary: bool,
+    compare: str | None,
+    limits: str | None,
+    skip: int | None,
+    as_json: bool,
+) -> int:
     """Show what every Opus packet of FILE carries, and why there is no redundancy where there is none.
 
-    FILE is pcap, pcapng, rtpdump (all may be packed by gzip), Ogg Opus or an opus_demo .bit file; its content tells
-    which. Redundancy of
-    libopus senders is read as far as a model is there: see `dredge models import`.
+    FILE is pcap, pcapng, rtpdump (all may be packed by gzip), Ogg Opus, an opus_demo .bit file, or WebM, Matroska or
+    MP4 (which need `dredge extras add containers`); its content tells which. Redundancy of libopus senders is read as
+    far as a model is there: see `dredge models import`.
+
+    With --compare, FILE and REF are speech (WAV, FLAC, or raw .s16 as opus_demo writes it; 16 kHz mono) that two
+    decoders made of the same packets and losses; the figures and limits are those of libopus' conformance test.
     """
-    from dredge_host.capture.inspect import inspect
+    if compare is not None:
+        if symbols or summary or ssrc is not None or stream is not None:
+            raise UsageError("--compare takes decoded speech; --symbols, --summary, --ssrc, --stream are for packets")
+        from dredge_host.inspection.comparison import document
+
+        result = document(compare, str(file), skip or 0, limits or "decoder")
+        emit(result, comparison_lines(result), as_json)
+        return OK if result["pass"] else CHECK_FAILED
+    if limits is not None or skip is not None:
+        raise UsageError("--limits and --skip belong to --compare REF")
     from dredge_host.capture.reader import read_capture
+    from dredge_host.inspection.document import inspect
 
     capture = read_capture(file, shared.choice_from(ssrc, stream))
     with Bar("inspect", len(capture.packets), "packets") as bar:
@@ -53,6 +82,16 @@ def command(file: Path, ssrc: str | None, stream: int | None, symbols: bool, sum
     if summary:
         result["packets"] = []
     emit(result, lines + total_lines(result), as_json)
+    return OK
+
+
+def comparison_lines(result: dict[str, Any]) -> list[str]:
+    """A comparison for people."""
+    limits = result["limits"]
+    rows = [[name, f"{result[name]:.4f}", f"{limits[name]:g}"] for name in ("err4", "err16", "pitch")]
+    verdict = "pass" if result["pass"] else "fail: " + "; ".join(result["exceeded"])
+    seen = f"{result['seconds']:g} s, {result['frames']} frames, {result['voiced']} voiced"
+    return [*table(rows, ["", "found", f"limit ({limits['name']})"]), f"{seen}: {verdict}"]
 
 
 def packet_lines(packets: list[dict[str, Any]]) -> list[str]:

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from payload_cases import made_up_tables
 from speech_packets import speech
 
-from dredge_host.capture.inspect import inspect
-from dredge_host.capture.inspect_packet import Inspector, toc_facts
 from dredge_host.capture.opus_demo import write as bit_file
 from dredge_host.capture.packets import Capture, Captured
 from dredge_host.cli import main
+from dredge_host.inspection.document import inspect
+from dredge_host.inspection.packet import Inspector, toc_facts
 from dredge_host.sending.audio import packets as pieces
 from dredge_host.sending.sender import Sender
 from dredge_kernels.extensions import Extension, add_extension, build_extensions

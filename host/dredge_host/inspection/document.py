@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from dredge_host.capture.inspect_packet import Inspector
 from dredge_host.capture.packets import Capture
+from dredge_host.inspection.packet import Inspector
 
 SCHEMA = "dredge.inspect/1"
 

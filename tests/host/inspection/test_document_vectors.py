@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dredge_host.capture.inspect import inspect
 from dredge_host.capture.reader import read_capture
+from dredge_host.inspection.document import inspect
 from dredge_models import modelset
 from dredge_models.libopus.importer import import_rdovae, read_sources
 
