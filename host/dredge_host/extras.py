@@ -18,6 +18,7 @@ PURPOSES = {
     "metrics": "PLCMOS, ESTOI and word errors for `dredge evaluate`",
     "judge": "PESQ, and PLCMOS by 500 raters, for `dredge evaluate`",
     "report": "figures and plots",
+    "mqtt": "`--status mqtt://…`, for home automation",
     "gateway": "`dredge gateway`, a browser at one end of a talk",
     "containers": "`dredge inspect` and `simulate` of WebM, Matroska and MP4",
     "cluster": "`dredge evaluate --scheduler`",

@@ -17,7 +17,8 @@ from typing import Any
 
 from dredge_device import control, rtp
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
-from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, is_loopback, open_endpoint
+from dredge_device.pi.transport.addresses import is_loopback
+from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, open_endpoint
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError
 from dredge_host.errors import DredgeError, UnreachableError, UsageError

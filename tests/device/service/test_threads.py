@@ -17,7 +17,8 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.process import Options, Process, make_guard, output_for
 from dredge_device.pi.service.sessions import Sessions, StreamSession
-from dredge_device.pi.transport.endpoint import ListenError, is_loopback, open_endpoint
+from dredge_device.pi.transport.addresses import is_loopback
+from dredge_device.pi.transport.endpoint import ListenError, open_endpoint
 from dredge_host.doctor import doctor
 
 PIECE = np.arange(320, dtype=np.int16)

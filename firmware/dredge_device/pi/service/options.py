@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from dredge_device.pi.output.files import PRIVATE, parse_mode
+from dredge_device.pi.status import urls
 from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
@@ -79,6 +80,7 @@ class Options(SessionOptions):
     core: int | None = None
     lock_memory: bool = False
     quiet: bool = False
+    status: str | None = None
 
 
 class Option(NamedTuple):
@@ -132,6 +134,7 @@ OPTIONS = (
     Option("core", "Decode on this core.", int, least=0),
     Option("lock-memory", "Keep everything in memory (needs permission).", bool),
     Option("quiet", "Say on standard error only what is wrong, not what happens.", bool),
+    Option("status", f"Tell sessions, losses, delay and load: {urls.HELP}"),
 )
 
 
@@ -142,5 +145,7 @@ def from_values(values: Mapping[str, Any]) -> Options:
     """
     found = {o.field: o.parse(values[o.field]) if o.parse else values[o.field] for o in OPTIONS}
     policy, found["playout_ms"] = found.pop("playout")
+    if found["status"] is not None:
+        urls.check_status(found["status"], found["allow_remote"])
     found |= {"adaptive": policy == "adaptive", "lbrr": not found.pop("no_lbrr")}
     return Options(**found)

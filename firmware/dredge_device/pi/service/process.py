@@ -36,6 +36,9 @@ from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.service.sessions import Sessions, StreamSession
 from dredge_device.pi.service.stock import ReceiverStock
 from dredge_device.pi.standard_streams import ERROR, say
+from dredge_device.pi.status.document import StatusDocument
+from dredge_device.pi.status.open import Status, open_status
+from dredge_device.pi.status.publisher import Publisher
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
 from dredge_models import vocoders
 
@@ -121,7 +124,7 @@ class Process:
     """Endpoint, guard and streams of one device process; ``machine``: what its reports say it runs on.
 
     Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
-    CapabilityError (no sound card), ImportError (no pylibsrtp) and the models' own errors.
+    CapabilityError (no sound card, no paho-mqtt), ImportError (no pylibsrtp) and the models' own errors.
     """
 
     def __init__(self, options: Options, machine: Machine | None = None) -> None:
@@ -147,6 +150,8 @@ class Process:
         self._pacer = Pacer()
         self._models = ModelCache()
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
+        self._publisher: Publisher | None = None
+        self._status: Status | None = None
         try:
             self._stock = ReceiverStock(
                 lambda wanted: make_receiver(wanted, self._models, self._agreed.types), self._options.for_session())
@@ -156,11 +161,28 @@ class Process:
         except BaseException:
             self._endpoint.close()
             raise
+        try:
+            self.status_url = self._tell_status(options.status) if options.status is not None else None
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def address(self) -> str:
         """Where the process listens, with the port the system chose."""
         return self._endpoint.address
+
+    def _tell_status(self, url: str) -> str:
+        document = StatusDocument("agent", self.address, self.info, self._machine)
+        self._publisher = Publisher(document, self._streams.log, self._counts)
+        self._status = open_status(url, document, self._options.allow_remote)
+        return self._status.url
+
+    def _counts(self) -> dict[str, Any]:
+        """What a status says of all streams together."""
+        streams = {"running": len(self._streams.peers), "most": self._options.streams,
+                   "ended": self._streams.sessions_ended}  # fmt: skip
+        return {"streams": streams, "governor": self._governor.report(), "link": self._link_report()}
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Ends the process after its next period; fits signal.signal."""
@@ -196,6 +218,8 @@ class Process:
 
     def close(self) -> None:
         """Frees everything of a process that was never run."""
+        if self._status is not None:
+            self._status.close()
         self._endpoint.close()
         self._streams.close()
         self._stock.close()
@@ -255,6 +279,8 @@ class Process:
             self._answer()
             if self._pacer.passed():
                 self._send(self._streams.tick(self._pacer.ticked_us))
+                if self._publisher is not None:
+                    self._publisher.tick(self._pacer.ticked_us)
                 if self._options.once and self._streams.sessions_ended:
                     self._linger()
                     return
@@ -325,6 +351,8 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         return _complain(error, EXIT_USAGE)
     (ready or _announcer(options))(process.address)
     process.notices.note(_ready(process.address, options, process.info))
+    if process.status_url is not None:
+        process.notices.note(f"status at {process.status_url}")
     try:
         process.run()
     except OSError as error:  # a network interface that went away

@@ -9,6 +9,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi.quality import FULL, QUALITY
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.status.figures import SessionFigures
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.units import PACKET_SECONDS
 
@@ -23,9 +24,11 @@ _ODD = {
 
 @dataclass
 class _Known:
-    """A session that was told of: the report that its last line about losses was made from, and when."""
+    """A session that was told of: when it began, its newest report, and the one of its last line about losses."""
 
-    report: dict[str, Any]
+    began_us: int
+    newest: dict[str, Any]
+    told: dict[str, Any]
     told_us: int
     silent: bool = False
 
@@ -41,6 +44,7 @@ class SessionLog:
         self._governor = governor
         self._level = FULL
         self._known: dict[Agent, _Known] = {}
+        self.last: SessionFigures | None = None  # the session that ended last
 
     def knows(self, agent: Agent) -> bool:
         """True from the session's beginning to its end."""
@@ -48,8 +52,15 @@ class SessionLog:
 
     def began(self, agent: Agent, now_us: int) -> None:
         """The first packets of this session have come."""
-        self._known[agent] = _Known({}, now_us)
+        self._known[agent] = _Known(now_us, {}, {}, now_us)
         self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
+
+    def running(self) -> list[SessionFigures]:
+        """The sessions of now with their newest reports, the one that began first at first."""
+        return [
+            SessionFigures(name_of(agent.peer), agent.plain, known.newest, known.began_us, agent.heard_us)
+            for agent, known in self._known.items()
+        ]
 
     def reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
         """A second of this session is over, and this is its report so far."""
@@ -57,6 +68,7 @@ class SessionLog:
         known = self._known.get(agent)
         if known is None:
             return
+        known.newest = report
         silent_us = now_us - agent.heard_us
         if silent_us >= SILENT_US and not known.silent:
             known.silent = True
@@ -65,11 +77,11 @@ class SessionLog:
             known.silent = False
             self._notices.stream(f"stream from {name_of(agent.peer)}: heard again")
         if now_us - known.told_us >= LOSSES_US:
-            words = losses(known.report, report)
+            words = losses(known.told, report)
             if words:
                 seconds = (now_us - known.told_us) / 1e6
                 self._notices.stream(f"stream from {name_of(agent.peer)}: {words} in {seconds:.0f} s")
-            known.report, known.told_us = report, now_us
+            known.told, known.told_us = report, now_us
 
     def _tell_level(self) -> None:
         level = self._governor.level if self._governor is not None else FULL
@@ -78,10 +90,13 @@ class SessionLog:
             self._notices.warn("load", f"the device is {limit}: quality in gaps is '{QUALITY[level]}' now")
         self._level = level
 
-    def ended(self, agent: Agent) -> bool:
+    def ended(self, agent: Agent, now_us: int) -> bool:
         """The session is over and has its final report; True if its beginning was told."""
-        if self._known.pop(agent, None) is None:
+        known = self._known.pop(agent, None)
+        if known is None:
             return False
+        name, why = name_of(agent.peer), agent.why or "goodbye"
+        self.last = SessionFigures(name, agent.plain, agent.final, known.began_us, agent.heard_us, now_us, why)
         self._notices.stream(summary(agent.peer, agent.why, agent.final))
         return True
 

@@ -297,7 +297,7 @@ class Sessions:
         return out
 
     def _tell_end(self, agent: Agent, now_us: int) -> None:
-        if self.log.ended(agent) and agent.media.ssrc is not None and agent.why == "goodbye":
+        if self.log.ended(agent, now_us) and agent.media.ssrc is not None and agent.why == "goodbye":
             self._ended = [*self._ended[-_FAREWELLS:], (agent.media.ssrc, now_us + _ENDED_US)]
 
     def _over(self, station: StreamSession) -> None:

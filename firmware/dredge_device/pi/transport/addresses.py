@@ -22,6 +22,14 @@ def _place(host: str) -> Any:
     return address.packed
 
 
+def is_loopback(host: str) -> bool:
+    """True for addresses that only this machine can reach."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def name_of(peer: Any) -> str:
     """A peer as it is written in a line."""
     if not isinstance(peer, tuple):

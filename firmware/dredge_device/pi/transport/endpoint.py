@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where datagrams come from on the device: a UDP port, or one serial line."""
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from dredge_device.pi.transport.addresses import is_loopback
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, UDP, Scheme, scheme_of
 from dredge_device.pi.transport.serial_port import SerialLine
 from dredge_device.pi.transport.udp import UdpEndpoint
@@ -68,14 +68,6 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
             "is what you want"
         )
     return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """True for addresses that only this machine can reach."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def is_local(text: str) -> bool:

@@ -47,7 +47,7 @@ def command(
     their microphone to HTTPS or to localhost only, so a page for other machines needs --cert and --cert-key. Whoever
     has the printed address can talk.
     """
-    from dredge_device.pi.transport.endpoint import is_loopback
+    from dredge_device.pi.transport.addresses import is_loopback
     from dredge_host.gateway.server import Gateway
     from dredge_host.talk.options import TalkOptions
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The status of a running device as one JSON document; the figures of a stream are those of its device report."""
+
+import resource
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.pi.machine import Machine
+from dredge_device.pi.status.figures import SessionFigures
+
+SCHEMA = "dredge.status/1"
+STUCK_S = 5.0  # what plays publishes every second; a device that has not for so long is not healthy
+_FRESH_S = 0.25  # one document serves all who ask within this time
+_MACHINE_S = 10.0  # between two looks at temperature and clock
+_UNTOLD = ("timeline", "schema", "final", "number", "boot", "interrupted")  # parts of a report that a status leaves out
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class StatusDocument:
+    """Holds what the thread that plays has published, and makes the document for every other thread.
+
+    role: agent or talk; address: where the device listens; device: what its hello says. clock: microseconds.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        address: str,
+        device: dict[str, Any],
+        machine: Machine | None = None,
+        clock: Callable[[], int] = _monotonic_us,
+    ) -> None:
+        self._about = {"role": role, "address": address, "device": {k: v for k, v in device.items() if k != "ok"}}
+        self._machine = machine or Machine()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._begun_us = self._published_us = clock()
+        self._published: tuple[list[SessionFigures], SessionFigures | None, dict[str, Any]] = ([], None, {})
+        self._made: dict[str, Any] | None = None
+        self._made_us = 0
+        self._cpu = (clock(), time.process_time())
+        self._facts: dict[str, Any] = {}
+        self._facts_us: int | None = None
+
+    def publish(self, sessions: list[SessionFigures], last: SessionFigures | None, counts: dict[str, Any]) -> None:
+        """Takes the newest figures, by reference: nothing of them may be changed afterwards. Never waits.
+
+        last: the session that ended last; counts: parts of the document as they are.
+        """
+        self._published = (sessions, last, counts)
+        self._published_us = self._clock()
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """Something that differs when a session began or ended."""
+        sessions, last, _ = self._published
+        return len(sessions), last.until_us or 0 if last else 0
+
+    @property
+    def healthy(self) -> bool:
+        """True while the thread that plays goes on."""
+        return self._clock() - self._published_us < STUCK_S * 1e6
+
+    def read(self) -> dict[str, Any]:
+        """The document, a quarter of a second old at most."""
+        with self._lock:
+            if self._made is None or self._clock() - self._made_us >= _FRESH_S * 1e6:
+                self._made, self._made_us = self._make(), self._clock()
+            return self._made
+
+    def _make(self) -> dict[str, Any]:
+        now_us = self._clock()
+        sessions, last, counts = self._published
+        running = [_session(figures, now_us) for figures in sessions]
+        before = None if last is None else _session(last, now_us)
+        process = self._process(now_us)
+        return {
+            "schema": SCHEMA,
+            **self._about,
+            "healthy": self.healthy,
+            "age_s": round((now_us - self._published_us) / 1e6, 2),
+            "uptime_s": round((now_us - self._begun_us) / 1e6, 1),
+            "process": process,
+            "machine": self._now(now_us),
+            **counts,
+            "sessions": running,
+            "last": before,
+            "summary": summary(running, before, process, self._facts),
+        }
+
+    def _process(self, now_us: int) -> dict[str, Any]:
+        """CPU of the whole process since the last document, and in all; memory."""
+        used = time.process_time()
+        since_us, before = self._cpu
+        self._cpu = (now_us, used)
+        share = 1e8 * (used - before) / max(1, now_us - since_us)
+        return {"cpu_pct": round(share, 2), "cpu_s": round(used, 3), "rss_kb": _resident_kb()}
+
+    def _now(self, now_us: int) -> dict[str, Any]:
+        if self._facts_us is None or now_us - self._facts_us >= _MACHINE_S * 1e6:
+            machine = self._machine
+            self._facts = {"temperature_c": machine.temperature_c, "clock_mhz": machine.clock_mhz,
+                           "throttling": machine.throttling}  # fmt: skip
+            self._facts_us = now_us
+        return self._facts
+
+
+def _session(figures: SessionFigures, now_us: int) -> dict[str, Any]:
+    report = figures.report
+    return {
+        "peer": figures.peer,
+        "plain": figures.plain,
+        "ended": figures.ended,
+        "seconds": round((figures.until_us or now_us) / 1e6 - figures.began_us / 1e6, 1),
+        "heard_age_s": round(max(0, now_us - figures.heard_us) / 1e6, 2),
+        "report": {name: value for name, value in report.items() if name not in _UNTOLD},
+    }
+
+
+def summary(
+    sessions: list[dict[str, Any]], last: dict[str, Any] | None, process: dict[str, Any], machine: dict[str, Any]
+) -> dict[str, Any]:
+    """The few figures that a dashboard shows: of the stream that runs, or the one that ended last; None is unknown."""
+    shown = sessions[0] if sessions else last or {}
+    report = shown.get("report") or {}
+    queue, delay, sources = report.get("queue") or {}, report.get("delay_ms") or {}, report.get("sources") or {}
+    return {
+        "state": "playing" if sessions else "idle",
+        "sessions": len(sessions),
+        "peer": shown.get("peer"),
+        "loss_pct": report.get("loss_pct"),
+        "recovered_pct": queue.get("recovered_pct"),
+        "dred": sources.get("dred"),
+        "delay_ms": delay.get("mean"),
+        "late_periods": queue.get("late_periods"),
+        "cpu_pct": process["cpu_pct"],
+        "temperature_c": machine.get("temperature_c"),
+    }
+
+
+def _resident_kb() -> int:
+    """Resident memory in KiB; its peak where /proc does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize() // 1024
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is known of one session while it runs, and after it."""
+
+from typing import Any, NamedTuple
+
+
+class SessionFigures(NamedTuple):
+    """peer: its address; plain: it never said hello; report: the newest device report; ended: why, None while it runs;
+    the times are microseconds of the device's clock."""
+
+    peer: str
+    plain: bool
+    report: dict[str, Any]
+    began_us: int
+    heard_us: int
+    until_us: int | None = None
+    ended: str | None = None

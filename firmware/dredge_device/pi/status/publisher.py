@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The thread that plays hands its newest figures over, once a second."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from dredge_device.pi.status.document import StatusDocument
+from dredge_device.pi.status.figures import SessionFigures
+
+EVERY_US = 1_000_000
+
+
+class Log(Protocol):
+    """Knows the sessions."""
+
+    last: SessionFigures | None
+
+    def running(self) -> list[SessionFigures]: ...
+
+
+class Publisher:
+    """Call `tick` every period. counts: more parts of the document, asked once a second by the thread that plays."""
+
+    def __init__(self, document: StatusDocument, log: Log, counts: Callable[[], dict[str, Any]]) -> None:
+        self._document, self._log, self._counts = document, log, counts
+        self._next_us = 0
+
+    def tick(self, now_us: int) -> None:
+        """20 ms have passed."""
+        if now_us >= self._next_us:
+            self._next_us = now_us + EVERY_US
+            self._document.publish(self._log.running(), self._log.last, self._counts())
