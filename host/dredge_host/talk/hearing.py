@@ -16,7 +16,9 @@ from dredge_device.pi.security.access import Access
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.process import make_receiver
+from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.status.publisher import Publisher
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import HeardDelay
 from dredge_host.talk.line import Line
@@ -63,11 +65,12 @@ class Hearing:
         self.closing = False  # this end is about to leave: nobody is answered who would begin a session
         self.turns = 0  # periods, played or not
         self._cache = ModelCache()
-        self._governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
+        self.governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
         self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
-        info = {**describe(), "boot": secrets.token_hex(4)}
-        first = Agent(self._make_receiver, self._options, info, on_end=self._ended)
-        self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self._governor)
+        self.info = {**describe(), "boot": secrets.token_hex(4)}
+        first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
+        self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
+        self.publisher: Publisher | None = None  # of a status
         self._heard_us = _clock_us()
         speaker.nap = self._answer_until
 
@@ -75,6 +78,11 @@ class Hearing:
     def _agent(self) -> Agent:
         """Of the newest session."""
         return self._sessions.stations[0].agent
+
+    @property
+    def log(self) -> SessionLog:
+        """What is known of the sessions."""
+        return self._sessions.log
 
     def rekeyed(self, peer: Any) -> None:
         """See dredge_device.pi.security.access.KeyedAccess."""
@@ -107,6 +115,8 @@ class Hearing:
             self._answer()
             written = self._speaker.written
             self._send(self._sessions.period(_clock_us()))
+            if self.publisher is not None:
+                self.publisher.tick(_clock_us())
             if self._speaker.written == written:
                 self._speaker.idle()
             self._look_after_silence()
@@ -159,9 +169,12 @@ class Hearing:
             time.sleep(0.02)
         self._sessions.give_up()
 
+    def _reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
+        self._sessions.log.reported(agent, report, now_us)
+
     def _ended(self) -> dict[str, Any]:
         output = self._speaker.close()
-        self.last = {**self._agent.receiver.report(), "output": output, "governor": self._governor.report()}
+        self.last = {**self._agent.receiver.report(), "output": output, "governor": self.governor.report()}
         self.figures = self.last
         self.sessions_ended += 1
         return output

@@ -27,7 +27,7 @@ class TalkOptions:
     allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
     wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
     down while the other end speaks; echo: speex cancels it here (libspeexdsp); volume: factor of what is heard;
-    realtime, core, lock_memory: as for an agent. Raises UsageError.
+    realtime, core, lock_memory, status: as for an agent. Raises UsageError.
     """
 
     to: str | None = None
@@ -52,6 +52,7 @@ class TalkOptions:
     realtime: bool = False
     core: int | None = None
     lock_memory: bool = False
+    status: str | None = None
 
     def __post_init__(self) -> None:
         if self.to is None and self.listen is None:

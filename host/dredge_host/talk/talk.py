@@ -23,6 +23,7 @@ from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.result import document, state
 from dredge_host.talk.signal.gate import MicrophoneGate
 from dredge_host.talk.speaking import Speaking
+from dredge_host.talk.status import tell
 from dredge_host.talk.watchdog import Watchdog
 
 _UPDATE_S = 0.25
@@ -73,6 +74,11 @@ class Talk:
             self._line = Line(options.to, options.listen, remote, self._admission.keyed)
             opened.callback(self._line.close)
             self._make_halves()
+            self.status_url: str | None = None
+            if options.status is not None:
+                status = tell(options.status, options.allow_remote, self.address, self._hearing, self.state)
+                opened.callback(status.close)
+                self.status_url = status.url
             self._opened = opened.pop_all()
 
     def _make_halves(self) -> None:
@@ -183,8 +189,9 @@ class Talk:
         return state(self._speaking, self._hearing, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:
-        """Applies to this process what was asked of the system for all of it; what came of it."""
-        return [scheduling.lock_memory()] if self.options.lock_memory else []
+        """Applies to this process what was asked of the system for all of it; what came of it, and the status."""
+        said = [f"status at {self.status_url}"] if self.status_url is not None else []
+        return [*said, scheduling.lock_memory()] if self.options.lock_memory else said
 
     def _speak(self) -> None:
         self._guarded(lambda: self._speaking.run(self._ending.is_set))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dredge_device.pi.status.urls import HELP as STATUS
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.talk.options import ECHO, TalkOptions
@@ -48,6 +49,7 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @click.option("--realtime", is_flag=True, help="Real-time scheduling for both directions (needs permission).")
 @click.option("--core", type=click.IntRange(0), help="Encode and decode on this core.")
 @click.option("--lock-memory", is_flag=True, help="Keep everything in memory (needs permission).")
+@click.option("--status", help=f"Tell sessions, losses, delay and load: {STATUS}")
 @shared.key_option
 @shared.link_options
 @shared.codec_options
@@ -72,7 +74,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
         raise UsageError("a talk keeps no trace of its losses; dredge stream does")
     names = ("delay", "jitter", "reorder", "duplicate", "to", "listen", "mic", "speaker", "rate", "seconds", "once",
              "volume", "ptt", "half_duplex", "echo", "allow_remote", "key_file", "realtime", "core",
-             "lock_memory")  # fmt: skip
+             "lock_memory", "status")  # fmt: skip
     options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
                           **{name: values[name] for name in names})  # fmt: skip
     careful = options.half_duplex or options.ptt or options.echo == "speex"
