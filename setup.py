@@ -18,7 +18,7 @@ CFLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "
 DEBUG_MACROS = [("DREDGE_DEBUG", "1")] if os.environ.get("DREDGE_DEBUG") == "1" else []
 
 # One wheel for every Python from 3.11 on (scripts/wheel.sh asks for it). In-place builds keep the interpreter's own
-# API, which 3.10 needs.
+# API.
 ABI3 = os.environ.get("DREDGE_ABI3") == "1"
 ABI3_MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
 
@@ -71,7 +71,7 @@ def extension(path: Path) -> Extension:
 
 
 def extensions() -> list[Extension]:
-    """Every kernel, or only those named in DREDGE_ONLY=a,b (a quick rebuild while working on one)."""
+    """Every kernel, or only those named in DREDGE_ONLY=a,b (a quick rebuild while working on one), or none of them."""
     only = os.environ.get("DREDGE_ONLY", "")
     wanted = set(only.split(",")) if only else None
     paths = sorted(KERNELS.glob("*.pyx"))
@@ -108,6 +108,7 @@ setup(
     },
     ext_modules=cythonize(
         extensions(),
+        nthreads=os.cpu_count() or 1,
         language_level=3,
         compiler_directives={
             "boundscheck": False,

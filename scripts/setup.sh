@@ -42,12 +42,12 @@ kernels_current() {
 # --- the operating system's part ------------------------------------------------------------------
 
 python_suits() { # 64-bit wheels of the TFLite runtimes exist for these versions
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
 }
 
 choose_python() {
     local name
-    for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.10; do
+    for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
         if [ -n "$name" ] && command -v "$name" >/dev/null && python_suits "$name"; then
             command -v "$name"
             return
@@ -115,14 +115,14 @@ make_venv() {
         return
     fi
     python=$(choose_python)
-    [ -n "$python" ] || die "no Python 3.10 to 3.13 found; install one, or set PYTHON to its path"
+    [ -n "$python" ] || die "no Python 3.11 to 3.13 found; install one, or set PYTHON to its path"
     say "creating $VENV with $("$python" --version)"
     "$python" -m venv --clear "$VENV"
 }
 
 lock_for() { # the smallest lock that has the extras given, for a Python and machine that locks are made for; else nothing
     case "$("$VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-$(uname -s)-$(uname -m)" in
-        3.11-Linux-x86_64 | 3.13-Linux-x86_64 | 3.11-Linux-aarch64 | 3.13-Linux-aarch64) ;;
+        3.1[123]-Linux-x86_64 | 3.1[123]-Linux-aarch64) ;;
         *) return 0 ;;
     esac
     local extra lock=base
@@ -166,7 +166,8 @@ install_package() {
     shift
     extras=$(wanted_extras "$@")
     say "installing the package${extras:+ with extras: $(paste -sd, <<<"$extras")}"
-    "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-build-isolation ${lock:+--no-deps} \
+    # build_kernels has compiled them already, on all cores.
+    DREDGE_ONLY=none "$VENV/bin/python" -m pip install "${PIP_OPTIONS[@]}" --no-build-isolation ${lock:+--no-deps} \
         -e ".${extras:+[$(paste -sd, <<<"$extras")]}"
     printf '%s\n' "$extras" >"$STATE/extras"
     requirements_hash >"$STATE/requirements"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
 from .lbrr import packet_has_lbrr as packet_has_lbrr
 from .opuserrors import OpusError as OpusError

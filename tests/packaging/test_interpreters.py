@@ -19,7 +19,7 @@ import importlib, sys
 try:
     import _interpreters as interpreters  # 3.13
 except ImportError:
-    import _xxsubinterpreters as interpreters  # 3.10 to 3.12
+    import _xxsubinterpreters as interpreters  # 3.11 and 3.12
 
 def elsewhere(code):
     "The exception that another interpreter ends with, as text; '' if it has none."

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tomllib", reason="reading pyproject.toml needs Python 3.11")
 pytest.importorskip("packaging", reason="reading requirements needs packaging")
 
 import tomllib
+
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -31,7 +31,7 @@ PLACES = [
     default_environment()
     | {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0", "platform_machine": machine,
        "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "extra": ""}
-    for minor in (11, 13) for machine in ("x86_64", "aarch64")
+    for minor in (11, 12, 13) for machine in ("x86_64", "aarch64")
 ]  # fmt: skip
 
 

@@ -110,7 +110,7 @@ class BrowserOutput:
         """int16[960] at 48 kHz; silence when nothing comes."""
         try:
             return await asyncio.wait_for(self._queue.get(), PACKET_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return np.zeros(_PIECE, np.int16)
 
     def close(self) -> dict[str, Any]:
