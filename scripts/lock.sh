@@ -21,7 +21,9 @@ printf '%s\n' 'setuptools>=68' wheel >"$work/build.in"
 lock() { # file, then what uv is told; the file is whole or as it was
     file=$1
     shift
-    if [ -f "$file" ]; then cp "$file" "$work/out.txt"; else rm -f "$work/out.txt"; fi
+    rm -f "$work/out.txt"
+    # Versions alone are kept: sums are asked for anew, so that those of every Python and machine are there.
+    if [ -f "$file" ]; then sed -e '/--hash=/d' -e 's/ \\$//' "$file" >"$work/out.txt"; fi
     "$uv" pip compile -q --universal --generate-hashes --only-binary :all: --python-version 3.11 --no-header \
         --no-annotate --no-emit-index-url -c locks/held.txt $again "$@" -o "$work/out.txt"
     { printf '# SPDX-License-Identifier: BSD-2-Clause\n# Written by scripts/lock.sh from pyproject.toml.\n'
