@@ -13,7 +13,7 @@ PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 micropython lint clean distclean fuzz sbom lock soak
+.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ wheel: ## a wheel for this machine in dist/, with libopus inside
 
 wheel-aarch64: ## a wheel for 64-bit Raspberry Pi OS in dist/, cross-compiled
 	@scripts/setup.sh
+	@scripts/wheel.sh aarch64
+
+wheels: ## both wheels: one each for x86-64 and 64-bit ARM serves Python 3.11, 3.12 and 3.13
+	@scripts/setup.sh
+	@scripts/wheel.sh native
 	@scripts/wheel.sh aarch64
 
 test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--short")
