@@ -14,7 +14,9 @@
 #   telemetry  counters, loss bursts, interarrival jitter
 #   timeline   source, delay and CPU time of every frame, small enough to send
 #   units      sample rate, frame and packet, declared once
-#   agent      the device's half of a session, without sockets and clocks
+#   session    one session: it begins, plays, drains what is buffered, and reports
+#   reports    what its host is told, every second and at the end
+#   agent      what it answers; without sockets and clocks
 #
 # pi (CPython with NumPy): the receiver that turns packets into speech, audio output, the process.
 #

@@ -111,6 +111,16 @@ def with_document(kind, number, document, flags=0, ssrc=0):
     return Message(kind, number, json.dumps(document).encode(), flags, ssrc)
 
 
+# The datagram that answers a message with a JSON object.
+def answer(message, document, ssrc=0):
+    return build(with_document(message.kind, message.number, document, REPLY, ssrc))
+
+
+# A probe comes back as it is, whoever sent it: as many bytes as it brought, and no state.
+def echo(message, ssrc=0):
+    return build(Message(PROBE, message.number, message.body, REPLY, ssrc))
+
+
 # A message whose body is one chunk of a report (REPORT) or its acknowledgement (ACK, data empty).
 def with_chunk(kind, number, report, index, count, data=b"", flags=0, ssrc=0):
     head = struct.pack(_CHUNK, report & 0xFFFF, index, count)
@@ -162,7 +172,7 @@ def refusals(datagram, sentence, ssrc=0):
     no = {"ok": False, "error": sentence}
     says = {HELLO: no, CONFIGURE: no, BYE: {"ok": True}}  # a goodbye can always be answered
     return [
-        build(with_document(ask.kind, ask.number, says[ask.kind], REPLY, ssrc))
+        answer(ask, says[ask.kind], ssrc)
         for ask in messages
         if ask.asks and ask.kind in says
     ]

@@ -13,7 +13,7 @@ from dredge_device import control, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.governor import Governor
-from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.units import PACKET_US
 
 
@@ -148,7 +148,7 @@ class Board:
         """Source of every packet."""
         from dredge_device.timeline import expand, numbers
 
-        part = self.sessions.stations[host].agent.timeline.part()
+        part = self.sessions.stations[host].agent.reports.timeline.part()
         return dict(zip(numbers(part), expand(part)[0], strict=True))
 
 

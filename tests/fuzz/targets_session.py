@@ -17,17 +17,18 @@ from dredge_device import control, rtp
 from dredge_device.pi import factory
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service import process
+from dredge_device.pi.service import building
 from dredge_device.timeline import expand, numbers
 from dredge_device.units import CONCEAL_MODES
 from dredge_host.errors import UnreachableError, VersionMismatch
-from dredge_host.live import check as checks
 from dredge_host.live import result as livesummary
+from dredge_host.live.checks import check as checks
+from dredge_host.live.checks.verdict import judge
 from dredge_host.live.device_report import checked
+from dredge_host.live.door import REPORT_SCHEMA, progress_of
 from dredge_host.live.screen.display import Display
-from dredge_host.live.session import REPORT_SCHEMA, Session, progress_of
+from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome
-from dredge_host.live.verdict import judge
 from dredge_host.sending.adaptive_redundancy import AutoRedundancy
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.settings import Settings
@@ -64,8 +65,8 @@ class Device:
     def _make(self, options: dict[str, Any]) -> Receiver:
         """The process's own checks of what a host asks for, without its models."""
         receiver = functools.partial(Receiver, clock=lambda: self.now_us / 1e6)
-        with mock.patch.multiple(process, Receiver=receiver, real_parts=made_up_parts):
-            return process.make_receiver(options, SHELF)
+        with mock.patch.multiple(building, Receiver=receiver, real_parts=made_up_parts):
+            return building.make_receiver(options, SHELF)
 
     def periods(self, count: int) -> None:
         """What the process does every 20 ms."""

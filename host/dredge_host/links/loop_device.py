@@ -86,7 +86,7 @@ def open_loop() -> LoopLink:
 
 def _real_receiver(options: dict[str, Any]) -> Any:
     from dredge_device.pi.factory import ModelCache
-    from dredge_device.pi.service.process import make_receiver
+    from dredge_device.pi.service.building import make_receiver
 
     return make_receiver(options, ModelCache())
 

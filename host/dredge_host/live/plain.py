@@ -10,7 +10,8 @@ from typing import Any
 
 from dredge_device import rtcp, rtp
 from dredge_host.links.link import Link
-from dredge_host.live.session import Session, Update
+from dredge_host.live.door import Update
+from dredge_host.live.session import Session
 from dredge_host.settings import Settings
 
 REPORT_S = 2.0  # between sender reports; the first goes out with the first packet

@@ -7,23 +7,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device import control, fragments
+from dredge_device import control
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link
-from dredge_host.live import device_report
+from dredge_host.live.door import Door, Update
 from dredge_host.live.report_schema import DeviceReport
 from dredge_host.settings import Settings
 
 RETRY_S = 0.25
 GREETING_S = 3.0
-REPORT_SCHEMA = "dredge-device-report-1"
 REQUEST_BYTES = 1100  # requests over UDP are this long: a device never answers more than it was sent
 
-Update = Callable[[dict[str, Any]], None]
 
 
-class Session:
+class Session(Door):
     """One conversation with a device agent over a link.
 
     Control messages are RTCP APP packets on the same link as the media (RFC 5761). `clock` and
@@ -32,30 +30,10 @@ class Session:
     """
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
-        self.link = link
-        self.report: DeviceReport | None = None
-        self._clock = clock
-        self._update = update or (lambda state: None)
+        super().__init__(link, clock, update)
         self._number = 0
-        self._incoming = fragments.Incoming()
-        self._final_number: int | None = None
         self.device: dict[str, Any] = {}
-        self.heard_s = self._clock()  # when the device was last heard
-        self.reported_s = self._clock()  # when its last report came
-        self.boot: Any = None  # identity of the device process; another one means it started anew
-        self.tolerant = False  # a stream is running: a refused datagram is a loss, not the end
-        self.refused = 0
-        self.reports = 0
-        self.newest: DeviceReport = {}  # the newest report
-        self.ignored = 0  # datagrams that say nothing that was asked, or nothing that may be believed
-        self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
-        self._answer: dict[str, Any] | None = None
-        self._echo: tuple[int, bytes] | None = None
-        self._pinged: tuple[int, float] | None = None
-        self.trip_s: float | None = None  # of the last `ping` that came back
         self._wanted: dict[str, Any] = {}
-
-    # --- conversation ---
 
     def greet(self, models: list[str] | None = None) -> dict[str, Any]:
         """What the device says about itself; with `models`, it must have the same ones."""
@@ -97,21 +75,6 @@ class Session:
         if renew is not None:
             self._tolerantly(renew)
 
-    def transmit(self, datagram: bytes) -> bool:
-        """Send; while streaming a refusal is counted instead of raised. True when it went out."""
-        return self._tolerantly(lambda: self.link.send(datagram))
-
-    def _tolerantly(self, work: Callable[[], None]) -> bool:
-        """The one rule of everything that is sent: while streaming, nobody there is a loss and not the end."""
-        try:
-            work()
-        except UnreachableError:
-            if not self.tolerant:
-                raise
-            self.refused += 1
-            return False
-        return True
-
     def probe(self, body: bytes, timeout: float = 1.0) -> float | None:
         """Seconds until the device has sent these bytes back unchanged; None if it did not."""
         self._number += 1
@@ -130,14 +93,6 @@ class Session:
         self._number += 1
         self._pinged = (self._number & 0xFFFF, self._clock())
         self.transmit(control.build(control.Message(control.PROBE, self._number)))
-
-    def _took(self, number: int) -> bool:
-        if self._pinged is None or self._pinged[0] != number:
-            return False
-        arrived_us = getattr(self.link, "arrived_us", 0)  # links that look later than datagrams arrive say when
-        arrived_s = arrived_us / 1e6 if arrived_us else self._clock()
-        self.trip_s, self._pinged = max(0.0, arrived_s - self._pinged[1]), None
-        return True
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> DeviceReport | None:
         """End the stream; returns the final report if it arrives complete within `wait_s`."""
@@ -177,104 +132,3 @@ class Session:
         if answer.get("ok") is False:
             raise UnreachableError(f"{self.link.url}: the device refused: {answer.get('error')}")
         return answer
-
-    @property
-    def report_age_s(self) -> float | None:
-        """Seconds since the device's last report; None where none is expected."""
-        return round(max(0.0, self._clock() - self.reported_s), 2)
-
-    # --- listening ---
-
-    def listen(self, until: float, once: bool = False) -> None:
-        """Handle what arrives until then (or until the first datagram)."""
-        while True:
-            try:
-                datagram = self.link.recv(max(0.0, until - self._clock()))
-            except UnreachableError:
-                if not self.tolerant:
-                    raise
-                self.refused += 1
-                continue
-            if datagram is not None:
-                self._handle(datagram)
-            if once or self._clock() >= until:
-                return
-
-    def _handle(self, datagram: bytes) -> None:
-        """The door: what is not asked for, not well formed or not to be believed is counted and has no effect."""
-        try:
-            messages = control.parse(datagram)
-        except control.VersionError as error:
-            if self.tolerant:  # a stream is running, with a device of our version
-                self.ignored += 1
-                return
-            raise VersionMismatch(
-                f"{self.link.url}: the device speaks protocol version {error.version}, this host "
-                f"version {control.PROTOCOL_VERSION}; install the same version of dredge on both"
-            ) from None
-        except ValueError:
-            self.ignored += 1
-            return
-        for message in messages:
-            try:
-                heard = self._take(message)
-            except ValueError:
-                heard = False
-            if heard:
-                self.heard_s = self._clock()
-            else:
-                self.ignored += 1
-
-    def _take(self, message: control.Message) -> bool:
-        """True when the message is one that a device says now."""
-        if message.kind == control.REPORT:
-            self._take_report(message)
-            return True
-        if not message.flags & control.REPLY:
-            return False
-        asked = (message.kind, message.number) == self._awaited
-        if message.kind == control.PROBE:
-            self._echo = (message.number, message.body) if asked else self._echo
-            return self._took(message.number) or asked
-        if message.kind == control.ACK:
-            return False
-        document = device_report.sound(message.document())
-        if asked:
-            self._answer, self._awaited = document, None
-        return asked or self.tolerant  # while streaming: answers to `rehello`
-
-    def _take_report(self, message: control.Message) -> None:
-        number, _, _, _ = message.chunk()
-        final = bool(message.flags & control.FINAL)
-        if final:
-            self.transmit(fragments.acknowledgement(message))
-            if number == self._final_number:
-                return
-        document = self._incoming.add(message)
-        if document is None or document.get("schema") != REPORT_SCHEMA:
-            return
-        report = device_report.checked(device_report.sound(document))
-        self.reports += 1
-        self.reported_s = self._clock()
-        self.newest, self.boot = report, document.get("boot")
-        if final:
-            self._final_number = number
-            if self.tolerant:  # the device gave the session up while nothing of ours arrived
-                self.boot = ("session over", number)
-                return
-            self.report = report
-        self._update(progress_of(report))
-
-
-def progress_of(report: DeviceReport) -> dict[str, Any]:
-    """The live figures in a checked report, for dredge_host.live.screen.display.Display.update."""
-    state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
-    state["report_age_s"] = 0.0
-    budget, timeline = report.get("budget"), report.get("timeline")
-    if budget:
-        state["cpu_p99_us"] = budget["p99_us"]
-    if timeline and timeline["delay_ms"]:
-        state["delay_ms"] = timeline["delay_ms"][-1][0]
-    if timeline and timeline["cpu_us"]:
-        state["cpu_us"] = max(timeline["cpu_us"])
-    return state

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
+from dredge_host.live.checks.serial_check import check_line
+from dredge_host.live.door import Update
 from dredge_host.live.report_schema import DeviceReport
-from dredge_host.live.serial_check import check_line
-from dredge_host.live.session import Session, Update
+from dredge_host.live.session import Session
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel
 from dredge_host.sending.network import Network
@@ -116,8 +117,7 @@ class StreamRun:
         muted: Callable[[], bool] | None = None,
         live: bool = False,
     ) -> None:
-        self._live = live
-        self._session, self._sender, self._loss = session, sender, loss
+        self._live, self._session, self._sender, self._loss = live, session, sender, loss
         self._outcome, self._network, self._tap, self._muted = outcome, network, tap, muted
         self._clock = session._clock
         self._next: float | None = None

@@ -13,11 +13,11 @@ from dredge_device import control
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.security.access import Access
+from dredge_device.pi.service.building import make_receiver
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
-from dredge_device.pi.service.process import make_receiver
 from dredge_device.pi.service.session_log import SessionLog
-from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.pi.status.publisher import Publisher
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import HeardDelay

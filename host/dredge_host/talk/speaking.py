@@ -15,8 +15,8 @@ from dredge_device.units import PACKET_SAMPLES
 from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import Link
+from dredge_host.live.checks.serial_check import check_line
 from dredge_host.live.result import accounting
-from dredge_host.live.serial_check import check_line
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, StreamRun
 from dredge_host.sending.adaptive_redundancy import AutoRedundancy

@@ -340,7 +340,8 @@ class ReceiverMachine(RuleBasedStateMachine):
         assert packets["missing"] >= 0 and 0 <= packets["lost"] <= packets["expected"]
         assert sum(sources.values()) == self.device.frames + self.device.silences
         assert sources["silence"] == self.device.silences
-        assert self.device.agent.timeline.count + self.device.agent.timeline.dropped == self.device.frames
+        timeline = self.device.agent.reports.timeline
+        assert timeline.count + timeline.dropped == self.device.frames
         assert report["budget"]["frames"] == self.device.pulls
         # A packet of a new start is on trial and stored once its successor has come; one that
         # moves the buffer on is late or beyond and then stored.

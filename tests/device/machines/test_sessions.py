@@ -14,7 +14,7 @@ from dredge_device import control, fragments, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security.access import KeyedAccess, OpenAccess
-from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_host.errors import UnreachableError
 from dredge_host.links.secure import SecureLink
 
@@ -283,7 +283,7 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self):
         for station in self.table.streams.stations:
-            assert len(station.agent._outgoing) <= 2 and station.agent.timeline.count <= 200
+            assert len(station.agent.reports.outgoing) <= 2 and station.agent.reports.timeline.count <= 200
         guard = self.table.guard
         if self.keyed:
             assert len(guard._members) <= STREAMS + 1 and len(guard._strangers) <= 64

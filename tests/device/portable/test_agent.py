@@ -199,7 +199,7 @@ def test_a_plain_sender_ends_by_rtcp_goodbye():
     for _ in range(10):
         table.period()
     assert table.device.over() and table.device.why == "goodbye"
-    assert table.device.final["packets"]["arrived"] == 21 and table.device.final["packets"]["lost"] == 0
+    assert table.device.reports.final["packets"]["arrived"] == 21 and table.device.reports.final["packets"]["lost"] == 0
     assert table.reports == []  # it would not understand them
 
 

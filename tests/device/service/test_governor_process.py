@@ -10,6 +10,7 @@ from device_fakes import FakeVocoder, fake_parts, packet
 from device_host import Host
 
 from dredge_device import control, rtp
+from dredge_device.pi.service import building
 from dredge_device.pi.service import process as device
 from dredge_host.errors import UNREACHABLE, UnreachableError, exit_code
 from dredge_host.links.open import open_link
@@ -43,7 +44,7 @@ def agent(monkeypatch):
         made.small_vocoder = slow(FakeVocoder(), begin=CHEAP, synthesise=CHEAP)
         return made
 
-    monkeypatch.setattr(device, "real_parts", parts)
+    monkeypatch.setattr(building, "real_parts", parts)
     process = device.Process(device.Options(listen="udp://127.0.0.1:0", streams=HOSTS + 2, playout_ms=200))
     thread = threading.Thread(target=process.run)
     thread.start()
@@ -102,5 +103,5 @@ def test_a_stranger_without_a_session_is_not_heard_either(agent):
             stranger.sendto(rtp.build(n, 960 * n, 9, packet(n)), address)
         time.sleep(0.1)
     assert hosts[0].ask(control.HELLO)["ok"]
-    assert len(process._streams._playing()) == 1
+    assert len(process._streams._places.playing) == 1
     hosts[0].close()

@@ -7,7 +7,7 @@ import pytest
 from virtual_board import SMALL, STANDARD, Board
 
 from dredge_device.units import PACKET_US
-from dredge_host.live.verdict import coverable
+from dredge_host.live.checks.verdict import coverable
 from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import Settings
 

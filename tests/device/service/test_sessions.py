@@ -12,10 +12,10 @@ from dredge_device import agent as states
 from dredge_device import control, fragments, rtcp, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.sessions import Sessions, StreamSession
-from dredge_device.pi.service.stock import ReceiverStock
+from dredge_device.pi.service.streams.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.stock import ReceiverStock
 from dredge_device.pi.transport.addresses import place_of
 
 ONE, TWO, THREE = ("10.0.0.1", 1000), ("10.0.0.2", 2000), ("10.0.0.3", 3000)
@@ -110,12 +110,12 @@ def test_a_report_that_nobody_acknowledges_takes_no_place():
     table.period(5, acknowledge=False)
     assert table.ask(control.HELLO, TWO)["ok"] is True
     table.period(300, acknowledge=False)
-    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._farewells
+    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._places.farewells
     for n in range(40):  # … and no memory
         table.ask(control.BYE, ("10.0.1.1", n) if n else TWO)
         table.ask(control.HELLO, ("10.0.1.1", n + 1))
         table.period(acknowledge=False)
-    assert len(table.streams._farewells) <= 8
+    assert len(table.streams._places.farewells) <= 8
 
 
 def test_a_running_session_is_neither_displaced_nor_disturbed():

@@ -15,8 +15,10 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.process import Options, Process, make_guard, output_for
-from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.building import make_guard, output_for
+from dredge_device.pi.service.options import Options
+from dredge_device.pi.service.process import Process
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.pi.transport.addresses import is_loopback
 from dredge_device.pi.transport.endpoint import ListenError, open_endpoint
 from dredge_host.doctor import doctor

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from dredge_host.cli.main import cli
 from dredge_host.links.loop_device import LoopDevice
-from dredge_host.live import check as module
-from dredge_host.live.check import PATTERNS, check, junit, lines
+from dredge_host.live.checks import check as module
+from dredge_host.live.checks.check import PATTERNS, check, junit, lines
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import BitrateMeter

@@ -19,6 +19,7 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.timeline import Timeline
 from dredge_host.live.device_report import FIELDS, checked
+from dredge_host.live.door import progress_of
 from dredge_host.live.report_schema import (
     LARGEST,
     BudgetReport,
@@ -29,7 +30,6 @@ from dredge_host.live.report_schema import (
     Times,
     check_of,
 )
-from dredge_host.live.session import progress_of
 
 
 def real() -> dict[str, Any]:

@@ -213,7 +213,7 @@ def test_a_line_that_eats_probes_is_refused(wire: Any) -> None:
         link = open_link(serial(wire, 0))
         session = Session(link)
         session.greet()
-        from dredge_host.live import serial_check
+        from dredge_host.live.checks import serial_check
 
         wire.faults.dropped = 0.01
         with pytest.raises(UnreachableError, match="of 20 probes came back undamaged"):

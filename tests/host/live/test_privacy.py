@@ -19,7 +19,7 @@ import dredge_host
 from dredge_device import rtp
 from dredge_device.agent import ACTIVE, IDLE
 from dredge_device.pi.receiver import Receiver
-from dredge_device.pi.service.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_host.errors import UnreachableError
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.loop_device import LoopDevice

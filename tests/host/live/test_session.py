@@ -11,8 +11,9 @@ from dredge_device.pi.receiver import Receiver
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.loop_device import LoopDevice
+from dredge_host.live.door import REPORT_SCHEMA, progress_of
 from dredge_host.live.result import document, lines, timeline_rows
-from dredge_host.live.session import REPORT_SCHEMA, Session, progress_of
+from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.sending.audio import packets
 from dredge_host.sending.loss import parse_loss
@@ -335,6 +336,7 @@ def test_progress_takes_the_newest_figures() -> None:
     assert progress_of(report) == {
         "by_source": {"opus": 5},
         "loss_pct": 12.5,
+        "report_age_s": 0.0,
         "delay_ms": 180,
         "cpu_us": 900,
     }

@@ -20,7 +20,7 @@ from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.link import Link
 from dredge_host.links.loop_device import LoopDevice
 from dredge_host.links.plain import RtpLink
-from dredge_host.live.check import PATTERNS, check
+from dredge_host.live.checks.check import PATTERNS, check
 from dredge_host.live.plain import PlainSession
 from dredge_host.live.screen.display import Display
 from dredge_host.settings import Settings

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from dredge_device import rtp
 from dredge_device.pi.factory import OpusPacketReader
 from dredge_host.cli.main import cli
+from dredge_host.live.checks.serial_check import needed_baud
 from dredge_host.live.screen.display import Display
-from dredge_host.live.serial_check import needed_baud
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.sending.loss import LossModel, parse_loss

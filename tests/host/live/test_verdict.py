@@ -14,9 +14,9 @@ from dredge_host.cli.live.demo_run import place
 from dredge_host.errors import UnreachableError
 from dredge_host.links import agent_process
 from dredge_host.links.agent_process import AgentProcess
+from dredge_host.live.checks.verdict import judge
 from dredge_host.live.result import by_source, missed_deadlines_pct
 from dredge_host.live.stream import StreamOutcome
-from dredge_host.live.verdict import judge
 from dredge_host.sending.coverage import coverable
 from dredge_host.sending.sender import BitrateMeter
 from dredge_host.settings import Settings

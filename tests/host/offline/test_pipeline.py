@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dredge_device import rtp
-from dredge_host.live.verdict import coverable
+from dredge_host.live.checks.verdict import coverable
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import bundled_clip, packets, read_audio
 from dredge_host.sending.loss import parse_loss

@@ -8,116 +8,37 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from dredge_device.agent import Agent
-from dredge_device.pi.factory import ModelCache, real_parts
-from dredge_device.pi.input import sdp
-from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
+from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
-from dredge_device.pi.output.interface import CapabilityError, TimedOutput
-from dredge_device.pi.output.open import is_patient, open_output
-from dredge_device.pi.output.threaded import ThreadedOutput
-from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.output.interface import CapabilityError
 from dredge_device.pi.security import session_keys
-from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
-from dredge_device.pi.security.static_access import StaticAccess
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.admission import Candidates, Inbox
+from dredge_device.pi.service.building import check_options, description_of, make_guard, make_receiver, output_for
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.listener import Listener
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.options import Options, SessionOptions
+from dredge_device.pi.service.options import Options
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
-from dredge_device.pi.service.sessions import Sessions, StreamSession
-from dredge_device.pi.service.stock import ReceiverStock
+from dredge_device.pi.service.streams.admission import Candidates, Inbox
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.stock import ReceiverStock
 from dredge_device.pi.standard_streams import ERROR, say
 from dredge_device.pi.status.document import StatusDocument
 from dredge_device.pi.status.open import Status, open_status
 from dredge_device.pi.status.publisher import Publisher
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
-from dredge_models import vocoders
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
 _LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
 _LINGER_S = 0.6
-_SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they are told why not
-
-
-@cache
-def _without_vocoder(name: str) -> str:
-    """Why this vocoder cannot be had here, or nothing. Looked up once per process."""
-    return vocoders.missing(name)
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
-    why = _without_vocoder(SessionOptions.checked(options).vocoder)
-    if why:
-        raise ValueError(why)
-
-
-def description_of(options: Options) -> sdp.Description:
-    """What was agreed about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
-    types = NOT_AGREED
-    if options.payload_type is not None:
-        types = PayloadTypes(frozenset([options.payload_type]))
-    if options.sdp is None:
-        return sdp.Description(types)
-    with open(options.sdp, encoding="utf-8", errors="replace") as file:
-        text = file.read(sdp.LARGEST + 1)
-    try:
-        found = sdp.parse(text)
-    except ValueError as error:
-        raise ValueError(f"{options.sdp}: {error}") from None
-    return found if options.payload_type is None else sdp.Description(types, found.key)
-
-
-def make_receiver(
-    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED
-) -> Receiver:
-    """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
-    wanted = SessionOptions.checked(options)
-    parts = real_parts(wanted.conceal, wanted.vocoder, models)
-    return Receiver(
-        wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types
-    )
-
-
-def make_guard(
-    options: Options,
-    static: bytes | None = None,
-    rekeyed: Callable[[Any], None] | None = None,
-    serving: Callable[[Any], bool] = lambda peer: False,
-    warn: Callable[[str, str], None] = lambda kind, text: None,
-) -> Access:
-    """Who may talk to this process.
-
-    static: the key of a session description; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is
-    heard, ``warn`` takes a kind and a line for the user.
-    """
-    if options.key_file is not None:
-        key = session_keys.read_key(options.key_file)
-        return KeyedAccess(key, options.streams + _SPARE_MEMBERS, rekeyed, serving, warn)
-    if static is not None:
-        return StaticAccess(static, warn)
-    return OpenAccess(options.allow_remote and not is_local(options.listen), serving, warn)
-
-
-def output_for(options: Options, index: int) -> TimedOutput:
-    """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
-    text = options.out
-    if index and text.lower().endswith(".wav"):
-        path = Path(text)
-        text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
-    output = open_output(text, overwrite=options.overwrite, mode=options.file_mode)
-    return ThreadedOutput(output, patient=is_patient(text))
 
 
 class Process:
@@ -144,9 +65,8 @@ class Process:
         self.info = {**describe(self._machine), "boot": secrets.token_hex(4)}
         self._endpoint = open_endpoint(options.listen, remote)
         self._stopping = threading.Event()
-        self._finished = threading.Event()
+        self._listener = Listener(self._endpoint, self._inbox, self._stopping)
         self.signal_number = 0
-        self._deaf = False
         self._pacer = Pacer()
         self._models = ModelCache()
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
@@ -191,29 +111,21 @@ class Process:
 
     def notes(self) -> list[str]:
         """Applies what was asked of the system to the calling thread; what came of it."""
-        options, said = self._options, []
-        if options.lock_memory:
-            said.append(scheduling.lock_memory())
-        if options.core is not None:
-            said.append(scheduling.pin(options.core))
-        if options.realtime:
-            said.append(scheduling.real_time())
-        if options.key_file is not None and session_keys.open_to_others(options.key_file):
-            said.append(f"{options.key_file} can be read by other users: chmod 600 {options.key_file}")
+        key_file, said = self._options.key_file, scheduling.apply(self._options)
+        if key_file is not None and session_keys.open_to_others(key_file):
+            said.append(f"{key_file} can be read by other users: chmod 600 {key_file}")
         return said
 
     def run(self) -> None:
         """Listens and plays until stopped (or, with once, until the first session is over)."""
-        listener = threading.Thread(target=self._listen, name="listen", daemon=True)
-        listener.start()
+        self._listener.start()
         try:
             self._play()
         finally:
             self._stopping.set()
-            self._finished.set()
-            listener.join()
+            self._listener.stop()
             self.close()
-        if self._deaf:
+        if self._listener.dead:
             raise OSError("the thread that listens has died; what it said is above")
 
     def close(self) -> None:
@@ -253,24 +165,6 @@ class Process:
     def _link_report(self) -> dict[str, Any]:
         inbox = {"overflow": self._inbox.overflow, "dropped": self._inbox.dropped}
         return {**self._endpoint.report(), **self._guard.counters.snapshot(), **inbox}
-
-    def _listen(self) -> None:
-        """Takes datagrams off the link as they come; nothing here waits for a decoder.
-
-        Whatever ends this thread ends the process: a device that cannot hear is worse than one that starts again.
-        """
-        try:
-            self._hear()
-        except BaseException:
-            self._deaf = True
-            self._stopping.set()
-            raise
-
-    def _hear(self) -> None:
-        while not self._finished.is_set():
-            arrived = self._endpoint.recv(0.1)
-            if arrived is not None:
-                self._inbox.put(*arrived)
 
     def _play(self) -> None:
         self._pacer = Pacer()

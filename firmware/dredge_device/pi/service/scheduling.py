@@ -4,8 +4,25 @@
 import ctypes
 import os
 
+from dredge_device.pi.service.options import Options
+
 PRIORITY = 50  # above ordinary work, below the kernel's own interrupt threads
 _MCL_CURRENT, _MCL_FUTURE = 1, 2
+
+
+def apply(options: Options) -> list[str]:
+    """What was asked of the system, for the calling thread; what came of it, as sentences.
+
+    Raises ValueError when there is no such core.
+    """
+    said = []
+    if options.lock_memory:
+        said.append(lock_memory())
+    if options.core is not None:
+        said.append(pin(options.core))
+    if options.realtime:
+        said.append(real_time())
+    return said
 
 
 def real_time() -> str:

@@ -96,8 +96,8 @@ class SessionLog:
         if known is None:
             return False
         name, why = name_of(agent.peer), agent.why or "goodbye"
-        self.last = SessionFigures(name, agent.plain, agent.final, known.began_us, agent.heard_us, now_us, why)
-        self._notices.stream(summary(agent.peer, agent.why, agent.final))
+        self.last = SessionFigures(name, agent.plain, agent.reports.final, known.began_us, agent.heard_us, now_us, why)
+        self._notices.stream(summary(agent.peer, agent.why, agent.reports.final))
         return True
 
 

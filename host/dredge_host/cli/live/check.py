@@ -64,7 +64,7 @@ def command(
     clock, governor, temperature and throttling as well.
     """
     from dredge_device.pi.output import files
-    from dredge_host.live.check import check, junit, lines
+    from dredge_host.live.checks.check import check, junit, lines
     from dredge_host.live.screen.display import Display
     from dredge_host.sending.audio import bundled_clip, read_audio
     from dredge_host.settings import Settings, parse_playout

@@ -16,9 +16,10 @@ from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.console import to_json
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live import result as livesummary
-from dredge_host.live.session import Session, Update
+from dredge_host.live.checks.verdict import judge
+from dredge_host.live.door import Update
+from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
-from dredge_host.live.verdict import judge
 from dredge_host.offline import quality
 from dredge_host.offline.simulate import simulate
 from dredge_host.progress import Bar

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from dredge_host.links.link import Link
+from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
+from dredge_host.live.door import Update
 from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
-from dredge_host.live.session import Session, Update
+from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
-from dredge_host.live.verdict import MIN_RECOVERED_PCT, load_pct, recovered
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import Settings

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a device process is built of, by its options: receivers, access, outputs."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dredge_device.pi.factory import ModelCache, real_parts
+from dredge_device.pi.input import sdp
+from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
+from dredge_device.pi.output.interface import TimedOutput
+from dredge_device.pi.output.open import is_patient, open_output
+from dredge_device.pi.output.threaded import ThreadedOutput
+from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.security import session_keys
+from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
+from dredge_device.pi.security.static_access import StaticAccess
+from dredge_device.pi.service.options import Options, SessionOptions
+from dredge_device.pi.transport.endpoint import is_local
+from dredge_models import vocoders
+
+_SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they are told why not
+
+
+@cache
+def _without_vocoder(name: str) -> str:
+    """Why this vocoder cannot be had here, or nothing. Looked up once per process."""
+    return vocoders.missing(name)
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
+    why = _without_vocoder(SessionOptions.checked(options).vocoder)
+    if why:
+        raise ValueError(why)
+
+
+def description_of(options: Options) -> sdp.Description:
+    """What was agreed about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
+    types = NOT_AGREED
+    if options.payload_type is not None:
+        types = PayloadTypes(frozenset([options.payload_type]))
+    if options.sdp is None:
+        return sdp.Description(types)
+    with open(options.sdp, encoding="utf-8", errors="replace") as file:
+        text = file.read(sdp.LARGEST + 1)
+    try:
+        found = sdp.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{options.sdp}: {error}") from None
+    return found if options.payload_type is None else sdp.Description(types, found.key)
+
+
+def make_receiver(
+    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED
+) -> Receiver:
+    """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
+    wanted = SessionOptions.checked(options)
+    parts = real_parts(wanted.conceal, wanted.vocoder, models)
+    return Receiver(
+        wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types
+    )
+
+
+def make_guard(
+    options: Options,
+    static: bytes | None = None,
+    rekeyed: Callable[[Any], None] | None = None,
+    serving: Callable[[Any], bool] = lambda peer: False,
+    warn: Callable[[str, str], None] = lambda kind, text: None,
+) -> Access:
+    """Who may talk to this process.
+
+    static: the key of a session description; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is
+    heard, ``warn`` takes a kind and a line for the user.
+    """
+    if options.key_file is not None:
+        key = session_keys.read_key(options.key_file)
+        return KeyedAccess(key, options.streams + _SPARE_MEMBERS, rekeyed, serving, warn)
+    if static is not None:
+        return StaticAccess(static, warn)
+    return OpenAccess(options.allow_remote and not is_local(options.listen), serving, warn)
+
+
+def output_for(options: Options, index: int) -> TimedOutput:
+    """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
+    text = options.out
+    if index and text.lower().endswith(".wav"):
+        path = Path(text)
+        text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
+    output = open_output(text, overwrite=options.overwrite, mode=options.file_mode)
+    return ThreadedOutput(output, patient=is_patient(text))

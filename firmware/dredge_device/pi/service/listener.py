@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The thread that takes datagrams off the link as they come; nothing in it waits for a decoder."""
+
+import threading
+
+from dredge_device.pi.service.streams.admission import Inbox
+from dredge_device.pi.transport.endpoint import Endpoint
+
+
+class Listener:
+    """Fills the inbox from the endpoint. ``stopping`` is set when the thread dies of an error: a device that cannot
+    hear is worse than one that starts again."""
+
+    def __init__(self, endpoint: Endpoint, inbox: Inbox, stopping: threading.Event) -> None:
+        self._endpoint = endpoint
+        self._inbox = inbox
+        self._stopping = stopping
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="listen", daemon=True)
+        self.dead = False
+
+    def start(self) -> None:
+        """Begins to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and waits for that."""
+        self._finished.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        try:
+            while not self._finished.is_set():
+                arrived = self._endpoint.recv(0.1)
+                if arrived is not None:
+                    self._inbox.put(*arrived)
+        except BaseException:
+            self.dead = True
+            self._stopping.set()
+            raise

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Final reports on their way to hosts whose place another session has already."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dredge_device import control
+
+Outgoing = list[tuple[bytes, Any]]  # datagrams and the peers they are for
+
+MOST = 8  # more than so many are given up, the oldest first
+
+
+@dataclass
+class _Farewell:
+    peer: Any
+    parts: list[Any]  # fragments.Outgoing or Once
+
+
+class Farewells:
+    """Sends what is left of final reports until it is acknowledged or given up; ``ended`` counts those."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Farewell] = []
+        self.ended = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, peer: Any, parts: list[Any]) -> None:
+        """These parts of a report are left to send to this peer."""
+        self._waiting.append(_Farewell(peer, parts))
+        while len(self._waiting) > MOST:
+            self._waiting.pop(0)
+            self.ended += 1
+
+    def acknowledge(self, message: control.Message, peer: Any) -> None:
+        """This peer has got a chunk; an acknowledgement that cannot be read has no effect."""
+        try:
+            report, index, _, _ = message.chunk()
+        except ValueError:
+            return
+        for farewell in self._waiting:
+            for part in farewell.parts if farewell.peer == peer else ():
+                part.acknowledge(report, index)
+
+    def due(self, now_us: int) -> Outgoing:
+        """Datagrams that are to be sent now."""
+        out = [(datagram, f.peer) for f in self._waiting for part in f.parts for datagram in part.due(now_us)]
+        left = [f for f in self._waiting if not all(part.done() for part in f.parts)]
+        self.ended += len(self._waiting) - len(left)
+        self._waiting = left
+        return out
+
+    def give_up(self) -> None:
+        """Nothing more is sent."""
+        self.ended += len(self._waiting)
+        self._waiting = []

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Places for streams: which are free, and how one becomes free."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device import agent as states
+from dredge_device.agent import Agent
+from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.service.session_log import SessionLog
+from dredge_device.pi.service.streams.farewells import Farewells, Outgoing
+from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
+from dredge_device.pi.transport.addresses import place_of
+
+_ENDED_US = 1_000_000  # stragglers of a stream that said goodbye begin no new one within this time
+_ENDED = 9  # streams that said goodbye and are remembered
+
+
+class Places:
+    """Up to ``most`` stream sessions; ``make`` builds the one with this index.
+
+    A peer that may be heard gets a free place, a new one, one whose session has said goodbye (what it has buffered
+    is still played), or one whose peer is silent.
+    """
+
+    def __init__(self, make: Callable[[int], StreamSession], most: int, notices: Notices, log: SessionLog) -> None:
+        self._make = make
+        self._most = most
+        self._notices, self.log = notices, log
+        self._ended: list[tuple[int, int]] = []  # (SSRC, until when) of streams that said goodbye
+        self._over = 0  # sessions that ended in their place
+        self.farewells = Farewells()
+        self.stations = [make(0)]
+
+    @property
+    def ended(self) -> int:
+        """Sessions that are over, with their reports."""
+        return self._over + self.farewells.ended
+
+    @property
+    def agents(self) -> list[tuple[StreamSession, Agent]]:
+        """Every session and its place; those that leave after those that follow them."""
+        return [(s, a) for s in self.stations for a in (s.agent, s.leaving) if a is not None]
+
+    @property
+    def playing(self) -> list[StreamSession]:
+        """The places in which something is played."""
+        return [s for s in self.stations if s.player.state in PLAYING]
+
+    def of(self, peer: Any) -> tuple[StreamSession | None, Agent | None]:
+        """The session of this peer; the newer one, while an older one of the same peer is leaving."""
+        for station, agent in self.agents:
+            if agent.state != states.IDLE and agent.peer == peer:
+                return station, agent
+        return None, None
+
+    def idle(self) -> Agent | None:
+        """The agent of a place in which nobody is heard."""
+        return next((s.agent for s in self.stations if s.agent.state == states.IDLE), None)
+
+    def is_over(self, ssrc: int, now_us: int) -> bool:
+        """True when a stream with this SSRC has just said goodbye."""
+        self._ended = [(ended, until) for ended, until in self._ended if until > now_us]
+        return ssrc in (ended for ended, _ in self._ended)
+
+    def find(self, peer: Any, now_us: int, media: bool = False) -> StreamSession | None:
+        """A place whose agent is free to begin a session with this peer, which has sent media or a request."""
+        for station in self.stations:
+            if station.agent.state == states.REPORTING and station.leaving is None:
+                self._bury(station)
+        for station in self.stations:
+            if station.agent.state == states.IDLE and station.leaving is None and self._fit(station):
+                return station
+        if len(self.stations) < self._most:
+            self.stations.append(self._make(len(self.stations)))
+            return self.stations[-1]
+        for station in self.stations:
+            if station.agent.state == states.DRAINING and station.leaving is None:
+                station.leaving, station.agent = station.agent, station.agent.successor()
+                return station
+        for station in self.stations:
+            agent = station.agent
+            same = media and place_of(agent.peer) == place_of(peer) and agent.paused(now_us)
+            if station.leaving is None and (same or agent.yields(now_us)):
+                agent.end("silence")
+                self._bury(station)
+                return station if self._fit(station) else None
+        return None
+
+    def due(self, station: StreamSession, now_us: int) -> Outgoing:
+        """What is due now for the host that has this place; sessions that are over leave it."""
+        if station.leaving is not None:
+            leaving = station.leaving
+            out = [(datagram, leaving.peer) for datagram in leaving.tick(now_us)]
+            if leaving.state == states.REPORTING:
+                self.let_go(station)
+            return out
+        agent, peer = station.agent, station.agent.peer
+        out = [(datagram, peer) for datagram in agent.tick(now_us)]
+        if agent.state in PLAYING and agent.media.ssrc is not None and not self.log.knows(agent):
+            self.log.began(agent, now_us)
+        if agent.state == states.REPORTING:
+            self._tell_end(agent, now_us)
+            if agent.over():
+                self.free(station)
+        return out
+
+    def free(self, station: StreamSession) -> None:
+        """The session in this place is over, with its report."""
+        self._over += 1
+        station.agent.renew()
+
+    def let_go(self, station: StreamSession) -> None:
+        """What the session before had buffered is played, or cut short: the one that waits has the output now."""
+        agent, station.leaving = station.leaving, None
+        if agent is not None:
+            agent.end("goodbye")
+            self._part(agent)
+
+    def lose_output(self, station: StreamSession, error: OSError) -> None:
+        """The output failed: this session ends, the others go on."""
+        self._notices.warn("output", f"the output failed, its session ends: {error}")
+        for agent in (station.leaving, station.agent):
+            if agent is not None:
+                agent.end("output failed", str(error))
+        output, station.output = station.output, None
+        if output is not None:
+            try:
+                output.discard()
+            except OSError:
+                return  # it has been told already
+
+    def _fit(self, station: StreamSession) -> bool:
+        """True when the place has an output; a failed one is replaced as soon as that is possible."""
+        if station.output is None:
+            try:
+                fresh = self._make(self.stations.index(station))
+            except (OSError, RuntimeError) as error:
+                self._notices.warn("output", f"the output cannot be opened: {error}")
+                return False
+            station.agent, station.output = fresh.agent, fresh.output
+        return True
+
+    def _bury(self, station: StreamSession) -> None:
+        """The place is free at once; the final report of its session is sent from here on."""
+        self._part(station.agent)
+        station.agent.renew()
+
+    def _part(self, agent: Agent) -> None:
+        self._tell_end(agent, agent.heard_us)
+        self.farewells.add(agent.peer, agent.reports.hand_over())
+
+    def _tell_end(self, agent: Agent, now_us: int) -> None:
+        if self.log.ended(agent, now_us) and agent.media.ssrc is not None and agent.why == "goodbye":
+            self._ended = [*self._ended[1 - _ENDED :], (agent.media.ssrc, now_us + _ENDED_US)]

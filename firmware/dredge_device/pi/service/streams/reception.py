@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is done about each datagram: whose session it belongs to, and whether it may begin one."""
+
+from typing import Any
+
+from dredge_device import agent as states
+from dredge_device import control, rtcp, rtp
+from dredge_device.agent import Agent
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.service.streams.admission import Candidates
+from dredge_device.pi.service.streams.places import Places
+from dredge_device.pi.service.streams.rendering import StreamSession
+from dredge_device.pi.transport.addresses import name_of, place_of
+
+
+class Reception:
+    """Hands datagrams to their sessions, and gives a place to a peer that asks (hello, configure) or whose RTP is
+    credible; everybody else is told that there is none (``full`` says it)."""
+
+    def __init__(
+        self, places: Places, governor: Governor | None, notices: Notices, candidates: Candidates, full: str
+    ) -> None:
+        self._places = places
+        self._governor = governor
+        self._notices = notices
+        self._candidates = candidates
+        self._full = full
+
+    def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
+        """Answers to one datagram, for the same peer."""
+        station, agent = self._places.of(peer)
+        if rtp.is_rtcp(datagram):
+            return self._control(station, agent, datagram, peer, now_us)
+        if station is None or agent is None or not _takes(agent, datagram):
+            return self._stranger(datagram, peer, now_us)
+        return agent.handle(datagram, peer, now_us)
+
+    def _control(
+        self, station: StreamSession | None, agent: Agent | None, datagram: bytes, peer: Any, now_us: int
+    ) -> list[bytes]:
+        try:
+            packets = rtcp.split(datagram)
+            messages = control.messages_of(packets)
+        except ValueError:  # damaged, or of another version: any agent answers that alike
+            return (agent or self._places.stations[0].agent).handle(datagram, peer, now_us)
+        for message in messages:
+            if message.kind == control.ACK:
+                self._places.farewells.acknowledge(message, peer)
+        if agent is None or (agent.state == states.REPORTING and _begins(messages)):
+            return self._asked(packets, messages, datagram, peer, now_us)
+        if station is not None and station.leaving not in (None, agent) and _says_bye(messages):
+            self._places.let_go(station)  # its own session ends before the one before it: that one is cut short
+        return agent.handle(datagram, peer, now_us)
+
+    def _asked(
+        self, packets: list[Any], messages: list[control.Message], datagram: bytes, peer: Any, now_us: int
+    ) -> list[bytes]:
+        """RTCP of a peer without a session."""
+        self._goodbyes(packets, peer, now_us)
+        if not _begins(messages):
+            idle = self._places.idle()
+            return idle.handle(datagram, peer, now_us) if idle else self._aside(messages, datagram, peer, now_us)
+        why = self._refusal()
+        if why is not None and self._governor is not None:
+            answers = control.refusals(datagram, why)
+            self._governor.refused += bool(answers)
+            return answers
+        station = self._places.find(peer, now_us)
+        if station is None:
+            return control.refusals(datagram, self._full)
+        return station.agent.handle(datagram, peer, now_us)
+
+    def _aside(self, messages: list[control.Message], datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
+        """What is answered while all places are taken: probes, and goodbyes whose first answer was lost."""
+        if any(message.kind == control.PROBE for message in messages):
+            return self._places.stations[0].agent.handle(datagram, peer, now_us)
+        return control.refusals(datagram, self._full)
+
+    def _goodbyes(self, packets: list[Any], peer: Any, now_us: int) -> None:
+        """RTCP may come from another port than the stream: the goodbye names the stream's SSRC."""
+        for packet in packets:
+            if packet.kind != rtcp.BYE:
+                continue
+            for ssrc in rtcp.parse_bye(packet):
+                for _, agent in self._places.agents:
+                    if agent.plain and agent.media.ssrc == ssrc and place_of(agent.peer) == place_of(peer):
+                        agent.goodbye(now_us)
+
+    def _stranger(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
+        """Media of a peer without a session: two packets that go on from each other begin one."""
+        arrivals = self._candidates.confirm(datagram, peer, now_us)
+        if not arrivals or self._places.is_over(rtp.parse(datagram).ssrc, now_us):
+            return []
+        why = self._refusal()
+        station = self._places.find(peer, now_us, media=True) if why is None else None
+        if station is None:
+            self._notices.warn("full", f"stream from {name_of(peer)} not played: {why or self._full}")
+            return []
+        for arrived, when_us in arrivals:
+            station.agent.handle(arrived, peer, when_us)
+        return []
+
+    def _refusal(self) -> str | None:
+        """Why there is no time for another stream, None while there is."""
+        return self._governor.refusal(len(self._places.playing)) if self._governor else None
+
+
+def _takes(agent: Agent, datagram: bytes) -> bool:
+    """False when this media cannot be the session's: it is over, or it has said goodbye and this is another SSRC."""
+    if agent.state == states.ACTIVE:
+        return True
+    if len(datagram) < 12:
+        return True
+    ssrc = int.from_bytes(datagram[8:12], "big")
+    return ssrc == agent.media.ssrc
+
+
+def _begins(messages: list[control.Message]) -> bool:
+    return any(m.asks and m.kind in (control.HELLO, control.CONFIGURE) for m in messages)
+
+
+def _says_bye(messages: list[control.Message]) -> bool:
+    return any(m.asks and m.kind == control.BYE for m in messages)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who is heard: one agent, receiver and output for every stream, up to a limit."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device import agent as states
+from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.service.pacer import monotonic_us
+from dredge_device.pi.service.session_log import SessionLog
+from dredge_device.pi.service.streams.admission import Candidates
+from dredge_device.pi.service.streams.farewells import Outgoing
+from dredge_device.pi.service.streams.places import Places
+from dredge_device.pi.service.streams.reception import Reception
+from dredge_device.pi.service.streams.rendering import PLAYING, Rendering, StreamSession
+
+__all__ = ["Sessions", "StreamSession"]
+
+
+class Sessions:
+    """The one place that decides who is heard; ``make`` builds the station with this index.
+
+    A peer that asks (hello, configure), or whose RTP is credible, gets a place (streams.places), of which there are
+    ``most``. Everybody else is told that there is none. The governor, if there is one, says how much work a stream
+    may be, and turns hosts away when there is no time for another stream.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], StreamSession],
+        most: int = 1,
+        governor: Governor | None = None,
+        notices: Notices | None = None,
+        candidates: Candidates | None = None,
+        clock: Callable[[], int] = monotonic_us,
+    ) -> None:
+        notices = notices or Notices(lambda line: None)
+        full = f"all {most} streams of the device are in use" if most > 1 else "another host is using me"
+        self.log = SessionLog(notices, governor)
+        self._places = Places(make, most, notices, self.log)
+        self._reception = Reception(self._places, governor, notices, candidates or Candidates(), full)
+        self._rendering = Rendering(governor, self._places.lose_output, clock)
+        self.stations = self._places.stations
+
+    # --- who is heard ---
+
+    @property
+    def peers(self) -> frozenset[Any]:
+        """The peers of running sessions."""
+        return frozenset(agent.peer for _, agent in self._places.agents if agent.state in PLAYING)
+
+    @property
+    def sessions_ended(self) -> int:
+        """Sessions that are over, with their reports."""
+        return self._places.ended
+
+    def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
+        """Answers to one datagram, for the same peer."""
+        return self._reception.handle(datagram, peer, now_us)
+
+    def rekeyed(self, peer: Any) -> None:
+        """This peer has new keys: what its receiver knows of the stream under the old ones is not used any more."""
+        agent = self._places.of(peer)[1]
+        if agent is not None:
+            agent.media.rekeyed()
+
+    # --- periods ---
+
+    def render(self, now_us: int) -> bool:
+        """One period of the stream that needs it most, handed to its output; False when nothing is due."""
+        return self._rendering.render(self.stations, now_us)
+
+    def period(self, now_us: int) -> Outgoing:
+        """20 ms of every stream, for an output that has a clock of its own, and what is due for the hosts."""
+        self._rendering.tick(self.stations, now_us)
+        self._rendering.period(self.stations, now_us)
+        return self.report(now_us)
+
+    def tick(self, now_us: int) -> Outgoing:
+        """20 ms have passed: what is due for the hosts."""
+        self._rendering.tick(self.stations, now_us)
+        return self.report(now_us)
+
+    def report(self, now_us: int) -> Outgoing:
+        """What is due for the hosts, without playing."""
+        out = [item for station in self.stations for item in self._places.due(station, now_us)]
+        return out + self._places.farewells.due(now_us)
+
+    # --- the end ---
+
+    @property
+    def reporting(self) -> bool:
+        """True while a final report has not been delivered."""
+        agents = self._places.agents
+        return bool(self._places.farewells) or any(agent.state == states.REPORTING for _, agent in agents)
+
+    def interrupt(self) -> None:
+        """All sessions end now."""
+        for station in self.stations:
+            for agent in (station.leaving, station.agent):  # in this order: they share an output
+                if agent is not None:
+                    agent.interrupt()
+
+    def give_up(self) -> None:
+        """Final reports that nobody has acknowledged are not sent any more."""
+        for station in self.stations:
+            if station.leaving is not None and station.leaving.state == states.REPORTING:
+                self._places.let_go(station)
+            if station.agent.state == states.REPORTING:
+                self._places.free(station)
+        self._places.farewells.give_up()
+
+    def close(self) -> None:
+        """Lets go of all outputs."""
+        for station in self.stations:
+            if station.output is not None:
+                station.output.discard()
