@@ -17,7 +17,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     for option in OPTIONS:
         if option.kind is bool:
-            parser.add_argument(f"--{option.name}", action="store_true", help=option.help)
+            parser.add_argument(
+                f"--{option.name}", action=argparse.BooleanOptionalAction, default=option.initial(), help=option.help
+            )
         else:
             parser.add_argument(
                 f"--{option.name}", default=option.initial(), type=_kind(option), choices=option.choices or None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dredge_device.pi.service.options import OPTIONS
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
@@ -37,12 +38,27 @@ FILE_OUT = click.Path(path_type=Path, dir_okay=False)
 
 LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
 
-key_option = click.option(
-    "--key-file",
-    type=click.Path(dir_okay=False),
-    envvar="DREDGE_KEY_FILE",
-    help="Pre-shared key (openssl rand -hex 32): SRTP and authenticated control.",
-)
+def device_options(*names: str) -> Decorator:
+    """The options of these names as the device's own table declares them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed([one for one in OPTIONS if one.name in names]):
+            how: dict[str, Any] = {"help": option.help, "default": option.initial(), "envvar": option.environment}
+            if option.choices:
+                how["type"] = click.Choice(option.choices)
+            elif option.kind is int:
+                how["type"] = click.IntRange(option.least, option.most)
+            elif option.kind is float:
+                how["type"] = Number(option.least, option.most)
+            switch = f"--{option.name}/--no-{option.name}" if option.kind is bool else f"--{option.name}"
+            shown = option.kind is not bool and option.initial() is not None
+            function = click.option(switch, show_default=shown, **how)(function)
+        return function
+
+    return decorate
+
+
+key_option = device_options("key-file")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -102,7 +118,7 @@ _CODEC: list[Decorator] = [
         show_default=True,
         help="Extension that carries the history: 126 as libopus, 32 as the IETF draft (with --dred-version 12).",
     ),
-    click.option("--dtx", is_flag=True, help="Send nothing while nobody speaks."),
+    click.option("--dtx/--no-dtx", help="Send nothing while nobody speaks."),
     click.option(
         "--playout",
         default="fixed:1000",

@@ -6,9 +6,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from dredge_device.pi.output.open import is_card
-from dredge_device.pi.transport.endpoint import is_local
+from dredge_device.pi.transport.addresses import is_loopback
 from dredge_device.pi.transport.schemes import SERIAL, scheme_of
 
 NAME = "dredge-agent.service"
@@ -59,14 +60,17 @@ class Agent:
 
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
-    playout: str = "fixed:1000"
+    playout: str | None = None  # the verb's own, or that of its configuration file
     allow_remote: bool = False
     key_file: str | None = None  # on the device
     core: int | None = None
+    status: str | None = None
 
     def command(self, program: str) -> str:
         """The command line of the service."""
-        words = [program, *self.words(), "--playout", self.playout, "--realtime", "--lock-memory"]
+        words = [program, *self.words(), "--realtime", "--lock-memory"]
+        words += [word for name, value in (("--playout", self.playout), ("--status", self.status)) if value
+                  for word in (name, value)]  # fmt: skip
         if self.core is not None:
             words += ["--core", str(self.core)]
         if self.key_file:
@@ -110,16 +114,26 @@ class Agent:
         groups = ["audio"] * self.plays + ["dialout"] * self.on_a_wire
         lines += [f"SupplementaryGroups={' '.join(groups)}"] if groups else ["PrivateDevices=yes", "PrivateUsers=yes"]
         families = ["AF_UNIX"] * self.plays  # ALSA's mixer talks to itself through sockets
-        if self.on_a_wire:
+        alone = self.on_a_wire and self.status is None
+        if alone:
             lines.append("PrivateNetwork=yes")
         else:
             families += ["AF_INET", "AF_INET6"]
         lines.append(f"RestrictAddressFamilies={' '.join(families) or 'none'}")
-        if self.on_a_wire:
+        if alone:
             lines.append("IPAddressDeny=any")
-        elif is_local(self.listen):
+        elif all(is_loopback(urlsplit(url).hostname or "") for url in self.urls()):
             lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
         return lines
+
+    def urls(self) -> list[str]:
+        """Where it meets others over a network."""
+        return [url for url in (self.listen, self.status) if url is not None and scheme_of(url) is not SERIAL]
+
+    @property
+    def configuration(self) -> str:
+        """Where the service finds options that are not on its command line."""
+        return f"/etc/dredge/{self.words()[0]}.toml"
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,6 @@ class TalkEnd(Agent):
     title: ClassVar[str] = "Dredge talk: speech both ways over a link that loses packets"
 
     out: str = "speaker"
-    playout: str = "adaptive"
     call: str | None = None  # nobody: it waits
     mic: str = "mic"
     half_duplex: bool = False
@@ -141,7 +154,7 @@ class TalkEnd(Agent):
         about = ["talk", *([self.call] if self.call else [])]
         if not self.on_a_wire:
             about += ["--listen", self.listen]
-        about += ["--mic", self.mic, "--speaker", self.out, "--json-lines"]
+        about += ["--mic", self.mic, "--speaker", self.out]
         return [*about, "--half-duplex"] if self.half_duplex else about
 
     @property
@@ -157,6 +170,12 @@ class TalkEnd(Agent):
     @property
     def wire(self) -> str:
         return self.call or ""
+
+    def urls(self) -> list[str]:
+        """Where it meets others over a network."""
+        if self.on_a_wire:
+            return [self.status] if self.status is not None else []
+        return [*([self.call] if self.call is not None else []), *super().urls()]
 
 
 def unit(agent: Agent, program: str) -> str:
@@ -174,6 +193,7 @@ def unit(agent: Agent, program: str) -> str:
         "",
         "[Service]",
         "Type=exec",
+        f"# Other options: {agent.configuration}; `{program} {agent.words()[0]} --print-config` prints all of them.",
         f"ExecStart={agent.command(program)}",
         "Environment=PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1",
         "Restart=always",

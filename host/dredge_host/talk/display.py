@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a person sees while talking; on standard error.
 
-On a terminal one line that is drawn anew; elsewhere a line per second; or JSON lines.
+On a terminal one line that is drawn anew; elsewhere a line per second; in systemd's journal a line whenever the state
+changes; or JSON lines.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from types import TracebackType
 from typing import Any, TextIO
 
+from dredge_device.pi.standard_streams import in_journal, say
 from dredge_host.live.screen.figures import SILENT_S
 from dredge_host.talk.result import delay_words
 from dredge_host.talk.signal.gate import SILENT_DB
@@ -26,6 +28,7 @@ class TalkDisplay:
         self._stream = sys.stderr if stream is None else stream
         self._json = json_lines
         self._live = self._stream.isatty() and not json_lines
+        self._journal = stream is None and in_journal() and not json_lines
         self._second = -1
         self._shown: tuple[str, str] | None = None
 
@@ -35,9 +38,12 @@ class TalkDisplay:
         if self._live:
             print(f"\r{line(state)}\x1b[K", end="", file=self._stream, flush=True)
             return
-        if int(state["t_s"]) == self._second and about == self._shown:
+        if about == self._shown and (self._journal or int(state["t_s"]) == self._second):
             return
         self._second, self._shown = int(state["t_s"]), about
+        if self._journal:
+            say(line(state))
+            return
         text = json.dumps({"schema": "dredge.talk-meter/1", **state}) if self._json else line(state)
         print(text, file=self._stream, flush=True)
 

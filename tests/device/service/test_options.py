@@ -28,12 +28,12 @@ def test_both_command_lines_have_every_option(capsys):
 
 def test_a_command_line_without_options_gives_the_defaults():
     assert from_values(DEFAULTS) == Options()
-    covered = {option.field for option in OPTIONS} - {"playout", "no_lbrr"} | {"playout_ms", "adaptive", "lbrr"}
+    covered = {option.field for option in OPTIONS} - {"playout"} | {"playout_ms", "adaptive"}
     assert covered == {field.name for field in fields(Options)}
 
 
 def test_values_arrive_where_they_belong():
-    options = from_values({**DEFAULTS, "playout": "adaptive:300", "no_lbrr": True, "core": 3, "vocoder": "small"})
+    options = from_values({**DEFAULTS, "playout": "adaptive:300", "lbrr": False, "core": 3, "vocoder": "small"})
     assert options == Options(playout_ms=300, adaptive=True, lbrr=False, core=3, vocoder="small")
     assert options.for_session() == {
         "playout_ms": 300, "adaptive": True, "conceal": "dred", "lbrr": False, "vocoder": "small"

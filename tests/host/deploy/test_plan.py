@@ -108,6 +108,20 @@ def test_unit_has_what_was_asked_for():
         assert line in lines
 
 
+def test_a_service_leaves_to_its_configuration_file_what_was_not_asked_for():
+    for agent, name in ((Agent(), "agent"), (TalkEnd(), "talk")):
+        text = unit(agent, "/opt/dredge/venv/bin/dredge")
+        assert f"# Other options: /etc/dredge/{name}.toml; `/opt/dredge/venv/bin/dredge {name} --print-config`" in text
+        assert "--playout" not in text and "--status" not in text
+    text = unit(Agent(playout="adaptive", status="mqtt://pi/a b"), "/x")
+    assert "--playout adaptive --status 'mqtt://pi/a b'" in text
+
+
+def test_the_command_passes_a_status_on():
+    document = json.loads(dredge("pi@x", "--dry-run", "--status", "http://127.0.0.1:9004", "--json").stdout)
+    assert "--status http://127.0.0.1:9004" in document["unit"]
+
+
 def test_a_key_is_a_credential_and_not_an_argument():
     text = unit(Agent(key_file="/etc/dredge.key"), "/opt/dredge/venv/bin/dredge")
     assert "LoadCredential=key:/etc/dredge.key" in text
@@ -141,7 +155,18 @@ REMOTE = {"listen": "udp://0.0.0.0:5004", "key_file": "/etc/k"}
             ["PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=none", "SupplementaryGroups=dialout"],
             ["IPAddressAllow", "audio", "PrivateDevices"],
         ),
-        (Agent(listen="socket://10.0.0.1:7"), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["PrivateNetwork"]),
+        (
+            Agent(listen="socket://10.0.0.1:7"),
+            ["RestrictAddressFamilies=AF_INET AF_INET6"],
+            ["PrivateNetwork", "IPAddressDeny"],
+        ),
+        (Agent(status="http://127.0.0.1:9004"), ["IPAddressDeny=any", "IPAddressAllow=localhost"], ["PrivateNetwork"]),
+        (Agent(status="mqtt://broker/dredge"), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["IPAddressDeny"]),
+        (
+            Agent(listen="serial:///dev/ttyAMA0", status="http://127.0.0.1:9004"),
+            ["IPAddressDeny=any", "IPAddressAllow=localhost", "RestrictAddressFamilies=AF_INET AF_INET6"],
+            ["PrivateNetwork"],
+        ),
     ],
 )  # fmt: skip
 def test_the_walls_are_as_close_as_the_options_allow(agent, has, has_not):
@@ -183,7 +208,8 @@ def test_one_end_of_a_talk_is_a_service_of_its_own():
     text = unit(end, "/opt/dredge/venv/bin/dredge")
     line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
     assert "dredge talk udp://other:5004 --listen udp://0.0.0.0:5004 --mic mic --speaker speaker" in line
-    assert "--half-duplex" in line and "--playout adaptive" in line and "--realtime" in line
+    assert "--half-duplex" in line and "--realtime" in line and "--playout" not in line, "talk's own is adaptive"
+    assert "IPAddressDeny" not in text and "IPAddressDeny" not in unit(TalkEnd(call="udp://other:5004"), "/x")
     assert "WatchdogSec=45" in text and "NotifyAccess=main" in text and "Watchdog" not in unit(Agent(), "/x")
     assert "DeviceAllow=char-alsa rw" in text and "SupplementaryGroups=audio" in text
     assert f"Conflicts={NAME}" in text and f"Conflicts={TALK_NAME}" in unit(Agent(), "/x")

@@ -86,8 +86,8 @@ class Options(SessionOptions):
 class Option(NamedTuple):
     """One option of the command line; its name in Options has underscores.
 
-    kind: bool for a switch; choices: of a str; least, most: of a number; parse: text to value, ValueError with a
-    sentence for the user; environment: variable that `dredge agent` reads it from.
+    kind: bool for a switch, which --no-NAME turns off; choices: of a str; least, most: of a number; parse: text to
+    value, ValueError with a sentence for the user; environment: variable that `dredge agent` reads it from.
     """
 
     name: str
@@ -118,7 +118,7 @@ OPTIONS = (
     Option("playout", "fixed:<ms> or adaptive[:<longest ms>]", parse=parse_playout, default="fixed:1000"),
     Option("conceal", "The best thing to do about a lost packet.", choices=CONCEAL_MODES),
     Option("vocoder", vocoders.HELP, choices=tuple(vocoders.VOCODERS)),
-    Option("no-lbrr", "Do not use low-rate copies.", bool, default=False),
+    Option("lbrr", "Use low-rate copies of lost packets.", bool),
     Option("once", "Leave after the first session.", bool),
     Option("seconds", "Leave after so long.", float, least=0.02),
     Option("allow-remote", "Listen where other machines can reach it, without a key.", bool),
@@ -147,5 +147,5 @@ def from_values(values: Mapping[str, Any]) -> Options:
     policy, found["playout_ms"] = found.pop("playout")
     if found["status"] is not None:
         urls.check_status(found["status"], found["allow_remote"])
-    found |= {"adaptive": policy == "adaptive", "lbrr": not found.pop("no_lbrr")}
+    found["adaptive"] = policy == "adaptive"
     return Options(**found)

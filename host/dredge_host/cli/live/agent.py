@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from dredge_device.pi.service.options import OPTIONS, from_values
+from dredge_device.pi.service.options import OPTIONS, Options, from_values
 from dredge_host.cli import options as shared
+from dredge_host.cli.configuration import configured
 from dredge_host.errors import UsageError
 
 EPILOG = """\b
@@ -19,31 +20,23 @@ Examples
   dredge agent --out - --seconds 60 | aplay -f S16_LE -r 16000
   dredge agent --listen udp://0.0.0.0:5004 --key-file dredge.key --out speaker
   dredge agent --listen serial:///dev/ttyAMA0?baud=921600 --out speaker --realtime
+  dredge agent --status http://127.0.0.1:9004 --out speaker
+  dredge agent --out speaker --print-config > agent.toml
 
 Then, on the other machine: dredge stream speech.wav --to udp://HOST:5004
 """
 
 
-
-def _decorated(function: Callable[..., int]) -> Callable[..., int]:
-    """The command with an option for every row of the device's table."""
-    for option in reversed(OPTIONS):
-        how: dict[str, Any] = {"help": option.help, "default": option.initial(), "envvar": option.environment}
-        if option.kind is bool:
-            how["is_flag"] = True
-        elif option.choices:
-            how["type"] = click.Choice(option.choices)
-        elif option.kind is int:
-            how["type"] = click.IntRange(option.least, option.most)
-        elif option.kind is float:
-            how["type"] = shared.Number(option.least, option.most)
-        shown = option.kind is not bool and option.initial() is not None
-        function = click.option(f"--{option.name}", show_default=shown, **how)(function)
-    return function
+def _checked(values: Mapping[str, Any]) -> Options:
+    try:
+        return from_values(values)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 @click.command(epilog=EPILOG)
-@_decorated
+@configured("agent", _checked)
+@shared.device_options(*(option.name for option in OPTIONS))
 def command(**values: Any) -> int:
     """The device side: receive, recover what was lost, play or record it, report.
 
@@ -53,8 +46,4 @@ def command(**values: Any) -> int:
     """
     from dredge_device.pi.service.process import run
 
-    try:
-        options = from_values(values)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return run(options)
+    return run(_checked(values))

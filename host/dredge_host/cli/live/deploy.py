@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from dredge_device.pi.transport.schemes import UDP, scheme_of
-from dredge_host.cli.options import json_option
+from dredge_host.cli.options import device_options, json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
 from dredge_host.deploy.ssh import Remote, RemoteError
@@ -168,7 +168,8 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Default: build one.")
 @click.option("--listen", default="", help="As in `dredge agent`.  [default: this machine, or all with --allow-remote]")
 @click.option("--out", help="null, speaker[:NAME], NAME.wav (in /var/lib/dredge).  [default: null; --talk: speaker]")
-@click.option("--playout", help="fixed:<ms> or adaptive.  [default: fixed:1000; --talk: adaptive]")
+@click.option("--playout", help="fixed:<ms> or adaptive.  [default: the board's configuration file, or the verb's own]")
+@device_options("status")
 @click.option("--talk", is_flag=True, help="One end of `dredge talk` instead of the agent.")
 @click.option("--call", metavar="URL", help="With --talk: whom to call, again and again; else it waits.")
 @click.option("--mic", default="mic", show_default=True, help="With --talk.")
@@ -233,7 +234,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
 def agent_from(given: dict[str, Any]) -> Agent:
     """The options of the agent, or of one end of a talk, from the command's."""
     reachable = given["allow_remote"] or given["key_file"]
-    words = {name: given[name] for name in ("out", "playout") if given[name] is not None}
+    words = {name: given[name] for name in ("out", "playout", "status") if given[name] is not None}
     words.update({name: given[name] for name in ("allow_remote", "key_file", "core")})
     words["listen"] = given["listen"] or ("udp://0.0.0.0:5004" if reachable else "udp://127.0.0.1:5004")
     if given["talk"]:

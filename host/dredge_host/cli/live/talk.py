@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from dredge_device.pi.status.urls import HELP as STATUS
 from dredge_host.cli import options as shared
+from dredge_host.cli.configuration import configured
 from dredge_host.console import emit, note
 from dredge_host.talk.options import ECHO, TalkOptions
 
@@ -34,23 +34,19 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 
 
 @click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive"}})
+@configured("talk")
 @click.argument("to", metavar="[URL]", required=False)
 @click.option("--listen", help="Where to be called: udp://[ADDR]:PORT.  [default: any free port]")
 @click.option("--mic", default="mic", show_default=True, help="What is said.")
 @click.option("--speaker", default="speaker", show_default=True, help="Where the other end is heard.")
 @shared.rate_option
 @click.option("--seconds", type=shared.Number(min=0.02), help="From the first call on; the longest wait for one.")
-@click.option("--once", is_flag=True, help="Leave when the other end hangs up.")
+@click.option("--once/--no-once", help="Leave when the other end hangs up.")
 @click.option("--volume", type=shared.Number(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
 @click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
-@click.option("--half-duplex", is_flag=True, help="Turn the microphone down while the other end speaks.")
+@click.option("--half-duplex/--no-half-duplex", help="Turn the microphone down while the other end speaks.")
 @click.option("--echo", type=click.Choice(ECHO), default=ECHO[0], show_default=True, help="Who cancels it, if anybody.")
-@click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
-@click.option("--realtime", is_flag=True, help="Real-time scheduling for both directions (needs permission).")
-@click.option("--core", type=click.IntRange(0), help="Encode and decode on this core.")
-@click.option("--lock-memory", is_flag=True, help="Keep everything in memory (needs permission).")
-@click.option("--status", help=f"Tell sessions, losses, delay and load: {STATUS}")
-@shared.key_option
+@shared.device_options("allow-remote", "key-file", "realtime", "core", "lock-memory", "status")
 @shared.link_options
 @shared.codec_options
 @shared.network_options
