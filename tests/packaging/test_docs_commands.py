@@ -13,7 +13,8 @@ import pytest
 from dredge_host.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/guide/deploy.md", ROOT / "docs/guide/micropython.md", ROOT / "docs/reference/virtual-pi.md"]
+NAMES = ("guide/deploy.md", "guide/services.md", "guide/micropython.md", "reference/virtual-pi.md")
+PAGES = [ROOT / "docs" / name for name in NAMES]
 GOALS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,11 +20,6 @@ from click.core import ParameterSource
 
 from dredge_host.console import note
 from dredge_host.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SYSTEM = Path("/etc/dredge")
 _NONE = "none"

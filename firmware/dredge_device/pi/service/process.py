@@ -172,6 +172,8 @@ class Process:
         while not self._stopping.is_set() and time.monotonic() < until:
             self._answer()
             if self._pacer.passed():
+                if not self._inbox.running:  # how late the thread woke up while nobody was served is nobody's figure
+                    self._pacer.restart()
                 self._send(self._streams.tick(self._pacer.ticked_us))
                 if self._publisher is not None:
                     self._publisher.tick(self._pacer.ticked_us)
