@@ -76,6 +76,14 @@ class OpusDecoder:
     """
 
     def __init__(self) -> None: ...
+    def set_complexity(self, value: int) -> None:
+        """Effort of the decoder, 0 (as decoders always were) to 10; libopus 1.5 or later.
+
+        What it does depends on how the library was built: from 5 on a loss is concealed by a
+        network, from 6 (LACE) and 7 on (NoLACE) decoded speech is enhanced. OpusError with code -5
+        where the library does not know the request.
+        """
+
     def decode(self, packet: bytes) -> npt.NDArray[np.int16]:
         """Samples of a packet, int16 [packet_samples(packet)]."""
 

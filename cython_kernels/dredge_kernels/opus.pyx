@@ -213,6 +213,15 @@ cdef class OpusDecoder(Coder):
         check(got, what)
         return pcm[:got]
 
+    def set_complexity(self, value):
+        """Effort of the decoder, 0 to 10; see opus.pyi."""
+        if not 0 <= value <= 10:
+            raise ValueError(f"complexity: expected 0 to 10, got {value}")
+        must_be_open(self.handle, "complexity")
+        must_be_idle(self.busy, "complexity")
+        check(opus_decoder_ctl(self.handle, OPUS_SET_COMPLEXITY_REQUEST, <int32_t>value),
+              f"decoder's complexity = {value}")
+
     def decode(self, packet):
         """Samples of a packet, int16 [packet_samples(packet)]."""
         data = bytes(packet)

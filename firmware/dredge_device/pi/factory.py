@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dredge_device.pi.input.enhanced_decoder import EnhancedDecoder
+from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.interfaces import (
     Decoder,
@@ -18,6 +20,7 @@ from dredge_device.pi.interfaces import (
     Speech,
     UnknownVersionError,
 )
+from dredge_device.pi.output.interface import CapabilityError
 from dredge_device.units import CONCEAL_MODES
 from dredge_models import vocoders
 
@@ -82,6 +85,7 @@ class Parts:
     lookahead_extractor: Extractor | None = None
     priming_encoder: Encoder | None = None  # re-encodes recovered speech for the decoder
     small_vocoder: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
+    enhancer: EnhancedDecoder | None = None  # the one in ``decoder``, where libopus improves what it decodes
 
 
 class ModelCache:
@@ -116,18 +120,26 @@ class ModelCache:
         return speech
 
 
-def real_parts(conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache | None = None) -> Parts:
+def real_parts(
+    conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache | None = None, opus_complexity: int = 0
+) -> Parts:
     """The parts of this concealment mode; models that it does not need are not loaded.
 
-    cache: where networks are that other receivers of the same thread use as well. Raises ValueError for an unknown
-    mode or vocoder and the registry's ModelError for missing weights.
+    cache: where networks are that other receivers of the same thread use as well; opus_complexity: of libopus'
+    decoder. Raises ValueError for an unknown mode or vocoder, CapabilityError for a complexity that libopus cannot do
+    here, and the registry's ModelError for missing weights.
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
     stand_in = vocoders.VOCODERS[vocoders.checked(vocoder)].stand_in
     from dredge_kernels.opus import OpusDecoder, OpusEncoder
 
-    parts = Parts(reader=PeriodReader(OpusPacketReader()), decoder=PeriodDecoder(OpusDecoder()))
+    why = opus_abilities().missing(opus_complexity) if opus_complexity else ""
+    if why:
+        raise CapabilityError(why)
+    enhancer = EnhancedDecoder(OpusDecoder(), opus_complexity, conceal == "opus") if opus_complexity else None
+    parts = Parts(reader=PeriodReader(OpusPacketReader()), decoder=PeriodDecoder(enhancer or OpusDecoder()))
+    parts.enhancer = enhancer
     if conceal == "opus":
         return parts
     from dredge_kernels.features import FeatureExtractor

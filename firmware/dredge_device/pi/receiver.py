@@ -70,7 +70,8 @@ class Receiver:
 
     ``payload_types``: what was agreed on (dredge_device.pi.input.payloads); else Opus is found by its packets.
 
-    ``vocoder``: a name of dredge_models.vocoders.
+    ``vocoder``: a name of dredge_models.vocoders; ``opus_complexity``: of libopus' decoder (5: its network conceals, 6
+    and 7: its networks enhance what was decoded), see ``enhancer``.
 
     Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
@@ -86,12 +87,14 @@ class Receiver:
         adaptive: bool = False,
         vocoder: str = vocoders.DEFAULT,
         payload_types: PayloadTypes = NOT_AGREED,
+        opus_complexity: int = 0,
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
         if cpu_clock is None:
             cpu_clock = time.thread_time_ns if clock is None else _no_time
-        parts = parts if parts is not None else real_parts(conceal, vocoder)
+        parts = parts if parts is not None else real_parts(conceal, vocoder, opus_complexity=opus_complexity)
+        self.enhancer = parts.enhancer
         self.conceal = conceal
         self.playout_ms = playout_ms
         self.adaptive = adaptive
@@ -341,6 +344,7 @@ class Receiver:
             "dred": self._dred(),
             "load": dict(zip(QUALITY, self._qualities, strict=True)),
             "budget": self._timer.budget.report(),
+            **({"enhancement": self.enhancer.report()} if self.enhancer else {}),
             **({"queue": self._queue_report(statistics)} if self.queue.periods else {}),
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.pi.input.opus_abilities import LACE, NOLACE, opus_abilities
 from dredge_host.sending.audio import Pcm, packets
 from dredge_kernels.arrays import Rows
 
@@ -41,11 +42,23 @@ def _opus(pieces: list[Pcm]) -> list[Stage]:
     coder = OpusEncoder()
     coded = cycle([coder.encode(piece) for piece in pieces])
     lost.decode(next(coded))
+    abilities = opus_abilities()
+    efforts = [e for e in (LACE, NOLACE) if not abilities.missing(e)]
     return [
         Stage("opus encode", "sender", 20, lambda: encoder.encode(next(speech))),
         Stage("opus decode", "receiver", 20, lambda: decoder.decode(next(coded))),
+        *(_effort(effort, coded) for effort in efforts),
         Stage("opus conceal", "receiver", 20, lambda: lost.conceal()),
     ]
+
+
+def _effort(complexity: int, coded: Iterator[bytes]) -> Stage:
+    """Decoding and enhancing, where this libopus can."""
+    from dredge_kernels.opus import OpusDecoder
+
+    decoder = OpusDecoder()
+    decoder.set_complexity(complexity)
+    return Stage(f"opus decode, complexity {complexity}", "receiver", 20, lambda: decoder.decode(next(coded)))
 
 
 def _analysis(pieces: list[Pcm]) -> list[Stage]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dredge_device.pi.input.opus_abilities import COMPLEXITY_HELP, MOST
 from dredge_device.pi.service.options import OPTIONS
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_host.errors import UsageError
@@ -118,6 +119,9 @@ _CODEC: list[Decorator] = [
         show_default=True,
         help="Extension that carries the history: 126 as libopus, 32 as the IETF draft (with --dred-version 12).",
     ),
+    click.option(
+        "--opus-complexity", type=click.IntRange(0, MOST), default=0, show_default=True, help=COMPLEXITY_HELP
+    ),
     click.option("--dtx/--no-dtx", help="Send nothing while nobody speaks."),
     click.option(
         "--playout",
@@ -160,8 +164,8 @@ def link_options(function: F) -> F:
 
 
 def codec_options(function: F) -> F:
-    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dtx,
-    --playout."""
+    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dred-id,
+    --opus-complexity, --dtx, --playout."""
     return _apply(_CODEC, function)
 
 
@@ -194,6 +198,7 @@ def settings_from(values: dict[str, Any]) -> Settings:
         adaptive=adaptive,
         dtx=values["dtx"],
         vocoder=values["vocoder"],
+        opus_complexity=values["opus_complexity"],
         dred_version=int(values["dred_version"]),
         dred_id=int(values["dred_id"]),
         loss_pct=values["expect_loss"],

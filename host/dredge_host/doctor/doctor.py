@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from dredge_device.pi.input.opus_abilities import DEEP_PLC, LACE, NOLACE, opus_abilities
 from dredge_device.pi.machine import Machine
 from dredge_host import __version__
 from dredge_host.doctor import devices, works
@@ -107,18 +108,21 @@ def _power(facts: dict[str, Any]) -> Finding:
 
 
 def _libopus() -> Finding:
-    """Its version, and what that means: DRED is never its business here, the low-rate copies are."""
-    from dredge_kernels.opus import opus_version
-
-    version = opus_version()
+    """Its version, and what that means: DRED is never its business here, the low-rate copies are, and so is what its
+    decoder makes of speech."""
+    abilities = opus_abilities()
+    version = abilities.version
     digits = re.search(r"(\d+)\.(\d+)", version)
     if digits is None:
         return Finding("libopus", OK, f"{version} (version not understood)")
     number = (int(digits[1]), int(digits[2]))
     if number < (1, 3):
         return Finding("libopus", WARN, version, "1.3 or newer is tested; upgrade libopus0")
+    can = ["LBRR and classic concealment"]
+    can += [f"concealment by a network (--opus-complexity {DEEP_PLC})"] if abilities.deep_plc else []
+    can += [f"enhanced speech (--opus-complexity {LACE} or {NOLACE})"] if abilities.enhancement else []
     own = "may have a DRED of its own, which is not used" if number >= (1, 5) else "no DRED of its own, none is needed"
-    return Finding("libopus", OK, f"{version}: LBRR and classic concealment; {own}")
+    return Finding("libopus", OK, f"{version}: {', '.join(can)}; {own}")
 
 
 def _tflite() -> Finding:

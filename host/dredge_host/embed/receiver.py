@@ -28,7 +28,8 @@ class Receiver:
     hold a lock, and `push` never waits.
 
     playout: ``fixed:<ms>`` or ``adaptive[:<longest ms>]``; conceal: dred, plc or opus; vocoder: a name
-    of `dredge_models.vocoders`; clock: seconds. pipeline: in place of the one that these make.
+    of `dredge_models.vocoders`; opus_complexity: of libopus' decoder (6 and 7 enhance speech, where libopus 1.5 or
+    later was built for it, else CapabilityError); clock: seconds. pipeline: in place of the one that these make.
 
     Raises UsageError for a malformed playout, ValueError for an unknown mode or vocoder, ModelError for missing
     weights.
@@ -40,13 +41,16 @@ class Receiver:
         conceal: str = "dred",
         vocoder: str = vocoders.DEFAULT,
         *,
+        opus_complexity: int = 0,
         clock: Callable[[], float] = time.monotonic,
         pipeline: Pipeline | None = None,
     ) -> None:
         adaptive, milliseconds = parse_playout(playout)
         self._clock = clock
         own = None if clock is time.monotonic else clock  # with another clock everything is deterministic
-        self._pipeline = pipeline or Pipeline(milliseconds, conceal, clock=own, adaptive=adaptive, vocoder=vocoder)
+        self._pipeline = pipeline or Pipeline(
+            milliseconds, conceal, clock=own, adaptive=adaptive, vocoder=vocoder, opus_complexity=opus_complexity
+        )
         self._arrived: deque[tuple[bytes, float]] = deque(maxlen=_ROOM)
         self._busy = threading.Lock()
         self._rest = np.zeros(0, np.int16)

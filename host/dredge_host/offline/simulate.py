@@ -82,6 +82,7 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
         cpu_clock=time.thread_time_ns,
         adaptive=settings.adaptive,
         vocoder=settings.vocoder,
+        opus_complexity=settings.opus_complexity,
     )
     return receiver
 

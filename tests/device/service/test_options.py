@@ -36,7 +36,8 @@ def test_values_arrive_where_they_belong():
     options = from_values({**DEFAULTS, "playout": "adaptive:300", "lbrr": False, "core": 3, "vocoder": "small"})
     assert options == Options(playout_ms=300, adaptive=True, lbrr=False, core=3, vocoder="small")
     assert options.for_session() == {
-        "playout_ms": 300, "adaptive": True, "conceal": "dred", "lbrr": False, "vocoder": "small"
+        "playout_ms": 300, "adaptive": True, "conceal": "dred", "lbrr": False, "vocoder": "small",
+        "opus_complexity": 0,
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dredge_device.pi.input.opus_abilities import OpusAbilities
 from dredge_device.pi.machine import Machine
 from dredge_host.doctor import devices, doctor
 from dredge_host.doctor.finding import INFO, OK, WARN
@@ -142,15 +143,17 @@ def test_chip_and_core(tmp_path, compatible, part, soc, cpu):
 
 
 @pytest.mark.parametrize(
-    ("version", "state", "words"),
+    ("abilities", "state", "words"),
     [
-        ("libopus 1.3.1", "ok", "no DRED of its own"),
-        ("libopus 1.5.2", "ok", "which is not used"),
-        ("libopus 1.2.1", "warn", "1.2.1"),
-        ("libopus unknown", "ok", "not understood"),
+        (OpusAbilities("libopus 1.3.1"), "ok", "LBRR and classic concealment; no DRED of its own"),
+        (OpusAbilities("libopus 1.5.2", True), "ok", "concealment; may have a DRED of its own, which is not used"),
+        (OpusAbilities("libopus 1.5.2", True, True), "ok", "concealment by a network (--opus-complexity 5); may"),
+        (OpusAbilities("libopus 1.6.1", True, True, True), "ok", "enhanced speech (--opus-complexity 6 or 7); may"),
+        (OpusAbilities("libopus 1.2.1"), "warn", "1.2.1"),
+        (OpusAbilities("libopus unknown"), "ok", "not understood"),
     ],
 )
-def test_what_a_libopus_means(monkeypatch, version, state, words):
-    monkeypatch.setattr("dredge_kernels.opus.opus_version", lambda: version)
+def test_what_a_libopus_means(monkeypatch, abilities, state, words):
+    monkeypatch.setattr(doctor, "opus_abilities", lambda: abilities)
     found = doctor._libopus()
     assert found.state == state and words in found.value

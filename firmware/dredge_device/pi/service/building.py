@@ -8,6 +8,7 @@ from typing import Any
 
 from dredge_device.pi.factory import ModelCache, real_parts
 from dredge_device.pi.input import sdp
+from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.output.interface import TimedOutput
 from dredge_device.pi.output.open import is_patient, open_output
@@ -31,7 +32,10 @@ def _without_vocoder(name: str) -> str:
 
 def check_options(options: dict[str, Any]) -> None:
     """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
-    why = _without_vocoder(SessionOptions.checked(options).vocoder)
+    wanted = SessionOptions.checked(options)
+    why = _without_vocoder(wanted.vocoder)
+    if not why and wanted.opus_complexity:
+        why = opus_abilities().missing(wanted.opus_complexity)
     if why:
         raise ValueError(why)
 
@@ -57,7 +61,7 @@ def make_receiver(
 ) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     wanted = SessionOptions.checked(options)
-    parts = real_parts(wanted.conceal, wanted.vocoder, models)
+    parts = real_parts(wanted.conceal, wanted.vocoder, models, wanted.opus_complexity)
     return Receiver(
         wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types
     )

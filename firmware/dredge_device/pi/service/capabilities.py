@@ -5,13 +5,14 @@ import platform
 from typing import Any
 
 from dredge_device.control import PROTOCOL_VERSION
+from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.machine import Machine
 
 CAPABILITIES = ("opus", "lbrr", "dred", "plc", "report", "timeline", "probe", "adaptive", "dtx")
 
 
 def describe(machine: Machine | None = None) -> dict[str, Any]:
-    """Protocol version, capabilities, model ids, SIMD level, libopus version, board."""
+    """Protocol version, capabilities, model ids, SIMD level, libopus version and what its decoder can do, board."""
     from dredge_kernels.lpcnet import simd_level
     from dredge_kernels.opus import opus_version
     from dredge_models import modelset, registry
@@ -25,6 +26,7 @@ def describe(machine: Machine | None = None) -> dict[str, Any]:
         "dred_versions": sorted(modelset.versions()),
         "simd": simd_level(),
         "opus": opus_version(),
+        "opus_complexity": opus_abilities().best,
         "board": (machine or Machine()).board or platform.machine(),
         "python": platform.python_version(),
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+from dredge_device.pi.input.opus_abilities import COMPLEXITY_HELP, MOST
 from dredge_device.pi.output.files import PRIVATE, parse_mode
 from dredge_device.pi.status import urls
 from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
@@ -22,8 +23,8 @@ class SessionOptions:
     """What a host may set for its session; the values of the device's process are the defaults.
 
     playout_ms: constant delay, or the longest one if adaptive; conceal: the best source for a lost packet; lbrr:
-    low-rate copies are used; vocoder: a name of dredge_models.vocoders. Raises ValueError, one sentence, for a value
-    of another type or outside its limits.
+    low-rate copies are used; vocoder: a name of dredge_models.vocoders; opus_complexity: of libopus' decoder, 0 as
+    ever. Raises ValueError, one sentence, for a value of another type or outside its limits.
     """
 
     playout_ms: int = 1000
@@ -31,6 +32,7 @@ class SessionOptions:
     conceal: str = "dred"
     lbrr: bool = True
     vocoder: str = vocoders.DEFAULT
+    opus_complexity: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(SessionOptions):
@@ -42,6 +44,8 @@ class SessionOptions:
         if self.conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{self.conceal}', expected one of {', '.join(CONCEAL_MODES)}")
         vocoders.checked(self.vocoder)
+        if not 0 <= self.opus_complexity <= MOST:
+            raise ValueError(f"libopus' complexity is {self.opus_complexity}, expected 0 to {MOST}")
 
     @staticmethod
     def checked(document: Mapping[str, Any]) -> SessionOptions:
@@ -118,6 +122,7 @@ OPTIONS = (
     Option("playout", "fixed:<ms> or adaptive[:<longest ms>]", parse=parse_playout, default="fixed:1000"),
     Option("conceal", "The best thing to do about a lost packet.", choices=CONCEAL_MODES),
     Option("vocoder", vocoders.HELP, choices=tuple(vocoders.VOCODERS)),
+    Option("opus-complexity", COMPLEXITY_HELP, int, least=0, most=MOST),
     Option("lbrr", "Use low-rate copies of lost packets.", bool),
     Option("once", "Leave after the first session.", bool),
     Option("seconds", "Leave after so long.", float, least=0.02),

@@ -61,6 +61,7 @@ class Rendering:
         self._failed = failed
         self._clock = clock
         self._streams = 0
+        self._enhancing = True  # until the governor has had to lower the quality of gaps
 
     def tick(self, sessions: Iterable[StreamSession], now_us: int) -> None:
         """20 ms have passed. A new stream's first period has the time of a tick."""
@@ -70,6 +71,7 @@ class Rendering:
         if self._governor:
             if not streams:
                 self._governor.restart()
+                self._enhancing = True
             self._governor.judge()
 
     def render(self, sessions: Iterable[StreamSession], now_us: int) -> bool:
@@ -114,9 +116,12 @@ class Rendering:
         assert queue.next_us is not None and output is not None
         ahead_us = queue.ahead_us(now_us)
         if governor:
+            self._enhancing = self._enhancing and governor.level == FULL
             quality = governor.quality(kind, self._spare_us(receiver, streams, now_us) if kind else 0)
             session.hurried += quality not in (FULL, governor.level)
             governor.begin()
+        if receiver.enhancer is not None:
+            receiver.enhancer.enabled = self._enhancing
         played = receiver.render(queue.next_us, quality)
         late = queue.late
         at_us = queue.finished(self._clock(), played.spoken)
