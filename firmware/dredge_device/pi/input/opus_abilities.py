@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from functools import cache
 
+from dredge_device.pi.interfaces import Encoder
+
 DEEP_PLC, LACE, NOLACE = 5, 6, 7  # the decoder's complexity from which on each works (libopus 1.5 and later)
 MOST = 10
 COMPLEXITY_HELP = "Of libopus' decoder, 1.5 or later: 5 conceals by a network, 6 and 7 enhance speech (LACE, NoLACE)."
@@ -65,7 +67,7 @@ def opus_abilities() -> OpusAbilities:
     return OpusAbilities(version, True, deep[-1] != plain[-1], enhanced[:-1] != plain[:-1])
 
 
-def _vowel(encoder) -> list[bytes]:  # type: ignore[no-untyped-def]
+def _vowel(encoder: Encoder) -> list[bytes]:
     """Packets of 0.4 s: harmonics of 120 Hz under a formant."""
     import numpy as np
 
