@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The commands of the guide and of README run, in order, in an empty folder with a recording."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+from guide_blocks import Block, Ports, blocks, lines, substituted
+
+from dredge_host.sending.audio import bundled_clip, read_audio
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
+RUN = [page for page in PAGES if any(not b.language and not b.mark.startswith(("not run", "output")) for b in blocks(page))]
+SECONDS = 1.5  # of the recording: a stream takes as long as it is
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Shell:
+    """A folder with speech.wav and in.wav in which the blocks of one page run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ports = folder, Ports()
+        self.waiting: list[subprocess.Popen[str]] = []
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        with bundled_clip() as clip:
+            pcm = read_audio(clip).pcm[16000 : 16000 + int(SECONDS * 16000)]
+        for name in ("speech.wav", "in.wav"):
+            soundfile.write(folder / name, pcm, 16000, "PCM_16")
+
+    def run(self, line: str) -> None:
+        """Run one line; it has to end well."""
+        done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=self.folder, env=self.environment,
+                              capture_output=True, text=True, timeout=120)  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+    def start(self, line: str) -> None:
+        """Start one line and wait until it listens."""
+        process = subprocess.Popen(["bash", "-c", f"exec {line}"], cwd=self.folder, env=self.environment, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+        self.waiting.append(process)
+        assert process.stdout is not None
+        said = []
+        for text in process.stdout:
+            said.append(text)
+            if text.startswith("listening"):
+                threading.Thread(target=process.stdout.read, daemon=True).start()
+                return
+        raise AssertionError(f"{line}\n{''.join(said)}")
+
+    def close(self) -> None:
+        """End what still waits."""
+        for process in self.waiting:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(20)
+
+    def play(self, block: Block) -> None:
+        """Run the lines of a block as its mark says."""
+        todo = [substituted(line, self.ports) for line in lines(block.text)]
+        if block.mark.startswith("needs ") and shutil.which(block.mark.split()[1]) is None:
+            return
+        if block.mark == "serial":
+            with wire() as (near, far):
+                first, *rest = [line.replace("/dev/ttyUSB0", near).replace("/dev/ttyUSB1", far) for line in todo]
+                self.start(first)
+                self.all(rest)
+                self.close()
+            return
+        if block.mark == "plain receiver":
+            with plain_receiver() as port:
+                self.all([line.replace(f":{self.ports.of('5004')}", f":{port}") for line in todo])
+            return
+        first = todo[: -1] if block.mark == "background" else todo
+        self.all(first)
+        if block.mark == "background":
+            self.start(todo[-1])
+
+    def all(self, todo: list[str]) -> None:
+        for line in todo:
+            self.run(line)
+
+
+@contextmanager
+def wire() -> Iterator[tuple[str, str]]:
+    """Two serial devices with a cable between them."""
+    import tty
+
+    ends = [os.openpty(), os.openpty()]
+    for _, slave in ends:
+        tty.setraw(slave)
+    stop = threading.Event()
+
+    def carry(source: int, target: int) -> None:
+        while not stop.is_set():
+            try:
+                os.write(target, os.read(source, 4096))
+            except OSError:
+                return
+
+    for (a, _), (b, _) in (ends, ends[::-1]):
+        threading.Thread(target=carry, args=(a, b), daemon=True).start()
+    try:
+        yield os.ttyname(ends[0][1]), os.ttyname(ends[1][1])
+    finally:
+        stop.set()
+        for master, slave in ends:
+            os.close(slave)
+            os.close(master)
+
+
+@contextmanager
+def plain_receiver() -> Iterator[int]:
+    """A port at which RTP may arrive; nobody answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        yield receiver.getsockname()[1]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run(page, tmp_path):
+    shell = Shell(tmp_path)
+    try:
+        for block in blocks(page):
+            if not block.language and not block.mark.startswith(("not run", "output")):
+                shell.play(block)
+    finally:
+        shell.close()
+
+
+def test_every_block_that_is_not_run_says_why():
+    marks = [block.mark for page in PAGES for block in blocks(page)]
+    known = ("", "background", "serial", "plain receiver", "output")
+    assert [mark for mark in marks if mark not in known and not mark.startswith(("needs ", "not run: "))] == []
+    assert len(RUN) >= 8, "most pages of the guide have something that runs"
+
+
+def test_a_command_that_fails_is_noticed(tmp_path):
+    with pytest.raises(AssertionError, match="no-such"):
+        Shell(tmp_path).run("dredge doctor --no-such")
+
+
+def test_examples_in_python_run_as_they_stand(tmp_path):
+    shell = Shell(tmp_path)
+    found = [b for page in PAGES for b in blocks(page) if b.language == "python" and b.mark != "fragment"]
+    assert found
+    for index, block in enumerate(found):
+        (tmp_path / f"example{index}.py").write_text(block.text)
+        shell.run(f"python example{index}.py")
