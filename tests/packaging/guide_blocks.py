@@ -8,12 +8,14 @@ A fenced block without a language is a block of commands. The comment before it 
     <!-- test: needs PROGRAM -->         run where that program is installed
     <!-- test: serial -->                run over a pseudo-terminal; its first line in the background
     <!-- test: plain receiver -->        run with a plain RTP receiver in the place of the address
-    <!-- test: output -->                no commands, what a command prints
+    <!-- test: demo -->                  run with three seconds of the bundled speech
+    <!-- test: fragment -->              Python that needs names from elsewhere: its imports are checked, it is not run
+    <!-- test: output -->                no commands: what a command prints, or a drawing
     <!-- test: not run: REASON -->       only read: every verb and option exists
 
-Substitutions, so that a page for two machines runs on one: every udp:// and rtp:// address becomes loopback with a free
-port of its own number, `--allow-remote` is left out (loopback needs none), and a talk or a check on another machine gets
-`--seconds`, a file as its microphone and a file as its loudspeaker where the line names none.
+Substitutions, so that a page for two machines runs on one: every udp://, rtp:// and http:// address becomes loopback with a free
+port of its own number, `--allow-remote` is left out (loopback needs none), and a talk gets `--seconds`, a file as its
+microphone and a file as its loudspeaker where the line names none.
 """
 
 from __future__ import annotations
@@ -21,11 +23,16 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
+from dredge_host.cli import main
+
 FENCE = re.compile(r"(?:^<!-- test: ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-ADDRESS = re.compile(r"\b(udp|rtp)://([\w.-]*):(\d+)")
+ADDRESS = re.compile(r"\b(udp|rtp|http)://([\w.-]*):(\d+)")
 
 
 class Block(NamedTuple):
@@ -34,6 +41,11 @@ class Block(NamedTuple):
     mark: str
     language: str
     text: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether these are commands that run on this machine."""
+        return not self.language and not self.mark.startswith(("not run", "output"))
 
 
 def blocks(page: Path) -> list[Block]:
@@ -49,8 +61,8 @@ def lines(text: str) -> list[str]:
 
 def commands(page: Path) -> list[str]:
     """Every `dredge` command of a page's blocks, run or not."""
-    shown = [line for block in blocks(page) if not block.language and block.mark != "output" for line in lines(block.text)]
-    return [found for line in shown if (found := dredge_command(line))]
+    shown = [b for b in blocks(page) if not b.language and b.mark != "output"]
+    return [found for block in shown for line in lines(block.text) if (found := dredge_command(line))]
 
 
 def dredge_command(line: str) -> str:
@@ -64,6 +76,26 @@ def dredge_command(line: str) -> str:
         if kept or word.rpartition("/")[2] == "dredge":
             kept.append(word)
     return shlex.join(["dredge", *kept[1:]]) if kept else ""
+
+
+def verbs(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """The command and all below it, with their names."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for verb in command.list_commands(context):
+            below = command.get_command(context, verb)
+            if below is not None:
+                yield from verbs(below, f"{name} {verb}")
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """(verb, command) of every example in a help text; what stands behind two spaces is a remark."""
+    for name, command in verbs(main.cli, "dredge"):
+        for line in (command.epilog or "").replace("\\\n", " ").splitlines():
+            found = dredge_command(re.split(r"\s{3,}", line.strip())[0]) if "dredge " in line else ""
+            if found and re.match(r"  (\S+=\S+ |arecord |\d+ )?.*dredge \w", line):
+                yield name, found
 
 
 class Ports:

@@ -52,7 +52,7 @@ EPILOG = """\b
 Examples
   dredge demo
   dredge simulate speech.wav received.wav --loss gilbert:rate=20%,burst=5
-  dredge agent --listen udp://0.0.0.0:5004 --out received.wav     (on the Pi)
+  dredge agent --listen udp://0.0.0.0:5004 --allow-remote --out received.wav     (on the Pi)
   dredge stream speech.wav --to udp://raspberrypi:5004 --loss harsh
 
 \b

@@ -96,17 +96,20 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
 def _display(count: int, json_lines: bool) -> Iterator[Update]:
     """Takes the state of the stream and shows it: one live line, or JSON for programs."""
     from dredge_host.live.screen.display import Display
+    from dredge_host.live.screen.figures import Figures
 
     if json_lines:
         with Display(count, json_lines=True) as display:
             yield display.update
         return
-    counts: dict[str, int] = {}
+    figures = Figures()
 
     def update(state: Mapping[str, Any]) -> None:
-        counts.update(state.get("by_source") or {})
+        figures.take(state)
+        counts = figures.state.get("by_source") or {}
         rebuilt = counts.get("dred", 0) + counts.get("lbrr", 0)
-        bar.remark(f"{rebuilt} of them rebuilt" if rebuilt else "")
+        heard = f"{rebuilt} of them rebuilt" if rebuilt else ""
+        bar.remark(heard if figures.silent_s is None else figures.silence_text())
         bar.reach(min(count, sum(number for name, number in counts.items() if name != "silence")))
 
     with Bar("streaming to a device process", count, "packets played") as bar:

@@ -17,7 +17,7 @@ from dredge_host.progress import Bar
 EPILOG = """\b
 Examples
   dredge inspect call.pcap                      one line per packet, then totals
-  dredge inspect call.pcapng --ssrc 0x44524447  one of several RTP streams
+  dredge inspect call.pcapng --ssrc 0x44524447   one of several RTP streams
   dredge inspect received.opus --summary        totals only
   dredge inspect packets.bit --symbols --json   everything, for programs
   dredge inspect --compare reference.wav out.wav     is out.wav what a conforming decoder says?
