@@ -13,9 +13,9 @@ A fenced block without a language is a block of commands. The comment before it 
     <!-- test: output -->                no commands: what a command prints, or a drawing
     <!-- test: not run: REASON -->       only read: every verb and option exists
 
-Substitutions, so that a page for two machines runs on one: every udp://, rtp:// and http:// address becomes loopback with
-a free port of its own number, `--allow-remote` is left out (loopback needs none), and a talk gets `--seconds`, a file as
-its microphone and a file as its loudspeaker where the line names none.
+Substitutions, so that a page for two machines runs on one: every udp://, rtp:// and http:// address becomes loopback
+with a free port of its own number, `--allow-remote` is left out (loopback needs none), and a talk gets `--seconds`,
+a file as its microphone and a file as its loudspeaker where the line names none.
 """
 
 from __future__ import annotations
