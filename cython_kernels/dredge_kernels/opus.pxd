@@ -46,4 +46,6 @@ cdef class OpusEncoder(Coder):
 
 cdef class OpusDecoder(Coder):
     cdef CDecoder *handle          # owned; NULL after close()
+    cdef readonly int rate
+    cdef readonly int channels
     cdef object decode_into(self, bytes packet, int samples, bint fec, str what)

@@ -14,6 +14,7 @@ MAX_SAMPLES: int
 STEP_SAMPLES: int
 APPLICATIONS: dict[str, int]
 FRAME_MS: tuple[int, ...]
+RATES: tuple[int, ...]
 
 def opus_version() -> str:
     """Version string of the libopus in use, for example "libopus 1.3.1"."""
@@ -68,14 +69,19 @@ class OpusEncoder:
     ) -> None: ...
 
 class OpusDecoder:
-    """Decoder of Opus packets to 16 kHz mono int16 over the system's libopus.
+    """Decoder of Opus packets to int16 over the system's libopus: 16 kHz mono unless asked for other things.
 
-    samples, where given, is the length of the missing stretch: a multiple of 40 (2.5 ms) up to
-    1920 (120 ms). Malformed packets raise OpusError (a ValueError) or ValueError. One thread at
-    a time: RuntimeError while another one is inside. A context manager.
+    rate: one of RATES; channels: 1 or 2, with 2 arrays are int16 [samples, 2]. samples, where given,
+    is the length of the missing stretch at this rate: a multiple of 2.5 ms up to 120 ms. Malformed
+    packets raise OpusError (a ValueError) or ValueError. One thread at a time: RuntimeError while
+    another one is inside. A context manager.
     """
 
-    def __init__(self) -> None: ...
+    def __init__(self, rate: int = 16000, channels: int = 1) -> None: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
     def set_complexity(self, value: int) -> None:
         """Effort of the decoder, 0 (as decoders always were) to 10; libopus 1.5 or later.
 
@@ -85,7 +91,7 @@ class OpusDecoder:
         """
 
     def decode(self, packet: bytes) -> npt.NDArray[np.int16]:
-        """Samples of a packet, int16 [packet_samples(packet)]."""
+        """All samples of a packet, int16 [packet_samples(packet)] at 16 kHz."""
 
     def decode_fec(self, packet: bytes, samples: int = 320) -> npt.NDArray[np.int16]:
         """The stretch lost just before this packet, from its LBRR; int16 [samples].

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""libopus for 16 kHz mono speech: encoder with LBRR, decoder with FEC and missing-frame calls."""
+"""libopus: encoder of 16 kHz mono speech with LBRR, decoder with FEC and missing-frame calls."""
 
 import numpy as np
 
@@ -19,6 +19,7 @@ APPLICATIONS = {
     "lowdelay": OPUS_APPLICATION_RESTRICTED_LOWDELAY,
 }
 FRAME_MS = (10, 20, 40, 60)
+RATES = (8000, 12000, 16000, 24000, 48000)     # that a decoder gives
 
 cdef enum:
     ROOM = 4096                # more than libopus writes for 60 ms (three frames of 1276 bytes)
@@ -174,11 +175,16 @@ cdef class OpusEncoder(Coder):
 
 
 cdef class OpusDecoder(Coder):
-    """Decoder of Opus packets to 16 kHz mono int16; see opus.pyi."""
+    """Decoder of Opus packets to int16; see opus.pyi."""
 
-    def __cinit__(self):
+    def __cinit__(self, rate=16000, channels=1):
         cdef int error = 0
-        self.handle = opus_decoder_create(16000, 1, &error)
+        if rate not in RATES:
+            raise ValueError(f"rate: expected one of {RATES}, got {rate}")
+        if channels not in (1, 2):
+            raise ValueError(f"channels: expected 1 or 2, got {channels}")
+        self.rate, self.channels = rate, channels
+        self.handle = opus_decoder_create(self.rate, self.channels, &error)
         check(error, "create decoder")
 
     def __dealloc__(self):
@@ -197,13 +203,14 @@ cdef class OpusDecoder(Coder):
         cdef int32_t size = 0
         cdef int got
         must_be_open(self.handle, what)
-        if not 0 < samples <= 1920 or samples % 40:
-            raise ValueError(f"samples: expected a multiple of 40 up to 1920, got {samples}")
+        cdef int step = self.rate // 400
+        if not 0 < samples <= 48 * step or samples % step:
+            raise ValueError(f"samples: expected a multiple of {step} up to {48 * step}, got {samples}")
         if packet is not None:
             if not packet:
                 raise ValueError("packet: expected at least 1 byte, got 0 (use conceal)")
             data, size = packet, <int32_t>len(packet)
-        pcm = np.empty(samples, np.int16)
+        pcm = np.empty(samples * self.channels, np.int16)
         cdef int16_t[::1] out = pcm
         must_be_idle(self.busy, what)
         self.busy = True
@@ -211,7 +218,7 @@ cdef class OpusDecoder(Coder):
             got = opus_decode(self.handle, data, size, &out[0], samples, fec)
         self.busy = False
         check(got, what)
-        return pcm[:got]
+        return pcm[:got] if self.channels == 1 else pcm[:got * self.channels].reshape(got, self.channels)
 
     def set_complexity(self, value):
         """Effort of the decoder, 0 to 10; see opus.pyi."""
@@ -223,9 +230,10 @@ cdef class OpusDecoder(Coder):
               f"decoder's complexity = {value}")
 
     def decode(self, packet):
-        """Samples of a packet, int16 [packet_samples(packet)]."""
+        """All samples of a packet."""
         data = bytes(packet)
-        return self.decode_into(data, packet_samples(data) if data else 320, False, "decode")
+        samples = (packet_samples(data) if data else 320) * self.rate // SAMPLE_RATE
+        return self.decode_into(data, samples, False, "decode")
 
     def decode_fec(self, packet, samples=320):
         """The lost frame before this packet, from the packet's LBRR; concealment if it has none."""

@@ -14,9 +14,11 @@ from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.foresight import Foresight
+from dredge_device.pi.fullband.fullband import beyond_speech
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.input.rtp_input import RtpInput
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, FULL, NEXT, PLAIN, QUALITY
 from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
@@ -43,8 +45,8 @@ class Frame:
 class Played:
     """20 ms of output.
 
-    pcm: int16[320]; frames: the packet periods decoded for it: one, or when the speech is
-    shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
+    pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
+    speech is shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
     packet, reason, delay_ms: of the last frame, ``silence`` or ``hold`` without one, and why;
     cpu_us: CPU time.
     """
@@ -71,7 +73,7 @@ class Receiver:
     ``payload_types``: what was agreed on (dredge_device.pi.input.payloads); else Opus is found by its packets.
 
     ``vocoder``: a name of dredge_models.vocoders; ``opus_complexity``: of libopus' decoder (5: its network conceals, 6
-    and 7: its networks enhance what was decoded), see ``enhancer``.
+    and 7: its networks enhance what was decoded), see ``enhancer``; ``form``: of what is played (pi.fullband).
 
     Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
@@ -88,6 +90,7 @@ class Receiver:
         vocoder: str = vocoders.DEFAULT,
         payload_types: PayloadTypes = NOT_AGREED,
         opus_complexity: int = 0,
+        form: Format = SPEECH,
     ) -> None:
         if conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")
@@ -106,7 +109,8 @@ class Receiver:
         dred_source = DredSource(self._buffer, parts.reader, parts.dred) if parts.dred else None
         self._concealer = Concealer(parts, dred_source, GapEnds(parts, self._buffer, use_lbrr), use_lbrr, self._timer)
         self._foresight = Foresight(self._buffer, self._concealer)
-        self._stretch = TimeStretch()
+        self._beyond = beyond_speech(form)
+        self._stretch = TimeStretch(self._beyond.queue)
         self.queue = RenderQueue()
         self._statistics = PlayoutStatistics()
         self._skipped: list[Frame] = []
@@ -120,6 +124,7 @@ class Receiver:
             self._concealer.restart()
             self._playout.restart()
             self._stretch.clear()
+            self._beyond.restart()
             self._statistics.forget_open()
 
     def rekeyed(self) -> None:
@@ -236,10 +241,11 @@ class Receiver:
             return self._silent()
         self._started = True
         if idle:
-            self._stretch.push(self._idle_speech(idle))
+            concealer = self._concealer
+            self._queue_period(concealer.hold() if idle == "hold" else concealer.silence(), None)
         elif self._buffer.next is not None:
             self._correct_lag(now_us)
-        pcm = self._stretch.pop()
+        pcm = self._beyond.joined(self._stretch.pop())
         if idle == "silence":
             self._stretch.clear()
         cpu_us = self._timer.stop()
@@ -266,12 +272,18 @@ class Receiver:
             return ""
         self._stood = 0
         choice = concealer.render(period)
-        self._stretch.push(choice.pcm)
+        self._queue_period(choice.pcm, period.packet if choice.source == "opus" else None)
         frame = Frame(period.number, choice.source, choice.reason, delay_ms)
         frames.append(frame)
         lost = period.packet is None and choice.source != "dtx"
         self._statistics.count(frame, lost)
         return ""
+
+    def _queue_period(self, speech: Pcm, packet: Any) -> None:
+        """20 ms are decoded; packet: what they were decoded from, None for speech from elsewhere."""
+        self._stretch.push(speech)
+        with self._timer.stage("opus"):
+            self._beyond.add(packet)
 
     def _pass_over(self, period: playout.Period, delay_ms: float) -> None:
         """Count a period that is left out, or that turns out to be what was concealed while playout stood still."""
@@ -284,9 +296,6 @@ class Receiver:
             frame = Frame(number, "skipped", "", delay_ms)
         self._statistics.count(frame, lost)
         self._skipped.append(frame)
-
-    def _idle_speech(self, idle: str) -> Pcm:
-        return self._concealer.hold() if idle == "hold" else self._concealer.silence()
 
     def _correct_lag(self, now_us: int) -> None:
         """Notice when playout is late or early, and shorten or lengthen the speech."""
@@ -315,7 +324,7 @@ class Receiver:
             self._statistics.settle(self._buffer.beyond_last())
         else:
             reason = "buffering anew" if self._started else "before the stream"
-        pcm = self._concealer.silence()
+        pcm = self._beyond.silent(self._concealer.silence())
         self._statistics.silence()
         return Played(pcm, "silence", None, reason, 0.0, self._timer.stop(), self._given_up(), spoken=False)
 

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from rtp_agent import CLIP, FFMPEG, Agent, ffmpeg, free_port, likeness, send
 
 from dredge_device import rtcp, rtp
 from dredge_device.pi.input import sdp
@@ -24,58 +22,6 @@ from dredge_device.pi.input.payloads import PayloadTypes
 from dredge_host.links.plain import RtpLink
 from dredge_host.live.plain import PlainSession
 from dredge_host.settings import Settings
-
-CLIP = Path(__file__).parents[2] / "data" / "speech_short.flac"
-FFMPEG = ["ffmpeg", "-loglevel", "error", "-y", "-nostdin"]
-ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-
-
-def free_port() -> int:
-    """An even one whose odd neighbour is free as well."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM
-        ) as two:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no two ports in a row are free")
-
-
-class Agent:
-    """A real agent that records; `ended` waits for its line about the end of a stream."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.out = folder / "heard.wav"
-        self._said = (folder / "said").open("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "dredge_device", "--listen", "udp://127.0.0.1:0", "--out", str(self.out),
-             "--playout", "fixed:800", *options],
-            stdout=subprocess.PIPE, stderr=self._said, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
-
-    def said(self) -> str:
-        self._said.seek(0)
-        return self._said.read()
-
-    def ended(self, streams: int = 1) -> str:
-        until = time.monotonic() + 30
-        while self.said().count(" ended (") < streams and time.monotonic() < until:
-            time.sleep(0.05)
-        return self.said()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(15)
-        self._said.close()
 
 
 @pytest.fixture
@@ -91,24 +37,6 @@ def agent(tmp_path: Path) -> Iterator[Any]:
         each.close()
 
 
-def likeness(path: Path) -> float:
-    """How alike a second of the recording and the original are, 1 is the same."""
-    heard, rate = soundfile.read(path)
-    original, _ = soundfile.read(CLIP)
-    assert rate == 16000
-    wanted = original[8000:24000]
-    if len(heard) < len(wanted):
-        return 0.0
-    at = int(np.argmax(np.correlate(heard, wanted, "valid")))
-    part = heard[at : at + len(wanted)]
-    return float(part @ wanted / np.sqrt((part @ part) * (wanted @ wanted) + 1e-9))
-
-
-def send(url: str, *options: str, seconds: str = "3") -> None:
-    command = [*FFMPEG, "-re", "-i", str(CLIP), "-t", seconds, "-c:a", "libopus", "-b:a", "24k", "-application", "voip"]
-    subprocess.run([*command, *options, "-f", "rtp", url], check=True, timeout=60, stdout=subprocess.DEVNULL)
-
-
 TEN_MS = pytest.mark.xfail(reason="10 of 301 packets of 10 ms count as lost; open with issue 18", strict=False)
 LENGTHS = [pytest.param("10", "1", marks=TEN_MS), ("20", "2"), ("40", "1"), ("60", "1")]
 
@@ -120,9 +48,24 @@ def test_ffmpeg_is_heard_with_packets_of_every_length(agent: Any, ms: str, chann
     send(f"rtp://127.0.0.1:{device.port}?rtcpport={device.port}", "-frame_duration", ms, "-ac", channels,
          "-rtpflags", "send_bye")  # fmt: skip
     said = device.ended()
-    assert "began (RTP without hello, type 97, " + ms + " ms" in said and "ended (goodbye)" in said
+    assert f"began (RTP without hello, Opus, type 97, {ms} ms" in said and "ended (goodbye)" in said
     assert f"{int(3000 / int(ms)) + 1} packets, 0 lost" in said
     assert likeness(device.out) > 0.75
+
+
+@ffmpeg
+def test_a_stereo_stream_is_recorded_in_stereo_with_all_its_bandwidth(agent: Any) -> None:
+    device = agent("--rate", "48000", "--channels", "2")
+    tones = "aevalsrc=0.2*sin(2*PI*1000*t)|0.2*sin(2*PI*12000*t):s=48000"
+    command = [*FFMPEG, "-re", "-f", "lavfi", "-i", tones, "-t", "2", "-c:a", "libopus", "-b:a", "128k", "-f", "rtp"]
+    subprocess.run([*command, f"rtp://127.0.0.1:{device.port}"], check=True, timeout=60, capture_output=True)
+    assert ", 0 lost" in device.ended()
+    heard, rate = soundfile.read(device.out)
+    assert rate == 48000 and heard.shape[1] == 2
+    spectrum = np.abs(np.fft.rfft(heard[24000:72000] * np.hanning(48000)[:, None], axis=0))
+    left, right = spectrum.T
+    assert int(np.argmax(left)) == 1000 and int(np.argmax(right)) == 12000
+    assert left[11900:12100].max() < 0.05 * right.max() and right[900:1100].max() < 0.05 * left.max()
 
 
 @ffmpeg

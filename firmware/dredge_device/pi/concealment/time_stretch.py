@@ -4,6 +4,8 @@
 Waveform similarity overlap-add (Verhelst and Roelands, ICASSP 1993), one pitch period at a time.
 """
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +17,22 @@ MIN_LAG, MAX_LAG = 40, 240  # 2.5 to 15 ms: pitch of 67 to 400 Hz
 _SIMILAR = 0.6  # normalised correlation above which two pitch periods are taken for the same sound
 _SHARE = 4  # speech runs at most 1 + 1/4 times as fast
 _CREDIT = 320
-_FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
+FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
+
+
+class Beside(Protocol):
+    """A queue that goes beside the speech and is changed at the same places."""
+
+    def shorten(self, lag: int) -> None: ...
+    def lengthen(self, lag: int) -> None: ...
+    def clear(self) -> None: ...
 
 
 class TimeStretch:
-    """A queue of samples from which pitch periods can be taken out, or repeated."""
+    """A queue of samples from which pitch periods can be taken out, or repeated; ``beside`` is treated alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Beside | None = None) -> None:
+        self._beside = beside
         self._queue = np.zeros(0, np.int16)
         self._credit = 0
         self._level = 0.0  # running level of speech, to tell a pause
@@ -49,6 +60,8 @@ class TimeStretch:
     def clear(self) -> None:
         """Forget what waits."""
         self._queue = self._queue[:0]
+        if self._beside:
+            self._beside.clear()
 
     def shorten(self, hurry: bool = True) -> int:
         """Take one pitch period out of the queue, keeping at least 20 ms; samples taken, or 0.
@@ -67,6 +80,8 @@ class TimeStretch:
         self._queue = np.concatenate((_mix(head, rest[:OVERLAP]), rest[OVERLAP:]))
         self._credit = max(0, self._credit - lag)
         self.removed += lag
+        if self._beside:
+            self._beside.shorten(lag)
         return lag
 
     def lengthen(self, hurry: bool = True) -> int:
@@ -81,6 +96,8 @@ class TimeStretch:
         self._queue = np.concatenate((self._queue[:lag], again, self._queue[OVERLAP:]))
         self._credit = max(0, self._credit - lag)
         self.inserted += lag
+        if self._beside:
+            self._beside.lengthen(lag)
         return lag
 
     def _pause(self) -> bool:
@@ -103,7 +120,7 @@ class TimeStretch:
 
 
 def _mix(old: Pcm, new: Pcm) -> Pcm:
-    mixed: NDArray[np.float64] = old * (1 - _FADE) + new * _FADE
+    mixed: NDArray[np.float64] = old * (1 - FADE) + new * FADE
     return np.rint(mixed).astype(np.int16)
 
 

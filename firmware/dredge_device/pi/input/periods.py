@@ -104,13 +104,13 @@ class PeriodReader:
 
 
 class PeriodDecoder:
-    """Decodes periods (dredge_device.pi.interfaces.Decoder, of packets and of pieces): int16[320] each.
+    """Decodes periods (dredge_device.pi.interfaces.Decoder, of packets and of pieces): int16[320 * scale] each.
 
-    What of a period no packet holds is concealed by the decoder.
+    What of a period no packet holds is concealed by the decoder. scale: its sample rate over 16 kHz.
     """
 
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
+    def __init__(self, decoder: Decoder, scale: int = 1) -> None:
+        self._decoder, self._scale = decoder, scale
         self._packet: bytes | None = None  # the one decoded last, while not all of it was fetched
         self._pcm: Pcm = np.zeros(0, np.int16)
 
@@ -123,11 +123,11 @@ class PeriodDecoder:
         filled = 0
         for piece in packet.pieces:
             if piece.at > filled:
-                out.append(self._decoder.conceal(piece.at - filled))
-            out.append(self._whole(piece.packet)[piece.start : piece.stop])
+                out.append(self._decoder.conceal((piece.at - filled) * self._scale))
+            out.append(self._whole(piece.packet)[piece.start * self._scale : piece.stop * self._scale])
             filled = piece.at + piece.stop - piece.start
         if filled < PACKET_SAMPLES:
-            out.append(self._decoder.conceal(PACKET_SAMPLES - filled))
+            out.append(self._decoder.conceal((PACKET_SAMPLES - filled) * self._scale))
         return out[0] if len(out) == 1 else np.concatenate(out)
 
     def decode_fec(self, packet: Period, samples: int = PACKET_SAMPLES) -> Pcm:

@@ -10,9 +10,8 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from dredge_device.pi.output.interface import CapabilityError
+from dredge_device.pi.output.interface import SPEECH, CapabilityError, Format
 from dredge_device.pi.standard_streams import say
-from dredge_device.units import SAMPLE_RATE
 
 LATENCY_S = 0.04  # PortAudio's own low latency crackles on a Pi; 40 ms does not
 AGAIN = 50  # periods (1 s) between two attempts to open a card that went away
@@ -64,18 +63,19 @@ def cards() -> list[Card]:
 
 
 class CardStream:
-    """One direction of a card at 16 kHz, or at the card's own rate where it does not know 16 kHz.
+    """One direction of a card at the rate of ``form``, or at the card's own where it does not know that.
 
     ``room``: frames that can be read or written now without waiting, None while the card is away. A card that went
     away is looked for once a second by ``room``. Raises CapabilityError when there is none at the start.
     """
 
-    def __init__(self, direction: str, name: str = "") -> None:
+    def __init__(self, direction: str, name: str = "", form: Format = SPEECH) -> None:
         self._library = library()
         self._direction, self._name = direction, name
         self._stream: Any = None
         self._absent = 0  # periods since the card went away
-        self.rate, self.channels = SAMPLE_RATE, 1
+        self._form = form
+        self.rate, self.channels = form
         self.capacity = 0  # frames that an empty output has room for
         self.vanished = 0
         try:
@@ -158,10 +158,11 @@ class CardStream:
         self.capacity = int(stream.write_available) if self._direction == OUTPUT else 0
 
     def _format(self, device: int | None) -> tuple[int, int]:
-        """16 kHz mono where the card knows it, else its own rate, else two channels."""
+        """The rate and channels asked for where the card knows them, else two channels, else its own rate."""
         check = getattr(self._library, f"check_{self._direction}_settings")
         own = round(self._library.query_devices(device, self._direction)["default_samplerate"])
-        for rate, channels in ((SAMPLE_RATE, 1), (SAMPLE_RATE, 2), (own, 1), (own, 2)):
+        wanted, least = self._form
+        for rate, channels in dict.fromkeys(((wanted, least), (wanted, 2), (own, least), (own, 2), (own, 1))):
             try:
                 check(device=device, channels=channels, dtype="int16", samplerate=rate)
             except self._library.PortAudioError:

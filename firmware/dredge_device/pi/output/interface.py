@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What an output for played speech offers."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import SAMPLE_RATE
+
+
+class Format(NamedTuple):
+    """What an output is given: int16[n] for one channel, int16[n, 2] for two; rate in Hz."""
+
+    rate: int = SAMPLE_RATE
+    channels: int = 1
+
+
+SPEECH = Format()  # what a receiver gives unless it is asked for more
 
 
 class CapabilityError(RuntimeError):

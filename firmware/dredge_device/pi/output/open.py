@@ -5,7 +5,7 @@ from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.files import PRIVATE, is_stream
-from dredge_device.pi.output.interface import Output
+from dredge_device.pi.output.interface import SPEECH, Format, Output
 from dredge_device.pi.output.pipe import to_command, to_stdout
 from dredge_device.pi.output.wav import WavOutput
 from dredge_device.units import SAMPLE_RATE
@@ -47,24 +47,26 @@ def is_patient(text: str) -> bool:
     return text == "null" or text.lower().endswith(".wav")
 
 
-def open_output(text: str, rate: int = SAMPLE_RATE, *, overwrite: bool = False, mode: int = PRIVATE) -> Output:
+def open_output(
+    text: str, rate: int = SAMPLE_RATE, form: Format = SPEECH, *, overwrite: bool = False, mode: int = PRIVATE
+) -> Output:
     """The output of a text (see GRAMMAR), raw samples at this rate; ValueError for anything else.
 
-    overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card and OSError for what cannot
-    be written.
+    form: of what is written to it; overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card
+    and OSError for what cannot be written.
     """
     if text == "null":
         return NullOutput()
     if is_card(text):
         from dredge_device.pi.output.soundcard import SpeakerOutput
 
-        return SpeakerOutput(text.partition(":")[2])
+        return SpeakerOutput(text.partition(":")[2], form)
     if text == "-":
-        return to_stdout(rate)
+        return to_stdout(rate, form)
     if text.startswith(COMMAND):
-        return to_command(text.removeprefix(COMMAND), rate)
+        return to_command(text.removeprefix(COMMAND), rate, form)
     if text.lower().endswith(".wav") or (text and is_stream(text)):
-        return WavOutput(text, overwrite, mode)
+        return WavOutput(text, overwrite, mode, form)
     raise ValueError(
         f"output is '{text}', expected null, play or a file name ending in .wav, speaker:NAME, - or pipe:COMMAND"
     )

@@ -8,22 +8,25 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
-from dredge_device.units import SAMPLE_RATE
 
 _END_S = 2.0  # what a command has to play out its input
 
 
 class PipeOutput:
-    """Mono int16 in little-endian order, silence between the words included.
+    """int16 in little-endian order, mono or as ``form`` says, silence between the words included.
 
     ``put`` takes bytes; ``end`` lets go of the other program. What it raises ends the session: BrokenPipeError when
     the reader went away.
     """
 
-    def __init__(self, kind: str, put: Callable[[bytes], object], end: Callable[[], object], rate: int) -> None:
+    def __init__(
+        self, kind: str, put: Callable[[bytes], object], end: Callable[[], object], rate: int,
+        form: Format = SPEECH,
+    ) -> None:  # fmt: skip
         self._kind, self._put, self._end = kind, put, end
-        self._resampler = Resampler(SAMPLE_RATE, rate)
+        self._resampler = Resampler(form.rate, rate, form.channels)
         self._samples = 0
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
@@ -43,7 +46,7 @@ class PipeOutput:
         self._end()
 
 
-def to_stdout(rate: int) -> PipeOutput:
+def to_stdout(rate: int, form: Format = SPEECH) -> PipeOutput:
     """Standard output; nothing else may be printed there."""
     out = sys.stdout.buffer
 
@@ -51,10 +54,10 @@ def to_stdout(rate: int) -> PipeOutput:
         out.write(data)
         out.flush()
 
-    return PipeOutput("stdout", put, out.flush, rate)
+    return PipeOutput("stdout", put, out.flush, rate, form)
 
 
-def to_command(command: str, rate: int) -> PipeOutput:
+def to_command(command: str, rate: int, form: Format = SPEECH) -> PipeOutput:
     """The standard input of a shell command."""
     process = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE)
     into = process.stdin
@@ -74,4 +77,4 @@ def to_command(command: str, rate: int) -> PipeOutput:
         except (BrokenPipeError, subprocess.TimeoutExpired):
             process.terminate()
 
-    return PipeOutput("command", put, end, rate)
+    return PipeOutput("command", put, end, rate, form)

@@ -9,28 +9,32 @@ from dredge_device.pi.interfaces import Pcm
 
 
 class Resampler:
-    """Mono int16 from one rate to another (soxr, band-limited); equal rates pass unchanged.
+    """int16 from one rate to another (soxr, band-limited); equal rates pass unchanged.
 
     What comes out is later by soxr's own delay (about 10 ms) and starts when that has passed.
     """
 
-    def __init__(self, source: int, target: int) -> None:
+    def __init__(self, source: int, target: int, channels: int = 1) -> None:
         self.source, self.target = source, target
+        self._shape = (-1,) if channels == 1 else (-1, channels)
         self._stream: Any = None
         if source != target:
             import soxr
 
-            self._stream = soxr.ResampleStream(source, target, 1, dtype="int16", quality="MQ")
+            self._stream = soxr.ResampleStream(source, target, channels, dtype="int16", quality="MQ")
 
     def convert(self, pcm: Pcm) -> Pcm:
-        """int16[n] in, int16[about n * target / source] out."""
-        return pcm if self._stream is None else np.asarray(self._stream.resample_chunk(pcm), np.int16).reshape(-1)
+        """int16[n] or int16[n, channels] in, the same with about n * target / source samples out."""
+        return pcm if self._stream is None else self._shaped(self._stream.resample_chunk(pcm))
 
     def finish(self) -> Pcm:
         """What is still inside, at the end."""
         if self._stream is None:
-            return np.zeros(0, np.int16)
-        return np.asarray(self._stream.resample_chunk(np.zeros(0, np.int16), last=True), np.int16).reshape(-1)
+            return self._shaped(np.zeros(0, np.int16))
+        return self._shaped(self._stream.resample_chunk(self._shaped(np.zeros(0, np.int16)), last=True))
+
+    def _shaped(self, pcm: Any) -> Pcm:
+        return np.asarray(pcm, np.int16).reshape(self._shape)
 
     @property
     def delay_ms(self) -> float:

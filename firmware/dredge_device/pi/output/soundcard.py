@@ -8,6 +8,7 @@ import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.cards import OUTPUT, CardStream
+from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
@@ -17,13 +18,14 @@ _STUCK_S = 1.0  # a card that takes nothing for so long is gone
 class SpeakerOutput:
     """A sound card, the default one or one by name (``dredge devices``).
 
-    One that vanishes is tried again every second; the stream goes on meanwhile. A card that does not know 16 kHz is
-    given its own rate. Raises CapabilityError when there is none at the start.
+    One that vanishes is tried again every second; the stream goes on meanwhile. A card that does not know the
+    rate of ``form`` is given its own. Raises CapabilityError when there is none at the start.
     """
 
-    def __init__(self, name: str = "") -> None:
-        self._card = CardStream(OUTPUT, name)
-        self._resampler = Resampler(SAMPLE_RATE, self._card.rate)
+    def __init__(self, name: str = "", form: Format = SPEECH) -> None:
+        self._form = form
+        self._card = CardStream(OUTPUT, name, form)
+        self._resampler = Resampler(form.rate, self._card.rate, form.channels)
         self._underflows = self._unheard = 0
         self._told_vanished = 0
 
@@ -54,9 +56,11 @@ class SpeakerOutput:
 
     def _as_played(self, pcm: Pcm) -> bytes:
         if self._card.rate != self._resampler.target:
-            self._resampler = Resampler(SAMPLE_RATE, self._card.rate)
+            self._resampler = Resampler(self._form.rate, self._card.rate, self._form.channels)
         played = self._resampler.convert(pcm)
-        return (np.repeat(played, 2) if self._card.channels == 2 else played).tobytes()
+        if self._form.channels > self._card.channels:
+            played = np.rint(played.mean(axis=1)).astype(np.int16)
+        return (np.repeat(played, 2) if self._form.channels < self._card.channels else played).tobytes()
 
     def close(self) -> dict[str, Any]:
         """End of a session; the card stays open."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.files import PRIVATE, OutputFile, is_stream, numbered
+from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.standard_streams import WARNING, say
 from dredge_device.units import SAMPLE_RATE
 
@@ -15,11 +16,12 @@ HEADER_BYTES = 44
 _UNKNOWN = 0xFFFFFFFF
 
 
-def header(samples: int | None, rate: int = SAMPLE_RATE) -> bytes:
-    """44 bytes before 16-bit mono samples (RIFF WAVE); None, or more than fit: the file ends where it ends."""
-    size = _UNKNOWN if samples is None else min(2 * samples, _UNKNOWN)
+def header(samples: int | None, rate: int = SAMPLE_RATE, channels: int = 1) -> bytes:
+    """44 bytes before 16-bit samples (RIFF WAVE); None, or more than fit: the file ends where it ends."""
+    block = 2 * channels
+    size = _UNKNOWN if samples is None else min(block * samples, _UNKNOWN)
     riff = min(size + HEADER_BYTES - 8, _UNKNOWN)
-    head = struct.pack("<4sI8sIHHIIHH", b"RIFF", riff, b"WAVEfmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    head = struct.pack("<4sI8sIHHIIHH", b"RIFF", riff, b"WAVEfmt ", 16, 1, channels, rate, block * rate, block, 16)
     return head + struct.pack("<4sI", b"data", size)
 
 
@@ -32,9 +34,11 @@ class WavOutput:
     the session's report; what fitted is the file, and the stream goes on. Raises OutputError at the start.
     """
 
-    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False, mode: int = PRIVATE) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], overwrite: bool = False, mode: int = PRIVATE, form: Format = SPEECH
+    ) -> None:
         self._path = os.fspath(path)
-        self._overwrite, self._mode = overwrite, mode
+        self._overwrite, self._mode, self._form = overwrite, mode, form
         self._session = 1
         self._file: OutputFile | None = None
         self._error: str | None = None
@@ -54,7 +58,7 @@ class WavOutput:
         try:
             if self._file is None:
                 self._file = self._opened()
-                self._file.write(header(None))
+                self._file.write(header(None, *self._form))
             self._file.write(pcm.astype("<i2", copy=False).tobytes())
         except OSError as error:
             self._fail(error)
@@ -69,7 +73,7 @@ class WavOutput:
         file, self._file = self._file, None
         if file is not None:
             try:
-                report["samples"] = _completed(file)
+                report["samples"] = _completed(file, self._form)
                 if report["samples"]:
                     report["file"] = str(file.finish())
                     self._session += 1
@@ -88,11 +92,12 @@ class WavOutput:
         self.close()
 
 
-def _completed(file: OutputFile) -> int:
+def _completed(file: OutputFile, form: Format) -> int:
     """Writes how much there is into the header; returns the samples. Half a sample at the end is cut off."""
-    samples = max(0, file.size - HEADER_BYTES) // 2
+    block = 2 * form.channels
+    samples = max(0, file.size - HEADER_BYTES) // block
     if not file.is_stream:
-        file.shorten(HEADER_BYTES + 2 * samples if samples else 0)
+        file.shorten(HEADER_BYTES + block * samples if samples else 0)
         if samples:
-            file.replace(0, header(samples))
+            file.replace(0, header(samples, *form))
     return samples

@@ -10,7 +10,7 @@ from dredge_device.pi.factory import ModelCache, real_parts
 from dredge_device.pi.input import sdp
 from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
-from dredge_device.pi.output.interface import TimedOutput
+from dredge_device.pi.output.interface import SPEECH, Format, TimedOutput
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
@@ -57,14 +57,15 @@ def description_of(options: Options) -> sdp.Description:
 
 
 def make_receiver(
-    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED
+    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED, form: Format = SPEECH
 ) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     wanted = SessionOptions.checked(options)
     parts = real_parts(wanted.conceal, wanted.vocoder, models, wanted.opus_complexity)
     return Receiver(
-        wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types
-    )
+        wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types,
+        form=form,
+    )  # fmt: skip
 
 
 def make_guard(
@@ -93,5 +94,6 @@ def output_for(options: Options, index: int) -> TimedOutput:
     if index and text.lower().endswith(".wav"):
         path = Path(text)
         text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
-    output = open_output(text, overwrite=options.overwrite, mode=options.file_mode)
+    form = Format(options.rate, options.channels)
+    output = open_output(text, options.rate, form, overwrite=options.overwrite, mode=options.file_mode)
     return ThreadedOutput(output, patient=is_patient(text))

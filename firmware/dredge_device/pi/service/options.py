@@ -14,7 +14,7 @@ from dredge_device.pi.input.opus_abilities import COMPLEXITY_HELP, MOST
 from dredge_device.pi.output.files import PRIVATE, parse_mode
 from dredge_device.pi.status import urls
 from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
-from dredge_device.units import CONCEAL_MODES
+from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_models import vocoders
 
 
@@ -71,6 +71,8 @@ class Options(SessionOptions):
 
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
+    rate: int = SAMPLE_RATE
+    channels: int = 1
     overwrite: bool = False
     file_mode: int = PRIVATE
     once: bool = False
@@ -116,7 +118,12 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("listen", "udp://HOST:PORT (port 0: any) or serial://DEV?baud=N, serial://auto, socket://…, rfc2217://…"),
-    Option("out", "null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw mono int16, 16 kHz), a FIFO or device (WAV)"),
+    Option("out", "null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw int16), a FIFO or device (WAV)"),
+    Option(
+        "rate", "Sample rate of the output; at 48000 received speech keeps its whole bandwidth.",
+        choices=("16000", "48000"), parse=int, default=str(SAMPLE_RATE),
+    ),
+    Option("channels", "2: stereo streams are heard in stereo.", choices=("1", "2"), parse=int, default="1"),
     Option("overwrite", "Replace recordings that are there (else: FILE-2.wav and so on).", bool),
     Option("file-mode", "Permissions of recordings.", parse=parse_mode, default="600"),
     Option("playout", "fixed:<ms> or adaptive[:<longest ms>]", parse=parse_playout, default="fixed:1000"),

@@ -15,7 +15,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
-from dredge_device.pi.output.interface import CapabilityError
+from dredge_device.pi.output.interface import CapabilityError, Format
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.building import check_options, description_of, make_guard, make_receiver, output_for
@@ -70,11 +70,12 @@ class Process:
         self._pacer = Pacer()
         self._models = ModelCache()
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
+        form = Format(options.rate, options.channels)
         self._publisher: Publisher | None = None
         self._status: Status | None = None
         try:
             self._stock = ReceiverStock(
-                lambda wanted: make_receiver(wanted, self._models, self._agreed.types), self._options.for_session())
+                lambda wanted: make_receiver(wanted, self._models, self._agreed.types, form), options.for_session())
             self._streams = Sessions(
                 self._make_station, options.streams, self._governor, self.notices,
                 Candidates(self._agreed.types.opus | self._agreed.types.red))
