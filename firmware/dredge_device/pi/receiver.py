@@ -109,7 +109,7 @@ class Receiver:
         dred_source = DredSource(self._buffer, parts.reader, parts.dred) if parts.dred else None
         self._concealer = Concealer(parts, dred_source, GapEnds(parts, self._buffer, use_lbrr), use_lbrr, self._timer)
         self._foresight = Foresight(self._buffer, self._concealer)
-        self._beyond = beyond_speech(form)
+        self._beyond = beyond_speech(form, self._timer)
         self._stretch = TimeStretch(self._beyond.queue)
         self.queue = RenderQueue()
         self._statistics = PlayoutStatistics()
@@ -282,8 +282,7 @@ class Receiver:
     def _queue_period(self, speech: Pcm, packet: Any) -> None:
         """20 ms are decoded; packet: what they were decoded from, None for speech from elsewhere."""
         self._stretch.push(speech)
-        with self._timer.stage("opus"):
-            self._beyond.add(packet)
+        self._beyond.add(packet)
 
     def _pass_over(self, period: playout.Period, delay_ms: float) -> None:
         """Count a period that is left out, or that turns out to be what was concealed while playout stood still."""

@@ -12,6 +12,7 @@ from dredge_device.pi.fullband.fullband import Fullband
 from dredge_device.pi.fullband.side_queue import SideQueue
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.stage_timer import StageTimer
 
 DELAY = 63  # samples at 48 kHz: the filter that joins both
 WIDE, STEREO = Format(48000, 1), Format(48000, 2)
@@ -159,4 +160,4 @@ def test_a_new_sender_hears_nothing_of_the_old_one():
 @pytest.mark.parametrize("form", [Format(44100, 1), Format(48000, 3)])
 def test_other_formats_are_refused(form):
     with pytest.raises(ValueError, match="expected 16000 or 48000, 1 or 2"):
-        Fullband(form)
+        Fullband(form, StageTimer(lambda: 0))

@@ -9,21 +9,24 @@ from dredge_device.pi.fullband.side_queue import SideQueue
 from dredge_device.pi.input.periods import Period, PeriodDecoder
 from dredge_device.pi.interfaces import Decoder, Pcm
 from dredge_device.pi.output.interface import SPEECH, Format
+from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
 RATES, CHANNELS = (SAMPLE_RATE, 3 * SAMPLE_RATE), (1, 2)
 
 
 class Fullband:
-    """Adds to every period of speech what its packet holds beyond it. decoder: replaces libopus at this format.
+    """Adds to every period of speech what its packet holds beyond it. timer: of the receiver, the second decoding counts
+    as its stage "opus"; decoder: replaces libopus at this format.
 
     Raises ValueError for another rate than 16000 or 48000, or other channels than 1 or 2.
     """
 
-    def __init__(self, form: Format, decoder: Decoder | None = None) -> None:
+    def __init__(self, form: Format, timer: StageTimer, decoder: Decoder | None = None) -> None:
         if form.rate not in RATES or form.channels not in CHANNELS:
             raise ValueError(f"output is {form.rate} Hz with {form.channels} channels, expected 16000 or 48000, 1 or 2")
         scale = form.rate // SAMPLE_RATE
+        self._timer = timer
         self.queue = SideQueue(scale, form.channels)
         self._companion = Companion(PeriodDecoder(decoder or _libopus(form), scale), form)
         self._joining = Joining(form)
@@ -31,7 +34,8 @@ class Fullband:
 
     def add(self, packet: Period | None) -> None:
         """A period of speech was decoded from this packet, or came from elsewhere."""
-        self.queue.push(self._companion.missing() if packet is None else self._companion.received(packet))
+        with self._timer.stage("opus"):
+            self.queue.push(self._companion.missing() if packet is None else self._companion.received(packet))
 
     def joined(self, speech: Pcm) -> Pcm:
         """int16[320 * scale] or int16[320 * scale, 2] for the next int16[320] of the time stretch."""
@@ -66,9 +70,9 @@ class SpeechOnly:
         """Nothing is kept."""
 
 
-def beyond_speech(form: Format) -> Fullband | SpeechOnly:
+def beyond_speech(form: Format, timer: StageTimer) -> Fullband | SpeechOnly:
     """What makes this format of a receiver's speech. Raises ValueError for a format that there is not."""
-    return SpeechOnly() if form == SPEECH else Fullband(form)
+    return SpeechOnly() if form == SPEECH else Fullband(form, timer)
 
 
 def _libopus(form: Format) -> Decoder:
