@@ -16,8 +16,8 @@ RATES, CHANNELS = (SAMPLE_RATE, 3 * SAMPLE_RATE), (1, 2)
 
 
 class Fullband:
-    """Adds to every period of speech what its packet holds beyond it. timer: of the receiver, the second decoding counts
-    as its stage "opus"; decoder: replaces libopus at this format.
+    """Adds to every period of speech what its packet holds beyond it. timer: the receiver's; the second decoding
+    counts as its stage "opus". decoder: replaces libopus at this format.
 
     Raises ValueError for another rate than 16000 or 48000, or other channels than 1 or 2.
     """
