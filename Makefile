@@ -13,7 +13,7 @@ PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock soak
+.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ lock: ## pin the packages anew from pyproject.toml (locks/)
 soak: ## an hour of changing hosts on a device process (SOAK_ARGS="--minutes 2 --streams 4")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python scripts/soak.py $(SOAK_ARGS)
+
+site: ## the documents as a site in dist/site, every link checked
+	@scripts/setup.sh docs
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet --site-dir dist/site
+	@echo "open dist/site/index.html"
 
 lint: ## ruff and mypy
 	@scripts/setup.sh dev

@@ -25,6 +25,7 @@ PURPOSES = {
     "import": "import of libopus' models",
     "boards": "`dredge deploy --board`",
     "train": "the trainers of all models",
+    "docs": "`make site`, the documents as a site",
     "dev": "tests, linters and build tools",
     "fuzz": "coverage-guided fuzzing",
 }

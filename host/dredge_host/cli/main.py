@@ -72,7 +72,10 @@ class VerbGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         command = import_module(f"dredge_host.cli.{VERBS[cmd_name].module}").command
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        command.name = cmd_name  # each module calls its own simply `command`
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in dict.fromkeys(verb.section for verb in VERBS.values()):

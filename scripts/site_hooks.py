@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the site has beyond the documents: the example programs, and the help text of every verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from mkdocs.structure.files import File
+
+from dredge_host.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+OPTIONS = "reference/options.md"
+WIDTH = 100  # of a help text, in characters
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds examples/*.py, which lie outside docs/, so that links to them lead somewhere."""
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Turns links to the examples into those of the site, and adds the help texts to the page of options."""
+    if page.file.src_uri == OPTIONS:
+        markdown += "".join(f"\n## {name}\n\n```text\n{text}\n```\n" for name, text in help_texts(cli, "dredge"))
+    return markdown.replace("](../../examples/", "](../examples/")
+
+
+def help_texts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
+    """(name, help text) of a command and of every verb below it."""
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    with click.Context(command, parent, info_name=name.rpartition(" ")[2], **settings) as context:
+        yield name, command.get_help(context)
+        for verb in command.list_commands(context) if isinstance(command, click.Group) else ():
+            below = command.get_command(context, verb)
+            if below is not None:
+                yield from help_texts(below, f"{name} {verb}", context)
