@@ -37,6 +37,11 @@ class Settings(SessionOptions):
     dred_version: int = DRED_VERSION
     dred_id: int = DRED_EXTENSION_ID
 
+    @property
+    def standard_history_ms(self) -> int:
+        """How far back the redundancy reaches that the IETF draft describes (extension 32), in ms; 0 without it."""
+        return round(1000 * self.redundancy_s) if self.dred_id == STANDARD_ID else 0
+
     def __post_init__(self) -> None:
         try:
             super().__post_init__()

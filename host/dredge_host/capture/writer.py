@@ -29,14 +29,14 @@ class Capture:
 
     far: address and port of the device. The file appears under its name when it is closed, and so does the .sdp; both
     are for their owner only. Where a file of that name is there already, the next free name is taken, unless
-    `overwrite`. When the disk is full, the datagrams that fitted are the file, a note says so, and what comes later is
-    not written. Raises OutputError when the file cannot be written at all, UsageError for a name that promises another
-    format.
+    `overwrite`. history_ms: of redundancy in extension 32, for the .sdp. When the disk is full, the datagrams that
+    fitted are the file, a note says so, and what comes later is not written. Raises OutputError when the file cannot be
+    written at all, UsageError for a name that promises another format.
     """
 
     def __init__(
         self, path: str | Path, far: tuple[str, int], payload_type: int = rtp.PAYLOAD_TYPE,
-        clock: Callable[[], float] = time.time, overwrite: bool = False,
+        clock: Callable[[], float] = time.time, overwrite: bool = False, history_ms: int = 0,
     ) -> None:  # fmt: skip
         self.path = Path(path)
         if self.path.suffix.lower() not in _SUFFIXES:
@@ -45,6 +45,7 @@ class Capture:
         self._payload_type = payload_type
         self._clock = clock
         self._overwrite = overwrite
+        self._history_ms = history_ms
         self._file = OutputFile(path, keep=not overwrite, mode=PRIVATE)
         self._file.write(struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAP, _RAW_IP))
         self._whole = self._file.size        # bytes up to the end of the last datagram that fitted
@@ -70,7 +71,9 @@ class Capture:
         if not self._file.is_stream:
             with OutputFile(self.path.with_suffix(".sdp"), keep=not self._overwrite, mode=PRIVATE) as file:
                 address, port = self._far
-                text = sdp.build(address, port, self._payload_type, mux=True, origin=address)
+                text = sdp.build(
+                    address, port, self._payload_type, mux=True, origin=address, history_ms=self._history_ms
+                )
                 file.write(text.encode("ascii"))
 
     def __enter__(self) -> Capture:

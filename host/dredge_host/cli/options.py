@@ -132,6 +132,8 @@ _CODEC: list[Decorator] = [
 ]
 
 
+sdp_option = click.option("--sdp", type=FILE_OUT, help="Write the session description of what is sent (RTP over UDP).")
+
 _STREAM: list[Decorator] = [
     click.option("--ssrc", metavar="NUMBER", help="Of a capture: the RTP stream.  [default: the longest that is Opus]"),
     click.option("--stream", type=click.IntRange(1), help="Of a capture: the stream by the number that notes give."),

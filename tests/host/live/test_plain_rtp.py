@@ -186,6 +186,9 @@ def test_descriptions_are_read_as_they_are_written_and_otherwise_refused() -> No
     webrtc = "m=video 9 X 96\na=rtpmap:96 opus/48000\nm=audio 9 X 63 111\n"
     webrtc += "a=rtpmap:111 opus/48000/2\na=rtpmap:63 red/48000/2\n"
     assert sdp.parse(webrtc).types == PayloadTypes(frozenset([111]), frozenset([63]))
+    standard = sdp.build("127.0.0.1", 5004, history_ms=1000)
+    assert "; sprop-ext32-dred-duration=1000\r\n" in standard and "ext32" not in text
+    assert sdp.parse(standard).history_ms == 1000 and sdp.parse(text).history_ms is None
     for bad, why in (
         ("v=0\n", "names no Opus"), ("a=crypto:1 OTHER inline:AAAA\n", "another suite"),
         (f"a=crypto:1 {sdp.SUITE} inline:AAAA\n", "3 bytes"), ("x" * 70000, "70000 characters"),

@@ -12,21 +12,32 @@ from dredge_device.pi.input.payloads import PayloadTypes
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30  # 16 of key, 14 of salt
+# draft-ietf-mlcodec-opus-dred: how far back the redundancy of extension 32 reaches, in ms, at the most. The first is of
+# the stream that is described, the second what its receiver can use; neither obliges anybody.
+SENT, USABLE = "sprop-ext32-dred-duration", "ext32-dred-duration"
+_LONGEST_MS = 60_000  # a larger number is taken for a mistake
 LARGEST = 65536
 
 
 @dataclass(frozen=True)
 class Description:
-    """types: payload types of Opus and of redundant blocks; key: of SRTP, 30 bytes, None for RTP in the clear."""
+    """types: payload types of Opus and of redundant blocks; key: of SRTP, 30 bytes, None for RTP in the clear.
+
+    history_ms: how far back DRED in extension 32 may reach; usable_ms: the same, as far as a receiver can use it; None
+    where the description does not say.
+    """
 
     types: PayloadTypes
     key: bytes | None = None
+    history_ms: int | None = None
+    usable_ms: int | None = None
 
 
 def parse(text: str) -> Description:
     """What the description says of its audio. Raises ValueError, one sentence."""
     if len(text) > LARGEST:
         raise ValueError(f"session description of {len(text)} characters, expected {LARGEST} at most")
+    formats: dict[int, dict[str, str]] = {}
     opus: set[int] = set()
     red: set[int] = set()
     key, audio = None, True
@@ -38,11 +49,32 @@ def parse(text: str) -> Description:
             found = re.fullmatch(r"rtpmap:(\d{1,3})\s+([\w-]+)/(\d+)(?:/\d+)?", value.strip())
             if found and int(found[1]) < 128 and found[2].lower() in ("opus", "red"):
                 (opus if found[2].lower() == "opus" else red).add(int(found[1]))
+            elif value.startswith("fmtp:"):
+                number, _, parameters = value.removeprefix("fmtp:").partition(" ")
+                if number.isdigit():
+                    formats.setdefault(int(number[:3]), {}).update(_parameters(parameters))
             elif value.startswith("crypto:"):
                 key = key or _key(value)
     if not opus:
         raise ValueError("the session description names no Opus (a=rtpmap:111 opus/48000/2)")
-    return Description(PayloadTypes(frozenset(opus), frozenset(red)), key)
+    durations = [
+        max((ms for number in opus if (ms := _duration(formats.get(number, {}).get(name))) is not None), default=None)
+        for name in (SENT, USABLE)
+    ]
+    return Description(PayloadTypes(frozenset(opus), frozenset(red)), key, *durations)
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Format parameters by their names in lower case."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _duration(text: str | None) -> int | None:
+    """Milliseconds; None for anything else: a parameter that makes no sense is passed over (RFC 7587 section 7)."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > _LONGEST_MS:
+        return None
+    return int(text)
 
 
 def _key(value: str) -> bytes:
@@ -60,9 +92,13 @@ def _key(value: str) -> bytes:
 
 def build(
     address: str, port: int, payload_type: int = rtp.PAYLOAD_TYPE, *, name: str = "dredge", key: bytes | None = None,
-    mux: bool = False, origin: str = "127.0.0.1",
+    mux: bool = False, origin: str = "127.0.0.1", history_ms: int = 0,
 ) -> str:  # fmt: skip
-    """The description of a stream to this address, as RFC 7587 section 7 wants Opus described; key: SRTP by SDES."""
+    """The description of a stream to this address, as RFC 7587 section 7 wants Opus described; key: SRTP by SDES.
+
+    history_ms: how far back DRED in extension 32 reaches, 0 for a stream without.
+    """
+    history = f"; {SENT}={history_ms}" if history_ms else ""
     lines = [
         "v=0",
         f"o=- 0 0 IN {_family(origin)} {origin}",
@@ -71,7 +107,7 @@ def build(
         "t=0 0",
         f"m=audio {port} RTP/{'SAVP' if key else 'AVP'} {payload_type}",
         f"a=rtpmap:{payload_type} opus/48000/2",
-        f"a=fmtp:{payload_type} stereo=0; sprop-stereo=0; maxplaybackrate=16000; sprop-maxcapturerate=16000",
+        f"a=fmtp:{payload_type} stereo=0; sprop-stereo=0; maxplaybackrate=16000; sprop-maxcapturerate=16000{history}",
         "a=ptime:20",
     ]
     if key is not None:

@@ -2,6 +2,7 @@
 """What a device process is built of, by its options: receivers, access, outputs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.static_access import StaticAccess
 from dredge_device.pi.service.options import Options, SessionOptions
 from dredge_device.pi.transport.endpoint import is_local
-from dredge_models import vocoders
+from dredge_models import modelset, vocoders
+from dredge_models.registry import STANDARD_ID, STANDARD_VERSION
 
 _SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they are told why not
 
@@ -53,7 +55,25 @@ def description_of(options: Options) -> sdp.Description:
         found = sdp.parse(text)
     except ValueError as error:
         raise ValueError(f"{options.sdp}: {error}") from None
-    return found if options.payload_type is None else sdp.Description(types, found.key)
+    return found if options.payload_type is None else replace(found, types=types)
+
+
+def history_notes(options: Options, agreed: sdp.Description) -> list[str]:
+    """What keeps this process from using all the redundancy that the session description announces."""
+    if not agreed.history_ms:
+        return []
+    said = []
+    if STANDARD_VERSION not in modelset.versions():
+        said.append(
+            f"the sender's redundancy (extension {STANDARD_ID}) is of version {STANDARD_VERSION}, of which there is no "
+            "model here: see `dredge models import`"
+        )
+    if options.conceal == "dred" and agreed.history_ms > options.playout_ms:
+        said.append(
+            f"the sender's redundancy reaches {agreed.history_ms} ms back, with a playout delay of at most "
+            f"{options.playout_ms} ms no more than that is used; --playout fixed:{agreed.history_ms} uses all"
+        )
+    return said
 
 
 def make_receiver(

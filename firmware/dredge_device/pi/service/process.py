@@ -18,7 +18,14 @@ from dredge_device.pi.output.files import OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, Format
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.building import check_options, description_of, make_guard, make_receiver, output_for
+from dredge_device.pi.service.building import (
+    check_options,
+    description_of,
+    history_notes,
+    make_guard,
+    make_receiver,
+    output_for,
+)
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.listener import Listener
@@ -115,7 +122,7 @@ class Process:
         key_file, said = self._options.key_file, scheduling.apply(self._options)
         if key_file is not None and session_keys.open_to_others(key_file):
             said.append(f"{key_file} can be read by other users: chmod 600 {key_file}")
-        return said
+        return said + history_notes(self._options, self._agreed)
 
     def run(self) -> None:
         """Listens and plays until stopped (or, with once, until the first session is over)."""

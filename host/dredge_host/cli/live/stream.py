@@ -21,6 +21,7 @@ from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.link import Link
 from dredge_host.links.open import HELP, open_secured, parse_udp
 from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
+from dredge_host.settings import Settings
 
 NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
 EPILOG = (
@@ -52,7 +53,7 @@ Examples
 @shared.network_options
 @shared.key_option
 @click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
-@click.option("--sdp", type=shared.FILE_OUT, help="With rtp://: write the session description that receivers need.")
+@shared.sdp_option
 @click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
 @click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
@@ -86,8 +87,6 @@ def command(
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
     url, plain = _destination(url, plain)
-    if sdp and not plain:
-        raise UsageError("--sdp describes a stream to rtp://HOST:PORT (or --plain)")
     from dredge_device.pi.output import files
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.plain import PlainSession
@@ -113,8 +112,8 @@ def command(
 
     with ExitStack() as stack:
         live, speech, total = _speech(stack, source, seconds, rate)
-        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp)))
-        link, tap = _captured(stack, link, url, key_file, capture, overwrite)
+        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp, settings)))
+        link, tap = _captured(stack, link, url, key_file, capture, overwrite, settings.standard_history_ms)
         display = stack.enter_context(Display(total, json_lines=json_lines))
         if live is not None:
             stack.callback(live.close)
@@ -158,19 +157,18 @@ def _destination(url: str, plain: bool) -> tuple[str, bool]:
     return url, scheme_of(url) is RTP
 
 
-def _opened(url: str, key_file: str | None, sdp: Path | None) -> Link:
-    """The link; for a plain receiver its description is written first."""
-    if scheme_of(url) is not RTP:
-        return open_secured(url, key_file)
-    from dredge_device.pi.input.sdp import build
-    from dredge_device.pi.output.files import PRIVATE, OutputFile
+def _opened(url: str, key_file: str | None, sdp: Path | None, settings: Settings) -> Link:
+    """The link, after the stream's description has been written."""
+    from dredge_host.links.description import write_description
     from dredge_host.links.open import open_rtp
 
+    if scheme_of(url) is not RTP:
+        if sdp is not None:
+            write_description(sdp, url, settings, keyed=key_file is not None)
+        return open_secured(url, key_file)
     link = open_rtp(url, key_file)
     if sdp is not None:
-        host, port = parse_udp(url)
-        with OutputFile(sdp, keep=False, mode=PRIVATE) as file:
-            file.write(build(host, port, key=link.key).encode("ascii"))
+        write_description(sdp, url, settings, key=link.key)
     return link
 
 
@@ -199,7 +197,8 @@ def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tu
 
 
 def _captured(
-    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None, overwrite: bool
+    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None, overwrite: bool,
+    history_ms: int,
 ) -> tuple[Link, Callable[[bytes], None] | None]:
     """The link with its traffic written to a file, if one is wanted.
 
@@ -213,5 +212,5 @@ def _captured(
         far = parse_udp(url)
     except UsageError:
         far = ("127.0.0.1", 5004)
-    capture = stack.enter_context(Capture(path, far, overwrite=overwrite))
+    capture = stack.enter_context(Capture(path, far, overwrite=overwrite, history_ms=history_ms))
     return (link, capture.sent) if key_file else (TappedLink(link, capture), None)

@@ -50,9 +50,10 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @shared.link_options
 @shared.codec_options
 @shared.network_options
+@shared.sdp_option
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
 @shared.json_option
-def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: Any) -> None:
+def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path | None, **values: Any) -> None:
     """Talk with another machine, both ways at the same time, over a link that loses packets.
 
     Both ends run this. One of them calls (URL), the other one may wait (--listen), or both do both. An end that is
@@ -60,6 +61,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
     """
     from dredge_device.pi.output.open import is_card
     from dredge_host.errors import UsageError
+    from dredge_host.links.description import write_description
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.talk.display import TalkDisplay
     from dredge_host.talk.result import lines
@@ -73,6 +75,10 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, **values: 
              "lock_memory", "status")  # fmt: skip
     options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
                           **{name: values[name] for name in names})  # fmt: skip
+    if sdp is not None:
+        if options.to is None:
+            raise UsageError("--sdp describes what is said to the one who is called: name the other end (udp://HOST:PORT)")
+        write_description(sdp, options.to, options.settings, keyed=options.key_file is not None)
     careful = options.half_duplex or options.ptt or options.echo == "speex"
     if options.mic.partition(":")[0] == "mic" and is_card(options.speaker) and not careful:
         note(use_canceller() if options.mic == "mic" and options.speaker == "speaker" else advice())
