@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,10 @@ def _matrix(arrays: Arrays, name: str, outputs: int, inputs: int) -> dict[str, N
     if len(column) and int(column.max()) * 4 + 4 > inputs:
         raise ValueError(f"vocoder weights: {name}_column: block beyond the {inputs} inputs")
     strips = np.abs(blocks.astype(np.int64)).sum(axis=2)
-    rows = np.zeros((outputs // 8, 8))
-    np.add.at(rows, np.repeat(np.arange(outputs // 8), count), strips)
-    _bounded(f"{name}_scale", scale, 127.0 * rows.ravel())
+    rows = np.zeros((outputs // 8, 8), np.int64)
+    for row, (first, end) in zip(rows, pairwise(accumulate(count.tolist(), initial=0)), strict=True):
+        row += strips[first:end].sum(axis=0)
+    _bounded(f"{name}_scale", scale, 127.0 * rows.ravel().astype(np.float64))
     return {f"{name}_blocks": blocks, f"{name}_column": column, f"{name}_count": count, f"{name}_scale": scale}
 
 
@@ -76,7 +78,11 @@ def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
 
 
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
-    worst = float(np.max(np.abs(values) * largest, initial=0.0))
+    """ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
+
+    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is used here.
+    """
+    worst = float(np.max(np.abs(values.astype(np.float64)) * largest, initial=0.0))
     if worst > LIMIT:
         raise ValueError(f"vocoder weights: {name}: expected terms up to {LIMIT:g}, but {worst:.4g} is possible")
 

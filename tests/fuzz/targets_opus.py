@@ -74,7 +74,7 @@ def run_extensions(data: bytes) -> bool:
         return _padding(plan.rest(), frames)
     packet, put = build_packet(0x48, [b"f"] * frames), []
     while plan and len(put) < 40:
-        ident, frame = MIN_ID + plan.below(MAX_ID - 1), plan.below(frames)
+        ident, frame = MIN_ID + plan.below(MAX_ID - MIN_ID + 1), plan.below(frames)
         body = plan.piece()[: 1 if ident < 32 else None]
         put.append(Extension(ident, frame, body))
         packet = add_extension(packet, ident, body, frame)

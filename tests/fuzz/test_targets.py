@@ -26,11 +26,7 @@ def test_corpus_and_found_cases(name: str) -> None:
     assert any(accepted)
 
 
-OPEN = pytest.mark.xfail(reason="the target's own list does not know repeated extensions; open", strict=False)
-RANDOM = [pytest.param(name, marks=OPEN) if name == "extensions" else name for name in ALL]
-
-
-@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("name", ALL)
 def test_random_inputs(name: str) -> None:
     """The same ones in every run: the seed is the target's name."""
     target = ALL[name]

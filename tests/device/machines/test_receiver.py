@@ -5,7 +5,6 @@ from collections import deque
 from hashlib import sha256
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from machine_profile import profile, steps
@@ -14,11 +13,13 @@ from machine_speech import FLOOR_DBFS, KINDS, LIMIT_DB, level, stream
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
 from dredge_device.pi.concealment.concealer import MUTE_AFTER
+from dredge_device.pi.concealment.history import KEEP_FRAMES, LEARNT
 from dredge_device.pi.receiver import Receiver
-from dredge_device.units import RTP_TICKS_PER_PACKET
+from dredge_device.units import FRAME_SAMPLES, RTP_TICKS_PER_PACKET
 
 PERIOD_S = 0.02
 PEER = "host"
+KEEP_SAMPLES = KEEP_FRAMES * FRAME_SAMPLES
 CAPACITY = 512  # packets in the jitter buffer
 CALM = 700  # periods: a second of lag takes five seconds and more, by pitch periods
 SLACK_MS = 80.0  # a period, what playout leaves uncorrected, and two frames decoded ahead
@@ -359,7 +360,8 @@ class ReceiverMachine(RuleBasedStateMachine):
         if concealer.dred_source is not None:
             assert len(concealer.dred_source._entries) <= CAPACITY + 1
         if concealer._history is not None:
-            assert len(concealer._history._rows) <= 8 + 8 and len(concealer._history._pending) <= 160
+            assert len(concealer._history._rows) == KEEP_FRAMES and len(concealer._history.samples) == KEEP_SAMPLES
+            assert concealer._history._unlearnt <= LEARNT
         assert concealer._guesses <= MUTE_AFTER or not concealer.speaking
 
     def teardown(self):
@@ -376,7 +378,5 @@ class ReceiverMachine(RuleBasedStateMachine):
         assert again.receiver.report() == self.device.receiver.report()
 
 
-TestReceiverMachine = pytest.mark.xfail(
-    reason="more periods wait than the bound allows since packets of any duration are read; open", strict=False
-)(ReceiverMachine.TestCase)
+TestReceiverMachine = ReceiverMachine.TestCase
 TestReceiverMachine.settings = profile(examples=6, rules=20, long_examples=2000, long_rules=60)
