@@ -107,6 +107,7 @@ class RtpInput:
         """True for a packet so far ahead that another one must confirm it; the other one brings it along."""
         held, self._leap = self._leap, None
         if held is not None and rtp.distance(packet.sequence, held.packet.sequence) == 1:
+            self.counters.add("on_trial", -1)  # from here on it is counted like every other packet
             self._admit(held.packet, held.blocks, held.now_us)
             return False
         if not _LEAP < rtp.distance(packet.sequence, self._tracker.highest & 0xFFFF) <= rtp.MAX_DROPOUT:

@@ -6,7 +6,7 @@ Dask runs what it is sent: use a cluster whose network you trust, or tls:// (Das
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from queue import Empty, Queue
 from threading import Lock
 from typing import Any
@@ -22,6 +22,7 @@ from dredge_host.evaluation.running.workers import Result
 TIMEOUT_S = 10
 ALONE_S = 60  # so long a scheduler whose last worker died is waited for
 POLL_S = 1.0
+RESULT_S = 5.0  # so long the cells of a finished task may take to come
 PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
 
 _LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would share
@@ -65,7 +66,12 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
                 running[future] = task
                 future.add_done_callback(finished.put)
             future = _next(finished, client, address)
-            yield from _results(distributed, future, running.pop(future), address)
+            found = _cells(distributed, future, running[future], address)
+            if found is None:
+                future.add_done_callback(finished.put)
+            else:
+                task = running.pop(future)
+                yield from ((task, method, cell) for method, cell in found)
 
 
 def _next(finished: Queue[Any], client: Any, address: str) -> Any:
@@ -92,16 +98,20 @@ def _next(finished: Queue[Any], client: Any, address: str) -> Any:
             )
 
 
-def _results(distributed: Any, future: Any, task: Task, address: str) -> Iterator[Result]:
-    """The cells of one finished task; a failure of the cluster fails them all."""
+def _cells(distributed: Any, future: Any, task: Task, address: str) -> list[tuple[str, Measurement | Failure]] | None:
+    """The cells of one finished task; a failure of the cluster fails them all.
+
+    None when they cannot be had: they lay on a worker that has died since, and another one will do the task again.
+    """
     try:
-        found = future.result()
+        found: list[tuple[str, Measurement | Failure]] = future.result(timeout=RESULT_S)
+    except TimeoutError:
+        return None
     except distributed.KilledWorker:
-        found = [(method, Failure("every worker that began it died")) for method in task.methods]
+        return [(method, Failure("every worker that began it died")) for method in task.methods]
     except distributed.CancelledError:
         raise _lost(address) from None
-    for method, cell in found:
-        yield task, method, cell
+    return found
 
 
 def _lost(address: str) -> UnreachableError:
