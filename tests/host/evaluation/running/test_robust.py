@@ -129,10 +129,21 @@ def test_below_the_floor_everything_is_silence():
     assert compare(flat(20), flat(0), sources).louder_db == 0.0
 
 
-@pytest.mark.xfail(reason="noisy speech with the newest RDO-VAE: blocks 7.7 dB too quiet; open", strict=False)
-@pytest.mark.parametrize("conceal", ["dred", "plc"])
-@pytest.mark.parametrize("case", ["noisy", "quiet", "clipped", "childlike", "silence", "melody", "offset", "rumbling",
-                                  "humming", "handled", "reverberant", "ticking", "plucked", "sung"])  # fmt: skip
+# The RDO-VAE describes noise in the pauses of speech up to 8 dB too quietly; from exact features the vocoder has its level
+# within 0.7 dB. The mark ends with the first RDO-VAE that does not.
+TOO_QUIET = pytest.mark.xfail(reason="the RDO-VAE describes noise in pauses 7.7 dB too quietly", strict=True)
+CASES = ("noisy", "quiet", "clipped", "childlike", "silence", "melody", "offset", "rumbling", "humming", "handled",
+         "reverberant", "ticking", "plucked", "sung")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "conceal"),
+    [
+        pytest.param(case, conceal, marks=[TOO_QUIET] if (case, conceal) == ("noisy", "dred") else [])
+        for case in CASES
+        for conceal in ("dred", "plc")
+    ],
+)
 def test_difficult_speech_is_recovered_without_a_jump(case, conceal):
     noise = np.random.default_rng(3).integers(-2000, 2000, 20000).astype(np.int16)
     if case == "noisy":
