@@ -129,8 +129,8 @@ def test_below_the_floor_everything_is_silence():
     assert compare(flat(20), flat(0), sources).louder_db == 0.0
 
 
-# The RDO-VAE describes noise in the pauses of speech up to 8 dB too quietly; from exact features the vocoder has its level
-# within 0.7 dB. The mark ends with the first RDO-VAE that does not.
+# The RDO-VAE describes noise in the pauses of speech up to 8 dB too quietly; from exact features the vocoder has its
+# level within 0.7 dB. The mark ends with the first RDO-VAE that does not.
 TOO_QUIET = pytest.mark.xfail(reason="the RDO-VAE describes noise in pauses 7.7 dB too quietly", strict=True)
 CASES = ("noisy", "quiet", "clipped", "childlike", "silence", "melody", "offset", "rumbling", "humming", "handled",
          "reverberant", "ticking", "plucked", "sung")  # fmt: skip

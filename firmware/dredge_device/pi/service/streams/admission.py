@@ -15,7 +15,9 @@ Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
 MEDIA_ROOM = 4096  # datagrams of running streams that wait for the decoder; 80 s of one stream
 MEDIA_TURN = 512  # of them taken in one period
 OTHER_TURN = 24  # control and strangers' datagrams taken in one period, of all
-PEER_ROOM = 16  # of one stranger (address prefix), or control of one running session, that wait
+ADDRESS_ROOM = 128  # of one stranger (address prefix), or control of one running session, that wait: senders may burst
+ADDRESS_SHARE = 16  # of these it has for certain
+OTHER_ROOM = 1024  # of all others; beyond, nobody gets more than the share
 PREFIXES = 64  # strangers whose datagrams wait
 _CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
 _CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
@@ -37,13 +39,13 @@ class _Waiting:
     def __len__(self) -> int:
         return self._size
 
-    def put(self, arrival: Arrival) -> bool:
+    def put(self, arrival: Arrival, room: int) -> bool:
         """False when a datagram was dropped: this one, or another for its sake."""
         own = self._sockets.get(arrival[1])
         waiting = 0 if own is None else len(own)
-        full = self._size >= PEER_ROOM
+        full = self._size >= room
         if full:
-            if 2 * waiting >= PEER_ROOM:  # it is the one of which most waits; a flood should cost little
+            if 2 * waiting >= room:  # it is the one of which most waits; a flood should cost little
                 return False
             most = max(self._sockets.values(), key=len)
             if len(most) < waiting + 2:
@@ -64,6 +66,15 @@ class _Waiting:
         self._size -= 1
         return waiting.popleft()
 
+    def media_of(self, peer: Any) -> list[Arrival]:
+        """Everything of this socket that is no control, taken out."""
+        waiting = self._sockets.pop(peer, deque())
+        media = [arrival for arrival in waiting if not is_control(arrival[0])]
+        if len(media) < len(waiting):
+            self._sockets[peer] = deque(arrival for arrival in waiting if is_control(arrival[0]))
+        self._size -= len(media)
+        return media
+
 
 class Inbox:
     """Datagrams between the thread that listens and the one that decodes.
@@ -76,18 +87,16 @@ class Inbox:
         self._lock = threading.Lock()
         self._media: deque[Arrival] = deque()
         self._others: OrderedDict[Any, _Waiting] = OrderedDict()
-        self.running: Collection[Any] = frozenset()  # peers of running sessions
+        self._waiting = 0  # of all others
+        self._running: Collection[Any] = frozenset()
         self.overflow = 0  # of media
         self.dropped = 0  # of all others
 
     def put(self, datagram: bytes, peer: Any, now_us: int) -> None:
         """One datagram came."""
-        known = peer in self.running
+        known = peer in self._running
         if known and not is_control(datagram):
-            if len(self._media) < MEDIA_ROOM:
-                self._media.append((datagram, peer, now_us))
-            else:
-                self.overflow += 1
+            self._put_media((datagram, peer, now_us))
             return
         key = ("running", peer) if known else place_of(peer)
         with self._lock:
@@ -97,14 +106,43 @@ class Inbox:
                     self.dropped += 1
                     return
                 waiting = self._others[key] = _Waiting()
-            self.dropped += not waiting.put((datagram, peer, now_us))
+            before = len(waiting)
+            room = ADDRESS_ROOM if self._waiting < OTHER_ROOM else ADDRESS_SHARE
+            self.dropped += not waiting.put((datagram, peer, now_us), room)
+            self._waiting += len(waiting) - before
+
+    @property
+    def running(self) -> Collection[Any]:
+        """Peers of running sessions."""
+        return self._running
+
+    @running.setter
+    def running(self, peers: Collection[Any]) -> None:
+        begun = [peer for peer in peers if peer not in self._running]
+        self._running = peers
+        for peer in begun:  # what came in the same moment as its first packets is media like all that follows
+            with self._lock:
+                key = place_of(peer)
+                waiting = self._others.get(key)
+                media = waiting.media_of(peer) if waiting is not None else []
+                self._waiting -= len(media)
+                if waiting is not None and not len(waiting):
+                    del self._others[key]
+            for arrival in media:
+                self._put_media(arrival)
+
+    def _put_media(self, arrival: Arrival) -> None:
+        if len(self._media) < MEDIA_ROOM:
+            self._media.append(arrival)
+        else:
+            self.overflow += 1
 
     def take(self) -> list[Arrival]:
         """What is looked at in this period, in the order of arrival."""
         out = [self._media.popleft() for _ in range(min(len(self._media), MEDIA_TURN))]
         if self._others:
             out += self._turn()
-            out.sort(key=_when)
+        out.sort(key=_when)
         return out
 
     def _turn(self) -> list[Arrival]:
@@ -116,6 +154,7 @@ class Inbox:
             while self._others and len(out) < OTHER_TURN:
                 key, waiting = self._others.popitem(last=False)
                 out.append(waiting.take())
+                self._waiting -= 1
                 if len(waiting):
                     self._others[key] = waiting
         return out
