@@ -80,7 +80,7 @@ def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
     """ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
 
-    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is used here.
+    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is here.
     """
     worst = float(np.max(np.abs(values.astype(np.float64)) * largest, initial=0.0))
     if worst > LIMIT:

@@ -122,6 +122,8 @@ class Door:
         document = device_report.sound(message.document())
         if asked:
             self._answer, self._awaited = document, None
+        elif self.tolerant and message.kind == control.HELLO and "boot" in document:
+            self.boot = document["boot"]
         return asked or self.tolerant  # while streaming: answers to `rehello`
 
     def _take_report(self, message: control.Message) -> None:

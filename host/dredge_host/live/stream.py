@@ -100,6 +100,7 @@ def stream(
         raise
     wait = settings.playout_ms / 1000 + FINAL_REPORT_S
     outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
+    run.count_restart()
     return outcome
 
 
@@ -232,12 +233,17 @@ class StreamRun:
             self._session.listen(max(due, self._clock()))
             self._release()
 
+    def count_restart(self) -> bool:
+        """True when another device process has told of itself since this was asked last; the outcome counts it."""
+        changed = self._session.boot != self._boot
+        self._boot = self._session.boot
+        self._outcome.restarts += changed
+        return bool(changed)
+
     def _look_after_the_device(self) -> None:
         session, now = self._session, self._clock()
         self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
-        if session.boot != self._boot:
-            self._boot = session.boot
-            self._outcome.restarts += 1
+        if self.count_restart():
             session.rehello()
         unheard = now - session.heard_s > UNHEARD_S or session.refused > self._refusals
         if unheard and now - self._rehelloed > REHELLO_S:

@@ -93,7 +93,6 @@ def test_seventy_percent_loss_is_survived_and_every_packet_accounted_for() -> No
     assert 147 <= books["periods"] <= 150
 
 
-@pytest.mark.xfail(reason="counts no restart since sessions are settled elsewhere; open with issue 18", strict=False)
 def test_a_killed_and_restarted_agent_is_found_again_within_a_second() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))

@@ -294,6 +294,24 @@ def test_a_final_report_in_the_middle_of_a_stream_means_that_the_device_gave_up(
     assert len(link.sent) == len(datagrams)  # acknowledged all the same
 
 
+def test_another_process_is_known_by_its_answer_to_a_greeting() -> None:
+    """Its first report would come a second later: a short stream would never know of the restart."""
+    clock, boots = Clock(), ["a1"]
+
+    def answer(datagram: bytes) -> list[bytes]:
+        about = {"ok": True, "boot": boots[-1]}
+        asked = [m for m in control.parse(datagram) if m.kind in (control.HELLO, control.CONFIGURE)]
+        return [control.build(control.with_document(m.kind, m.number, about, control.REPLY)) for m in asked]
+
+    session = Session(Silent(clock, answer), clock)
+    session.greet()
+    session.tolerant = True
+    boots.append("b2")
+    session.rehello()
+    session.listen(clock.now + 0.1)
+    assert session.boot == "b2"
+
+
 def test_a_refused_datagram_ends_a_greeting_but_not_a_stream() -> None:
     class Refusing(Silent):
         def send(self, datagram: bytes) -> None:
