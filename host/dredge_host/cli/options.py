@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dredge_device.pi.input.opus_abilities import COMPLEXITY_HELP, MOST
-from dredge_device.pi.service.options import OPTIONS
+from dredge_device.pi.service.options import AUTO, OPTIONS
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import GRAMMAR
@@ -100,10 +100,10 @@ _CODEC: list[Decorator] = [
     ),
     click.option(
         "--vocoder",
-        type=click.Choice(tuple(vocoders.VOCODERS)),
+        type=click.Choice((*vocoders.VOCODERS, AUTO)),
         default=vocoders.DEFAULT,
         show_default=True,
-        help=vocoders.HELP,
+        help=f"{vocoders.HELP} {AUTO}: what the device has chosen.",
     ),
     click.option(
         "--dred-version",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dredge_device.pi.calibration.calibration import GIVEN
 from dredge_host.deploy.ssh import Remote
 from dredge_host.deploy.systemd_unit import NAME, STATE, TALK_NAME, Agent, unit
 from dredge_host.errors import CapabilityError, UsageError
@@ -58,6 +59,11 @@ class Plan:
     def program(self) -> str:
         return f"{self.folder}/venv/bin/dredge"
 
+    @property
+    def calibration(self) -> str:
+        """Where what was measured on the device is kept, as the service sees it."""
+        return f"{self.prefix}/calibration.json"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -75,8 +81,9 @@ def digest(path: Path) -> str:
 
 def steps(plan: Plan, uploaded: str, wheel_sum: str) -> list[Step]:
     """Everything after the wheel was copied to the path `uploaded` on the device."""
-    listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum), _unit(plan)]
-    return [*listed, _start(plan)] if plan.live else [*listed, _enable(plan)]
+    listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum)]
+    # An image is measured by the board that starts with it.
+    return [*listed, _measure(plan), _unit(plan), _start(plan)] if plan.live else [*listed, _unit(plan), _enable(plan)]
 
 
 def _say(condition: str, action: str) -> str:
@@ -122,9 +129,20 @@ def _beside(uploaded: str, lock: Path) -> str:
     return f"{uploaded.rpartition('/')[0]}/{lock.name}"
 
 
+def _measure(plan: Plan) -> Step:
+    """Nothing else may decode meanwhile: the service of before rests."""
+    made, wheel = shlex.quote(plan.calibration), shlex.quote(f"{plan.folder}/wheel.sha256")
+    action = (
+        f"systemctl stop {plan.agent.name} 2>/dev/null || true\n"
+        f"{GIVEN}={made} {shlex.quote(plan.program)} doctor --json >/dev/null 2>&1 || true\n"
+        f"if [ -s {made} ]; then chmod 644 {made}; cp {wheel} {made}.wheel; fi"
+    )
+    return Step("measure this board (two seconds)", _say(f"[ -s {made} ] && cmp -s {wheel} {made}.wheel", action))
+
+
 def _unit(plan: Plan) -> Step:
     # In an image the program will be found without the image's own root in front.
-    text = unit(plan.agent, f"{plan.prefix}/venv/bin/dredge")
+    text = unit(plan.agent, f"{plan.prefix}/venv/bin/dredge", plan.calibration)
     path = shlex.quote(plan.unit_path)
     action = f"mkdir -p $(dirname {path})\nprintf '%s' {shlex.quote(text)} >{path}.new\nmv {path}.new {path}"
     return Step(f"unit {plan.unit_path}", _say(f"printf '%s' {shlex.quote(text)} | cmp -s - {path}", action))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from dredge_device.pi.calibration.calibration import GIVEN
 from dredge_device.pi.output.open import is_card
+from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.addresses import is_loopback
 from dredge_device.pi.transport.schemes import SERIAL, scheme_of
 
@@ -65,12 +67,13 @@ class Agent:
     key_file: str | None = None  # on the device
     core: int | None = None
     status: str | None = None
+    vocoder: str = AUTO
 
     def command(self, program: str) -> str:
         """The command line of the service."""
         words = [program, *self.words(), "--realtime", "--lock-memory"]
-        words += [word for name, value in (("--playout", self.playout), ("--status", self.status)) if value
-                  for word in (name, value)]  # fmt: skip
+        given = {"--playout": self.playout, "--status": self.status, "--vocoder": self.vocoder}
+        words += [word for name, value in given.items() if value for word in (name, value)]
         if self.core is not None:
             words += ["--core", str(self.core)]
         if self.key_file:
@@ -178,8 +181,8 @@ class TalkEnd(Agent):
         return [*([self.call] if self.call is not None else []), *super().urls()]
 
 
-def unit(agent: Agent, program: str) -> str:
-    """The text of the unit. `program`: path of the `dredge` command on the device."""
+def unit(agent: Agent, program: str, calibration: str = "") -> str:
+    """The text of the unit. program: path of the `dredge` command on the device; calibration: of what it measured."""
     lines = [
         "# Written by `dredge deploy`; changes are lost at the next one. Use: systemctl edit "
         + agent.name.removesuffix(".service"),
@@ -195,7 +198,7 @@ def unit(agent: Agent, program: str) -> str:
         "Type=exec",
         f"# Other options: {agent.configuration}; `{program} {agent.words()[0]} --print-config` prints all of them.",
         f"ExecStart={agent.command(program)}",
-        "Environment=PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1",
+        "Environment=PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1" + (f" {GIVEN}={calibration}" if calibration else ""),
         "Restart=always",
         "RestartSec=2",
         "TimeoutStopSec=10",

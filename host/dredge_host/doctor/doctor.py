@@ -24,6 +24,7 @@ def examine(machine: Machine | None = None) -> list[Finding]:
     found = [*_software(), *_board(machine), *devices.examine(machine.root)]
     for name, check in _PARTS:
         found.append(_guard(name, check))
+    found.append(_guard("calibration", lambda: works.calibration(machine)))
     return found
 
 

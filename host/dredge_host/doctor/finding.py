@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 OK, WARN, FAIL, INFO = "ok", "warn", "fail", "info"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: state is ok, info, warn (works, but) or fail; advice says what to do."""
+    """One line: state is ok, info, warn (works, but) or fail; advice says what to do; data: the figures of a
+    measurement, for JSON."""
 
     name: str
     state: str
     value: str
     advice: str = ""
+    data: dict[str, Any] | None = None

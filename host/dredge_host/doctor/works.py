@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dredge_device.pi.calibration.calibration import calibrate, default_places
+from dredge_device.pi.calibration.measure import measure
+from dredge_device.pi.machine import Machine
 from dredge_host.doctor.finding import FAIL, INFO, OK, WARN, Finding
 from dredge_host.errors import sentence
 
@@ -36,6 +39,14 @@ def recovery() -> Finding:
     if not recovered:
         return Finding("recovery", FAIL, "lost speech was not recovered", "reinstall the package")
     return Finding("recovery", OK, f"{20 * recovered} ms of lost speech came back from redundancy")
+
+
+def calibration(machine: Machine) -> Finding:
+    """Two seconds of the receive path on this machine; what is kept of it serves `dredge agent --vocoder auto`."""
+    found = calibrate(machine, measure, default_places(), anew=True)
+    choice = found.choice
+    advice = "" if choice.fits else "serve one stream; see clock, governor and temperature above"
+    return Finding("calibration", OK if choice.fits else WARN, found.line(), advice, found.as_dict())
 
 
 def audio_files() -> Finding:

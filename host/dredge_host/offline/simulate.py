@@ -81,7 +81,7 @@ def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketRecei
         clock=clock,
         cpu_clock=time.thread_time_ns,
         adaptive=settings.adaptive,
-        vocoder=settings.vocoder,
+        vocoder=settings.known_vocoder(),
         opus_complexity=settings.opus_complexity,
     )
     return receiver

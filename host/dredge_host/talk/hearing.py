@@ -12,10 +12,12 @@ from dredge_device import agent as states
 from dredge_device import control
 from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache
+from dredge_device.pi.machine import Machine
 from dredge_device.pi.security.access import Access
-from dredge_device.pi.service.building import make_receiver
+from dredge_device.pi.service.building import calibration_for, expected_costs, make_receiver
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
+from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.pi.status.publisher import Publisher
@@ -23,6 +25,7 @@ from dredge_host.settings import Settings
 from dredge_host.talk.delay import HeardDelay
 from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
+from dredge_models.vocoders import DEFAULT
 
 _SHOWN = 50  # periods between two looks at the figures, which another thread shows
 SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is answered
@@ -65,9 +68,12 @@ class Hearing:
         self.closing = False  # this end is about to leave: nobody is answered who would begin a session
         self.turns = 0  # periods, played or not
         self._cache = ModelCache()
-        self.governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000)
+        measured = calibration_for("", Machine())  # nobody waits for a measurement before a talk
+        self._vocoder = settings.known_vocoder(measured.choice.vocoder if measured is not None else DEFAULT)
+        expected = expected_costs(self._vocoder, measured)
+        self.governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000, expected)
         self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
-        self.info = {**describe(), "boot": secrets.token_hex(4)}
+        self.info = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
         self.publisher: Publisher | None = None  # of a status
@@ -126,7 +132,8 @@ class Hearing:
         self._last_words()
 
     def _make_receiver(self, options: dict[str, Any]) -> Any:
-        return _MeasuredReceiver(make_receiver(options, self._cache), self.delay, self._about)
+        wanted = {**options, "vocoder": self._vocoder} if options["vocoder"] == AUTO else options
+        return _MeasuredReceiver(make_receiver(wanted, self._cache), self.delay, self._about)
 
     def _answer_until(self, seconds: float) -> None:
         """Waits so long, and answers what is asked at once: round trips are measured by it."""

@@ -117,6 +117,35 @@ def test_a_service_leaves_to_its_configuration_file_what_was_not_asked_for():
     assert "--playout adaptive --status 'mqtt://pi/a b'" in text
 
 
+def test_the_board_is_measured_before_its_service_starts_and_the_service_is_given_the_result():
+    made = "/opt/dredge/calibration.json"
+    titles = [step.title for step in deploy.steps(PLAN, "/tmp/x.whl", "sum")]
+    assert titles.index("measure this board (two seconds)") < titles.index(f"unit {PLAN.unit_path}")
+    text = unit(Agent(), "/x", made)
+    assert f" DREDGE_CALIBRATION={made}" in text and "--vocoder auto" in text
+    image = deploy.steps(deploy.Plan(PLAN.wheel, root="/mnt"), "/x", "sum")
+    assert not any(step.title.startswith("measure") for step in image)
+    document = json.loads(dredge("pi@x", "--dry-run", "--vocoder", "small", "--json").stdout)
+    assert "--vocoder small" in document["unit"]
+
+
+def test_a_board_is_measured_once_for_every_wheel(tmp_path):
+    """The script itself, with a program that keeps what it was told to measure."""
+    plan = deploy.Plan(PLAN.wheel, prefix=str(tmp_path))
+    program = tmp_path / "venv/bin/dredge"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\necho "{{}}" >"$DREDGE_CALIBRATION"\nexit 5\n')
+    program.chmod(0o755)
+    (step,) = [s for s in deploy.steps(plan, "/tmp/x.whl", "sum") if s.title.startswith("measure")]
+    for wheel, outcome in (("one", deploy.DONE), ("one", deploy.ALREADY), ("two", deploy.DONE)):
+        (tmp_path / "wheel.sha256").write_text(wheel)
+        script = deploy.privileged(step, "yes")
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == outcome
+    assert (tmp_path / "calls").read_text() == "doctor --json\n" * 2
+    assert (tmp_path / "calibration.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_the_command_passes_a_status_on():
     document = json.loads(dredge("pi@x", "--dry-run", "--status", "http://127.0.0.1:9004", "--json").stdout)
     assert "--status http://127.0.0.1:9004" in document["unit"]

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Facts about a machine, from made-up boards."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from dredge_device.pi.calibration.calibration import GIVEN
+from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.machine import Machine
-from dredge_host.doctor import doctor
+from dredge_host.doctor import doctor, works
 
 
 def board(root: Path, **files: str) -> Machine:
@@ -24,6 +27,17 @@ def board(root: Path, **files: str) -> Machine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return Machine(root)
+
+
+COSTS = PeriodCosts(1000, 30000, 8000, 5000, 9)
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The machine's costs are given, not measured; where the result is kept."""
+    monkeypatch.setattr(works, "measure", lambda names: dict.fromkeys(names, COSTS))
+    monkeypatch.setenv(GIVEN, str(tmp_path / "calibration.json"))
+    return tmp_path / "calibration.json"
 
 
 def found(machine: Machine) -> dict[str, doctor.Finding]:
@@ -88,9 +102,24 @@ def test_a_broken_part_is_a_finding_not_a_crash(monkeypatch: pytest.MonkeyPatch)
     findings = doctor.examine()
     document = doctor.result(findings)
     assert document["pass"] is False
-    last = document["findings"][-1]
+    last = document["findings"][-2]  # behind it: the calibration
     assert last["state"] == "fail"
     assert "libopus.so.0" in last["value"]
     lines = doctor.page(findings)
-    assert lines[-2].startswith("fail libopus")
-    assert "reinstall" in lines[-1]
+    assert lines[-3].startswith("fail libopus")
+    assert "reinstall" in lines[-2]
+
+
+def test_the_page_says_what_the_board_can_do_and_keeps_it(
+    measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = board(tmp_path / "root", model="Raspberry Pi 3 Model B Plus\0")
+    finding = found(machine)["calibration"]
+    assert finding.state == doctor.OK and "vocoder 'standard', queue 1 periods" in finding.value
+    document = json.loads(measured.read_text())
+    assert finding.data == document and document["key"]["board"] == "Raspberry Pi 3 Model B Plus"
+    assert doctor.result([finding])["findings"][0]["data"]["measured"]["small"]["first_us"] == 30000
+    slow = PeriodCosts(4000, 90000, 30000, 9000, 2)
+    monkeypatch.setattr(works, "measure", lambda names: dict.fromkeys(names, slow))
+    finding = found(machine)["calibration"]
+    assert finding.state == doctor.WARN and "in part" in finding.value and finding.advice

@@ -7,10 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.calibration.calibration import Calibration, calibrate, default_places, kept, key_of
+from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.factory import ModelCache, real_parts
 from dredge_device.pi.input import sdp
 from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
+from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.interface import SPEECH, Format, TimedOutput
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
@@ -18,7 +21,7 @@ from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.static_access import StaticAccess
-from dredge_device.pi.service.options import Options, SessionOptions
+from dredge_device.pi.service.options import AUTO, Options, SessionOptions
 from dredge_device.pi.transport.endpoint import is_local
 from dredge_models import modelset, vocoders
 from dredge_models.registry import STANDARD_ID, STANDARD_VERSION
@@ -35,7 +38,7 @@ def _without_vocoder(name: str) -> str:
 def check_options(options: dict[str, Any]) -> None:
     """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
     wanted = SessionOptions.checked(options)
-    why = _without_vocoder(wanted.vocoder)
+    why = _without_vocoder(wanted.known_vocoder())
     if not why and wanted.opus_complexity:
         why = opus_abilities().missing(wanted.opus_complexity)
     if why:
@@ -81,11 +84,26 @@ def make_receiver(
 ) -> Receiver:
     """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
     wanted = SessionOptions.checked(options)
-    parts = real_parts(wanted.conceal, wanted.vocoder, models, wanted.opus_complexity)
+    parts = real_parts(wanted.conceal, wanted.known_vocoder(), models, wanted.opus_complexity)
     return Receiver(
         wanted.playout_ms, wanted.conceal, wanted.lbrr, adaptive=wanted.adaptive, parts=parts, payload_types=types,
         form=form,
     )  # fmt: skip
+
+
+def calibration_for(vocoder: str, machine: Machine) -> Calibration | None:
+    """This machine's calibration: measured if the vocoder is AUTO and it is not known; what is kept of it otherwise."""
+    places = default_places()
+    if vocoder == AUTO:
+        return calibrate(machine, places=places)
+    return kept(key_of(machine), places) if any(path.exists() for path in places) else None
+
+
+def expected_costs(vocoder: str, calibration: Calibration | None) -> tuple[PeriodCosts | None, PeriodCosts | None]:
+    """What periods are expected to cost with this vocoder and with its stand-in, as far as that was measured."""
+    if calibration is None or vocoder not in calibration.costs:
+        return None, None
+    return calibration.costs[vocoder], calibration.costs.get(vocoders.VOCODERS[vocoder].stand_in)
 
 
 def make_guard(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.budget import Histogram
+from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
 from dredge_device.units import PACKET_US
 
@@ -32,12 +33,19 @@ _KEPT = 64  # changes of level that a report names
 
 
 class Costs:
-    """The usual time, in microseconds of the clock, that one period of each kind takes at each quality."""
+    """The usual time, in microseconds of the clock, that one period of each kind takes at each quality.
 
-    def __init__(self) -> None:
-        self.plain = 0.0
+    full, small: what a calibration measured with the vocoders of these levels; else costs are guessed until they occur.
+    """
+
+    def __init__(self, full: PeriodCosts | None = None, small: PeriodCosts | None = None) -> None:
+        self.plain = full.plain_us if full is not None else 0.0
         self._plain_periods = 0
         self._known: dict[tuple[int, int], float] = {}
+        for quality, costs in ((FULL, full), (SMALL, small)):
+            if costs is not None:
+                self._known |= {(FIRST, quality): costs.first_us, (NEXT, quality): costs.next_us,
+                                (AFTER, quality): costs.after_us}  # fmt: skip
 
     def add(self, kind: int, quality: int, us: float) -> None:
         """One period took so long. What took far longer than usual counts as twice the usual time."""
@@ -73,10 +81,17 @@ class Governor:
     """Says how much work the next period of a stream may be, and how long before its time it should be rendered.
 
     ``clock`` and ``cpu_clock``: microseconds of real time, and of CPU time of the thread that renders. Around every
-    period ``begin`` and ``rendered``; ``judge`` every 20 ms. One thread.
+    period ``begin`` and ``rendered``; ``judge`` every 20 ms. One thread. expected: costs that a calibration measured,
+    of the vocoder and of the one of level SMALL.
     """
 
-    def __init__(self, clock: Callable[[], int], cpu_clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        cpu_clock: Callable[[], int],
+        expected: tuple[PeriodCosts | None, PeriodCosts | None] = (None, None),
+    ) -> None:
+        self._expected = expected
         self._clock = clock
         self._cpu_clock = cpu_clock
         self.refused = 0  # hosts that were turned away
@@ -88,7 +103,7 @@ class Governor:
         self.hurried = 0  # periods in which the guard took a vocoder away, or refused one
         self.overruns = self._told = 0  # periods that were not ready in time
         self.busy = Histogram()  # CPU time of all streams in 20 ms
-        self.costs = Costs()
+        self.costs = Costs(*self._expected)
         self._periods = [0] * (CLOSED + 1)
         self._changes: deque[tuple[int, int]] = deque(maxlen=_KEPT)
         self._begun_us = self._begun_cpu = self._busy_us = 0

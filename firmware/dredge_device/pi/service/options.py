@@ -17,14 +17,16 @@ from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
 from dredge_models import vocoders
 
+AUTO = "auto"  # the vocoder that the device has chosen
+
 
 @dataclass(frozen=True)
 class SessionOptions:
     """What a host may set for its session; the values of the device's process are the defaults.
 
     playout_ms: constant delay, or the longest one if adaptive; conceal: the best source for a lost packet; lbrr:
-    low-rate copies are used; vocoder: a name of dredge_models.vocoders; opus_complexity: of libopus' decoder, 0 as
-    ever. Raises ValueError, one sentence, for a value of another type or outside its limits.
+    low-rate copies are used; vocoder: a name of dredge_models.vocoders, or AUTO; opus_complexity: of libopus' decoder,
+    0 as ever. Raises ValueError, one sentence, for a value of another type or outside its limits.
     """
 
     playout_ms: int = 1000
@@ -43,7 +45,8 @@ class SessionOptions:
             raise ValueError(f"playout is {self.playout_ms} ms, expected 0 to {MAX_PLAYOUT_MS} ms")
         if self.conceal not in CONCEAL_MODES:
             raise ValueError(f"conceal is '{self.conceal}', expected one of {', '.join(CONCEAL_MODES)}")
-        vocoders.checked(self.vocoder)
+        if self.vocoder != AUTO:
+            vocoders.checked(self.vocoder)
         if not 0 <= self.opus_complexity <= MOST:
             raise ValueError(f"libopus' complexity is {self.opus_complexity}, expected 0 to {MOST}")
 
@@ -56,6 +59,10 @@ class SessionOptions:
     def for_session(self) -> dict[str, Any]:
         """The session's part of these options as JSON values, as a configure request has them."""
         return {field.name: getattr(self, field.name) for field in fields(SessionOptions)}
+
+    def known_vocoder(self, chosen: str = vocoders.DEFAULT) -> str:
+        """The vocoder; chosen: where the device decides."""
+        return chosen if self.vocoder == AUTO else self.vocoder
 
     def as_dict(self) -> dict[str, Any]:
         """All options as JSON values."""
@@ -128,7 +135,11 @@ OPTIONS = (
     Option("file-mode", "Permissions of recordings.", parse=parse_mode, default="600"),
     Option("playout", "fixed:<ms> or adaptive[:<longest ms>]", parse=parse_playout, default="fixed:1000"),
     Option("conceal", "The best thing to do about a lost packet.", choices=CONCEAL_MODES),
-    Option("vocoder", vocoders.HELP, choices=tuple(vocoders.VOCODERS)),
+    Option(
+        "vocoder",
+        f"{vocoders.HELP} {AUTO}: the best that keeps up here, by a measurement of two seconds.",
+        choices=(*vocoders.VOCODERS, AUTO),
+    ),
     Option("opus-complexity", COMPLEXITY_HELP, int, least=0, most=MOST),
     Option("lbrr", "Use low-rate copies of lost packets.", bool),
     Option("once", "Leave after the first session.", bool),

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -19,8 +20,10 @@ from dredge_device.pi.output.interface import CapabilityError, Format
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.building import (
+    calibration_for,
     check_options,
     description_of,
+    expected_costs,
     history_notes,
     make_guard,
     make_receiver,
@@ -30,7 +33,7 @@ from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.listener import Listener
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.options import Options
+from dredge_device.pi.service.options import AUTO, Options
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.service.streams.admission import Candidates, Inbox
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
@@ -56,8 +59,11 @@ class Process:
     """
 
     def __init__(self, options: Options, machine: Machine | None = None) -> None:
-        self._options = options
         self._machine = machine or Machine()
+        self.calibration = calibration_for(options.vocoder, self._machine)
+        if options.vocoder == AUTO and self.calibration is not None:
+            options = replace(options, vocoder=self.calibration.choice.vocoder)
+        self.options = options
         self._agreed = description_of(options)
         remote = options.allow_remote or options.key_file is not None or self._agreed.key is not None
         self.notices = Notices(quiet=options.quiet)
@@ -69,14 +75,15 @@ class Process:
             lambda peer: peer in self._inbox.running,
             self.notices.warn,
         )
-        self.info = {**describe(self._machine), "boot": secrets.token_hex(4)}
+        self.info = {**describe(self._machine), "boot": secrets.token_hex(4), "vocoder": options.vocoder}
         self._endpoint = open_endpoint(options.listen, remote)
         self._stopping = threading.Event()
         self._listener = Listener(self._endpoint, self._inbox, self._stopping)
         self.signal_number = 0
         self._pacer = Pacer()
         self._models = ModelCache()
-        self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000)
+        expected = expected_costs(options.vocoder, self.calibration)
+        self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
         form = Format(options.rate, options.channels)
         self._publisher: Publisher | None = None
         self._status: Status | None = None
@@ -103,12 +110,12 @@ class Process:
     def _tell_status(self, url: str) -> str:
         document = StatusDocument("agent", self.address, self.info, self._machine)
         self._publisher = Publisher(document, self._streams.log, self._counts)
-        self._status = open_status(url, document, self._options.allow_remote)
+        self._status = open_status(url, document, self.options.allow_remote)
         return self._status.url
 
     def _counts(self) -> dict[str, Any]:
         """What a status says of all streams together."""
-        streams = {"running": len(self._streams.peers), "most": self._options.streams,
+        streams = {"running": len(self._streams.peers), "most": self.options.streams,
                    "ended": self._streams.sessions_ended}  # fmt: skip
         return {"streams": streams, "governor": self._governor.report(), "link": self._link_report()}
 
@@ -119,10 +126,10 @@ class Process:
 
     def notes(self) -> list[str]:
         """Applies what was asked of the system to the calling thread; what came of it."""
-        key_file, said = self._options.key_file, scheduling.apply(self._options)
+        key_file, said = self.options.key_file, scheduling.apply(self.options)
         if key_file is not None and session_keys.open_to_others(key_file):
             said.append(f"{key_file} can be read by other users: chmod 600 {key_file}")
-        return said + history_notes(self._options, self._agreed)
+        return said + history_notes(self.options, self._agreed)
 
     def run(self) -> None:
         """Listens and plays until stopped (or, with once, until the first session is over)."""
@@ -145,7 +152,7 @@ class Process:
         self._stock.close()
 
     def _make_station(self, index: int) -> StreamSession:
-        output = output_for(self._options, index)
+        output = output_for(self.options, index)
 
         def end_session() -> dict[str, Any]:
             self._pacer.missed = self._governor.late()
@@ -162,7 +169,7 @@ class Process:
         try:
             ssrc = secrets.randbits(32)
             agent = Agent(
-                self._stock.make, self._options.for_session(), self.info, ssrc, on_end=end_session,
+                self._receiver, self.options.for_session(), self.info, ssrc, on_end=end_session,
                 check=check_options, on_report=lambda *report: self._streams.log.reported(*report),
             )
             return StreamSession(agent, output)
@@ -170,13 +177,18 @@ class Process:
             output.discard()
             raise
 
+    def _receiver(self, wanted: dict[str, Any]) -> Any:
+        """See ReceiverStock.make; a host that leaves the vocoder to the device gets this process's."""
+        chosen = self.options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
+        return self._stock.make({**wanted, "vocoder": chosen})
+
     def _link_report(self) -> dict[str, Any]:
         inbox = {"overflow": self._inbox.overflow, "dropped": self._inbox.dropped}
         return {**self._endpoint.report(), **self._guard.counters.snapshot(), **inbox}
 
     def _play(self) -> None:
         self._pacer = Pacer()
-        until = math.inf if self._options.seconds is None else time.monotonic() + self._options.seconds
+        until = math.inf if self.options.seconds is None else time.monotonic() + self.options.seconds
         while not self._stopping.is_set() and time.monotonic() < until:
             self._answer()
             if self._pacer.passed():
@@ -185,7 +197,7 @@ class Process:
                 self._send(self._streams.tick(self._pacer.ticked_us))
                 if self._publisher is not None:
                     self._publisher.tick(self._pacer.ticked_us)
-                if self._options.once and self._streams.sessions_ended:
+                if self.options.once and self._streams.sessions_ended:
                     self._linger()
                     return
             if not self._streams.render(monotonic_us()):
@@ -254,7 +266,9 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         process.close()
         return _complain(error, EXIT_USAGE)
     (ready or _announcer(options))(process.address)
-    process.notices.note(_ready(process.address, options, process.info))
+    process.notices.note(_ready(process.address, process.options, process.info))
+    if options.vocoder == AUTO and process.calibration is not None:
+        process.notices.note(process.calibration.line())
     if process.status_url is not None:
         process.notices.note(f"status at {process.status_url}")
     try:

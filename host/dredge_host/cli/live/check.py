@@ -64,6 +64,7 @@ def command(
     clock, governor, temperature and throttling as well.
     """
     from dredge_device.pi.output import files
+    from dredge_device.pi.service.options import AUTO
     from dredge_host.live.checks.check import check, junit, lines
     from dredge_host.live.screen.display import Display
     from dredge_host.sending.audio import bundled_clip, read_audio
@@ -73,7 +74,7 @@ def command(
     if junit_path:
         files.check(junit_path)
     adaptive, milliseconds = parse_playout(playout)
-    settings = Settings(playout_ms=milliseconds, adaptive=adaptive)
+    settings = Settings(playout_ms=milliseconds, adaptive=adaptive, vocoder=AUTO)
     with bundled_clip() as path:
         pcm = read_audio(path).pcm
     if capacity:
@@ -114,7 +115,8 @@ def _opener(stack: ExitStack, url: str | None, key_file: str | None, realtime: b
     from dredge_host.links.open import open_secured
 
     if url is None:
-        options = [*(["--key-file", key_file] if key_file else []), *(["--realtime"] if realtime else [])]
+        options = ["--vocoder", "auto", *(["--key-file", key_file] if key_file else [])]
+        options += ["--realtime"] if realtime else []
         url = stack.enter_context(AgentProcess(options=options)).url
     address = url
     return lambda: open_secured(address, key_file)

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from dredge_device.pi.calibration.calibration import GIVEN
+from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.schemes import UDP, scheme_of
 from dredge_host.cli.options import device_options, json_option
 from dredge_host.console import emit
@@ -92,7 +94,8 @@ def _check_words(plan: deploy.Plan) -> list[str]:
 def verdicts(remote: Remote, plan: deploy.Plan, rights: str) -> dict[str, Any]:
     """What doctor and check say on the device: their JSON documents, {"error": ...} where one gave none."""
     found = {}
-    for name, words in (("doctor", [plan.program, "doctor", "--json"]), ("check", _check_words(plan))):
+    doctor = ["env", f"{GIVEN}={plan.calibration}", plan.program, "doctor", "--json"]
+    for name, words in (("doctor", doctor), ("check", _check_words(plan))):
         # Only root may read the key.
         step = deploy.Step(name, _SAID.format(command=shlex.join(words)), as_root=name == "check")
         try:
@@ -111,6 +114,8 @@ def _report(found: dict[str, Any]) -> list[str]:
         for pattern in document.get("patterns", []):
             lines += [f"  {pattern['name']}: {reason}" for reason in pattern["reasons"]]
         for finding in document.get("findings", []):
+            if finding["name"] == "calibration" and finding["state"] == "ok":
+                lines.append(f"  {finding['value']}")
             if finding["state"] in ("warn", "fail"):
                 lines.append(f"  {finding['state']} {finding['name']}: {finding['value']} -> {finding['advice']}")
     return lines
@@ -163,13 +168,13 @@ def refuse_others(to_a_board: bool) -> None:
             raise UsageError(f"{parameter.opts[0]} is for {place} only; leave it away")
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings={"default_map": {"vocoder": AUTO}})
 @click.argument("target", required=False, metavar="[USER@HOST]")
 @click.option("--wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Default: build one.")
 @click.option("--listen", default="", help="As in `dredge agent`.  [default: this machine, or all with --allow-remote]")
 @click.option("--out", help="null, speaker[:NAME], NAME.wav (in /var/lib/dredge).  [default: null; --talk: speaker]")
 @click.option("--playout", help="fixed:<ms> or adaptive.  [default: the board's configuration file, or the verb's own]")
-@device_options("status")
+@device_options("status", "vocoder")
 @click.option("--talk", is_flag=True, help="One end of `dredge talk` instead of the agent.")
 @click.option("--call", metavar="URL", help="With --talk: whom to call, again and again; else it waits.")
 @click.option("--mic", default="mic", show_default=True, help="With --talk.")
@@ -234,7 +239,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
 def agent_from(given: dict[str, Any]) -> Agent:
     """The options of the agent, or of one end of a talk, from the command's."""
     reachable = given["allow_remote"] or given["key_file"]
-    words = {name: given[name] for name in ("out", "playout", "status") if given[name] is not None}
+    words = {name: given[name] for name in ("out", "playout", "status", "vocoder") if given[name] is not None}
     words.update({name: given[name] for name in ("allow_remote", "key_file", "core")})
     words["listen"] = given["listen"] or ("udp://0.0.0.0:5004" if reachable else "udp://127.0.0.1:5004")
     if given["talk"]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.schemes import RTP, UDP, scheme_of
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import Source
@@ -43,7 +44,7 @@ Examples
 )
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings={"default_map": {"vocoder": AUTO}})
 @click.argument("source", metavar="IN")
 @shared.rate_option
 @click.option("--to", "url", required=True, help=HELP)

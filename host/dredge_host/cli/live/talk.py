@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dredge_device.pi.service.options import AUTO
 from dredge_host.cli import options as shared
 from dredge_host.cli.configuration import configured
 from dredge_host.console import emit, note
@@ -33,7 +34,7 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 )
 
 
-@click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive"}})
+@click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive", "vocoder": AUTO}})
 @configured("talk")
 @click.argument("to", metavar="[URL]", required=False)
 @click.option("--listen", help="Where to be called: udp://[ADDR]:PORT.  [default: any free port]")

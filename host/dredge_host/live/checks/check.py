@@ -154,6 +154,7 @@ def board_lines(result: dict[str, Any]) -> list[str]:
         ("temperature", f"{board['temperature_c']:.1f} °C" if board.get("temperature_c") is not None else None),
         ("throttling", None if throttling is None else ", ".join(throttling) or "none"),
         ("kernels", device.get("simd")),
+        ("vocoder", device.get("vocoder")),
         ("libopus", device.get("opus")),
     ]
     return [f"{name:<12} {value}" for name, value in facts if value]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The one place that decides what a machine can do: which vocoder, how long a queue, which quality levels."""
+
+import math
+from typing import Any, NamedTuple
+
+from dredge_device.pi.calibration.costs import BURSTS, GAPS, PeriodCosts
+from dredge_device.units import PACKET_US
+from dredge_models import vocoders
+
+CANDIDATES = ("standard", "small")  # the best first
+ROOM = 0.8  # share of a core that rendering may take on the mean, so that what is late is caught up
+MARGIN = 1.25  # times the usual cost: so long before its time a period is begun
+LONGEST_QUEUE = 15  # periods
+
+
+class Choice(NamedTuple):
+    """What was decided. vocoder: a name of dredge_models.vocoders; queue: finished periods that must wait when a gap
+    may begin, so that its first period is ready in time; levels: quality levels that fit, the best first; streams: how
+    many a core serves at 20 % loss in bursts; loads: share of a core by pattern; fits: gaps of one second back to back
+    do; why: one sentence."""
+
+    vocoder: str
+    queue: int
+    levels: tuple[str, ...]
+    streams: int
+    loads: dict[str, float]
+    fits: bool
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        loads = {name: round(100 * load, 1) for name, load in self.loads.items()}
+        return {"vocoder": self.vocoder, "queue_periods": self.queue, "levels": list(self.levels),
+                "streams": self.streams, "load_pct": loads, "fits": self.fits, "why": self.why}  # fmt: skip
+
+
+def choose(costs: dict[str, PeriodCosts]) -> Choice:
+    """The best vocoder with which gaps of one second back to back fit, the cheapest where none does.
+
+    costs: by vocoder, at least one of CANDIDATES.
+    """
+    known = [name for name in CANDIDATES if name in costs]
+    fitting = [name for name in known if costs[name].load(GAPS) <= ROOM]
+    vocoder = fitting[0] if fitting else known[-1]
+    own = costs[vocoder]
+    loads = {pattern.name: own.load(pattern) for pattern in (BURSTS, GAPS)}
+    stand_in = vocoders.VOCODERS[vocoder].stand_in
+    levels = ["full"] if own.load(BURSTS) <= ROOM else []
+    levels += ["small"] if stand_in in costs and costs[stand_in].load(BURSTS) <= ROOM else []
+    return Choice(
+        vocoder, queue_periods(own), (*levels, "classic"), int(ROOM / own.load(BURSTS)), loads, bool(fitting),
+        _why(vocoder, known, loads[GAPS.name], costs),
+    )  # fmt: skip
+
+
+def queue_periods(costs: PeriodCosts) -> int:
+    """How many finished periods have to wait so that the first one of a gap is ready in time."""
+    return min(LONGEST_QUEUE, max(0, math.ceil(MARGIN * costs.first_us / PACKET_US) - 1))
+
+
+def _why(vocoder: str, known: list[str], load: float, costs: dict[str, PeriodCosts]) -> str:
+    text = f"gaps of 1 s back to back take {100 * load:.0f} % of a core with '{vocoder}'"
+    if load > ROOM:
+        return f"{text}, more than {100 * ROOM:.0f} %: long gaps will be filled in part"
+    dearer = known[: known.index(vocoder)]
+    return text + "".join(f", {100 * costs[name].load(GAPS):.0f} % with '{name}'" for name in dearer)
