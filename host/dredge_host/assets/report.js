@@ -120,6 +120,7 @@
     choose(data.pair?.[0]);
     loopOver(around(gap));
     players.seek(gap[0] - LEAD);
+    axis.focus(around(gap));
   }
 
   blind.started = () => { if (!players.loop && timeline.gaps.length) loopGap(); show(); };

@@ -114,6 +114,14 @@ class Axis {
     if (this.#dragged(...marks)) this.#mark(marks);
   }
 
+  // Shows a loop in the middle, as large as a sixth of the view or larger.
+  focus([from, to]) {
+    const { total } = this.#timeline;
+    this.#zoom.value = Math.max(0, Math.floor(4 * Math.log2(total / (6 * (to - from)))) / 4);
+    this.#magnify(2 ** Number(this.#zoom.value));
+    this.#scroller.scrollLeft = ((from + to) / (2 * total)) * this.#axis.clientWidth - this.#scroller.clientWidth / 2;
+  }
+
   // What is in the middle stays there.
   #magnify(times) {
     const view = this.#scroller;

@@ -57,6 +57,20 @@ def test_it_opens_at_the_worst_gap_in_a_loop_with_a_and_b_to_compare(page):
     assert heard() == "dred"
 
 
+def test_a_long_run_opens_with_the_gap_in_the_middle_of_the_view(browser, tmp_path):
+    """60 s with one gap of 300 ms at 45 s: the picture is enlarged, and the loop lies in it."""
+    soundfile.write(tmp_path / "dred.wav", np.zeros(60 * 16000, np.int16), 16000)
+    rows = [[i, "dred" if 2250 <= i < 2265 else "opus", 400.0, 900] for i in range(3000)]
+    browser.events.clear()
+    browser.open(write_report(tmp_path / "r.html", {"timeline": rows}, {"dred": tmp_path / "dred.wav"}))
+    left, right, width = browser.run(
+        "(() => {const r = region.getBoundingClientRect(), v = document.querySelector('.axis-scroll')"
+        ".getBoundingClientRect(); return [r.left - v.left, r.right - v.left, v.width]})()"
+    )
+    assert (left + right) / 2 == pytest.approx(width / 2, abs=3) and 0.1 < (right - left) / width < 0.2
+    assert problems(browser) == []
+
+
 def test_a_whole_test_by_keys(page):
     begin(page, [0, 1, 1, 0, 1, 0])
     assert page.run("blind.open") and page.run("document.activeElement.id") == "hear-x"
