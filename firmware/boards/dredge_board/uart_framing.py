@@ -1,113 +1,172 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Frames on a serial line, byte for byte those of dredge_device.framing, made and read in buffers that
-# exist from the start: nothing is allocated per datagram. A CRC-32 is kept as two halves of 16 bits, because an
-# integer of 32 bits is a heap object on a 32-bit board.
+# exist from the start: nothing is allocated per datagram. The loops over bytes are viper code, whose integers are
+# machine words: a CRC-32 of 32 bits would otherwise be a heap object on a 32-bit board.
 from array import array
 
 try:
     from micropython import const
 except ImportError:
-
-    def const(value):
-        return value
-
-    # On a board the compiler itself knows this decorator.
-    class micropython:
-        @staticmethod
-        def native(function):
-            return function
-
+    from dredge_board.viper import const, micropython, ptr8, ptr32
 
 _MAX = const(2048)  # longest datagram, as in dredge_device.framing
 _RAW = const(2054)  # with sequence number and CRC
 _FRAME = const(2070)  # with COBS codes and delimiters
-_RUN = const(255)  # COBS code of the longest run
 
-_HIGH = array("H", bytes(512))
-_LOW = array("H", bytes(512))
+# Places in the state of a reader.
+_AT = const(0)  # bytes in the buffer
+_LEFT = const(1)  # bytes of the present run still to come
+_ZERO = const(2)  # the present run is followed by a zero, if anything follows
+_BEGUN = const(3)
+_LONG = const(4)
+_ENDED = const(5)  # a delimiter was read
 
 
-# Tables of the CRC-32 of IEEE 802.3 (polynomial 0xEDB88320, reflected), upper and lower halves.
-def _fill_tables():
+# Table of the CRC-32 of IEEE 802.3 (polynomial 0xEDB88320, reflected). The constant is put together at run time:
+# viper has no literals of 32 bits on a 32-bit board.
+@micropython.viper
+def _fill_table(table: ptr32):
+    polynomial = 0xEDB8
+    polynomial = polynomial << 16 | 0x8320
+    mask = 0x7FFF
+    mask = mask << 16 | 0xFFFF
     for index in range(256):
-        high = 0
-        low = index
+        value = index
         for _ in range(8):
-            odd = low & 1
-            low = low >> 1 | (high & 1) << 15
-            high >>= 1
+            odd = value & 1
+            value = value >> 1 & mask
             if odd:
-                high ^= 0xEDB8
-                low ^= 0x8320
-        _HIGH[index] = high
-        _LOW[index] = low
+                value ^= polynomial
+        table[index] = value
 
 
-_fill_tables()
+_TABLE = array("I", bytes(1024))
+_fill_table(_TABLE)
+
+
+# Writes the frame of data[:size] to out and returns its length. edge: sequence number (2 bytes), room for the CRC (4).
+# Of these functions the first three arguments are the ones that change for every byte, because viper keeps them in
+# registers; they are given as 2, -1, 0.
+@micropython.viper
+def _frame(at: int, crc: int, index: int, out: ptr8, data: ptr8, edge: ptr8, size: int, table: ptr32) -> int:
+    out[0] = 0
+    code = 1  # where the length of the present run goes
+    source = edge
+    stop = 2
+    part = 0
+    while True:
+        while index < stop:
+            byte = int(source[index])
+            index += 1
+            crc = crc >> 8 & 0xFFFFFF ^ int(table[(crc ^ byte) & 255])
+            if at - code == 255:  # a full run, and something follows it
+                out[code] = 255
+                code = at
+                at += 1
+            if byte:
+                out[at] = byte
+            else:
+                out[code] = at - code
+                code = at
+            at += 1
+        part += 1
+        if part == 1:
+            source = data
+            index = 0
+            stop = size
+        elif part == 2:
+            edge[2] = (crc >> 24 & 255) ^ 255
+            edge[3] = (crc >> 16 & 255) ^ 255
+            edge[4] = (crc >> 8 & 255) ^ 255
+            edge[5] = (crc & 255) ^ 255
+            source = edge
+            index = 2
+            stop = 6
+        else:
+            break
+    out[code] = at - code
+    out[at] = 0
+    return at + 1
+
+
+# Reads piece[index:stop] up to the end of the first frame, whole or not; returns where to go on. at: anything.
+@micropython.viper
+def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32, stop: int) -> int:
+    at = int(state[0])
+    left = int(state[1])
+    while index < stop:
+        if left:
+            end = index + left
+            if end > stop:
+                end = stop
+            if at + left > 2054:  # too long for a frame; what comes is only counted off
+                state[4] = 1
+                at = 0
+            left += index
+            while index < end:
+                byte = int(piece[index])
+                if byte == 0:
+                    break
+                raw[at] = byte
+                at += 1
+                index += 1
+            left -= index
+            if index < end:
+                index += 1
+                state[5] = 1
+                break
+        else:
+            byte = int(piece[index])
+            index += 1
+            if byte == 0:
+                state[5] = 1
+                break
+            state[3] = 1
+            if int(state[2]):
+                if at > 2053:
+                    state[4] = 1
+                    at = 0
+                raw[at] = 0
+                at += 1
+            state[2] = 0 if byte == 255 else 1
+            left = byte - 1
+    state[0] = at
+    state[1] = left
+    return index
+
+
+# 1 when the CRC over the first count bytes is the four bytes behind them, else 0. Called with crc -1, index 0.
+@micropython.viper
+def _is_whole(crc: int, index: int, raw: ptr8, count: int, table: ptr32) -> int:
+    while index < count:
+        crc = crc >> 8 & 0xFFFFFF ^ int(table[(crc ^ int(raw[index])) & 255])
+        index += 1
+    differ = int(raw[count]) ^ (crc >> 24 & 255) ^ 255
+    differ |= int(raw[count + 1]) ^ (crc >> 16 & 255) ^ 255
+    differ |= int(raw[count + 2]) ^ (crc >> 8 & 255) ^ 255
+    differ |= int(raw[count + 3]) ^ (crc & 255) ^ 255
+    return 0 if differ else 1
 
 
 # Puts datagrams into frames. out holds the last frame, from its beginning.
 class LineWriter:
     def __init__(self):
         self.out = bytearray(_FRAME)
-        self._tail = bytearray(4)
+        self._edge = bytearray(6)
         self._sequence = 0
 
-    # Frame of a datagram (bytes-like) in out; returns its length, 0 when the datagram is too long.
-    @micropython.native
-    def frame(self, data):
-        size = len(data)
+    # Frame of data[:size] (bytes-like; all of it by default) in out; returns its length, 0 when the datagram is too long.
+    def frame(self, data, size=-1):
+        if size < 0:
+            size = len(data)
         if size > _MAX:
             return 0
-        out = self.out
         sequence = self._sequence
         self._sequence = (sequence + 1) & 0xFFFF
-        table_high = _HIGH
-        table_low = _LOW
-        high = 0xFFFF
-        low = 0xFFFF
-        out[0] = 0
-        at = 2  # the next byte
-        code = 1  # where the length of the present run goes
-        run = 1
-        tail = self._tail
-        for index in range(-2, size + 4):
-            if index == -2:
-                byte = sequence >> 8
-            elif index == -1:
-                byte = sequence & 255
-            elif index < size:
-                byte = data[index]
-            else:
-                if index == size:
-                    high ^= 0xFFFF
-                    low ^= 0xFFFF
-                    tail[0] = high >> 8
-                    tail[1] = high & 255
-                    tail[2] = low >> 8
-                    tail[3] = low & 255
-                byte = tail[index - size]
-            if index < size:
-                entry = (low ^ byte) & 255
-                low = (low >> 8 | (high & 255) << 8) ^ table_low[entry]
-                high = high >> 8 ^ table_high[entry]
-            if run == _RUN:  # a full run, and something follows it
-                out[code] = _RUN
-                code = at
-                at += 1
-                run = 1
-            if byte:
-                out[at] = byte
-                at += 1
-                run += 1
-            else:
-                out[code] = run
-                code = at
-                at += 1
-                run = 1
-        out[code] = run
-        out[at] = 0
-        return at + 1
+        edge = self._edge
+        edge[0] = sequence >> 8
+        edge[1] = sequence & 255
+        return _frame(2, -1, 0, self.out, data, edge, size, _TABLE)
 
 
 # Takes bytes from the line, in pieces of any size. After take() has returned, size is the length of the
@@ -123,89 +182,34 @@ class LineReader:
         self.missed = 0
         self.repeated = 0
         self._next = -1
-        self._restart()
-
-    def _restart(self):
-        self._at = 0
-        self._left = 0  # bytes of the present run still to come
-        self._zero = False  # the present run is followed by a zero, if anything follows
-        self._begun = False
-        self._bad = False
-        self._long = False
+        self._state = array("I", bytes(24))
 
     # Reads piece[start:stop] up to the end of the first whole frame; returns where to go on.
-    @micropython.native
     def take(self, piece, start, stop):
         self.size = -1
-        raw = self._raw
-        at = self._at
-        left = self._left
-        index = start
-        while index < stop:
-            byte = piece[index]
-            index += 1
-            if byte == 0:
-                self._at = at
-                self._left = left
+        state = self._state
+        while start < stop:
+            start = _unstuff(start, 0, 0, piece, self._raw, state, stop)
+            if state[_ENDED]:
                 self._finish()
-                at = 0
-                left = 0
                 if self.size >= 0:
-                    return index
-            elif left:
-                if at < _RAW:
-                    raw[at] = byte
-                    at += 1
-                else:
-                    self._long = True
-                left -= 1
-            else:
-                if self._zero:
-                    if at < _RAW:
-                        raw[at] = 0
-                        at += 1
-                    else:
-                        self._long = True
-                self._begun = True
-                left = byte - 1
-                self._zero = byte != _RUN
-        self._at = at
-        self._left = left
-        return stop
+                    break
+        return start
 
     def _finish(self):
-        size = self._at - 6
-        if self._begun:
-            if self._long:
+        state = self._state
+        size = state[_AT] - 6
+        if state[_BEGUN]:
+            if state[_LONG]:
                 self.overlong += 1
-            elif self._left or size < 0 or not self._is_whole(size + 2):
+            elif state[_LEFT] or size < 0 or not _is_whole(-1, 0, self._raw, size + 2, _TABLE):
                 self.damaged += 1
             else:
                 self.frames += 1
                 if self._follow(self._raw[0] << 8 | self._raw[1]):
                     self.size = size
-        self._restart()
-
-    # The CRC over the first count bytes is the four bytes behind them.
-    @micropython.native
-    def _is_whole(self, count):
-        raw = self._raw
-        table_high = _HIGH
-        table_low = _LOW
-        high = 0xFFFF
-        low = 0xFFFF
-        for index in range(count):
-            entry = (low ^ raw[index]) & 255
-            low = (low >> 8 | (high & 255) << 8) ^ table_low[entry]
-            high = high >> 8 ^ table_high[entry]
-        high ^= 0xFFFF
-        low ^= 0xFFFF
-        return (
-            raw[count] == high >> 8
-            and raw[count + 1] == high & 255
-            and raw[count + 2] == low >> 8
-            and raw[count + 3] == low & 255
-        )
+        for index in range(6):
+            state[index] = 0
 
     # False for a number that was here before; a far jump is the other end's new start.
     def _follow(self, sequence):
