@@ -69,7 +69,7 @@ def sources() -> list[Path]:
     """Every file that goes onto a board, below firmware/."""
     firmware = ROOT / "firmware"
     core = [path for path in (firmware / "dredge_device").glob("*.py") if path.name != "__main__.py"]
-    return sorted(core) + sorted((firmware / "boards/dredge_board").glob("*.py"))
+    return sorted(core) + sorted((firmware / "boards/dredge_board").rglob("*.py"))
 
 
 def compile_one(source: Path, arch: str, made: Path) -> int:

@@ -13,6 +13,7 @@ from processes import environment
 
 from dredge_device.pi.service import process
 from dredge_device.pi.transport.endpoint import UdpEndpoint
+from dredge_device.pi.transport.udp import MAX_DATAGRAM
 from dredge_host.errors import UnreachableError
 from dredge_host.links.udp import UdpLink
 
@@ -64,6 +65,17 @@ def test_a_device_goes_on_listening_and_sending(code):
     assert [h[0] for h in heard if h] == [b"question"]
     # A peer that is gone is no fault, and nothing to read is none either.
     assert near.report()["unheard"] == (0 if code in (errno.ECONNREFUSED, errno.EAGAIN) else 2)
+    near.close()
+    far.close()
+
+
+def test_a_datagram_too_long_to_be_ours_is_counted_and_not_cut():
+    near, far = UdpEndpoint("127.0.0.1", 0), UdpEndpoint("127.0.0.1", 0)
+    for size in (MAX_DATAGRAM + 1, 9000, MAX_DATAGRAM):
+        far.send(bytes(size), place(near))
+    heard = [near.recv(0.5) for _ in range(3)]
+    assert [len(h[0]) for h in heard if h] == [MAX_DATAGRAM]
+    assert near.report()["too_long"] == 2
     near.close()
     far.close()
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import interpreters
@@ -21,18 +24,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Board:
-    """One board: a folder with dredge.json, running boards/main.py until the end of the with block."""
+GREETINGS = ("bridge:", "probe:", "microphone:", "speaker:", "intercom:", "radio:")
 
-    def __init__(self, command: list[str], folder: Path, uart: str = "", wait: bool = True, **settings: object) -> None:
+
+class Board:
+    """One board: a folder with dredge.json, running boards/main.py until the end of the with block.
+
+    tty: the terminal device that stands for the UART; wires: what its fakes need besides, as environment variables;
+    stdout: in place of a pipe.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        tty: str = "",
+        wait: bool = True,
+        wires: dict[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+        **settings: object,
+    ) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.port, self.reports_port = free_port(), free_port()
         settings = {"port": self.port, "reports_port": self.reports_port, **settings}
         (folder / "dredge.json").write_text(json.dumps(settings))
         path = f"{FAKES}:{interpreters.FIRMWARE}:{interpreters.FIRMWARE / 'boards'}:.frozen"
         self._process = subprocess.Popen(
-            [*command, str(MAIN)], cwd=folder, env={**os.environ, "MICROPYPATH": path, "DREDGE_UART": uart},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [*command, str(MAIN)], cwd=folder,
+            env={**os.environ, "MICROPYPATH": path, "DREDGE_UART": tty, **(wires or {})},
+            stdout=stdout, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.said: list[str] = []
         self.greeting = ""
@@ -41,10 +62,12 @@ class Board:
 
     def wait_for_greeting(self) -> None:
         """Read what the board says until its program runs."""
-        while not self.greeting.startswith(("bridge:", "probe:")):
+        while not self.greeting.startswith(GREETINGS):
             self.greeting = self._process.stdout.readline()
             self.said.append(self.greeting)
             if not self.greeting or "Traceback" in self.greeting:
+                with contextlib.suppress(subprocess.TimeoutExpired):  # wrong settings end the program
+                    self._process.wait(2)
                 self._process.kill()
                 raise AssertionError("".join(self.said) + self._process.communicate()[0])
 
@@ -56,6 +79,12 @@ class Board:
     def reports_url(self) -> str:
         return f"udp://127.0.0.1:{self.reports_port}"
 
+    def pause_with(self, work: Callable[[], object]) -> None:
+        """The program does not get its turn while this is done."""
+        self._process.send_signal(signal.SIGSTOP)
+        work()
+        self._process.send_signal(signal.SIGCONT)
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 
@@ -64,6 +93,7 @@ class Board:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        said = self._process.communicate()[0]
+        said = self._process.communicate()[0] or ""
+        self.said.append(said)
         if "Traceback" in said:
             raise AssertionError(said)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 
 from dredge_device.framing import Framer
+from dredge_device.pi.transport.serial_port import SerialLine
 from dredge_host.errors import UnreachableError
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.open import open_link
@@ -107,7 +109,7 @@ def test_another_host_is_told_and_then_served_without_a_pause(command, tmp_path)
             session.greet()
             with pytest.raises(UnreachableError, match="another host is using this bridge"):
                 Session(second).greet()
-            session.goodbye(None, 0.1)
+            session.goodbye(None, 3.0)
             first.close()
             assert Session(second).greet()["role"] == "device"
             second.close()
@@ -183,6 +185,73 @@ def test_probe_reports_what_could_have_been_recovered(command, tmp_path):
     assert sum(gap[0] * gap[1] for gap in report["gaps"]) == report["packets"]["lost"] == lost
 
 
+def test_a_line_that_is_too_slow_drops_the_newest_and_says_so(command, tmp_path):
+    """38,400 baud carry 3.8 kB/s, the stream has 8 to 10: a UART takes no more than its buffer has room for."""
+    with Cable(tmp_path, baud=38400) as cable, AgentProcess() as agent:
+        peer = agent.url.removeprefix("udp://")
+        with (
+            boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge", uart={"baud": 38400}) as near,
+            boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer,
+                         uart={"baud": 38400}) as far,
+        ):  # fmt: skip
+            result = stream(near.url, tmp_path)
+            here, there = last_report(near), last_report(far)
+    bridge = here["bridge"]
+    assert bridge["line_busy"] > 20
+    assert bridge["udp_in"] == bridge["line_out"] + bridge["line_busy"]
+    # What the line took came through whole, and what it did not take is lost, not damaged.
+    assert (there["line"]["damaged"], there["line"]["missed"]) == (0, 0)
+    assert result["frames"]["by_source"]["opus"] < SECONDS * 50
+    assert f"busy {bridge['line_busy']}" in line(here)
+
+
+def test_a_bridge_that_does_not_get_its_turn_loses_bytes_as_a_uart_does(command, tmp_path):
+    """What comes while the buffer of 2048 bytes is full is gone; the frames around it are found again."""
+    framer = Framer()
+    with Cable(tmp_path) as cable, boards.Board(
+        command, tmp_path / "near", cable.ends[0], program="bridge", wires={"DREDGE_UART_LOSES": "1"}
+    ) as near, open(cable.ends[1], "wb", buffering=0) as line:  # fmt: skip
+        for _ in range(2):
+            line.write(framer.frame(bytes(100)))
+            time.sleep(0.3)
+            near.pause_with(lambda: [line.write(framer.frame(bytes(range(1, 201)))) for _ in range(15)])
+            time.sleep(0.3)
+        line.write(framer.frame(bytes(100)))
+        wire = last_report(near)["line"]
+    assert wire["damaged"] >= 1 and wire["missed"] >= 2
+    assert wire["frames"] >= 2 + 2 * (2048 // 210)
+
+
+def test_datagrams_over_the_limit_are_counted_and_not_cut(command, tmp_path):
+    with Cable(tmp_path, baud=921600) as cable, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
+        far = SerialLine(f"serial://{cable.ends[1]}?baud=921600")
+        with contextlib.closing(far), boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near:
+            host.connect(("127.0.0.1", near.port))
+            for size in (2049, 9000, 2048, 1600):
+                host.send(bytes(size))
+                time.sleep(0.2)
+            heard = [far.recv(5.0), far.recv(5.0)]
+            report = last_report(near)["bridge"]
+    assert [len(datagram) for datagram in heard] == [2048, 1600]
+    assert report["too_long"] == 2
+
+
+def test_check_has_a_verdict_for_a_probe(command, tmp_path):
+    with boards.Board(command, tmp_path / "board", program="probe") as probe:
+        done = subprocess.run(
+            [sys.executable, "-m", "dredge_host", "check", "--to", probe.url, "--seconds", "2", "--json"],
+            capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    assert result["device"]["role"] == "probe" and len(result["patterns"]) == 4
+    for pattern in result["patterns"]:
+        assert pattern["arrived"] is not None and pattern["sent"] >= pattern["arrived"] > 0
+        assert not [reason for reason in pattern["reasons"] if "never came" in reason or "periods" in reason]
+    gaps = result["patterns"][2]
+    assert gaps["coverable"] > 0 and gaps["recoverable"] > 0
+
+
 def test_a_bridge_says_who_it_is(command, tmp_path):
     with Cable(tmp_path) as cable, boards.Board(command, tmp_path / "one", cable.ends[0], program="bridge") as board:
         link = open_link(board.reports_url)
@@ -203,8 +272,9 @@ def test_nobody_there_is_said(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"program": "radio"}, "program is 'radio', expected bridge or probe"),
+        ({"program": "kettle"}, "program is 'kettle', expected bridge or probe or microphone"),
         ({"program": "probe", "port": 70000}, "port is 70000, expected 1 to 65535"),
+        ({"program": "radio", "peer": "somewhere"}, "peer is 'somewhere', expected a MAC address"),
         ({"program": "bridge", "peer": "somewhere"}, "peer is 'somewhere', expected HOST:PORT"),
     ],
 )

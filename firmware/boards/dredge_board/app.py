@@ -7,14 +7,15 @@
 #
 # Without "peer" the bridge listens on "port" and answers whoever speaks first; with it, it calls that address.
 # "wifi" and "uart" pins may be left out where the defaults below are right. "watchdog": true resets a board whose
-# program hangs for 8 s; it cannot be switched off again without a reset.
+# program hangs for 8 s; it cannot be switched off again without a reset. docs/guide/micropython.md has all keys.
 import gc
 import json
 import sys
 import time
 
 PINS = {"rp2": {"id": 0, "tx": 0, "rx": 1}, "esp32": {"id": 1, "tx": 17, "rx": 16}}
-_PROGRAMS = ("bridge", "probe")
+_PROGRAMS = ("bridge", "probe", "microphone", "speaker", "intercom", "radio")
+CARRIERS = ("wifi", "uart", "usb")  # of samples
 OLDEST = (1, 22)  # MicroPython; older ones lack what the programs use
 # Before 1.26 a socket of lwIP's ports held one datagram: of two that arrive together one was lost.
 OLDEST_BY_BOARD = {"rp2": (1, 26), "mimxrt": (1, 26), "stm32": (1, 26)}
@@ -26,8 +27,11 @@ def load(path="dredge.json"):
         settings = json.load(file)
     program = settings.get("program", "bridge")
     if program not in _PROGRAMS:
-        raise ValueError("program is '%s', expected bridge or probe" % program)
+        raise ValueError("program is '%s', expected %s" % (program, " or ".join(_PROGRAMS)))
     settings["program"] = program
+    settings.setdefault("carrier", "wifi")
+    if settings["carrier"] not in CARRIERS:
+        raise ValueError("carrier is '%s', expected %s" % (settings["carrier"], " or ".join(CARRIERS)))
     settings.setdefault("port", 5004)
     settings.setdefault("reports_port", 5005)
     settings.setdefault("watchdog", False)
@@ -86,12 +90,49 @@ def run_probe(settings, rest):
     loop.run(rest)
 
 
+def run_audio(settings, rest):
+    from dredge_board.audio.start import make
+
+    loop, greeting = make(settings, _peer, open_uart)
+    if settings["carrier"] != "usb":  # there are samples
+        print(greeting)
+    loop.run(rest)
+
+
+def run_radio(settings, rest):
+    from dredge_board.ports.radioloop import RadioLoop, open_radio
+    from dredge_board.udp import OpenPort
+
+    radio = open_radio(settings.get("channel"), settings.get("peer"))
+    about = {"role": "radio", "baud": settings["uart"]["baud"]}
+    loop = RadioLoop(radio, open_uart(settings["uart"]), OpenPort(settings["reports_port"]), about)
+    print("radio: peer", settings.get("peer", "everybody"), "<-> uart", settings["uart"]["id"])
+    loop.run(rest)
+
+
+RUN = {"bridge": run_bridge, "probe": run_probe, "radio": run_radio}
+
+
 # ValueError for a MicroPython that is too old for this board.
 def check_version(version, platform):
     oldest = OLDEST_BY_BOARD.get(platform, OLDEST)
     if tuple(version) < oldest:
         wanted = tuple(version) + oldest + (platform,)
         raise ValueError("MicroPython is %d.%d, expected %d.%d or newer on %s" % wanted)
+
+
+# ValueError for settings that the program named in them cannot work with.
+def check_parts(settings):
+    if settings["program"] == "radio":
+        from dredge_board.ports.radio import address
+
+        address(settings.get("peer", "ff:ff:ff:ff:ff:ff"))
+        return
+    _peer_text(settings)
+    if settings["program"] not in RUN:
+        from dredge_board.audio.start import checked
+
+        checked(settings)
 
 
 # Feeds the watchdog, if there is one, and looks after the Wi-Fi once a second.
@@ -130,8 +171,8 @@ class Keeper:
 def main(path="dredge.json"):
     check_version(sys.implementation[1][:2], sys.platform)
     settings = load(path)
-    _peer_text(settings)
-    run = run_probe if settings["program"] == "probe" else run_bridge
+    check_parts(settings)
+    run = RUN.get(settings["program"], run_audio)
     keeper = Keeper(settings)
     while True:
         try:

@@ -27,14 +27,14 @@ class Bridge:
         self._size = 0  # bytes of that frame
         self._times = [0, 0]  # microseconds spent since the last period, per stage
 
-    # A datagram came from the network. While the line is behind, the newest one is dropped: speech that waits
-    # for its turn comes too late for playout anyway.
-    def to_line(self, datagram):
+    # A datagram came from the network: datagram[:size], all of it by default. While the line is behind, the newest one
+    # is dropped: speech that waits for its turn comes too late for playout anyway.
+    def to_line(self, datagram, size=-1):
         self.counters.add("udp_in")
         if self._at < self._size:
             self.counters.add("line_busy")
             return
-        self._size = self._writer.frame(datagram)
+        self._size = self._writer.frame(datagram, size)
         self._at = 0
         if self._size == 0:
             self.counters.add("too_long")

@@ -10,7 +10,7 @@ from dredge_device.units import PACKET_MS
 
 _OFFSET_UNIT_MS = 2.5
 STAGES = ("parse", "decide")
-_COUNTERS = ("received", "garbage", "without_dred", "dred", "dred_unreadable", "dred_other_version")
+_COUNTERS = ("received", "garbage", "without_dred", "dred", "dred_unreadable", "dred_other_version", "too_long")
 
 
 # What a packet knows about the time before it: packets that its redundancy describes.
@@ -69,7 +69,7 @@ class Probe:
             self.counters.add("dred_unreadable")
             return 0
         if head.span_ms is None:
-            self.counters.add("dred_other_version")
+            self.counters.add("dred_other_version", "too_long")
             return 0
         self.counters.add("dred")
         self.levels[head.q0] = self.levels.get(head.q0, 0) + 1

@@ -59,6 +59,8 @@ class ProbeLoop:
 
     def _period(self):
         if self._agent.state in (agent.ACTIVE, agent.DRAINING):
+            self._agent.receiver.counters.add("too_long", self._port.too_long)
+            self._port.too_long = 0
             decided = self._agent.receiver.pull()
             if decided is not None:
                 self._agent.played(*decided)

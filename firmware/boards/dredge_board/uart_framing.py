@@ -155,7 +155,7 @@ class LineWriter:
         self._edge = bytearray(6)
         self._sequence = 0
 
-    # Frame of data[:size] (bytes-like; all of it by default) in out; returns its length, 0 when the datagram is too long.
+    # Frame of data[:size] (bytes-like; all of it by default) in out; returns its length, 0 when that is too long.
     def frame(self, data, size=-1):
         if size < 0:
             size = len(data)

@@ -3,7 +3,7 @@
 import socket
 import time
 
-_LONGEST = 1500
+_LONGEST = 2049  # one byte more than a frame on a line carries: what is longer is counted, not cut
 
 
 _RETRY_MS = 5000  # an attempt to join that has led nowhere is begun anew
@@ -57,7 +57,8 @@ def address(host, port):
     return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
-def _bound(port):
+# A UDP socket on a port of this board; reading never waits.
+def bound(port):
     fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     fresh.setblocking(False)
@@ -71,7 +72,7 @@ def _bound(port):
 class UdpPort:
     def __init__(self, port, peer=None):
         self.listens = peer is None
-        self.socket = _bound(port)
+        self.socket = bound(port)
         self._peer = peer
         if peer is not None:
             self.socket.connect(peer)
@@ -123,14 +124,19 @@ class UdpPort:
 # A UDP socket that answers anybody: for reports.
 class OpenPort:
     def __init__(self, port):
-        self.socket = _bound(port)
+        self.socket = bound(port)
+        self.too_long = 0
 
-    # (datagram, sender), or None.
+    # (datagram, sender), or None. What is too long to be whole is counted and passed over.
     def read(self):
-        try:
-            return self.socket.recvfrom(_LONGEST)
-        except OSError:
-            return None
+        while True:
+            try:
+                came = self.socket.recvfrom(_LONGEST)
+            except OSError:
+                return None
+            if len(came[0]) < _LONGEST:
+                return came
+            self.too_long += 1
 
     def write(self, datagrams, peer):
         for datagram in datagrams:

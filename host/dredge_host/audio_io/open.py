@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dredge_device.pi.output.open import is_board
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.audio_io.source import Source
 
@@ -16,19 +17,23 @@ mic[:NAME]        a microphone (dredge devices lists them)
 -                 standard input: raw mono int16, little-endian, --rate; or a WAV stream
 pipe:COMMAND      the same from what a command prints
 FIFO              the same from a named pipe
+udp-pcm://:PORT   a MicroPython board with a microphone, which sends here
+board://DEV       the same on a serial port or USB (?baud=N)
 null              silence"""
 COMMAND = "pipe:"
 
 
 def is_live(text: str) -> bool:
     """True for what comes as it is spoken; False for files and silence."""
-    return text == "-" or text.startswith((COMMAND, "mic:")) or text == "mic" or Path(text).is_fifo()
+    named = text in ("-", "mic") or text.startswith((COMMAND, "mic:"))
+    return named or is_board(text) or Path(text).is_fifo()
 
 
 def open_source(text: str, rate: int = SAMPLE_RATE, repeat: bool = False) -> Source:
     """The source of a text (see GRAMMAR); rate is that of raw samples, repeat says what a file does at its end.
 
-    Raises InputError for a file that cannot be read, CapabilityError for a missing microphone.
+    Raises InputError for a file that cannot be read, CapabilityError for a missing microphone, UsageError and
+    UnreachableError for a board's URL.
     """
     if text == "null":
         from dredge_host.audio_io.file import silence
@@ -39,6 +44,10 @@ def open_source(text: str, rate: int = SAMPLE_RATE, repeat: bool = False) -> Sou
         from dredge_host.audio_io.microphone import Microphone
 
         return Microphone(name)
+    if is_board(text):
+        from dredge_host.audio_io.board import BoardSource
+
+        return BoardSource(text)
     from dredge_host.audio_io.pipe import PipeSource
 
     if text == "-":

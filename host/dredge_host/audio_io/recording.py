@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.output.open import open_output
+from dredge_device.pi.output.open import is_board, open_output
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.open import COMMAND, open_source
 from dredge_host.audio_io.source import pieces
@@ -15,8 +15,8 @@ from dredge_host.sending.audio import packets
 
 
 def records(text: str) -> bool:
-    """True for a source that has to be listened to: a microphone, a command."""
-    return text == "mic" or text.startswith(("mic:", COMMAND))
+    """True for a source that has to be listened to: a microphone, a command, a board."""
+    return text == "mic" or text.startswith(("mic:", COMMAND)) or is_board(text)
 
 
 def recorded(text: str, seconds: float | None) -> Pcm:

@@ -7,13 +7,16 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dredge_host.errors import CapabilityError, DredgeError, UnreachableError
+from dredge_host.errors import CapabilityError, DredgeError, UnreachableError, UsageError
 
-PACKAGES = ("dredge_device", "dredge_board")
+PACKAGES = ("dredge_device", "dredge_board", "dredge_board/audio", "dredge_board/ports")  # folders, outer ones first
+PROGRAMS = ("bridge", "probe", "microphone", "speaker", "intercom", "radio")
+CARRIERS = ("wifi", "uart", "usb")  # of a microphone's or loudspeaker's samples
 
 
 class BoardError(DredgeError):
@@ -25,19 +28,36 @@ def sources(firmware: Path) -> list[tuple[Path, str]]:
     if not (firmware / "boards/dredge_board").is_dir():
         raise CapabilityError(f"the board programs are not in {firmware}; run this in a clone of the repository")
     core = [(path, f"dredge_device/{path.name}") for path in sorted((firmware / "dredge_device").glob("*.py"))]
-    programs = [
-        (path, f"dredge_board/{path.name}") for path in sorted((firmware / "boards/dredge_board").glob("*.py"))
-    ]
+    boards = firmware / "boards"
+    programs = [(path, path.relative_to(boards).as_posix()) for path in sorted(boards.glob("dredge_board/**/*.py"))]
     return [entry for entry in core if entry[0].name != "__main__.py"] + programs
 
 
-def settings(program: str, ssid: str | None, password: str | None, peer: str | None, baud: int) -> dict[str, Any]:
-    """The content of dredge.json."""
-    document: dict[str, Any] = {"program": program, "uart": {"baud": baud}}
-    if ssid:
-        document["wifi"] = {"ssid": ssid, "password": password or ""}
-    if peer:
-        document["peer"] = peer
+def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str, Any]:
+    """The content of dredge.json from the options of the command line (None: not given).
+
+    Raises UsageError for options that do not go together, before anything is copied.
+    """
+    program, carrier = given["program"], given.get("carrier") or "wifi"
+    hears, speaks = program in ("microphone", "intercom"), program in ("speaker", "intercom")
+    if given.get("carrier") and not (hears or speaks):
+        raise UsageError(f"--carrier is for a microphone or a loudspeaker, not for --program {program}")
+    if speaks and carrier == "usb":
+        raise UsageError("MicroPython reads USB too slowly for a loudspeaker; use --carrier wifi or uart")
+    if hears and carrier == "wifi" and not given.get("peer"):
+        raise UsageError("a microphone on Wi-Fi needs --peer HOST:PORT, the Pi that takes it with udp-pcm://:PORT")
+    if given.get("gain") is not None and not hears:
+        raise UsageError(f"--gain is for a microphone, not for --program {program}")
+    if given.get("channel") is not None and program != "radio":
+        raise UsageError("--channel is for --program radio; a Wi-Fi's channel is found by itself")
+    document: dict[str, Any] = {"program": program, "uart": {"baud": given["baud"]}}
+    if given.get("ssid"):
+        document["wifi"] = {"ssid": given["ssid"], "password": password or ""}
+    if hears or speaks:
+        document["carrier"] = carrier
+    if given.get("gain") is not None:
+        document["microphone"] = {"gain": given["gain"]}
+    document.update({name: given[name] for name in ("peer", "channel") if given.get(name) is not None})
     return document
 
 
@@ -79,7 +99,7 @@ def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list
 def removal(listed: list[tuple[Path, str]]) -> str:
     """MicroPython that takes away everything we put onto a board, of either form; what else lies there stays."""
     places = ["main.py", "dredge.json", *[place for _, place in listed], *twins([place for _, place in listed])]
-    return f"{_REMOVE}\nremove({places!r}, {PACKAGES!r})\n"
+    return f"{_REMOVE}\nremove({places!r}, {PACKAGES[::-1]!r})\n"
 
 
 def twins(places: list[str]) -> list[str]:
@@ -99,9 +119,9 @@ def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[l
     return [["exec", _FOLDERS], ["exec", f"{_REMOVE}\nremove({stale!r}, ())\n"], joined[:-1], ["reset"]]
 
 
-_FOLDERS = """
+_FOLDERS = f"""
 import os
-for name in ('dredge_device', 'dredge_board'):
+for name in {PACKAGES!r}:
     try:
         os.mkdir(name)
     except OSError:

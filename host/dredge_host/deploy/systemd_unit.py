@@ -12,7 +12,7 @@ from dredge_device.pi.calibration.calibration import GIVEN
 from dredge_device.pi.output.open import is_card
 from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.addresses import is_loopback
-from dredge_device.pi.transport.schemes import SERIAL, scheme_of
+from dredge_device.pi.transport.schemes import PCM_LINE, PCM_UDP, SERIAL, scheme_of
 
 NAME = "dredge-agent.service"
 TALK_NAME = "dredge-talk.service"
@@ -94,6 +94,11 @@ class Agent:
         return is_card(self.out)
 
     @property
+    def sounds(self) -> list[str]:
+        """Where speech comes from and goes to."""
+        return [self.out]
+
+    @property
     def on_a_wire(self) -> bool:
         """Whether it listens on a serial port of the board, and on no network."""
         return scheme_of(self.listen) is SERIAL
@@ -106,18 +111,24 @@ class Agent:
     def devices(self) -> list[str]:
         """Device nodes the agent needs, as DeviceAllow takes them."""
         needed = ["char-alsa"] if self.plays else []
-        if self.on_a_wire:
-            path = self.wire.removeprefix("serial://").partition("?")[0]
+        for wire in self.wires():
+            path = wire.partition("://")[2].partition("?")[0]
             needed += [path] if path.startswith("/") else ["char-ttyACM", "char-ttyUSB", "char-ttyAMA", "char-ttyS"]
-        return needed
+        return list(dict.fromkeys(needed))
+
+    def wires(self) -> list[str]:
+        """URLs of serial ports: of the stream, of boards that hear or speak."""
+        boards = [text for text in self.sounds if scheme_of(text) is PCM_LINE]
+        return [self.wire, *boards] if self.on_a_wire else boards
 
     def walls(self) -> list[str]:
         """The part of the sandbox that depends on what the agent needs: devices, other users' ids, the network."""
         lines = [f"DeviceAllow={device} rw" for device in self.devices()]
-        groups = ["audio"] * self.plays + ["dialout"] * self.on_a_wire
+        groups = ["audio"] * self.plays + ["dialout"] * bool(self.wires())
+        boards_on_the_network = any(scheme_of(text) is PCM_UDP for text in self.sounds)
         lines += [f"SupplementaryGroups={' '.join(groups)}"] if groups else ["PrivateDevices=yes", "PrivateUsers=yes"]
         families = ["AF_UNIX"] * self.plays  # ALSA's mixer talks to itself through sockets
-        alone = self.on_a_wire and self.status is None
+        alone = self.on_a_wire and self.status is None and not boards_on_the_network
         if alone:
             lines.append("PrivateNetwork=yes")
         else:
@@ -125,7 +136,7 @@ class Agent:
         lines.append(f"RestrictAddressFamilies={' '.join(families) or 'none'}")
         if alone:
             lines.append("IPAddressDeny=any")
-        elif all(is_loopback(urlsplit(url).hostname or "") for url in self.urls()):
+        elif not boards_on_the_network and all(is_loopback(urlsplit(url).hostname or "") for url in self.urls()):
             lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
         return lines
 
@@ -159,6 +170,10 @@ class TalkEnd(Agent):
             about += ["--listen", self.listen]
         about += ["--mic", self.mic, "--speaker", self.out]
         return [*about, "--half-duplex"] if self.half_duplex else about
+
+    @property
+    def sounds(self) -> list[str]:
+        return [self.out, self.mic]
 
     @property
     def plays(self) -> bool:

@@ -19,3 +19,13 @@ class Link(Protocol):
     def recv(self, timeout: float = 0.0) -> bytes | None: ...
 
     def close(self) -> None: ...
+
+
+def trouble_of(link: Link) -> str:
+    """What the link itself knows to be wrong, one sentence; empty when it knows nothing."""
+    return str(getattr(link, "trouble", ""))
+
+
+def damaged_of(link: Link) -> int:
+    """Frames that came damaged over the link's own wire; 0 for links that are none."""
+    return int(getattr(link, "damaged", 0))

@@ -21,7 +21,7 @@ from dredge_device.pi.security.session_keys import (
     SealError,
 )
 from dredge_host.errors import CapabilityError, UnreachableError
-from dredge_host.links.link import Link
+from dredge_host.links.link import Link, damaged_of, trouble_of
 
 OPEN_S = 3.0
 RETRY_S = 0.25
@@ -52,6 +52,16 @@ class SecureLink:
             session_keys.srtp(bytes(30), outbound=True)
         except ImportError as error:
             raise CapabilityError(str(error)) from None
+
+    @property
+    def trouble(self) -> str:
+        """What the link below says."""
+        return trouble_of(self._link)
+
+    @property
+    def damaged(self) -> int:
+        """Frames that were damaged on the wire below."""
+        return damaged_of(self._link)
 
     def renew(self) -> None:
         """The device may have started anew: ask for another cookie, and take it when it comes."""

@@ -21,3 +21,13 @@ class SerialLink:
         self.send = self.line.send
         self.recv = self.line.recv
         self.close = self.line.close
+
+    @property
+    def trouble(self) -> str:
+        """The line's."""
+        return self.line.trouble
+
+    @property
+    def damaged(self) -> int:
+        """Frames that were damaged on the wire."""
+        return self.line.counters()["damaged"]

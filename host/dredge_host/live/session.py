@@ -10,7 +10,7 @@ from typing import Any
 from dredge_device import control
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
-from dredge_host.links.link import Link
+from dredge_host.links.link import Link, trouble_of
 from dredge_host.live.door import Door, Update
 from dredge_host.live.report_schema import DeviceReport
 from dredge_host.settings import Settings
@@ -119,7 +119,8 @@ class Session(Door):
                 self.listen(retry, once=True)
                 if self._answer is not None:
                     return self._accepted(self._answer)
-        raise UnreachableError(f"{self.link.url}: no answer within {timeout:g} s; is `dredge agent` running there?")
+        why = trouble_of(self.link) or f"no answer within {timeout:g} s; is `dredge agent` running there?"
+        raise UnreachableError(f"{self.link.url}: {why}")
 
     def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:
         bare = control.build(control.with_document(kind, number, document))

@@ -85,11 +85,42 @@ class Watch:
 
 
 def line(report: dict[str, Any]) -> str:
-    """One report of a bridge for people."""
-    bridge, wire, budget = report.get("bridge", {}), report.get("line", {}), report.get("budget", {})
-    lost = wire.get("missed", 0) + wire.get("damaged", 0) + wire.get("overlong", 0)
+    """One report of a board for people: what it carries, in the order of the path."""
+    parts = [words(report[name]) for name, words in _WORDS.items() if name in report]
+    wire, budget = report.get("line") or {}, report.get("budget", {})
+    if wire:
+        lost = wire.get("missed", 0) + wire.get("damaged", 0) + wire.get("overlong", 0)
+        parts.append(f"line: {wire.get('frames', 0)} frames, {lost} lost")
+    return f"{report.get('number', 0):5d}  {'; '.join(parts)}; CPU p99 {budget.get('p99_pct', 0)} % of 20 ms"
+
+
+def _bridge(part: dict[str, int]) -> str:
+    return f"in {part.get('udp_in', 0)} out {part.get('udp_out', 0)} datagrams, busy {part.get('line_busy', 0)}"
+
+
+def _radio(part: dict[str, int]) -> str:
+    lost = part.get("datagrams_missed", 0) + part.get("datagrams_cut", 0)
     return (
-        f"{report.get('number', 0):5d}  in {bridge.get('udp_in', 0)} out {bridge.get('udp_out', 0)} datagrams, "
-        f"line: {wire.get('frames', 0)} frames, {lost} lost, busy {bridge.get('line_busy', 0)}; "
-        f"CPU p99 {budget.get('p99_pct', 0)} % of 20 ms"
+        f"radio: {part.get('frames_out', 0)} frames out, {part.get('frames_in', 0)} in, {lost} datagrams lost, "
+        f"unanswered {part.get('unanswered', 0)}, dropped {part.get('dropped', 0)}"
     )
+
+
+def _microphone(part: dict[str, int]) -> str:
+    return (
+        f"microphone: {part.get('packets', 0)} packets, peak {100 * part.get('peak', 0) // 32768} %, "
+        f"unsent {part.get('unsent', 0)}, overruns {part.get('overruns', 0)}"
+    )
+
+
+def _loudspeaker(part: dict[str, int]) -> str:
+    return (
+        f"loudspeaker: {part.get('packets', 0)} packets, {part.get('waiting_ms', 0)} ms wait, "
+        f"missed {part.get('missed', 0)}, dry {part.get('dry', 0)}, "
+        f"clock {part.get('longer', 0) - part.get('shorter', 0):+d} samples"
+    )
+
+
+_WORDS: dict[str, Callable[[dict[str, int]], str]] = {
+    "bridge": _bridge, "radio": _radio, "microphone": _microphone, "loudspeaker": _loudspeaker,
+}  # fmt: skip

@@ -63,6 +63,11 @@ class Line:
         """Best effort, from any thread."""
         self._endpoint.send(datagram, peer)
 
+    @property
+    def trouble(self) -> str:
+        """What the endpoint itself knows to be wrong, one sentence; empty when it knows nothing."""
+        return str(getattr(self._endpoint, "trouble", ""))
+
     def report(self) -> dict[str, Any]:
         """The endpoint's counters."""
         return {**self._endpoint.report(), "strangers": self.strangers}
@@ -107,6 +112,11 @@ class PeerLink:
     def send(self, datagram: bytes) -> None:
         if self._may_send(datagram):
             self._line.send(datagram, self._peer)
+
+    @property
+    def trouble(self) -> str:
+        """The line's."""
+        return self._line.trouble
 
     @property
     def pending(self) -> bool:

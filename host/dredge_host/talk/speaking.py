@@ -175,7 +175,7 @@ class Speaking:
                     self.delay.trip(session.trip_s)
                     session.trip_s = None
                 if now - session.heard_s > _GONE_S:
-                    raise UnreachableError(f"{near.url}: not heard for {_GONE_S:g} s")
+                    raise UnreachableError(f"{near.url}: {near.trouble or f'not heard for {_GONE_S:g} s'}")
             run.flush()
         finally:
             run.end()

@@ -110,6 +110,32 @@ def test_the_line_comes_back_after_it_was_unplugged(cable):
     far.close()
 
 
+def test_whoever_watches_is_told_that_the_port_is_gone_and_back(cable, capfd):
+    near, far = lines(cable)
+    assert near.trouble == ""
+    cable.unplug()
+    wait_for(lambda: not near.up)
+    assert "is gone: was it unplugged?" in near.trouble and cable.ends[0] in near.trouble
+    cable.plug()
+    wait_for(lambda: near.up)
+    assert near.trouble == ""
+    near.close()
+    far.close()
+    said = capfd.readouterr().err
+    assert said.count(f"{cable.ends[0]} is gone: was it unplugged?") == 1 and f"{cable.ends[0]} is back" in said
+    assert near.trouble == "" and far.trouble == ""  # closed by us: nobody's fault
+
+
+def test_a_datagram_that_no_frame_holds_is_counted(cable):
+    near, far = lines(cable)
+    near.send(bytes(2049))
+    near.send(bytes(2048))
+    assert receive(far, 1) == [bytes(2048)]
+    assert near.counters()["too_long"] == 1
+    near.close()
+    far.close()
+
+
 def test_closing_sends_what_is_queued(cable):
     near, far = lines(cable)
     for n in range(20):

@@ -220,7 +220,7 @@ def test_an_endpoint_is_told_from_its_peers():
     datagram, _, _ = near.recv(5.0)
     assert len(datagram) == 4096 and near.recv(0.01) is None
     far.send(b"x", ("0.0.0.0", 0))
-    assert far.report() == {"kind": "udp", "unsent": 1, "unheard": 0}
+    assert far.report() == {"kind": "udp", "unsent": 1, "unheard": 0, "too_long": 0}
     near.close()
     far.close()
 

@@ -2,6 +2,7 @@
 # network.WLAN for MicroPython's unix port: the folder's file `wifi` says whether the access point is there ("up"); how
 # often the board tried to join it stands in `wifi.tries`.
 STA_IF = 0
+is_active = False
 
 
 def _there():
@@ -18,11 +19,13 @@ class WLAN:
         self.power_save = None
 
     def active(self, on):
-        pass
+        global is_active
+        is_active = on
 
-    def config(self, pm):
-        with open("wifi.power", "w") as file:
-            file.write(str(pm))
+    def config(self, pm=None, channel=None):
+        if pm is not None:
+            with open("wifi.power", "w") as file:
+                file.write(str(pm))
 
     def isconnected(self):
         if not _there():

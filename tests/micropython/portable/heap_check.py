@@ -5,16 +5,13 @@
 import gc
 import sys
 
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/boards"]
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/boards", __file__.rpartition("/")[0]]
 
 import micropython
 from dredge_board.bridge import Bridge
 from dredge_board.uart_framing import LineReader, LineWriter
 from dredge_device import budget, jitter, telemetry
-
-WARM = 700  # the first 14 s fill what has a fixed size
-PACKETS = 2000
-
+from heap import per_packet
 
 class Network:
     def __init__(self):
@@ -33,19 +30,6 @@ class Uart:
         if self.far is not None:
             self.far.from_line(buffer, size)
         return size
-
-
-def per_packet(name, step):
-    for n in range(WARM):
-        step(n)
-    gc.collect()
-    gc.disable()
-    before = gc.mem_alloc()
-    for n in range(WARM, WARM + PACKETS):
-        step(n)
-    used = gc.mem_alloc() - before
-    gc.enable()
-    print(name, used / PACKETS)
 
 
 packet = bytes(range(200))

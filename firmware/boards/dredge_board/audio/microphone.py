@@ -17,7 +17,8 @@ TYPE = const(96)  # payload type, dynamic: L16 at 16 kHz has no static one
 _COUNTERS = ("packets", "unsent", "overruns", "skipped")
 
 
-# gain: bits that the samples are shifted up, 6 dB each, 0 to 8. A MEMS microphone gives speech some 40 dB below full scale.
+# gain: bits that the samples are shifted up, 6 dB each, 0 to 8. MEMS microphones give
+# speech some 40 dB below full scale.
 class Microphone:
     def __init__(self, gain=4):
         self.packet = bytearray(PACKET)

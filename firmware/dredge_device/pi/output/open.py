@@ -8,12 +8,14 @@ from dredge_device.pi.output.files import PRIVATE, is_stream
 from dredge_device.pi.output.interface import SPEECH, Format, Output
 from dredge_device.pi.output.pipe import to_command, to_stdout
 from dredge_device.pi.output.wav import WavOutput
+from dredge_device.pi.transport.schemes import PCM, scheme_of
 from dredge_device.units import SAMPLE_RATE
 
 GRAMMAR = """FILE.wav          a file per session, under the next free name; a FIFO or device: a WAV stream per session
 speaker[:NAME]    a sound card (dredge devices lists them); play is the default one
 -                 standard output: mono int16, little-endian, 16 kHz or --rate
 pipe:COMMAND      the same to the input of a command
+udp-pcm://…       a MicroPython board with a loudspeaker; board://DEVICE?baud=N on a serial port or USB
 null              nowhere"""
 COMMAND = "pipe:"
 
@@ -42,6 +44,11 @@ def is_card(text: str) -> bool:
     return text == "play" or text.partition(":")[0] == "speaker"
 
 
+def is_board(text: str) -> bool:
+    """True when the text names a MicroPython board, as a source or as an output."""
+    return scheme_of(text) in PCM
+
+
 def is_patient(text: str) -> bool:
     """True when it does not hurt to write late (files); others would be heard late."""
     return text == "null" or text.lower().endswith(".wav")
@@ -53,7 +60,7 @@ def open_output(
     """The output of a text (see GRAMMAR), raw samples at this rate; ValueError for anything else.
 
     form: of what is written to it; overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card
-    and OSError for what cannot be written.
+    and OSError for what cannot be written or opened.
     """
     if text == "null":
         return NullOutput()
@@ -61,6 +68,12 @@ def open_output(
         from dredge_device.pi.output.soundcard import SpeakerOutput
 
         return SpeakerOutput(text.partition(":")[2], form)
+    if is_board(text):
+        from dredge_device.pi.output.board import BoardOutput
+
+        if form != SPEECH:
+            raise ValueError(f"{text}: a board takes {SAMPLE_RATE} Hz and one channel; leave --rate and --channels away")
+        return BoardOutput(text)
     if text == "-":
         return to_stdout(rate, form)
     if text.startswith(COMMAND):
@@ -68,5 +81,6 @@ def open_output(
     if text.lower().endswith(".wav") or (text and is_stream(text)):
         return WavOutput(text, overwrite, mode, form)
     raise ValueError(
-        f"output is '{text}', expected null, play or a file name ending in .wav, speaker:NAME, - or pipe:COMMAND"
+        f"output is '{text}', expected null, play or a file name ending in .wav, speaker:NAME, -, pipe:COMMAND, "
+        f"{' or '.join(scheme.usage for scheme in PCM)}"
     )

@@ -125,7 +125,10 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("listen", "udp://HOST:PORT (port 0: any) or serial://DEV?baud=N, serial://auto, socket://…, rfc2217://…"),
-    Option("out", "null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw int16), a FIFO or device (WAV)"),
+    Option(
+        "out", "null, FILE.wav, speaker[:NAME], - or pipe:COMMAND (raw int16), a FIFO or device (WAV), a board: "
+        "udp-pcm://ADDR:PORT, board://DEV",
+    ),
     Option(
         "rate", "Sample rate of the output; at 48000 received speech keeps its whole bandwidth.",
         choices=("16000", "48000"), parse=int, default=str(SAMPLE_RATE),

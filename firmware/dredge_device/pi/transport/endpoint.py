@@ -42,6 +42,11 @@ class SerialEndpoint:
         del peer
         self._line.send(datagram)
 
+    @property
+    def trouble(self) -> str:
+        """A sentence while the port is gone, else empty."""
+        return self._line.trouble
+
     def report(self) -> dict[str, Any]:
         """The line's counters."""
         return {"kind": "serial", **self._line.counters()}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Kinds of links by the scheme of their URL, and what host and device have to know about each.
 
-A new kind is a row here, an endpoint in endpoint.ENDPOINTS and a link in the host's links.open.LINKS.
+A new kind is a row here, an endpoint in endpoint.ENDPOINTS and a link in the host's links.open.LINKS. What carries a
+board's plain samples is no link of a stream: it is a source (host, audio_io) and an output (device, output).
 """
 
 from typing import NamedTuple
@@ -25,6 +26,9 @@ TUNNEL = Scheme("socket://HOST:PORT", needs_probe=True)  # a serial line somewhe
 LOOP = Scheme("loop://", keyed=False)  # a device within the host's own process
 RTP = Scheme("rtp://HOST:PORT", may_amplify=True, keyed=False)  # a receiver that speaks RTP only; keys are static
 BYTE_STREAMS = (SERIAL, TUNNEL)  # one peer each
+PCM_UDP = Scheme("udp-pcm://[ADDR]:PORT", keyed=False)  # plain samples of a board on the network
+PCM_LINE = Scheme("board://DEVICE?baud=N", keyed=False)  # the same on a serial port of this machine, USB included
+PCM = (PCM_UDP, PCM_LINE)
 OTHER = Scheme("", may_amplify=True)  # nothing is known of it
 
 # socket, rfc2217, loop and spy are pyserial's own URLs of byte streams.
@@ -37,6 +41,8 @@ SCHEMES = {
     "serial+loop": SERIAL,
     "serial+spy": SERIAL,
     "loop": LOOP,
+    "udp-pcm": PCM_UDP,
+    "board": PCM_LINE,
 }
 
 

@@ -2,12 +2,13 @@
 """A serial line that carries datagrams and comes back by itself after it was unplugged."""
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.framing import Deframer, Framer
+from dredge_device.framing import MAX_DATAGRAM, Deframer, Framer
 from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
 
 REOPEN_S = 0.2
@@ -41,7 +42,7 @@ class SerialLine:
         self._backlog = max(4096, int(self.address.baud / 10 * _BACKLOG_S))
         self._ready = threading.Condition()
         self._closing = threading.Event()
-        self.overruns = self.reopened = self.sent = self.unsent = self.overflow = 0
+        self.overruns = self.reopened = self.sent = self.unsent = self.overflow = self.too_long = 0
         self._port: Any = self._open()
         self._threads = [
             threading.Thread(target=work, name=f"serial {name}", daemon=True)
@@ -55,8 +56,18 @@ class SerialLine:
         """False while the port is gone."""
         return self._port is not None
 
+    @property
+    def trouble(self) -> str:
+        """A sentence about a port that is gone, empty while all is well."""
+        if self.up or self._closing.is_set():
+            return ""
+        return f"the serial port {self.address.port} is gone: was it unplugged?"
+
     def send(self, datagram: bytes) -> None:
-        """Queue one datagram; dropped and counted when the line is down or too slow for it."""
+        """Queue one datagram; dropped and counted when the line is down or too slow for it, or when it is too long."""
+        if len(datagram) > MAX_DATAGRAM:
+            self.too_long += 1
+            return
         line = self._framer.frame(datagram)
         with self._ready:
             if self._port is None:
@@ -85,7 +96,7 @@ class SerialLine:
         return {
             **self._deframer.counters(),
             "sent": self.sent, "unsent": self.unsent, "overruns": self.overruns,
-            "overflow": self.overflow, "reopened": self.reopened,
+            "overflow": self.overflow, "reopened": self.reopened, "too_long": self.too_long,
         }  # fmt: skip
 
     def drain(self, seconds: float = 1.0) -> None:
@@ -159,8 +170,11 @@ class SerialLine:
 
     def _lose(self, port: Any) -> None:
         with self._ready:
-            if self._port is port:
+            lost = self._port is port
+            if lost:
                 self._port = None
+        if lost and not self._closing.is_set():
+            _say(f"{self.trouble} It is tried again five times a second, and the rest goes on")
         try:
             port.close()
         except (OSError, TypeError):
@@ -177,6 +191,7 @@ class SerialLine:
         with self._ready:
             self._port = port
         self.reopened += 1
+        _say(f"the serial port {self.address.port} is back")
 
 
 def open_port(address: SerialAddress) -> Any:
@@ -202,6 +217,10 @@ def _clear_to_send(port: Any) -> bool:
         return bool(port.cts)
     except (OSError, NotImplementedError):
         return False
+
+
+def _say(sentence: str) -> None:
+    print(f"dredge: {sentence}", file=sys.stderr, flush=True)
 
 
 def _why(error: BaseException) -> str:

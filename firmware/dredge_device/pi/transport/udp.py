@@ -22,7 +22,7 @@ class UdpEndpoint:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self.unsent = self.unheard = 0
+        self.unsent = self.unheard = self.too_long = 0
         self._ready: socket.socket | None = None  # the socket that had the last datagram
         self._row = 0
         self._sockets: dict[int, socket.socket] = {}
@@ -54,7 +54,10 @@ class UdpEndpoint:
                 for key, _ in self._selector.select(timeout):
                     self._ready = key.fileobj  # type: ignore[assignment]
             if self._ready is not None:
-                datagram, peer = self._ready.recvfrom(MAX_DATAGRAM)
+                datagram, peer = self._ready.recvfrom(MAX_DATAGRAM + 1)
+                if len(datagram) > MAX_DATAGRAM:  # not cut: what is left of it would be taken for a damaged one
+                    self.too_long += 1
+                    return None
                 self._row = (self._row + 1) % _FAIR
                 if self._row == 0 and len(self._selector.get_map()) > 1:
                     self._ready = None
@@ -78,8 +81,8 @@ class UdpEndpoint:
             self.unsent += 1
 
     def report(self) -> dict[str, Any]:
-        """Datagrams that could not be sent, attempts to receive that failed."""
-        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard}
+        """Datagrams that could not be sent, attempts to receive that failed, datagrams too long to be ours."""
+        return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard, "too_long": self.too_long}
 
     def close(self) -> None:
         """Frees the port."""

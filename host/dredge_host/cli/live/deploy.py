@@ -19,6 +19,7 @@ from dredge_device.pi.transport.schemes import UDP, scheme_of
 from dredge_host.cli.options import device_options, json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
+from dredge_host.deploy.board import CARRIERS, PROGRAMS
 from dredge_host.deploy.ssh import Remote, RemoteError
 from dredge_host.deploy.systemd_unit import Agent, TalkEnd, unit
 from dredge_host.errors import CheckFailed, DredgeError, UsageError
@@ -32,6 +33,7 @@ Examples
   dredge deploy pi@raspberrypi --dry-run                 prints every step
   dredge deploy pi@raspberrypi --uninstall
   dredge deploy --board /dev/ttyACM0 --program bridge --ssid home --arch armv6m
+  dredge deploy --board /dev/ttyUSB0 --program intercom --ssid home --peer 192.168.1.20:5006
 
 \b
 The Wi-Fi password of --board is read from DREDGE_WIFI_PASSWORD, or asked for.
@@ -136,10 +138,11 @@ def to_board(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             ]
         board.uninstall(device, firmware)
         return {"schema": SCHEMA, "pass": True, "uninstalled": True}, [f"{device}: the programs were taken away"]
+    board.settings(given)  # what cannot be is said before anybody is asked for a password
     password = os.environ.get("DREDGE_WIFI_PASSWORD")
     if ssid and password is None and not given["dry_run"]:
         password = click.prompt("Wi-Fi password", hide_input=True, default="", show_default=False, err=True)
-    document = board.settings(given["program"], ssid, password, given["peer"], given["baud"])
+    document = board.settings(given, password)
     sizes = board.planned(firmware, document, given["arch"])
     total = sum(size for _, size in sizes)
     files = [{"file": place, "bytes": size} for place, size in sizes]
@@ -152,7 +155,7 @@ def to_board(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 # Options of `dredge deploy` that mean something for one kind of target only.
-FOR_BOARDS = ("program", "ssid", "peer", "baud", "arch")
+FOR_BOARDS = ("program", "ssid", "peer", "baud", "arch", "carrier", "gain", "channel")
 FOR_BOTH = ("board", "dry_run", "uninstall", "as_json", "target")
 
 
@@ -189,14 +192,17 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print every step, connect to nobody.")
 @click.option("--uninstall", is_flag=True, help="Remove everything but the recordings.")
 @click.option("--board", metavar="DEV", help="A MicroPython board instead: its serial port, or auto.")
-@click.option("--program", type=click.Choice(["bridge", "probe"]), default="bridge", show_default=True)
+@click.option("--program", type=click.Choice(PROGRAMS), default=PROGRAMS[0], show_default=True, help="With --board.")
+@click.option("--carrier", type=click.Choice(CARRIERS), help="Of a board's samples.  [default: wifi]")
+@click.option("--gain", type=click.IntRange(0, 8), help="Of a board's microphone, 6 dB each.  [default: 4]")
+@click.option("--channel", type=click.IntRange(1, 13), help="Of --program radio (ESP-NOW).")
 @click.option("--ssid", help="Wi-Fi network of the board.")
-@click.option("--peer", help="HOST:PORT that the bridge calls.  [default: it listens]")
+@click.option("--peer", help="HOST:PORT that a bridge calls or a microphone sends to; a radio's MAC.")
 @click.option("--baud", type=click.IntRange(1200), default=921600, show_default=True, help="UART of the board.")
 @click.option("--arch", help="Compile for armv6m (Pico W), armv7emsp (Pico 2 W) or xtensawin (ESP32).")
 @json_option
 def command(target: str | None, as_json: bool, **given: Any) -> None:
-    """Install the agent on a Raspberry Pi over ssh, or the bridge or probe on a MicroPython board.
+    """Install the agent on a Raspberry Pi over ssh, or a program on a MicroPython board.
 
     On the Pi: a virtual environment in /opt/dredge, a sandboxed systemd unit with real-time permissions, then
     `dredge doctor` and `dredge check` there. A second run changes only what is different. Exit code 1 when the

@@ -19,7 +19,7 @@ from dredge_host.audio_io.source import Source
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
-from dredge_host.links.link import Link
+from dredge_host.links.link import Link, trouble_of
 from dredge_host.links.open import HELP, open_secured, parse_udp
 from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
 from dredge_host.settings import Settings
@@ -35,6 +35,7 @@ Examples
   dredge stream speech.wav --to udp://raspberrypi:5004 --jitter 30ms --reorder 5%,by=5 --capture out.pcap
   dredge stream speech.flac --to loop:// --loss 10% --json     (device in this process)
   dredge stream mic --to udp://raspberrypi:5004 --seconds 60
+  dredge stream udp-pcm://:5006 --to udp://raspberrypi:5004     (a board's microphone sends to port 5006)
   arecord -t raw -f S16_LE -r 16000 | dredge stream - --to udp://raspberrypi:5004
 
 """
@@ -77,7 +78,7 @@ def command(
     **values: Any,
 ) -> None:
     """Send IN to a device agent in real time, losing packets on the way: a file (WAV, FLAC, OGG), mic[:NAME],
-    - (standard input, raw or WAV), pipe:COMMAND or a FIFO.
+    - (standard input, raw or WAV), pipe:COMMAND, a FIFO, or a MicroPython board: udp-pcm://:PORT, board://DEV.
 
     Losses are made on this side, so that the same seed gives the same losses on any network. A
     device that restarts is greeted again while the stream goes on.
@@ -132,6 +133,7 @@ def command(
             muted=stack.enter_context(MuteSwitch()),
             live=live is not None,
         )
+        trouble = trouble_of(link)
     if save_trace:
         write_trace(save_trace, outcome.trace)
     result = document(outcome, settings)
@@ -146,7 +148,7 @@ def command(
         told = [line for line in told if not line.startswith("packets")] + [session.summary()]
     emit(result, [*told, *adaptation_lines(log)], as_json)
     if outcome.report is None and not plain:
-        raise UnreachableError(f"{url}: the device never sent its complete final report")
+        raise UnreachableError(f"{url}: {trouble or 'the device never sent its complete final report'}")
 
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:

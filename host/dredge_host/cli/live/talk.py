@@ -25,8 +25,8 @@ Examples, the first two on two machines with the same key (openssl rand -hex 32 
       --loss gilbert:rate=10%,burst=5 --seconds 10 --json
 
 \b
---mic:      a file, mic[:NAME], - (raw or WAV), pipe:COMMAND, a FIFO, null
---speaker:  FILE.wav, speaker[:NAME], - (raw), pipe:COMMAND, null
+--mic:      a file, mic[:NAME], - (raw or WAV), pipe:COMMAND, a FIFO, null, a board: udp-pcm://:PORT, board://DEV
+--speaker:  FILE.wav, speaker[:NAME], - (raw), pipe:COMMAND, null, a board: udp-pcm://ADDR:PORT, board://DEV
 Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGUSR2 ends that.
 
 """
@@ -60,7 +60,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
     Both ends run this. One of them calls (URL), the other one may wait (--listen), or both do both. An end that is
     gone is called again until it is back; without --seconds or --once a talk goes on for ever.
     """
-    from dredge_device.pi.output.open import is_card
+    from dredge_device.pi.output.open import is_board, is_card
     from dredge_host.errors import UsageError
     from dredge_host.links.description import write_description
     from dredge_host.live.mute import MuteSwitch
@@ -81,7 +81,8 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
             raise UsageError("--sdp describes what is said to the one who is called: name the other end (udp://HOST:PORT)")
         write_description(sdp, options.to, options.settings, keyed=options.key_file is not None)
     careful = options.half_duplex or options.ptt or options.echo == "speex"
-    if options.mic.partition(":")[0] == "mic" and is_card(options.speaker) and not careful:
+    hears = options.mic.partition(":")[0] == "mic" or is_board(options.mic)
+    if hears and (is_card(options.speaker) or is_board(options.speaker)) and not careful:
         note(use_canceller() if options.mic == "mic" and options.speaker == "speaker" else advice())
     talking: list[Talk] = []
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from dredge_host.links.link import Link
+from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
 from dredge_host.live.door import Update
 from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
@@ -40,7 +41,8 @@ def check(
     A pattern fails when a period was not ready when it had to be handed out, when fewer than MIN_RECOVERED_PCT of the
     losses that a packet described in time were recovered, when the mean CPU time is above the budget (in % of the
     period), or when its report never came. One period may cost more than its 20 ms, since the device renders ahead: the
-    p99 stands beside. Raises what greeting a device raises.
+    p99 stands beside. A probe has a verdict of its own (dredge_host.live.checks.probe). Raises what greeting a device
+    raises.
     """
     results = []
     for name, loss in PATTERNS.items():
@@ -51,7 +53,8 @@ def check(
             outcome = _one(pcm, link, replace(settings, loss=loss), seconds, models, update)
         finally:
             link.close()
-        results.append(_judge(name, outcome, replace(settings, loss=loss), budget_pct))
+        judged = probe.judge if probe.is_probe(outcome.device) else _judge
+        results.append(judged(name, outcome, replace(settings, loss=loss), budget_pct))
     return {
         "schema": SCHEMA,
         "budget_pct": budget_pct,
@@ -119,11 +122,14 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The verdict first, then each pattern, then the board."""
-    out = ["PASS" if result["pass"] else "FAIL"]
+    probed = probe.is_probe(result["device"])
+    out = [("PASS" if result["pass"] else "FAIL") + (" (a probe: the path to it; it plays nothing)" if probed else "")]
     for pattern in result["patterns"]:
         cpu = pattern["cpu"]
         text = f"{'ok    ' if pattern['pass'] else 'FAILED'}  {pattern['name']:<15}"
-        if cpu.get("p99_us") is not None:
+        if probed:
+            text += probe.words(pattern)
+        elif cpu.get("p99_us") is not None:
             share = pattern["recovered_pct"]
             text += f"  late {pattern['late_periods']}"
             text += f"  recovered {pattern['recovered']} of {pattern['coverable']}" if share is not None else ""
@@ -133,7 +139,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         out += [
             f"        {stage:<9}{_times(times)}"
             for stage, times in (cpu.get("stages") or {}).items()
-            if times["frames"]
+            if times["frames"] and not probed
         ]
     return out + board_lines(result)
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# ESP-NOW as a radio that loses datagrams: frames of at most 250 bytes, so a longer datagram goes in several of them.
+#
+#   number (1 byte, of the datagram) | index of this part, high 4 bits; how many parts, low 4 bits | bytes
+#
+# A datagram of which a part is lost is lost. Nothing is allocated per frame: ESP-NOW sends whole buffers only, so there
+# is a view of every length.
+from dredge_device.telemetry import Counters
+
+try:
+    from micropython import const
+except ImportError:
+    from dredge_board.viper import const
+
+FRAME = const(250)  # ESP-NOW's limit (version 1)
+_HEAD = const(2)
+_ROOM = const(248)
+_PARTS = const(9)  # enough for the longest datagram of a line, 2048 bytes
+BROADCAST = b"\xff\xff\xff\xff\xff\xff"
+_COUNTERS = (
+    "frames_out", "frames_in", "busy", "unsent", "too_long", "foreign", "datagrams_out", "datagrams_in",
+    "datagrams_cut", "datagrams_missed",
+)  # fmt: skip
+
+
+# Six bytes of "aa:bb:cc:dd:ee:ff"; ValueError for anything else.
+def address(text):
+    parts = text.split(":")
+    if len(parts) != 6:
+        raise ValueError("peer is '%s', expected a MAC address like 24:6f:28:aa:bb:cc" % text)
+    return bytes([int(part, 16) for part in parts])
+
+
+# The radio of this board as one end of a bridge. espnow: an active espnow.ESPNow with this peer added. To a peer the
+# radio repeats what is not acknowledged; to everybody (BROADCAST) it does not, so that losses are real ones.
+class RadioPort:
+    def __init__(self, espnow, peer):
+        self.socket = espnow  # what a poll waits for
+        self.known = True
+        self.counters = Counters(_COUNTERS)
+        self.body = bytearray(_PARTS * _ROOM)  # the datagram that came last
+        self._peer = peer
+        self._heard = peer != BROADCAST  # only this one is heard
+        self._out = bytearray(FRAME)
+        self._views = [memoryview(self._out)[:size] for size in range(FRAME + 1)]
+        self._number = 0
+        self._came = [bytearray(6), bytearray(FRAME)]
+        self._current = -1  # number of the datagram that is coming
+        self._parts = 0  # of it that are there, one bit each
+        self._size = 0
+        self._whole = memoryview(self.body)
+
+    # Sends buffer[:size] in as many frames as it takes; the bytes sent, or None when the radio took not all of it.
+    def write(self, buffer, size):
+        count = (size + _ROOM - 1) // _ROOM
+        if count > _PARTS or size == 0:
+            self.counters.add("too_long")
+            return None
+        self._number = (self._number + 1) & 255
+        self.counters.add("datagrams_out")
+        out = self._out
+        at = 0
+        for index in range(count):
+            part = min(_ROOM, size - at)
+            out[0] = self._number
+            out[1] = index << 4 | count
+            _copy(buffer, at, out, _HEAD, part)
+            if not self._send(self._views[_HEAD + part]):
+                self.counters.add("unsent")
+                return None
+            at += part
+        return size
+
+    def _send(self, frame):
+        try:
+            taken = self.socket.send(self._peer, frame, False)
+        except OSError:  # ESP_ERR_ESPNOW_NO_MEM: the radio is behind; what waits would come too late
+            self.counters.add("busy")
+            return False
+        if taken:
+            self.counters.add("frames_out")
+        return taken
+
+    # The size of a datagram that is whole now, in body; 0 when there is none yet; None when no frame has come.
+    def readinto(self):
+        size = self.socket.recvinto(self._came, 0)
+        if not size:
+            return None
+        frame = self._came[1]
+        count = frame[1] & 15
+        index = frame[1] >> 4
+        foreign = self._heard and self._came[0] != self._peer
+        if foreign or size <= _HEAD or index >= count or count > _PARTS or (index + 1 < count and size != FRAME):
+            self.counters.add("foreign")
+            return 0
+        self.counters.add("frames_in")
+        if frame[0] != self._current:
+            self._begin(frame[0])
+        if self._parts < 0:
+            return 0
+        _copy(frame, _HEAD, self.body, _ROOM * index, size - _HEAD)
+        self._parts |= 1 << index
+        if index + 1 == count:
+            self._size = _ROOM * index + size - _HEAD
+        if self._parts != (1 << count) - 1:
+            return 0
+        self._parts = -1  # whole: what else comes of it is a repetition
+        self.counters.add("datagrams_in")
+        return self._size
+
+    # A frame of another datagram: the one before is given up if it is not whole.
+    def _begin(self, number):
+        if self._current >= 0:
+            if self._parts > 0:
+                self.counters.add("datagrams_cut")
+            ahead = (number - self._current) & 255
+            if 1 < ahead < 128:
+                self.counters.add("datagrams_missed", ahead - 1)
+        self._current = number
+        self._parts = 0
+
+    # The next whole datagram, None when there is none now. Valid until the next call.
+    def read(self, _strange=None):
+        size = self.readinto()
+        while size == 0:
+            size = self.readinto()
+        return None if size is None else self._whole[:size]
+
+    # There is one peer for ever, and so nobody to forget or to turn away.
+    def forget(self):
+        return
+
+    def report(self):
+        counters = self.counters.snapshot()
+        sent, answered, failed, received, dropped = self.socket.stats()
+        counters.update(unanswered=failed, dropped=dropped)
+        del sent, answered, received
+        return counters
+
+
+def _copy(source, at, target, to, count):
+    for index in range(count):
+        target[to + index] = source[at + index]

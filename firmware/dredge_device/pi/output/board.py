@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The loudspeaker of a MicroPython board as an output."""
+
+from typing import Any
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.transport import pcm as packets
+
+
+class BoardOutput:
+    """Plain samples to a board, 20 ms at a time (dredge_device.pi.transport.pcm); the board follows this clock.
+
+    A board that is switched off, or comes later, is no error: what it did not get is counted. Raises ValueError for a
+    malformed URL, OSError or LineError for what cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._sender = packets.open_sender(url)
+        self._writer = packets.Writer()
+        self._sent = self._unsent = 0
+
+    def write(self, pcm: Pcm, spoken: bool) -> None:
+        """Everything is sent, silence too, so that the board's clock can be kept."""
+        del spoken
+        taken = self._sender.send(self._writer.packet(pcm))
+        self._sent += taken
+        self._unsent += not taken
+
+    def close(self) -> dict[str, Any]:
+        """End of a session; the next one goes to the same board."""
+        report = {"kind": "board", "packets": self._sent, "unsent": self._unsent, **self._sender.report()}
+        self._sent = self._unsent = 0
+        return report
+
+    def discard(self) -> None:
+        """Lets go of the socket or the line."""
+        self._sender.close()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The microphone of a MicroPython board, on the network, a serial port or USB."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.service.pacer import Pacer, monotonic_us
+from dredge_device.pi.transport import pcm as packets
+from dredge_device.units import PACKET_MS, PACKET_SAMPLES
+from dredge_host.audio_io.pcm_queue import PcmQueue
+from dredge_host.errors import UnreachableError, UsageError
+
+_OLD_US = 200_000  # what should have been taken so long ago is left out
+_NAP_S = 0.02
+_MANY = 0.02  # share of missing packets that is worth a word
+
+
+class BoardSource:
+    """A board's samples when they are due by its clock (PcmQueue); while it is away, silence by this machine's.
+
+    url: ``udp-pcm://[ADDR]:PORT`` listens there (``?from=ADDRESS``: to that board only), ``board://DEVICE?baud=N``
+    reads a port. Raises UsageError for another URL, UnreachableError for a port that cannot be had.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        try:
+            self._reader = packets.open_reader(url)
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise UnreachableError(words if words.startswith(url[:5]) else f"{url}: {words}") from None
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self._queue, self._lock = PcmQueue(), threading.Lock()
+        self._silent = 0
+        self._pacer: Pacer | None = None  # while the board is away
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Where the board sends to."""
+        return getattr(self._reader, "address", self._url)
+
+    @property
+    def backlog_ms(self) -> float:
+        """What waits against jitter."""
+        with self._lock:
+            return self._queue.delay_ms
+
+    def read(self) -> Pcm | None:
+        """int16[320]; never None."""
+        while True:
+            with self._lock:
+                now, due = monotonic_us(), self._queue.due_us()
+                if due is not None and now - due > _OLD_US:
+                    self._queue.skip_to(now)
+                    due = self._queue.due_us()
+                if due is not None and now >= due:
+                    self._pacer = None
+                    return self._queue.take()
+            if due is None:
+                return self._silence()
+            time.sleep(min((due - now) / 1e6, _NAP_S))
+
+    def _silence(self) -> Pcm:
+        if self._pacer is None:
+            self._pacer = Pacer()
+        self._pacer.wait()
+        self._silent += 1
+        return np.zeros(PACKET_SAMPLES, np.int16)
+
+    def flush(self) -> None:
+        """Leaves out what has been waiting."""
+        with self._lock:
+            self._queue.skip_to(monotonic_us())
+        self._pacer = None
+
+    def report(self) -> dict[str, Any]:
+        """What came, what was missing, how far the board's clock is off."""
+        with self._lock:
+            report = {"kind": "board", **self._queue.report(), **self._reader.report()}
+        report["silent_ms"] = PACKET_MS * self._silent
+        if report["missing"] > _MANY * max(1, report["received"]):
+            report["advice"] = (
+                f"{report['missing']} packets of the board were missing: bring it nearer to the access point, or use "
+                "a wire"
+            )
+        elif not report["received"]:
+            report["advice"] = f"nothing came from a board at {self.address}: is its peer this machine and port?"
+        return report
+
+    def close(self) -> None:
+        """Frees the port."""
+        self._stopping.set()
+        self._thread.join()
+        self._reader.close()
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            arrived = self._reader.recv(0.1)
+            if arrived is not None:
+                with self._lock:
+                    self._queue.insert(*arrived)

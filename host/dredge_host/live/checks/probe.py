@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `dredge check` says of a probe: it plays nothing, so the path to it is judged and what could be recovered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
+from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
+from dredge_host.live.stream import StreamOutcome
+from dredge_host.settings import Settings
+
+MAX_PATH_LOSS_PCT = 1.0  # beside the losses that were made here
+
+
+def is_probe(device: dict[str, Any]) -> bool:
+    """True for what a probe says about itself when it is greeted."""
+    return device.get("role") == "probe"
+
+
+def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
+    """One pattern's entry in the document of `dredge check`.
+
+    It fails when the report never came, when more than MAX_PATH_LOSS_PCT of what was sent did not arrive, when fewer
+    than MIN_RECOVERED_PCT of the losses that a packet described in time could have been recovered by what did arrive,
+    or when the probe was busy for more than the budget: then it may have lost datagrams itself.
+    """
+    report: dict[str, Any] = dict(outcome.report or {})
+    packets, cpu = report.get("packets") or {}, report.get("budget") or {}
+    received = packets.get("received")
+    missing = None if received is None else max(0, outcome.sent - received)
+    path_pct = None if missing is None or not outcome.sent else round(100 * missing / outcome.sent, 2)
+    filled, wanted = recovered(outcome, settings)
+    share = round(100.0 * filled / wanted, 2) if wanted else None
+    mean = load_pct(outcome.report or {})
+    reasons = []
+    if path_pct is None or cpu.get("mean_us") is None:
+        reasons.append("the probe's report never came complete")
+    else:
+        if path_pct > MAX_PATH_LOSS_PCT:
+            reasons.append(
+                f"{missing} of {outcome.sent} packets were lost on the way to the probe ({path_pct:g} %), "
+                f"expected at most {MAX_PATH_LOSS_PCT:g} %"
+            )
+        if share is not None and share < MIN_RECOVERED_PCT and settings.redundancy_s:
+            reasons.append(
+                f"{filled} of {wanted} losses that a packet described could have been recovered ({share:g} %), "
+                f"expected {MIN_RECOVERED_PCT:g} %"
+            )
+        if mean > budget_pct:
+            reasons.append(f"the probe was busy for {mean:g} % of the time, the budget is {budget_pct:g} %")
+    return {
+        "name": name,
+        "loss": settings.loss,
+        "pass": not reasons,
+        "reasons": reasons,
+        "sent": outcome.sent,
+        "arrived": received,
+        "path_loss_pct": path_pct,
+        "recoverable": filled,
+        "coverable": wanted,
+        "recoverable_pct": share,
+        "mean_pct": mean,
+        "p99_pct": cpu.get("p99_pct"),
+        "jitter_ms": (report.get("delay_ms") or {}).get("jitter"),
+        "too_long": (report.get("probe") or {}).get("too_long"),
+        "cpu": cpu_part(cpu),
+        "sources": by_source(timeline_rows(outcome.report), len(outcome.trace)),
+        "accounting": accounting(outcome),
+    }
+
+
+def words(pattern: dict[str, Any]) -> str:
+    """What was found in one pattern, for people."""
+    if pattern["arrived"] is None:
+        return ""
+    text = f"  arrived {pattern['arrived']} of {pattern['sent']}"
+    if pattern["recoverable_pct"] is not None:
+        text += f"  recoverable {pattern['recoverable']} of {pattern['coverable']}"
+    if pattern["jitter_ms"] is not None:
+        text += f"  jitter {pattern['jitter_ms']:.1f} ms"
+    return text
