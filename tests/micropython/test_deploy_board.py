@@ -111,6 +111,26 @@ def test_a_dry_run_copies_nothing_and_options_of_the_pi_are_refused(tmp_path):
     assert other.exit_code == 2 and "--ssid is for --board only" in other.output
 
 
+def test_programs_get_their_settings_and_what_cannot_be_is_refused(tmp_path):
+    given = {"program": "intercom", "carrier": "uart", "gain": 5, "baud": 921600}
+    assert deployboard.settings(given) == {
+        "program": "intercom", "uart": {"baud": 921600}, "carrier": "uart", "microphone": {"gain": 5},
+    }  # fmt: skip
+    radio = {"program": "radio", "channel": 6, "peer": "24:6f:28:01:02:03", "baud": 115200}
+    assert deployboard.settings(radio)["channel"] == 6
+    for words, sentence in (
+        (["--program", "microphone"], "needs --peer HOST:PORT"),
+        (["--program", "speaker", "--carrier", "usb"], "reads USB too slowly"),
+        (["--program", "bridge", "--carrier", "uart"], "--carrier is for a microphone or a loudspeaker"),
+        (["--program", "speaker", "--gain", "3"], "--gain is for a microphone"),
+        (["--program", "bridge", "--channel", "3"], "--channel is for --program radio"),
+    ):
+        refused = deploy(str(tmp_path / "no-port"), *words)
+        assert refused.exit_code == 2 and sentence in refused.output, refused.output
+    planned = deploy(str(tmp_path / "no-port"), "--program", "microphone", "--peer", "10.0.0.2:5006", "--dry-run")
+    assert planned.exit_code == 0 and "dredge_board/audio/samples.py" in planned.output
+
+
 def test_no_board_there():
     with pytest.raises(UnreachableError, match="/dev/no-such-port"):
         deployboard.mpremote("/dev/no-such-port", "exec", "pass")

@@ -216,9 +216,10 @@ def test_addresses_that_are_refused(url, remote, sentence):
 def test_an_endpoint_is_told_from_its_peers():
     near, far = open_endpoint("udp://127.0.0.1:0", False), open_endpoint("udp://localhost:0", False)
     host, port = near.address.removeprefix("udp://").split(":")
-    far.send(b"x" * 5000, (host, int(port)))  # longer than any stream needs: cut, so no memory is lost
-    datagram, _, _ = near.recv(5.0)
-    assert len(datagram) == 4096 and near.recv(0.01) is None
+    far.send(b"x" * 5000, (host, int(port)))  # longer than any stream needs: counted, and no memory is lost
+    far.send(b"x" * 4096, (host, int(port)))
+    assert near.recv(5.0) is None and len(near.recv(5.0)[0]) == 4096
+    assert near.report()["too_long"] == 1
     far.send(b"x", ("0.0.0.0", 0))
     assert far.report() == {"kind": "udp", "unsent": 1, "unheard": 0, "too_long": 0}
     near.close()

@@ -175,6 +175,17 @@ REMOTE = {"listen": "udp://0.0.0.0:5004", "key_file": "/etc/k"}
         ),
         (Agent(**REMOTE), ["RestrictAddressFamilies=AF_INET AF_INET6"], ["IPAddress", "AF_UNIX"]),
         (
+            Agent(out="board:///dev/ttyACM0?baud=921600"),
+            ["DeviceAllow=/dev/ttyACM0 rw", "SupplementaryGroups=dialout", "IPAddressAllow=localhost"],
+            ["audio", "PrivateDevices"],
+        ),
+        (Agent(out="udp-pcm://192.168.1.40:5004"), ["PrivateDevices=yes"], ["IPAddress", "dialout"]),
+        (
+            TalkEnd(call="serial:///dev/ttyAMA0", mic="udp-pcm://:5006", out="board://auto"),
+            ["DeviceAllow=/dev/ttyAMA0 rw", "DeviceAllow=char-ttyACM rw", "AF_INET"],
+            ["PrivateNetwork", "IPAddress", "audio"],
+        ),
+        (
             Agent(**REMOTE, out="play"),
             ["SupplementaryGroups=audio", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"],
             ["PrivateDevices", "PrivateUsers", "dialout"],

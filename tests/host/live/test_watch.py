@@ -114,8 +114,10 @@ def test_garbage_is_passed_over():
 
 def test_a_line_for_people():
     text = watch.line({"number": 12, **FIGURES})
-    assert text.strip() == "12  in 7 out 6 datagrams, line: 6 frames, 3 lost, busy 1; CPU p99 3.5 % of 20 ms"
-    assert "in 0 out 0" in watch.line({})
+    assert text.strip() == "12  in 7 out 6 datagrams, busy 1; line: 6 frames, 3 lost; CPU p99 3.5 % of 20 ms"
+    assert "CPU p99 0 %" in watch.line({})
+    part = {"packets": 50, "waiting_ms": 80, "missed": 2, "dry": 1, "longer": 3, "shorter": 5}
+    assert "80 ms wait, missed 2, dry 1, clock -2 samples" in watch.line({"loudspeaker": part})
 
 
 def test_command_prints_json(monkeypatch):
