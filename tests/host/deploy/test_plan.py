@@ -182,7 +182,7 @@ REMOTE = {"listen": "udp://0.0.0.0:5004", "key_file": "/etc/k"}
         (Agent(out="udp-pcm://192.168.1.40:5004"), ["PrivateDevices=yes"], ["IPAddress", "dialout"]),
         (
             TalkEnd(call="serial:///dev/ttyAMA0", mic="udp-pcm://:5006", out="board://auto"),
-            ["DeviceAllow=/dev/ttyAMA0 rw", "DeviceAllow=char-ttyACM rw", "AF_INET"],
+            ["DeviceAllow=/dev/ttyAMA0 rw", "DeviceAllow=char-ttyACM rw", "RestrictAddressFamilies=AF_INET AF_INET6"],
             ["PrivateNetwork", "IPAddress", "audio"],
         ),
         (

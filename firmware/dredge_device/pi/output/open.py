@@ -72,7 +72,7 @@ def open_output(
         from dredge_device.pi.output.board import BoardOutput
 
         if form != SPEECH:
-            raise ValueError(f"{text}: a board takes {SAMPLE_RATE} Hz and one channel; leave --rate and --channels away")
+            raise ValueError(f"{text}: a board takes {SAMPLE_RATE} Hz, one channel; leave --rate and --channels away")
         return BoardOutput(text)
     if text == "-":
         return to_stdout(rate, form)
