@@ -3,11 +3,12 @@
 
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
 from device_fakes import fake_parts, packet
-from device_host import Host
+from device_host import Host, start_agent
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
@@ -239,3 +240,28 @@ def test_files_of_streams_have_names_of_their_own(tmp_path):
     assert second.close()["file"] == str(tmp_path / "a-s2.wav")
     for output in (first, second):
         output.discard()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2, reason="needs root and two cores")
+def test_only_the_thread_that_decodes_is_real_time_and_on_its_core():
+    """A flood keeps the listening thread busy: it must not run before the decoder, nor on its core."""
+    core = min(os.sched_getaffinity(0))
+    process, _ = start_agent("--conceal", "opus", "--realtime", "--core", str(core))
+    try:
+        if "not permitted" in process.stderr.readline() + process.stderr.readline():
+            pytest.skip("real-time scheduling is not permitted here")
+
+        def threads():
+            return [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+
+        def settled():
+            return len(threads()) >= 4 and len([t for t in threads() if os.sched_getaffinity(t) == {core}]) == 1
+
+        until = time.monotonic() + 20
+        while not settled() and time.monotonic() < until:
+            time.sleep(0.05)
+        real_time = [t for t in threads() if os.sched_getscheduler(t) & os.SCHED_FIFO]
+        assert [t for t in threads() if os.sched_getaffinity(t) == {core}] == real_time == [process.pid]
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The thread that takes datagrams off the link as they come; nothing in it waits for a decoder."""
 
+import os
 import threading
 
+from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.streams.admission import Inbox
 from dredge_device.pi.transport.endpoint import Endpoint
 
 
 class Listener:
-    """Fills the inbox from the endpoint. ``stopping`` is set when the thread dies of an error: a device that cannot
-    hear is worse than one that starts again."""
+    """Fills the inbox from the endpoint, on its maker's cores. ``stopping`` is set when the thread dies of an
+    error: a device that cannot hear is worse than one that starts again."""
 
     def __init__(self, endpoint: Endpoint, inbox: Inbox, stopping: threading.Event) -> None:
         self._endpoint = endpoint
         self._inbox = inbox
         self._stopping = stopping
         self._finished = threading.Event()
+        self._cores = os.sched_getaffinity(0)  # the thread that starts it may be pinned to one by then
         self._thread = threading.Thread(target=self._listen, name="listen", daemon=True)
         self.dead = False
 
@@ -29,6 +32,7 @@ class Listener:
         self._thread.join()
 
     def _listen(self) -> None:
+        scheduling.run_on(self._cores)
         try:
             while not self._finished.is_set():
                 arrived = self._endpoint.recv(0.1)

@@ -3,6 +3,8 @@
 
 import ctypes
 import os
+from collections.abc import Collection
+from contextlib import suppress
 
 from dredge_device.pi.service.options import Options
 
@@ -26,15 +28,21 @@ def apply(options: Options) -> list[str]:
 
 
 def real_time() -> str:
-    """SCHED_FIFO for the calling thread; what came of it, as a sentence."""
+    """SCHED_FIFO for the calling thread and none that it starts; what came of it, as a sentence."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     except (PermissionError, OSError) as error:
         return (
             f"real-time scheduling is not permitted ({error.strerror}); run as root, or: "
             "sudo setcap cap_sys_nice=ep $(readlink -f $(which python3)), or LimitRTPRIO=50 in the systemd unit"
         )
     return f"real-time scheduling: SCHED_FIFO, priority {PRIORITY}"
+
+
+def run_on(cores: Collection[int]) -> None:
+    """The calling thread on these cores; it stays where it is when they are gone."""
+    with suppress(OSError):
+        os.sched_setaffinity(0, cores)
 
 
 def pin(core: int) -> str:
