@@ -138,7 +138,7 @@ class StreamRun:
             for pcm in pieces:
                 self.one(pcm)
                 if update:
-                    update(self._state())
+                    update(_figures(self._session, self._sender, self._outcome.meter))
             self.flush()
         finally:
             self.end()
@@ -251,16 +251,17 @@ class StreamRun:
             self._refusals = session.refused
             session.rehello()
 
-    def _state(self) -> dict[str, Any]:
-        meter = self._outcome.meter
-        return {
-            "t_s": round(self._sender.index * PACKET_SECONDS, 2),
-            "bitrate_bps": meter.recent_total(),
-            "split_bps": meter.recent(),
-            "redundancy_s": self._sender.redundancy_s,
-            "muted": self._sender.muted,
-            "report_age_s": self._session.report_age_s,
-        }
+
+def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> dict[str, Any]:
+    """What a display shows of this end, and how old the device's share is."""
+    return {
+        "t_s": round(sender.index * PACKET_SECONDS, 2),
+        "bitrate_bps": meter.recent_total(),
+        "split_bps": meter.recent(),
+        "redundancy_s": sender.redundancy_s,
+        "muted": sender.muted,
+        "report_age_s": session.report_age_s,
+    }
 
 
 def _hang_up(session: Session) -> None:

@@ -20,7 +20,7 @@ from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
-from dredge_device.pi.status.publisher import Publisher
+from dredge_device.pi.status.teller import Teller
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import HeardDelay
 from dredge_host.talk.line import Line
@@ -76,7 +76,7 @@ class Hearing:
         self.info = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
-        self.publisher: Publisher | None = None  # of a status
+        self.status: Teller | None = None
         self._heard_us = _clock_us()
         speaker.nap = self._answer_until
 
@@ -121,8 +121,8 @@ class Hearing:
             self._answer()
             written = self._speaker.written
             self._send(self._sessions.period(_clock_us()))
-            if self.publisher is not None:
-                self.publisher.tick(_clock_us())
+            if self.status is not None:
+                self.status.tick(_clock_us())
             if self._speaker.written == written:
                 self._speaker.idle()
             self._look_after_silence()

@@ -31,6 +31,8 @@ _TRUST = 0.97  # per judgement: how far what a better level once cost is still b
 _LONGEST = 64  # times slower at most, after relapses
 _KEPT = 64  # changes of level that a report names
 
+Expected = tuple[PeriodCosts | None, PeriodCosts | None]
+
 
 class Costs:
     """The usual time, in microseconds of the clock, that one period of each kind takes at each quality.
@@ -86,10 +88,7 @@ class Governor:
     """
 
     def __init__(
-        self,
-        clock: Callable[[], int],
-        cpu_clock: Callable[[], int],
-        expected: tuple[PeriodCosts | None, PeriodCosts | None] = (None, None),
+        self, clock: Callable[[], int], cpu_clock: Callable[[], int], expected: Expected = (None, None)
     ) -> None:
         self._expected = expected
         self._clock = clock
@@ -204,18 +203,15 @@ class Governor:
         """Why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
         if not streams:
             return None
-        if self.level == CLOSED:
-            return (
-                f"the device is at its load limit: it has {streams} streams and no time left to fill their gaps well; "
-                "try again later or use another device"
-            )
         wanted = (streams + 1) * self.costs.plain
-        if wanted <= HIGH * PACKET_US:
+        if self.level == CLOSED:
+            why = f"it has {streams} streams and no time left to fill their gaps well"
+        elif wanted > HIGH * PACKET_US:
+            every = f"{wanted / 1000:.1f} ms of every {PACKET_US // 1000} ms"
+            why = f"{streams + 1} streams would take {every} without filling one gap"
+        else:
             return None
-        return (
-            f"the device is at its load limit: {streams + 1} streams would take {wanted / 1000:.1f} ms of every "
-            f"{PACKET_US // 1000} ms without filling one gap; try again later or use another device"
-        )
+        return f"the device is at its load limit: {why}; try again later or use another device"
 
     def report(self) -> dict[str, Any]:
         """Levels over time, periods at each, what the guard did, who was turned away, and the mean load."""

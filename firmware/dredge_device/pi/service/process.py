@@ -12,7 +12,6 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from dredge_device.agent import Agent
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
@@ -21,27 +20,25 @@ from dredge_device.pi.security import session_keys
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.building import (
     calibration_for,
-    check_options,
     description_of,
     expected_costs,
     history_notes,
     make_guard,
     make_receiver,
-    output_for,
 )
 from dredge_device.pi.service.capabilities import describe
+from dredge_device.pi.service.figures import ProcessFigures
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.listener import Listener
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.options import AUTO, Options
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
+from dredge_device.pi.service.stations import Stations
 from dredge_device.pi.service.streams.admission import Candidates, Inbox
-from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
+from dredge_device.pi.service.streams.sessions import Sessions
 from dredge_device.pi.service.streams.stock import ReceiverStock
 from dredge_device.pi.standard_streams import ERROR, say
-from dredge_device.pi.status.document import StatusDocument
-from dredge_device.pi.status.open import Status, open_status
-from dredge_device.pi.status.publisher import Publisher
+from dredge_device.pi.status.teller import Teller
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
@@ -84,40 +81,37 @@ class Process:
         self._models = ModelCache()
         expected = expected_costs(options.vocoder, self.calibration)
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
+        figures = ProcessFigures(self._machine, self._governor, self._endpoint, self._guard, self._inbox)
         form = Format(options.rate, options.channels)
-        self._publisher: Publisher | None = None
-        self._status: Status | None = None
         try:
             self._stock = ReceiverStock(
                 lambda wanted: make_receiver(wanted, self._models, self._agreed.types, form), options.for_session())
+            stations = Stations(
+                options, self.info, self._stock.make, lambda: figures.session(self._pacer),
+                lambda *report: self._streams.log.reported(*report), self.notices,
+            )  # fmt: skip
             self._streams = Sessions(
-                self._make_station, options.streams, self._governor, self.notices,
+                stations, options.streams, self._governor, self.notices,
                 Candidates(self._agreed.types.opus | self._agreed.types.red))
         except BaseException:
             self._endpoint.close()
             raise
+        self._status: Teller | None = None
         try:
-            self.status_url = self._tell_status(options.status) if options.status is not None else None
+            streams = self._streams
+            self._status = Teller(
+                options.status, options.allow_remote, ("agent", self.address, self.info), streams.log,
+                lambda: figures.status(len(streams.peers), options.streams, streams.sessions_ended), self._machine,
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
+        self.status_url = self._status.url
 
     @property
     def address(self) -> str:
         """Where the process listens, with the port the system chose."""
         return self._endpoint.address
-
-    def _tell_status(self, url: str) -> str:
-        document = StatusDocument("agent", self.address, self.info, self._machine)
-        self._publisher = Publisher(document, self._streams.log, self._counts)
-        self._status = open_status(url, document, self.options.allow_remote)
-        return self._status.url
-
-    def _counts(self) -> dict[str, Any]:
-        """What a status says of all streams together."""
-        streams = {"running": len(self._streams.peers), "most": self.options.streams,
-                   "ended": self._streams.sessions_ended}  # fmt: skip
-        return {"streams": streams, "governor": self._governor.report(), "link": self._link_report()}
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Ends the process after its next period; fits signal.signal."""
@@ -151,41 +145,6 @@ class Process:
         self._streams.close()
         self._stock.close()
 
-    def _make_station(self, index: int) -> StreamSession:
-        output = output_for(self.options, index)
-
-        def end_session() -> dict[str, Any]:
-            self._pacer.missed = self._governor.late()
-            pacing = self._pacer.report()
-            self._pacer.restart()
-            about = {"pacing": pacing, "load": self._governor.report(), "link": self._link_report()}
-            try:
-                made = output.close()
-            except OSError as error:
-                self.notices.warn("output", f"the output failed at the end of a session: {error}")
-                made = {"error": str(error)}
-            return {"machine": self._machine.facts(), **made, **about}
-
-        try:
-            ssrc = secrets.randbits(32)
-            agent = Agent(
-                self._receiver, self.options.for_session(), self.info, ssrc, on_end=end_session,
-                check=check_options, on_report=lambda *report: self._streams.log.reported(*report),
-            )
-            return StreamSession(agent, output)
-        except BaseException:
-            output.discard()
-            raise
-
-    def _receiver(self, wanted: dict[str, Any]) -> Any:
-        """See ReceiverStock.make; a host that leaves the vocoder to the device gets this process's."""
-        chosen = self.options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
-        return self._stock.make({**wanted, "vocoder": chosen})
-
-    def _link_report(self) -> dict[str, Any]:
-        inbox = {"overflow": self._inbox.overflow, "dropped": self._inbox.dropped}
-        return {**self._endpoint.report(), **self._guard.counters.snapshot(), **inbox}
-
     def _play(self) -> None:
         self._pacer = Pacer()
         until = math.inf if self.options.seconds is None else time.monotonic() + self.options.seconds
@@ -195,8 +154,8 @@ class Process:
                 if not self._inbox.running:  # how late the thread woke up while nobody was served is nobody's figure
                     self._pacer.restart()
                 self._send(self._streams.tick(self._pacer.ticked_us))
-                if self._publisher is not None:
-                    self._publisher.tick(self._pacer.ticked_us)
+                if self._status is not None:
+                    self._status.tick(self._pacer.ticked_us)
                 if self.options.once and self._streams.sessions_ended:
                     self._linger()
                     return

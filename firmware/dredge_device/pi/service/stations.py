@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What serves one stream of a device process: an output, an agent, and the process's part of its final report."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.agent import Agent
+from dredge_device.pi.service.building import check_options, output_for
+from dredge_device.pi.service.notices import Notices
+from dredge_device.pi.service.options import AUTO, Options
+from dredge_device.pi.service.streams.sessions import StreamSession
+
+MakeReceiver = Callable[[dict[str, Any]], Any]
+
+
+class Stations:
+    """Call it with the index of a stream. options: with the vocoder that this device uses; make_receiver: see
+    ReceiverStock.make; about: what the process says in the final report of every session; on_report: see Agent.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        info: dict[str, Any],
+        make_receiver: MakeReceiver,
+        about: Callable[[], dict[str, Any]],
+        on_report: Callable[[Agent, dict[str, Any], int], None],
+        notices: Notices,
+    ) -> None:
+        self._options, self._info, self._make = options, info, make_receiver
+        self._about, self._on_report, self._notices = about, on_report, notices
+
+    def __call__(self, index: int) -> StreamSession:
+        output = output_for(self._options, index)
+
+        def end_session() -> dict[str, Any]:
+            about = self._about()
+            try:
+                made = output.close()
+            except OSError as error:
+                self._notices.warn("output", f"the output failed at the end of a session: {error}")
+                made = {"error": str(error)}
+            return {**made, **about}
+
+        try:
+            agent = Agent(
+                self._receiver, self._options.for_session(), self._info, secrets.randbits(32), on_end=end_session,
+                check=check_options, on_report=self._on_report,
+            )  # fmt: skip
+            return StreamSession(agent, output)
+        except BaseException:
+            output.discard()
+            raise
+
+    def _receiver(self, wanted: dict[str, Any]) -> Any:
+        """The receiver; a host that leaves the vocoder to the device gets the device's."""
+        chosen = self._options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
+        return self._make({**wanted, "vocoder": chosen})

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The status of one process, from the thread that plays to whoever asks."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dredge_device.pi.machine import Machine
+from dredge_device.pi.status.document import StatusDocument
+from dredge_device.pi.status.open import open_status
+from dredge_device.pi.status.publisher import Log, Publisher
+
+
+class Teller:
+    """Tells a status at a URL, None for nobody, until it is closed. role, address, info, machine: see StatusDocument;
+    log, counts: see Publisher. Raises what `open_status` does. `url`: where it is told.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        allow_remote: bool,
+        about: tuple[str, str, dict[str, Any]],
+        log: Log,
+        counts: Callable[[], dict[str, Any]],
+        machine: Machine | None = None,
+    ) -> None:
+        self.url: str | None = None
+        if url is not None:
+            document = StatusDocument(*about, machine)
+            self._publisher = Publisher(document, log, counts)
+            self._status = open_status(url, document, allow_remote)
+            self.url = self._status.url
+
+    def tick(self, now_us: int) -> None:
+        """20 ms have passed; called by the thread that plays."""
+        if self.url is not None:
+            self._publisher.tick(now_us)
+
+    def close(self) -> None:
+        """Nobody is told any more."""
+        if self.url is not None:
+            self._status.close()
