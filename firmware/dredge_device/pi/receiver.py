@@ -371,7 +371,7 @@ class Receiver:
         }
 
     def _packets(self) -> dict[str, int]:
-        counts = self._input.counters.snapshot()
+        counts = self._input.counts()
         for name in ("duplicate", "late", "reordered", "beyond", "resyncs"):
             counts[name] = getattr(self._buffer, name)
         arrivals = self._input.arrivals

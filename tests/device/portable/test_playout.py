@@ -151,9 +151,9 @@ def test_fixed_delay_is_kept_to_the_millisecond():
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
-@pytest.mark.parametrize("ppm", [-100.0, 100.0])
+@pytest.mark.parametrize("ppm", [-200.0, 200.0])
 def test_clock_drift_does_not_grow_the_delay(ppm, adaptive):
-    """Five minutes at 100 ppm are 30 ms, at a tolerance of 20. Positive: the sender is slow."""
+    """Five minutes at 200 ppm are 60 ms, at a tolerance of 20. Positive: the sender is slow."""
     live = Live(adaptive, playout_ms=200, ppm=ppm)
     live.run(15_000)
     last = live.delays(range(14_000, 14_900))

@@ -196,6 +196,41 @@ def test_timestamps_that_stand_still_in_a_pause_lose_no_speech():
     assert sources.count("opus") == 100 and ear.packets["late"] == ear.packets["missing"] == 0
 
 
+def test_noise_looks_encrypted_and_opus_does_not():
+    rng = random.Random(7)
+    noise = [rng.randbytes(70) for _ in range(100)]
+    mixed = [data for pair in zip(coded(20, 1.0), coded(10, 0.5), strict=True) for data in pair]
+    for packets, encrypted in ((noise, True), (coded(20), False), (mixed, False), (coded(60), False)):
+        ear = Ear()
+        ear.play([(n * 0.02, rtp.build(n, 960 * n, SSRC, data)) for n, data in enumerate(packets)], 1.0)
+        assert bool(ear.packets.get("encrypted")) == encrypted
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+@pytest.mark.parametrize("marker", [False, True])
+def test_a_pause_without_timestamps_and_marker_loses_no_speech(lost, marker):
+    """marker: of every packet, so that it says nothing. lost: packets at the end of the pause."""
+    packets = coded(20)
+    arrivals = [(n * 0.02, rtp.build(n, 960 * n, SSRC, data, marker=marker)) for n, data in enumerate(packets[:40])]
+    for n, data in enumerate(packets[40:]):
+        if n >= lost:
+            arrivals.append((3.0 + n * 0.021, rtp.build(40 + n, 960 * (40 + n), SSRC, data, marker=marker)))
+    ear = Ear()
+    _, sources = ear.play(arrivals, 4.8)
+    assert sources.count("opus") == 100 - lost and ear.packets["late"] == 0 and ear.packets["missing"] == lost
+
+
+def test_packets_that_a_network_held_back_are_late_and_the_next_ones_are_not():
+    packets = coded(20)
+    arrivals = []
+    for n, data in enumerate(packets):
+        arrivals.append((max(n * 0.02, 1.2 if n >= 40 else 0.0), rtp.build(n, 960 * n, SSRC, data)))
+    ear = Ear()
+    _, sources = ear.play(arrivals, 2.5)
+    assert ear.packets["resyncs"] == 0 and ear.packets["missing"] == 0
+    assert 5 <= ear.packets["late"] <= 12 and sources.count("opus") >= 100 - 12
+
+
 def test_a_sender_that_marks_every_packet_and_stalls_is_not_pausing():
     packets = coded(20)
     arrivals = []

@@ -180,6 +180,37 @@ def test_a_plain_sender_says_goodbye_from_its_rtcp_port():
     assert table.agent.peer == (ONE[0], 7777)
 
 
+@pytest.mark.parametrize("goodbye", [False, True])
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_sender_that_changes_its_ssrc_is_heard_to_the_end_and_again(goodbye, most):
+    table = Table(most)
+    for n in range(40):
+        table.media(n)
+        table.period()
+    if goodbye:
+        table.streams.handle(rtcp.build_bye(SSRC), ONE, table.now_us)
+    for n in range(40):
+        table.media(n, ONE, 5)
+        table.period()
+    table.streams.handle(rtcp.build_bye(5), ONE, table.now_us)
+    table.period(30)
+    assert [heard for output in table.outputs for heard in output.closed] == [40, 40]
+    ends = [line for line in table.lines if " ended (goodbye)" in line]
+    assert len(ends) == 2 and all("40 packets, 0 lost; played: opus 40" in line for line in ends)
+
+
+def test_one_packet_of_another_ssrc_changes_nothing():
+    table = Table()
+    for n in range(60):
+        table.media(n)
+        if n % 3 == 2:
+            table.media(1000 + 7 * n, ONE, 4000 + n)
+        table.period()
+    table.streams.handle(rtcp.build_bye(SSRC), ONE, table.now_us)
+    table.period(30)
+    assert table.outputs[0].closed == [60] and len(table.lines) == 2
+
+
 def test_lines_say_that_a_stream_began_and_how_it_ended():
     table = Table()
     for n in range(50):

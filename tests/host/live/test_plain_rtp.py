@@ -92,6 +92,18 @@ def test_srtp_with_the_key_of_a_description(agent: Any, tmp_path: Path) -> None:
 
 
 @ffmpeg
+def test_an_agent_without_the_key_says_that_a_stream_looks_encrypted(agent: Any, tmp_path: Path) -> None:
+    device = agent()
+    inline = sdp.build("127.0.0.1", 5004, key=bytes(range(30))).split("inline:")[1].split()[0]
+    keyed = ("-srtp_out_suite", sdp.SUITE, "-srtp_out_params", inline)
+    send(f"srtp://127.0.0.1:{device.port}?rtcpport={device.port}", *keyed)
+    until = time.monotonic() + 10
+    while "looks encrypted" not in device.said() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert device.said().count("looks encrypted") == 1
+
+
+@ffmpeg
 @pytest.mark.parametrize("keyed", [False, True])
 def test_ffmpeg_plays_what_we_send(tmp_path: Path, keyed: bool) -> None:
     port, text = free_port(), tmp_path / "out.sdp"

@@ -11,6 +11,7 @@ from dredge_device.units import PACKET_US, RTP_TICKS_PER_PACKET
 
 _MOST_SKIPPED = 64  # numbers of packets without speech that are remembered
 _PAUSE_US = 200_000  # a marked packet this much later than its timestamp says ends a pause without timestamps
+_MOST_LOST = 5  # packets that may be lost at the end of such a pause
 _GRAIN = 120  # ticks: 2.5 ms, the shortest Opus frame
 
 
@@ -44,6 +45,7 @@ class Placement:
         self._before: Mark | None = None  # the same, before periods were left out
         self._last_us = 0
         self._marked = True  # the newest packet, by the marker bit
+        self._resumed_us: int | None = None  # arrival of the packet that ends a pause without timestamps and marker
         self._skipped: list[int] = []  # running sequence numbers of packets without speech
 
     def restart(self) -> None:
@@ -59,6 +61,22 @@ class Placement:
         """The packet with this running sequence number holds no speech: no period is missing for it."""
         insort(self._skipped, sequence)
         del self._skipped[:-_MOST_SKIPPED]
+
+    def overdue(self, packet: rtp.RtpPacket, block: Block, now_us: int) -> bool:
+        """True for a packet that goes on from the newest one, after a while of nothing and too late to be played."""
+        last = self.last
+        if last is None or self._buffer.next is None or (packet.marker and not self._marked):
+            return False
+        step = rtp.distance(packet.sequence, last.sequence & 0xFFFF)
+        ticks = signed(packet.timestamp - last.timestamp)
+        if not 0 < step <= _MOST_LOST or abs(ticks - step * last.ticks) >= RTP_TICKS_PER_PACKET // 2:
+            return False
+        passed = (last.at + ticks) // RTP_TICKS_PER_PACKET < self._buffer.next
+        return bool(passed and self._stood_still(ticks, now_us))
+
+    def resume(self, arrived_us: int) -> None:
+        """The packet that came then ends a pause that the sender's timestamps do not count."""
+        self._resumed_us = arrived_us
 
     def place(self, packet: rtp.RtpPacket, block: Block, sequence: int, now_us: int) -> int:
         """Where this packet begins on the receiver's time line, in ticks."""
@@ -79,8 +97,10 @@ class Placement:
             ticks = least
         elif abs(ticks - least) < RTP_TICKS_PER_PACKET // 2:
             self._before = None  # the jump is confirmed
-            if step == 1 and packet.marker and not self._marked:  # some senders mark every packet
+            marked = step == 1 and packet.marker and not self._marked  # some senders mark every packet
+            if marked or self._resumed_us == now_us:
                 ticks += self._stood_still(ticks, now_us)
+                self._resumed_us = None
         at = _aligned(last.at + ticks, last, block)
         if step > 0:
             if ticks - least >= RTP_TICKS_PER_PACKET // 2 and self._before is None:

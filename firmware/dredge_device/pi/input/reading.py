@@ -4,7 +4,8 @@
 from collections.abc import Collection
 
 from dredge_device import rtp
-from dredge_device.pi.input.payloads import Block, Payloads
+from dredge_device.pi.input.payloads import DYNAMIC, Block, Payloads
+from dredge_device.pi.input.plausibility import Plausibility
 from dredge_device.pi.interfaces import PacketReader
 from dredge_device.telemetry import Counters
 
@@ -20,6 +21,7 @@ class Reading:
         self._counters = counters
         self._payloads = self._new()
         self._others = self._new()  # of a sender that may take over
+        self.plausibility = Plausibility()
 
     def _new(self) -> Payloads:
         return Payloads(self._reader, self._opus, self._red)
@@ -32,6 +34,7 @@ class Reading:
     def take_over(self) -> None:
         """The other sender is heard from now on."""
         self._payloads, self._others = self._others, self._new()
+        self.plausibility = Plausibility()
 
     def packet(self, datagram: bytes) -> rtp.RtpPacket | None:
         """The RTP packet, None for something else."""
@@ -46,6 +49,8 @@ class Reading:
 
     def speech(self, packet: rtp.RtpPacket, others: bool) -> list[Block] | None:
         """The packet's blocks; none for what is no speech, None for what is not what it should be."""
+        if packet.payload and packet.payload_type in DYNAMIC and not others:
+            self.plausibility.payload(packet.payload)
         try:
             blocks = (self._others if others else self._payloads).blocks(packet)
         except MemoryError:

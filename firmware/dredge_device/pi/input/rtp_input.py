@@ -2,13 +2,13 @@
 """Datagrams to numbered Opus packets in the jitter buffer; whatever is wrong is counted."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from dredge_device import jitter, rtp
 from dredge_device.pi.input.block_store import BlockStore
 from dredge_device.pi.input.payloads import Block
 from dredge_device.pi.input.placement import Mark, Placement, rounded, signed
 from dredge_device.pi.input.reading import Reading
+from dredge_device.pi.input.trials import Held, Trials, within_reach
 from dredge_device.pi.interfaces import PacketReader
 from dredge_device.telemetry import Arrivals, Counters, Jitter
 from dredge_device.units import RTP_TICKS_PER_PACKET
@@ -17,18 +17,6 @@ COUNTERS = (
     "received", "bytes", "malformed", "not_opus", "rtcp", "wrong_duration", "on_trial", "restarts",
     "too_large", "bad_timestamp",
 )  # fmt: skip
-_LEAP = 100  # packets: what is further ahead is believed when a second packet goes on from it
-
-
-@dataclass
-class _Held:
-    """A packet that waits for another one to confirm it."""
-
-    packet: rtp.RtpPacket
-    blocks: list[Block]
-    now_us: int
-
-
 class RtpInput:
     """Follows one sender and fills the buffer.
 
@@ -40,14 +28,14 @@ class RtpInput:
     ) -> None:
         self._buffer = buffer
         self._tracker = rtp.StreamTracker()
-        self._trial: _Held | None = None
-        self._leap: _Held | None = None
+        self._trial: Held | None = None
         self._announced: tuple[int, int, int | None] | None = None
         self.arrivals = Arrivals()
         self.counters = Counters(COUNTERS)
         self.jitter = Jitter()
         self._reading = Reading(reader, self.counters, opus, red)
         self._placement = Placement(buffer, self.counters)
+        self._trials = Trials(self._placement, self.counters)
         self._store = BlockStore(buffer)
 
     @property
@@ -69,6 +57,11 @@ class RtpInput:
     def payload_type(self) -> int | None:
         """The payload type that carries the speech."""
         return self._reading.payload_type
+
+    def counts(self) -> dict[str, int]:
+        """All counters; ``encrypted`` only where packets look like that."""
+        encrypted = self._reading.plausibility.encrypted
+        return {**self.counters.snapshot(), **({"encrypted": encrypted} if encrypted else {})}
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
         """The sender says that its stream begins with this packet."""
@@ -101,26 +94,15 @@ class RtpInput:
             if ours and blocks is not None:
                 self._skip(packet)
             return False
-        return not (ours and self._leaps(packet, blocks, now_us)) and self._admit(packet, blocks, now_us)
-
-    def _leaps(self, packet: rtp.RtpPacket, blocks: list[Block], now_us: int) -> bool:
-        """True for a packet so far ahead that another one must confirm it; the other one brings it along."""
-        held, self._leap = self._leap, None
-        if held is not None and rtp.distance(packet.sequence, held.packet.sequence) == 1:
-            self.counters.add("on_trial", -1)  # from here on it is counted like every other packet
-            self._admit(held.packet, held.blocks, held.now_us)
-            return False
-        if not _LEAP < rtp.distance(packet.sequence, self._tracker.highest & 0xFFFF) <= rtp.MAX_DROPOUT:
-            return False
-        self.counters.add("on_trial")
-        self._leap = _Held(packet, blocks, now_us)
-        return True
+        arrived = Held(packet, blocks, now_us)
+        passed = self._trials.passed(arrived, self._tracker.highest) if ours else [arrived]
+        return any([self._admit(held.packet, held.blocks, held.now_us) for held in passed])
 
     def _admit(self, packet: rtp.RtpPacket, blocks: list[Block], now_us: int) -> bool:
         generation = self._tracker.generation
         sequence = self._tracker.admit(packet.ssrc, packet.sequence)
         if sequence is None:
-            self._trial = _Held(packet, blocks, now_us)
+            self._trial = Held(packet, blocks, now_us)
             self.counters.add("on_trial")
             return False
         started = self._tracker.generation != generation
@@ -138,7 +120,7 @@ class RtpInput:
         return restarted
 
     def _begin(self, packet: rtp.RtpPacket, blocks: list[Block], sequence: int) -> None:
-        self._leap = None
+        self._trials.clear()
         self._placement.restart()
         self._store.first = sequence
         if self._announced is not None and self._announced[0] == packet.ssrc:
@@ -164,7 +146,7 @@ class RtpInput:
 
     def _skip(self, packet: rtp.RtpPacket) -> None:
         """A packet of our sender without speech: it is not lost, and no period is missing for it."""
-        if not -_LEAP <= rtp.distance(packet.sequence, self._tracker.highest & 0xFFFF) <= _LEAP:
+        if not within_reach(packet, self._tracker.highest):
             return
         sequence = self._tracker.admit(packet.ssrc, packet.sequence)
         if sequence is not None and self.arrivals.add(sequence):

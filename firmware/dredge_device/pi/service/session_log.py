@@ -16,6 +16,10 @@ from dredge_device.units import PACKET_SECONDS
 LOSSES_US = 10_000_000  # a line about losses at most so often, of one session
 SILENT_US = 3_000_000  # a sender that was not heard for so long is worth a line
 _FILLED = ("dred", "lbrr", "plc", "conceal")  # what a lost period may be played from
+_ENCRYPTED = (
+    "looks encrypted, its packets are not Opus: start this agent with the sender's --sdp FILE (a=crypto) or "
+    "--key-file, or let it send in the clear"
+)
 _ODD = {
     "malformed": "damaged", "not_opus": "not Opus", "other_type": "of other payload types",
     "undecodable": "undecodable (encrypted?)", "late": "late", "duplicate": "repeated",
@@ -65,6 +69,8 @@ class SessionLog:
     def reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
         """A second of this session is over, and this is its report so far."""
         self._tell_level()
+        if report["packets"].get("encrypted"):
+            self._notices.warn("encrypted", f"stream from {name_of(agent.peer)} {_ENCRYPTED}")
         known = self._known.get(agent)
         if known is None:
             return

@@ -47,12 +47,12 @@ class Places:
         """The places in which something is played."""
         return [s for s in self.stations if s.player.state in PLAYING]
 
-    def of(self, peer: Any) -> tuple[StreamSession | None, Agent | None]:
-        """The session of this peer; the newer one, while an older one of the same peer is leaving."""
-        for station, agent in self.agents:
-            if agent.state != states.IDLE and agent.peer == peer:
-                return station, agent
-        return None, None
+    def of(self, peer: Any, ssrc: int | None = None) -> tuple[StreamSession | None, Agent | None]:
+        """The session of this peer: the one with this SSRC, else the newer one while an older one is leaving."""
+        own = [(s, a) for s, a in self.agents if a.state != states.IDLE and a.peer == peer]
+        if len(own) > 1:
+            own.sort(key=lambda pair: (ssrc is None or pair[1].media.ssrc != ssrc, pair[1].state != states.ACTIVE))
+        return own[0] if own else (None, None)
 
     def idle(self) -> Agent | None:
         """The agent of a place in which nobody is heard."""

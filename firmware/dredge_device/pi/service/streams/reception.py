@@ -29,11 +29,15 @@ class Reception:
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Answers to one datagram, for the same peer."""
-        station, agent = self._places.of(peer)
         if rtp.is_rtcp(datagram):
+            station, agent = self._places.of(peer)
             return self._control(station, agent, datagram, peer, now_us)
-        if station is None or agent is None or not _takes(agent, datagram):
+        ssrc = int.from_bytes(datagram[8:12], "big") if len(datagram) >= 12 else None
+        station, agent = self._places.of(peer, ssrc)
+        if station is None or agent is None or not _takes(agent, ssrc):
             return self._stranger(datagram, peer, now_us)
+        if ssrc != agent.media.ssrc and station.leaving is None and _may_change(agent, datagram):
+            return self._stranger(datagram, peer, now_us, agent)
         return agent.handle(datagram, peer, now_us)
 
     def _control(
@@ -87,11 +91,14 @@ class Reception:
                     if agent.plain and agent.media.ssrc == ssrc and place_of(agent.peer) == place_of(peer):
                         agent.goodbye(now_us)
 
-    def _stranger(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
-        """Media of a peer without a session: two packets that go on from each other begin one."""
+    def _stranger(self, datagram: bytes, peer: Any, now_us: int, before: Agent | None = None) -> list[bytes]:
+        """Media of a peer without a session, or of another SSRC than the session ``before`` it: two packets that go on
+        from each other begin one, and what the one before has buffered is played."""
         arrivals = self._candidates.confirm(datagram, peer, now_us)
         if not arrivals or self._places.is_over(rtp.parse(datagram).ssrc, now_us):
             return []
+        if before is not None:
+            before.goodbye(now_us)
         why = self._refusal()
         station = self._places.find(peer, now_us, media=True) if why is None else None
         if station is None:
@@ -106,14 +113,14 @@ class Reception:
         return self._governor.refusal(len(self._places.playing)) if self._governor else None
 
 
-def _takes(agent: Agent, datagram: bytes) -> bool:
+def _takes(agent: Agent, ssrc: int | None) -> bool:
     """False when this media cannot be the session's: it is over, or it has said goodbye and this is another SSRC."""
-    if agent.state == states.ACTIVE:
-        return True
-    if len(datagram) < 12:
-        return True
-    ssrc = int.from_bytes(datagram[8:12], "big")
-    return ssrc == agent.media.ssrc
+    return agent.state == states.ACTIVE or ssrc is None or ssrc == agent.media.ssrc
+
+
+def _may_change(agent: Agent, datagram: bytes) -> bool:
+    """True when another SSRC is another stream: nobody has announced one, and this looks like RTP."""
+    return bool(agent.state == states.ACTIVE and agent.plain and agent.media.ssrc is not None and datagram[0] >> 6 == 2)
 
 
 def _begins(messages: list[control.Message]) -> bool:

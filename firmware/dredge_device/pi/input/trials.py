@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Packets that wait for the next one before they are believed or placed."""
+
+from dataclasses import dataclass
+
+from dredge_device import rtp
+from dredge_device.pi.input.payloads import Block
+from dredge_device.pi.input.placement import Placement
+from dredge_device.telemetry import Counters
+
+_LEAP = 100  # packets: what is further ahead is believed when a second packet goes on from it
+_STEADY = 2  # a packet comes no earlier than its length over this after the one before: no burst
+
+
+@dataclass
+class Held:
+    """A packet of the sender that is heard, and its arrival."""
+
+    packet: rtp.RtpPacket
+    blocks: list[Block]
+    now_us: int
+    late: bool = False  # it came too late, after a while in which nothing came
+
+
+class Trials:
+    """Two kinds of packets wait for their successor.
+
+    One that is far ahead of the stream: it is dropped unless the next one goes on from it. And one that goes on from
+    the last one but comes too late for its period, after nothing had come for a while. When the next one follows at the
+    pace of the stream, the sender had paused and its timestamps with it (push-to-talk): both are played after the
+    pause. When it follows at once, the network had stood still: both are late.
+    """
+
+    def __init__(self, placement: Placement, counters: Counters) -> None:
+        self._placement = placement
+        self._counters = counters
+        self._waiting: Held | None = None
+
+    def clear(self) -> None:
+        """Another sender begins."""
+        self._waiting = None
+
+    def passed(self, arrived: Held, highest: int) -> list[Held]:
+        """The packets that may be stored now, in order. highest: running sequence number of the newest one."""
+        waiting, self._waiting = self._waiting, None
+        goes_on = waiting is not None and rtp.distance(arrived.packet.sequence, waiting.packet.sequence) == 1
+        if waiting is not None and waiting.late:
+            if goes_on and arrived.now_us - waiting.now_us >= _shortest_us(waiting):
+                self._placement.resume(waiting.now_us)
+            return [waiting, arrived]
+        if waiting is not None and goes_on:
+            self._counters.add("on_trial", -1)  # from here on it is counted like every other packet
+            return [waiting, arrived]
+        if _LEAP < rtp.distance(arrived.packet.sequence, highest & 0xFFFF) <= rtp.MAX_DROPOUT:
+            self._counters.add("on_trial")
+            self._waiting = arrived
+        elif self._placement.overdue(arrived.packet, arrived.blocks[0], arrived.now_us):
+            arrived.late = True
+            self._waiting = arrived
+        return [] if self._waiting else [arrived]
+
+
+def _shortest_us(held: Held) -> int:
+    return held.blocks[0].ticks * 1000 // 48 // _STEADY
+
+
+def within_reach(packet: rtp.RtpPacket, highest: int) -> bool:
+    """True for a sequence number near the newest one's."""
+    return -_LEAP <= rtp.distance(packet.sequence, highest & 0xFFFF) <= _LEAP
