@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dredge_device import rtp
 from dredge_device.pi.input.sdp import build
 from dredge_device.pi.output.files import PRIVATE, OutputFile
 from dredge_device.pi.transport.schemes import RTP, UDP, scheme_of
@@ -14,8 +15,9 @@ from dredge_host.settings import Settings
 
 
 def write_description(
-    path: str | Path, url: str, settings: Settings, key: bytes | None = None, keyed: bool = False
-) -> None:
+    path: str | Path, url: str, settings: Settings, key: bytes | None = None, keyed: bool = False,
+    payload_type: int = rtp.PAYLOAD_TYPE,
+) -> None:  # fmt: skip
     """Write the SDP (RFC 8866) of the stream that goes to this URL, for its owner only.
 
     key: of SRTP, where it is static; keyed: both ends make keys of their own for the session, which no file can hold.
@@ -27,6 +29,6 @@ def write_description(
     if keyed:
         raise UsageError(f"--sdp: a session's keys are made when it begins; only those of {RTP.usage} fit in a file")
     host, port = parse_udp(url)
-    text = build(host, port, key=key, history_ms=settings.standard_history_ms)
+    text = build(host, port, payload_type, key=key, history_ms=settings.standard_history_ms)
     with OutputFile(path, keep=False, mode=PRIVATE) as file:
         file.write(text.encode("ascii"))

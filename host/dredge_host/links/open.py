@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from dredge_device import rtp
 from dredge_device.pi.transport.schemes import LOOP, RTP, SERIAL, TUNNEL, UDP, Scheme, scheme_of
 from dredge_host.errors import UsageError
 from dredge_host.links.link import DEFAULT_PORT, Link
@@ -37,13 +38,15 @@ def _udp(url: str) -> Link:
     return UdpLink(*_far(url))
 
 
-def open_rtp(url: str, key_file: str | None = None, mux: bool = False) -> RtpLink:
-    """The link to a plain RTP receiver; key_file: its first 30 bytes are the static key of SRTP.
+def open_rtp(
+    url: str, key_file: str | None = None, mux: bool = False, payload_type: int = rtp.PAYLOAD_TYPE
+) -> RtpLink:
+    """The link to a plain RTP receiver; key_file: its first 30 bytes are the static key of SRTP; payload_type: of Opus.
 
     Raises UsageError, UnreachableError, CapabilityError.
     """
     if key_file is None:
-        return RtpLink(*_far(url), mux)
+        return RtpLink(*_far(url), mux, None, payload_type)
     from dredge_device.pi.input.sdp import KEY_BYTES
     from dredge_device.pi.security.session_keys import KeyFileError, read_key
 
@@ -53,7 +56,7 @@ def open_rtp(url: str, key_file: str | None = None, mux: bool = False) -> RtpLin
         raise UsageError(str(error)) from None
     if len(key) < KEY_BYTES:
         raise UsageError(f"key file {key_file}: {len(key)} bytes of key, expected {KEY_BYTES} for SRTP")
-    return RtpLink(*_far(url), mux, key[:KEY_BYTES])
+    return RtpLink(*_far(url), mux, key[:KEY_BYTES], payload_type)
 
 
 def _loop(url: str) -> Link:

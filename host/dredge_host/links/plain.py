@@ -13,15 +13,18 @@ from dredge_host.links.udp import UdpLink
 class RtpLink:
     """Sends RTP to ``port`` and RTCP to the next one (RFC 3550 section 11), or both to one (``mux``, RFC 5761).
 
-    key: 30 bytes of SRTP (AES-128 counter mode, HMAC-SHA1-80) for both. What the receiver reports comes by `recv`;
+    key: 30 bytes of SRTP (AES-128 counter mode, HMAC-SHA1-80) for both; payload_type: what the receiver takes for Opus.
+    What the receiver reports comes by `recv`;
     that nobody listens for RTCP is no failure. Raises UnreachableError, and CapabilityError without pylibsrtp.
     """
 
-    def __init__(self, host: str, port: int, mux: bool = False, key: bytes | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, mux: bool = False, key: bytes | None = None, payload_type: int = rtp.PAYLOAD_TYPE
+    ) -> None:
         self._media = UdpLink(host, port)
         self._control = self._media if mux else UdpLink(host, port + 1)
         self.url = self._media.url.replace("udp:", "rtp:", 1)
-        self.key, self.mux = key, mux
+        self.key, self.mux, self.payload_type = key, mux, payload_type
         self._srtp: Any = None
         if key is not None:
             from dredge_device.pi.security import session_keys
@@ -39,6 +42,9 @@ class RtpLink:
             except UnreachableError:
                 return
             return
+        typed = datagram[1] & 0x80 | self.payload_type
+        if typed != datagram[1]:
+            datagram = datagram[:1] + bytes([typed]) + datagram[2:]
         self._media.send(self._srtp.protect(datagram) if self._srtp else datagram)
 
     def recv(self, timeout: float = 0.0) -> bytes | None:

@@ -14,6 +14,7 @@ import click
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.schemes import RTP, UDP, scheme_of
+from dredge_device.rtp import PAYLOAD_TYPE
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import Source
 from dredge_host.cli import options as shared
@@ -55,6 +56,7 @@ Examples
 @shared.network_options
 @shared.key_option
 @click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
+@click.option("--payload-type", type=click.IntRange(96, 127), help="Of Opus, with rtp://.  [default: 111]")
 @shared.sdp_option
 @click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
 @click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
@@ -69,6 +71,7 @@ def command(
     save_trace: Path | None,
     key_file: str | None,
     plain: bool,
+    payload_type: int | None,
     sdp: Path | None,
     cap: int,
     capture: Path | None,
@@ -89,6 +92,8 @@ def command(
     automatic = values["redundancy"] == "auto"
     settings = shared.settings_from(values)
     url, plain = _destination(url, plain)
+    if payload_type is not None and not plain:
+        raise UsageError(f"--payload-type is for plain RTP receivers ({RTP.usage}); a device finds it by itself")
     from dredge_device.pi.output import files
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.plain import PlainSession
@@ -114,7 +119,7 @@ def command(
 
     with ExitStack() as stack:
         live, speech, total = _speech(stack, source, seconds, rate)
-        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp, settings)))
+        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp, settings, payload_type)))
         link, tap = _captured(stack, link, url, key_file, capture, overwrite, settings.standard_history_ms)
         display = stack.enter_context(Display(total, json_lines=json_lines))
         if live is not None:
@@ -160,7 +165,9 @@ def _destination(url: str, plain: bool) -> tuple[str, bool]:
     return url, scheme_of(url) is RTP
 
 
-def _opened(url: str, key_file: str | None, sdp: Path | None, settings: Settings) -> Link:
+def _opened(
+    url: str, key_file: str | None, sdp: Path | None, settings: Settings, payload_type: int | None
+) -> Link:
     """The link, after the stream's description has been written."""
     from dredge_host.links.description import write_description
     from dredge_host.links.open import open_rtp
@@ -169,9 +176,9 @@ def _opened(url: str, key_file: str | None, sdp: Path | None, settings: Settings
         if sdp is not None:
             write_description(sdp, url, settings, keyed=key_file is not None)
         return open_secured(url, key_file)
-    link = open_rtp(url, key_file)
+    link = open_rtp(url, key_file, payload_type=payload_type or PAYLOAD_TYPE)
     if sdp is not None:
-        write_description(sdp, url, settings, key=link.key)
+        write_description(sdp, url, settings, key=link.key, payload_type=link.payload_type)
     return link
 
 
