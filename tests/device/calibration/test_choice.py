@@ -144,7 +144,8 @@ def test_an_agent_chooses_for_itself_and_takes_what_it_knows_the_next_time(tmp_p
     words = [sys.executable, "-m", "dredge_device", "--listen", "udp://127.0.0.1:0", "--vocoder", "auto"]
     words += ["--seconds", "0.1"]
     place = tmp_path / "calibration.json"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), GIVEN: str(place)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), GIVEN: str(place),
+                   "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}  # fmt: skip
     said = [subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=True).stderr
             for _ in range(2)]  # fmt: skip
     chosen = json.loads(place.read_text())["vocoder"]

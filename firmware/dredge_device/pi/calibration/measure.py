@@ -4,7 +4,6 @@
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain, cycle, repeat
-from statistics import median
 
 import numpy as np
 
@@ -63,9 +62,13 @@ def _measured(vocoder: str, cache: ModelCache, payloads: list[bytes], seconds: f
         if counted >= _MOST_GAPS or (counted and time.monotonic() >= until):
             break
     return PeriodCosts(
-        plain_us=median(spent[PLAIN]), first_us=max(spent[FIRST]), next_us=median(spent[NEXT]),
-        after_us=median(spent[AFTER]), gaps=counted,
+        plain_us=_median(spent[PLAIN]), first_us=max(spent[FIRST]), next_us=_median(spent[NEXT]),
+        after_us=_median(spent[AFTER]), gaps=counted,
     )  # fmt: skip
+
+
+def _median(times: list[int]) -> float:
+    return float(np.median(times))
 
 
 def _losses() -> Iterator[bool]:
