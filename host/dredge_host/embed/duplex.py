@@ -9,7 +9,7 @@ from typing import Any
 
 from dredge_device import rtp
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.receiver import Played
+from dredge_device.pi.playing.played import Played
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.embed.receiver import Receiver
 from dredge_host.sending.sender import Packet, Sender

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.receiver import Played
+from dredge_device.pi.playing.played import Played
 from dredge_device.pi.receiver import Receiver as Pipeline
 from dredge_host.settings import parse_playout
 from dredge_models import vocoders

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a receiver tells of 20 ms: their samples, and the packet periods in them."""
+
+from dataclasses import dataclass, field
+
+from dredge_device.pi.interfaces import Pcm
+
+
+@dataclass
+class Frame:
+    """One packet period: number, source, why DRED could not help, delay, CPU time."""
+
+    packet: int
+    source: str
+    reason: str
+    delay_ms: float
+    cpu_us: int = 0
+
+
+@dataclass
+class Played:
+    """20 ms of output.
+
+    pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
+    speech is shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
+    packet, reason, delay_ms: of the last frame, ``silence`` or ``hold`` without one, and why;
+    cpu_us: CPU time.
+    """
+
+    pcm: Pcm
+    source: str
+    packet: int | None
+    reason: str
+    delay_ms: float
+    cpu_us: int
+    frames: list[Frame] = field(default_factory=list)
+    spoken: bool = True
+
+
+def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us: int) -> Played:
+    """20 ms made of these frames; before: those that were left out; idle: what it is instead if there are none."""
+    for frame in frames:
+        frame.cpu_us = cpu_us // len(frames)
+    every = [*before, *frames]
+    if not frames:
+        return Played(pcm, idle, None, "", 0.0, cpu_us, every)
+    last = frames[-1]
+    return Played(pcm, last.source, last.packet, last.reason, last.delay_ms, cpu_us, every)
