@@ -12,8 +12,8 @@ from machine_speech import FLOOR_DBFS, KINDS, LIMIT_DB, level, stream
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
-from dredge_device.pi.concealment.concealer import MUTE_AFTER
 from dredge_device.pi.concealment.history import KEEP_FRAMES, LEARNT
+from dredge_device.pi.concealment.voice import MUTE_AFTER
 from dredge_device.pi.receiver import Receiver
 from dredge_device.units import FRAME_SAMPLES, RTP_TICKS_PER_PACKET
 
@@ -365,10 +365,11 @@ class ReceiverMachine(RuleBasedStateMachine):
         assert len(buffer.delays._minima) <= 6
         if concealer.dred_source is not None:
             assert len(concealer.dred_source._entries) <= CAPACITY + 1
-        if concealer._history is not None:
-            assert len(concealer._history._rows) == KEEP_FRAMES and len(concealer._history.samples) == KEEP_SAMPLES
-            assert concealer._history._unlearnt <= LEARNT
-        assert concealer._guesses <= MUTE_AFTER or not concealer.speaking
+        if concealer.has_vocoder:
+            history = concealer._voice.history
+            assert len(history._rows) == KEEP_FRAMES and len(history.samples) == KEEP_SAMPLES
+            assert history._unlearnt <= LEARNT
+        assert concealer._joint.guesses <= MUTE_AFTER or not concealer.speaking
 
     def teardown(self):
         """The same again makes the same samples and the same report."""

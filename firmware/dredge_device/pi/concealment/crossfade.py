@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Joining two pieces of speech without a click."""
 
+from enum import Enum, auto
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.units import FRAME_SAMPLES
 
 RELEASE = 80  # 5 ms
 
@@ -58,3 +61,70 @@ def release(last: int, samples: int = 320) -> Pcm:
     out = np.zeros(samples, np.int16)
     out[:RELEASE] = np.rint(last * (1 - _rise(RELEASE))).astype(np.int16)
     return out
+
+
+class State(Enum):
+    """What was played last, and so how the next output has to join it."""
+
+    FRESH = auto()  # nothing since the decoder started
+    DECODING = auto()  # the decoder's output: received, repeated, comfort noise, or its own concealment
+    SYNTHESISING = auto()  # the vocoder, from rows that a packet or both sides of the gap describe
+    GUESSING = auto()  # the vocoder, from predicted rows
+    CUT = auto()  # the vocoder, which was stopped in the middle of a gap
+    MUTED = auto()  # silence, from which the next output rises
+
+
+SPEAKING = (State.SYNTHESISING, State.GUESSING)
+
+
+class Joint:
+    """What was played last, and how the next output joins it."""
+
+    def __init__(self) -> None:
+        self.state = State.FRESH
+        self.guesses = 0  # packets in a row that no packet describes
+        self.tail: Pcm | None = None  # 10 ms of vocoder under the decoded samples that come next
+        self._last = 0  # last output sample
+
+    @property
+    def speaking(self) -> bool:
+        """True while the vocoder speaks: in a gap, or before the first packet after one."""
+        return self.state in SPEAKING
+
+    def restart(self) -> None:
+        """A new sender: nothing of the old stream is joined to it."""
+        self.state, self.guesses, self.tail = State.FRESH, 0, None
+
+    def silence(self) -> Pcm:
+        """20 ms in which no stream is playing."""
+        pcm = release(self._last)
+        self._last = 0
+        if self.state is not State.FRESH:
+            self.state = State.MUTED
+        return pcm
+
+    def decoded(self, pcm: Pcm) -> Pcm:
+        """The decoder's int16[320] as it is heard after what came before."""
+        self.guesses = 0
+        if self.tail is not None:
+            pcm = pcm.copy()
+            pcm[:FRAME_SAMPLES] = cross_fade(self.tail, pcm[:FRAME_SAMPLES])
+            self.tail = None
+        elif self.state is State.MUTED:
+            pcm = fade_in(pcm)
+        self.state = State.DECODING
+        return pcm
+
+    def spoken(self, pcm: Pcm, predicted: bool) -> Pcm:
+        """The vocoder's int16[320] as it is heard after what came before."""
+        if self.state is State.MUTED:
+            pcm = fade_in(pcm)
+        self.state = State.GUESSING if predicted else State.SYNTHESISING
+        return pcm
+
+    def ended(self, pcm: Pcm, cut: bool) -> Pcm:
+        """What is heard; after a cut it begins where the vocoder was stopped."""
+        if cut:
+            pcm = bend(self._last, pcm)
+        self._last = int(pcm[-1])
+        return pcm

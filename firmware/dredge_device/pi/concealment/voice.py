@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lost speech from the vocoder: from rows that are described, from predicted ones, and the way back to the decoder."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dredge_device.pi.concealment import crossfade
+from dredge_device.pi.concealment.crossfade import Joint, State
+from dredge_device.pi.concealment.dred_source import DredSource
+from dredge_device.pi.concealment.gap_ends import GapEnds
+from dredge_device.pi.concealment.history import DELAY, History
+from dredge_device.pi.concealment.vocoder_session import VocoderSession
+from dredge_device.pi.factory import Parts
+from dredge_device.pi.interfaces import Pcm, Rows
+from dredge_device.pi.quality import FULL, LATE, SMALL
+from dredge_device.pi.stage_timer import StageTimer
+from dredge_device.playout import Period
+from dredge_device.units import PACKET_SAMPLES
+
+MUTE_AFTER = 25  # guessed packets in a row (0.5 s): by then the prediction has faded
+
+
+class Voice:
+    """Speaks what was lost, and remembers the output so that it goes on from there.
+
+    dred_source: what packets tell of a gap; ends: its two sides.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        history: History,
+        dred_source: DredSource | None,
+        ends: GapEnds,
+        joint: Joint,
+        timer: StageTimer,
+    ) -> None:
+        assert parts.vocoder is not None
+        self.history = history
+        self._quality = FULL
+        self._vocoder = VocoderSession(parts.vocoder, history, parts.small_vocoder)
+        self._plc = parts.plc
+        self._dred_source = dred_source
+        self._ends = ends
+        self._joint = joint
+        self._timer = timer
+
+    def restart(self) -> None:
+        """Another stream begins."""
+        self._vocoder.forget()
+        self.history.clear()
+        if self._plc:
+            self._plc.reset()
+        self._ends.close()
+
+    def set_quality(self, quality: int) -> None:
+        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops what is spoken."""
+        self._quality = quality
+        if quality == LATE and self._joint.speaking:
+            self._ends.close()
+            self._joint.state = State.CUT
+
+    def open(self, number: int, hidden: Pcm) -> None:
+        """A gap begins with this packet; hidden: the decoder's own concealment, what would have come next."""
+        self.history.complete(hidden[:DELAY])
+        self._ends.open(number, self.history)
+
+    def hold(self, hidden: Callable[[], Pcm]) -> Pcm:
+        """20 ms that belong to no packet."""
+        if not self._joint.speaking:
+            self.history.complete(hidden()[:DELAY])
+        self._ends.close()  # time without a number: the end of this gap cannot be told from here
+        return self.guess(None)
+
+    def described(self, period: Period) -> tuple[Rows | None, str]:
+        """Rows float32[4, 20] of a lost period, or why there are none."""
+        if self._dred_source is None:
+            return None, "concealment without DRED"
+        with self._timer.stage("dred"):
+            return self._dred_source.find(period)
+
+    def guess(self, period: Period | None) -> Pcm:
+        """20 ms that no packet describes: towards what follows if that is known, else predicted; in the end silence."""
+        joint = self._joint
+        joint.guesses += 1
+        if joint.guesses > MUTE_AFTER:
+            joint.state = State.MUTED
+            pcm = np.zeros(PACKET_SAMPLES, np.int16)
+            self.remember(pcm, learn=False)
+            return pcm
+        with self._timer.stage("features"):
+            rows = None if period is None else self._ends.bridge(period.number)
+        pcm = self.speak(self.predict(2), predicted=True) if rows is None else self.speak(rows)
+        return crossfade.fade_out(pcm) if joint.guesses == MUTE_AFTER else pcm
+
+    def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
+        """20 ms of vocoder from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone."""
+        with self._timer.stage("vocoder"):
+            if not self._joint.speaking:
+                self._vocoder.begin(rows, self._quality >= SMALL)
+            pcm = self._vocoder.speak(rows, predicted)
+        pcm = self._joint.spoken(pcm, predicted)
+        self.remember(pcm, rows[:2], learn=not predicted)
+        return pcm
+
+    def leave(self, period: Period, packet: bytes) -> None:
+        """Decoded speech comes next: 10 ms of vocoder for the cross-fade, and the decoder primed."""
+        rows = self._rows_after(period)
+        with self._timer.stage("vocoder"):
+            self._joint.tail = self._vocoder.tail(rows)
+        self._joint.state = State.DECODING
+        with self._timer.stage("opus"):
+            self._ends.prime_decoder(self.history.samples, self._joint.tail, packet)
+
+    def _rows_after(self, period: Period) -> Rows:
+        """Rows float32[4, 20] of the first packet after a gap."""
+        rows = None
+        if self._dred_source and (period.packet or period.following):
+            with self._timer.stage("dred"):
+                rows = self._dred_source.rows(period.number + (not period.packet), period.number)
+        if rows is None:
+            rows = self._ends.after(period.number)
+        return self.predict(1) if rows is None else rows
+
+    def predict(self, count: int) -> Rows:
+        """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
+        assert self._plc is not None
+        with self._timer.stage("features"):
+            heard = self.history.unlearnt()
+        with self._timer.stage("plc"):
+            for row in heard:
+                self._plc.update(row)
+            self._plc.background = self.history.background
+            rows = [self._plc.predict() for _ in range(count)]
+        return np.stack(rows + rows[-1:] * (4 - len(rows)))
+
+    def remember(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
+        """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues it."""
+        with self._timer.stage("features"):
+            self.history.append(pcm, rows, learn)
