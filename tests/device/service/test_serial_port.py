@@ -11,7 +11,7 @@ from cable import Cable, Faults
 from dredge_device.pi.transport import serial_port
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError, SerialLine
-from dredge_device.pi.transport.serial_url import SerialAddress, find_device, parse_serial
+from dredge_device.pi.transport.serial_url import Board, SerialAddress, find_board, parse_serial
 
 pytest.importorskip("serial", reason="pyserial is not installed")
 
@@ -292,8 +292,57 @@ def usb(device, vid=None, pid=None):
 
 def test_only_exactly_one_known_board_is_found():
     pico, other = usb("/dev/ttyACM0", 0x2E8A, 5), usb("/dev/ttyS0")
-    assert find_device([other, pico]) == "/dev/ttyACM0"
+    assert find_board([other, pico]) == Board("/dev/ttyACM0", 0x2E8A, 0x0005)
     with pytest.raises(ValueError, match="no known board"):
-        find_device([other])
+        find_board([other])
     with pytest.raises(ValueError, match=r"several boards.*ttyACM0.*Pico.*ttyUSB0 \(CP210x\)"):
-        find_device([pico, usb("/dev/ttyUSB0", 0x10C4, 0xEA60)])
+        find_board([pico, usb("/dev/ttyUSB0", 0x10C4, 0xEA60)])
+
+
+@pytest.fixture
+def plugged(monkeypatch):
+    """What the USB connectors say: a list that a test fills."""
+    from serial.tools import list_ports
+
+    ports = []
+    monkeypatch.setattr(list_ports, "comports", lambda: list(ports))
+    return ports
+
+
+def test_a_board_that_comes_back_under_another_name_is_found_again(tmp_path, plugged):
+    """Two real cables: the board's end is unplugged from the first and comes back as the end of the second."""
+    first, second = tmp_path / "one", tmp_path / "two"
+    for folder in (first, second):
+        folder.mkdir()
+    with Cable(first) as before, Cable(second) as after:
+        plugged.append(SimpleNamespace(device=before.ends[0], vid=0x2E8A, pid=0x0005, serial_number="e66"))
+        line = SerialLine("serial://auto?baud=230400")
+        peer = SerialLine(f"serial://{before.ends[1]}?baud=230400")
+        peer.send(b"before")
+        assert receive(line, 1) == [b"before"]
+        peer.close()
+        plugged.clear()
+        before.unplug()
+        wait_for(lambda: not line.up)
+        for name, serial in ((after.ends[1], "another board"), (after.ends[0], "e66")):
+            plugged.append(SimpleNamespace(device=name, vid=0x2E8A, pid=0x0005, serial_number=serial))
+        wait_for(lambda: line.up)
+        assert line.address.port == after.ends[0]
+        peer = SerialLine(f"serial://{after.ends[1]}?baud=230400")
+        peer.send(b"after")
+        line.send(b"answer")
+        assert receive(line, 1) == [b"after"] and receive(peer, 1) == [b"answer"]
+        assert line.counters()["reopened"] == 1
+        peer.close()
+        line.close()
+        before.plug()
+
+
+def test_a_board_is_not_guessed_where_two_are_alike_and_a_named_port_stays(plugged):
+    board = Board("/dev/ttyACM0", 0x2E8A, 0x0005)
+    for name in ("/dev/ttyACM1", "/dev/ttyACM2"):
+        plugged.append(SimpleNamespace(device=name, vid=0x2E8A, pid=0x0005, serial_number=None))
+    assert SerialAddress(board.port, board=board).now().port == "/dev/ttyACM0"
+    del plugged[1]
+    assert SerialAddress(board.port, board=board).now().port == "/dev/ttyACM1"
+    assert SerialAddress("/dev/ttyUSB0").now().port == "/dev/ttyUSB0"

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.framing import MAX_DATAGRAM, Deframer, Framer
+from dredge_device.pi.transport.backlog import Backlog
 from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
 
 REOPEN_S = 0.2
 _INBOX = 1024  # datagrams nobody has fetched yet
-_BACKLOG_S = 0.25  # of line time; what is older than this when it leaves is of no use to anybody
 _READ_S = 0.1
 
 Opener = Callable[[SerialAddress], Any]
@@ -26,9 +26,10 @@ class LineError(ConnectionError):
 class SerialLine:
     """Datagrams over one serial port: ``send`` never blocks, ``recv`` waits for a whole frame.
 
-    A reader and a writer thread own the port. When the port vanishes, what is sent is dropped and
-    counted, and the port is tried again five times a second. Raises LineError when it cannot be
-    opened the first time, ValueError for a malformed URL.
+    A reader and a writer thread own the port. When the port vanishes, what is sent is dropped and counted, and the port
+    is tried again five times a second; a board of ``serial://auto`` is looked for by its USB ids and serial number,
+    since it may come back under another name. Raises LineError when it cannot be opened the first time, ValueError for
+    a malformed URL.
     """
 
     def __init__(self, url: str, opener: Opener | None = None) -> None:
@@ -37,10 +38,8 @@ class SerialLine:
         self._opener = opener or open_port
         self._framer, self._deframer = Framer(), Deframer()
         self._inbox: queue.Queue[tuple[bytes, float]] = queue.Queue(_INBOX)
-        self._outbox: list[bytes] = []
-        self._waiting = 0  # bytes in the outbox
-        self._backlog = max(4096, int(self.address.baud / 10 * _BACKLOG_S))
-        self._ready = threading.Condition()
+        self._backlog = Backlog(self.address.baud)
+        self._changing = threading.Lock()  # around every change of the port
         self._closing = threading.Event()
         self.overruns = self.reopened = self.sent = self.unsent = self.overflow = self.too_long = 0
         self._port: Any = self._open()
@@ -59,9 +58,8 @@ class SerialLine:
     @property
     def trouble(self) -> str:
         """A sentence about a port that is gone, empty while all is well."""
-        if self.up or self._closing.is_set():
-            return ""
-        return f"the serial port {self.address.port} is gone: was it unplugged?"
+        gone = not self.up and not self._closing.is_set()
+        return f"the serial port {self.address.port} is gone: was it unplugged?" if gone else ""
 
     def send(self, datagram: bytes) -> None:
         """Queue one datagram; dropped and counted when the line is down or too slow for it, or when it is too long."""
@@ -69,15 +67,10 @@ class SerialLine:
             self.too_long += 1
             return
         line = self._framer.frame(datagram)
-        with self._ready:
-            if self._port is None:
-                self.unsent += 1
-            elif self._waiting + len(line) > self._backlog:
-                self.overruns += 1
-            else:
-                self._outbox.append(line)
-                self._waiting += len(line)
-                self._ready.notify()
+        if self._port is None:
+            self.unsent += 1
+        elif not self._backlog.put(line):
+            self.overruns += 1
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
         """The next datagram, or None after ``timeout`` seconds."""
@@ -101,16 +94,14 @@ class SerialLine:
 
     def drain(self, seconds: float = 1.0) -> None:
         """Wait until everything queued has been handed to the port."""
-        until = time.monotonic() + seconds
-        while self._waiting and self.up and time.monotonic() < until:
-            time.sleep(0.005)
+        if self.up:
+            self._backlog.drain(seconds)
 
     def close(self) -> None:
         """Send what is queued, then let go of the port."""
         self.drain()
         self._closing.set()
-        with self._ready:
-            self._ready.notify()
+        self._backlog.close()
         for thread in self._threads:
             thread.join()
         if self._port is not None:
@@ -136,25 +127,17 @@ class SerialLine:
                 continue
             now = time.monotonic()
             for datagram in self._deframer.feed(data):
-                self._keep(datagram, now)
-
-    def _keep(self, datagram: bytes, now: float) -> None:
-        try:
-            self._inbox.put_nowait((datagram, now))
-        except queue.Full:
-            self.overflow += 1
+                if self._inbox.full():
+                    self.overflow += 1
+                else:
+                    self._inbox.put_nowait((datagram, now))
 
     def _write(self) -> None:
         while not self._closing.is_set():
-            with self._ready:
-                while not self._outbox and not self._closing.is_set():
-                    self._ready.wait()
-                lines, self._outbox = self._outbox, []
-                port = self._port
+            lines, port = self._backlog.take(), self._port
             for line in lines:
                 self._put(port, line)
-                with self._ready:
-                    self._waiting -= len(line)
+                self._backlog.gone(line)
 
     def _put(self, port: Any, line: bytes) -> None:
         if port is None or port is not self._port:
@@ -169,7 +152,7 @@ class SerialLine:
                 self._lose(port)
 
     def _lose(self, port: Any) -> None:
-        with self._ready:
+        with self._changing:
             lost = self._port is port
             if lost:
                 self._port = None
@@ -184,11 +167,12 @@ class SerialLine:
         if self._closing.wait(REOPEN_S):
             return
         try:
+            self.address = self.address.now()
             port = self._open()
-        except LineError:
+        except OSError:
             return
         self._deframer.feed(b"\0")  # half a frame from before is not continued
-        with self._ready:
+        with self._changing:
             self._port = port
         self.reopened += 1
         _say(f"the serial port {self.address.port} is back")

@@ -2,7 +2,7 @@
 """Serial lines by URL, and which ports look like a board of ours."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -26,12 +26,37 @@ KNOWN_DEVICES = {
 
 
 @dataclass(frozen=True)
+class Board:
+    """A board as its USB connector tells of it; serial may be empty."""
+
+    port: str
+    vendor: int
+    product: int
+    serial: str = ""
+
+    def is_again(self, other: "Board") -> bool:
+        """True when this may be the other one, under whatever name: the same ids, and no other serial number."""
+        return (self.vendor, self.product, self.serial) == (other.vendor, other.product, other.serial)
+
+
+@dataclass(frozen=True)
 class SerialAddress:
-    """port: what pyserial opens (a device or one of its URLs); flow: RTS/CTS off, on or auto."""
+    """port: what pyserial opens (a device or one of its URLs); flow: RTS/CTS off, on or auto; board: the one that was
+    found by itself (``serial://auto``)."""
 
     port: str
     baud: int = DEFAULT_BAUD
     flow: str = "off"
+    board: Board | None = None
+
+    def now(self, ports: Iterable[Any] | None = None) -> "SerialAddress":
+        """The same board under the name that it has now; unchanged where it is not there, or was named by the user."""
+        if self.board is None:
+            return self
+        again = [board for board in boards(ports) if board.is_again(self.board)]
+        if len(again) != 1 or again[0].port == self.port:  # two alike: guessing could talk to the wrong one
+            return self
+        return replace(self, port=again[0].port, board=again[0])
 
 
 def parse_serial(url: str) -> SerialAddress:
@@ -54,24 +79,36 @@ def parse_serial(url: str) -> SerialAddress:
     if scheme == "serial":
         if options:
             raise ValueError(f"'{url}': unknown option '{next(iter(options))}' (baud, rtscts)")
-        return SerialAddress(find_device() if place == "auto" else place, int(baud), flow)
+        if place == "auto":
+            found = find_board()
+            return SerialAddress(found.port, int(baud), flow, found)
+        return SerialAddress(place, int(baud), flow)
     query = "?" + urlencode(options).replace("=&", "&").rstrip("=") if options else ""
     return SerialAddress(f"{scheme.removeprefix('serial+')}://{place}{query}", int(baud), flow)
 
 
-def find_device(ports: Iterable[Any] | None = None) -> str:
-    """The one known board on this machine, found by its USB ids; no port is opened for it.
-
-    Raises ValueError when there is none, or more than one: guessing could talk to the wrong one.
-    """
+def boards(ports: Iterable[Any] | None = None) -> list[Board]:
+    """The known boards on this machine, by their USB ids; no port is opened for it."""
     if ports is None:
         from serial.tools import list_ports
 
         ports = list_ports.comports()
-    found = {p.device: KNOWN_DEVICES[p.vid, p.pid] for p in ports if (p.vid, p.pid) in KNOWN_DEVICES}
+    return [
+        Board(str(p.device), p.vid, p.pid, str(getattr(p, "serial_number", None) or ""))
+        for p in ports
+        if (p.vid, p.pid) in KNOWN_DEVICES
+    ]
+
+
+def find_board(ports: Iterable[Any] | None = None) -> Board:
+    """The one known board on this machine.
+
+    Raises ValueError when there is none, or more than one: guessing could talk to the wrong one.
+    """
+    found = {board.port: board for board in boards(ports)}
     if len(found) == 1:
-        return str(next(iter(found)))
+        return next(iter(found.values()))
     if not found:
         raise ValueError("serial://auto: no known board is connected; name the port, e.g. serial:///dev/ttyUSB0")
-    names = ", ".join(f"{device} ({name})" for device, name in sorted(found.items()))
+    names = ", ".join(f"{port} ({KNOWN_DEVICES[b.vendor, b.product]})" for port, b in sorted(found.items()))
     raise ValueError(f"serial://auto: several boards are connected, name one: {names}")
