@@ -6,7 +6,7 @@
 #     scripts/lock.sh --upgrade   takes the newest versions that the ranges allow
 #
 # locks/base.txt: `dredge` without extras, and what building it needs; dev: and the tests; ci: and metrics, report,
-# cluster; host/dredge_host/assets/device-lock.txt: what the agent on a board imports, with key and sound card.
+# cluster, docs; host/dredge_host/assets/device-lock.txt: what the agent on a board imports, with key and sound card.
 # For Python 3.11 and later, on every system; wheels only, so that no package runs a program of its own while it is
 # installed. The resolver is uv (extra dev, or `pip install uv`).
 set -eu
@@ -32,7 +32,7 @@ lock() { # file, then what uv is told; the file is whole or as it was
     echo "$file"
 }
 
-lock locks/ci.txt pyproject.toml "$work/build.in" --extra dev --extra metrics --extra report --extra cluster
+lock locks/ci.txt pyproject.toml "$work/build.in" --extra dev --extra metrics --extra report --extra cluster --extra docs
 lock locks/dev.txt pyproject.toml "$work/build.in" --extra dev -c locks/ci.txt
 lock locks/base.txt pyproject.toml "$work/build.in" -c locks/ci.txt
 lock host/dredge_host/assets/device-lock.txt scripts/device.in -c locks/ci.txt

@@ -129,7 +129,7 @@ lock_for() { # the smallest lock that has the extras given, for a Python and mac
     for extra in "$@"; do
         case $extra in
             dev) [ $lock = ci ] || lock=dev ;;
-            metrics | report | cluster) lock=ci ;;
+            metrics | report | cluster | docs) lock=ci ;;
             *) return 0 ;;
         esac
     done

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {name: ROOT / "locks" / f"{name}.txt" for name in ("base", "dev", "ci")}
 FILES["device"] = ROOT / "host/dredge_host/assets/device-lock.txt"
-EXTRAS: dict[str, list[str]] = {"base": [], "dev": ["dev"], "ci": ["dev", "metrics", "report", "cluster"]}
+EXTRAS: dict[str, list[str]] = {"base": [], "dev": ["dev"], "ci": ["dev", "metrics", "report", "cluster", "docs"]}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PIN = re.compile(
     r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>[^\\\n]+?))?"
