@@ -71,6 +71,25 @@ def test_a_long_run_opens_with_the_gap_in_the_middle_of_the_view(browser, tmp_pa
     assert problems(browser) == []
 
 
+def test_every_column_fits_a_phone(browser, tmp_path):
+    times = {"p50_us": 1234, "p95_us": 12345, "p99_us": 23456, "max_us": 98765}
+    checks = [{"name": "coverable losses filled", "value": 99.25, "unit": "%", "limit": 95.0, "at_least": True,
+               "pass": False}]  # fmt: skip
+    result = {
+        "verdict": {"pass": False, "checks": checks},
+        "frames": {"by_source": {"opus": 123456, "lbrr": 12345, "dred": 23456}, "reasons": {"no later packet": 12}},
+        "stream": {"bitrate_bps": {"speech": 23104.4, "lbrr": 11001.1, "dred": 25758.5, "headers": 16000.0}},
+        "cpu": {**times, "stages": {"vocoder": times, "features": times}, "wall": times},
+    }
+    browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    browser.events.clear()
+    browser.open(report(tmp_path, **result))
+    hidden = browser.run("[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)")
+    browser.call("Emulation.clearDeviceMetricsOverride")
+    assert len(hidden) == 5 and max(hidden) <= 0
+    assert problems(browser) == []
+
+
 def test_a_whole_test_by_keys(page):
     begin(page, [0, 1, 1, 0, 1, 0])
     assert page.run("blind.open") and page.run("document.activeElement.id") == "hear-x"
