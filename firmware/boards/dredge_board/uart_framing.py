@@ -13,13 +13,12 @@ _MAX = const(2048)  # longest datagram, as in dredge_device.framing
 _RAW = const(2054)  # with sequence number and CRC
 _FRAME = const(2070)  # with COBS codes and delimiters
 
-# Places in the state of a reader.
-_AT = const(0)  # bytes in the buffer
-_LEFT = const(1)  # bytes of the present run still to come
-_ZERO = const(2)  # the present run is followed by a zero, if anything follows
-_BEGUN = const(3)
-_LONG = const(4)
-_ENDED = const(5)  # a delimiter was read
+# Places in the state of a reader: 0 bytes in the buffer, 1 bytes of the present run still to come, 2 the present run is
+# followed by a zero if anything follows, 3 the frame is too long; and of the frame that ended last, if one did:
+_ENDED = const(4)
+_SIZE = const(5)  # bytes in the buffer
+_LEFT = const(6)  # bytes that its last run lacked
+_LONG = const(7)
 
 
 # Table of the CRC-32 of IEEE 802.3 (polynomial 0xEDB88320, reflected). The constant is put together at run time:
@@ -100,7 +99,7 @@ def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32
             if end > stop:
                 end = stop
             if at + left > 2054:  # too long for a frame; what comes is only counted off
-                state[4] = 1
+                state[3] = 1
                 at = 0
             left += index
             while index < end:
@@ -111,25 +110,31 @@ def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32
                 at += 1
                 index += 1
             left -= index
-            if index < end:
-                index += 1
-                state[5] = 1
-                break
-        else:
-            byte = int(piece[index])
-            index += 1
-            if byte == 0:
-                state[5] = 1
-                break
-            state[3] = 1
+            if index == end:
+                continue
+        byte = int(piece[index])
+        index += 1
+        if byte:
             if int(state[2]):
                 if at > 2053:
-                    state[4] = 1
+                    state[3] = 1
                     at = 0
                 raw[at] = 0
                 at += 1
             state[2] = 0 if byte == 255 else 1
             left = byte - 1
+            continue
+        if at == 0 and left == 0 and int(state[2]) == 0 and int(state[3]) == 0:
+            continue  # a delimiter after another
+        state[4] = 1
+        state[5] = at
+        state[6] = left
+        state[7] = int(state[3])
+        at = 0
+        left = 0
+        state[2] = 0
+        state[3] = 0
+        break
     state[0] = at
     state[1] = left
     return index
@@ -182,7 +187,7 @@ class LineReader:
         self.missed = 0
         self.repeated = 0
         self._next = -1
-        self._state = array("I", bytes(24))
+        self._state = array("I", bytes(32))
 
     # Reads piece[start:stop] up to the end of the first whole frame; returns where to go on.
     def take(self, piece, start, stop):
@@ -191,25 +196,22 @@ class LineReader:
         while start < stop:
             start = _unstuff(start, 0, 0, piece, self._raw, state, stop)
             if state[_ENDED]:
-                self._finish()
+                state[_ENDED] = 0
+                self._finish(state)
                 if self.size >= 0:
                     break
         return start
 
-    def _finish(self):
-        state = self._state
-        size = state[_AT] - 6
-        if state[_BEGUN]:
-            if state[_LONG]:
-                self.overlong += 1
-            elif state[_LEFT] or size < 0 or not _is_whole(-1, 0, self._raw, size + 2, _TABLE):
-                self.damaged += 1
-            else:
-                self.frames += 1
-                if self._follow(self._raw[0] << 8 | self._raw[1]):
-                    self.size = size
-        for index in range(6):
-            state[index] = 0
+    def _finish(self, state):
+        size = state[_SIZE] - 6
+        if state[_LONG]:
+            self.overlong += 1
+        elif state[_LEFT] or size < 0 or not _is_whole(-1, 0, self._raw, size + 2, _TABLE):
+            self.damaged += 1
+        else:
+            self.frames += 1
+            if self._follow(self._raw[0] << 8 | self._raw[1]):
+                self.size = size
 
     # False for a number that was here before; a far jump is the other end's new start.
     def _follow(self, sequence):

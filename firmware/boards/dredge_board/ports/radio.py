@@ -10,7 +10,7 @@ from dredge_device.telemetry import Counters
 try:
     from micropython import const
 except ImportError:
-    from dredge_board.viper import const
+    from dredge_board.viper import const, micropython, ptr8
 
 FRAME = const(250)  # ESP-NOW's limit (version 1)
 _HEAD = const(2)
@@ -21,6 +21,15 @@ _COUNTERS = (
     "frames_out", "frames_in", "busy", "unsent", "too_long", "foreign", "datagrams_out", "datagrams_in",
     "datagrams_cut", "datagrams_missed",
 )  # fmt: skip
+
+
+@micropython.viper
+def _copy(at: int, to: int, count: int, source: ptr8, target: ptr8):
+    count += at
+    while at < count:
+        target[to] = int(source[at])
+        at += 1
+        to += 1
 
 
 # Six bytes of "aa:bb:cc:dd:ee:ff"; ValueError for anything else.
@@ -64,7 +73,7 @@ class RadioPort:
             part = min(_ROOM, size - at)
             out[0] = self._number
             out[1] = index << 4 | count
-            _copy(buffer, at, out, _HEAD, part)
+            _copy(at, _HEAD, part, buffer, out)
             if not self._send(self._views[_HEAD + part]):
                 self.counters.add("unsent")
                 return None
@@ -98,7 +107,7 @@ class RadioPort:
             self._begin(frame[0])
         if self._parts < 0:
             return 0
-        _copy(frame, _HEAD, self.body, _ROOM * index, size - _HEAD)
+        _copy(_HEAD, _ROOM * index, size - _HEAD, frame, self.body)
         self._parts |= 1 << index
         if index + 1 == count:
             self._size = _ROOM * index + size - _HEAD
@@ -136,8 +145,3 @@ class RadioPort:
         counters.update(unanswered=failed, dropped=dropped)
         del sent, answered, received
         return counters
-
-
-def _copy(source, at, target, to, count):
-    for index in range(count):
-        target[to + index] = source[at + index]
