@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
 ELSEWHERE = re.compile(
-    r"serial://|speaker|\bmic\b|rtp://|udp-pcm://|car\.txt|call\.pcap|arecord|--out -|stream - |--key-file"
+    r"serial://|udp-pcm://|board://|speaker|\bmic\b|rtp://|car\.txt|call\.pcap|arecord|--out -|stream - |--key-file"
 )
 VERDICTS = ("dredge check", "dredge demo")  # exit code 1: this machine is too busy, which is not what is tested here
 HELP = list(examples())

@@ -21,6 +21,7 @@ from dredge_device import rtp
 from dredge_host.errors import UnreachableError
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.open import open_link, open_secured
+from dredge_host.live.checks import serial_check
 from dredge_host.live.result import accounting, timeline_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
@@ -212,11 +213,31 @@ def test_a_line_that_eats_probes_is_refused(wire: Any) -> None:
         link = open_link(serial(wire, 0))
         session = Session(link)
         session.greet()
-        from dredge_host.live.checks import serial_check
-
         wire.faults.dropped = 0.01
         with pytest.raises(UnreachableError, match="of 20 probes came back undamaged"):
             serial_check.check_line(session, Settings(**CLASSIC))
+        link.close()
+
+
+def test_a_line_that_is_unplugged_is_said_to_be(wire: Any) -> None:
+    link = open_link(serial(wire, 0))
+    session = Session(link)
+    wire.unplug()
+    with pytest.raises(UnreachableError, match="is gone: was it unplugged"):
+        session.greet()
+    link.close()
+
+
+def test_a_radio_behind_an_undamaged_line_may_lose_more_than_a_wire(wire: Any) -> None:
+    """Every third probe is lost, none is damaged; the same share of damaged ones is refused above."""
+    with AgentProcess(listen=serial(wire, 1)):
+        link = open_link(serial(wire, 0))
+        session = Session(link)
+        session.greet()
+        send, count = link.send, iter(range(1000))
+        link.send = lambda datagram: None if next(count) % 3 == 0 else send(datagram)
+        found = serial_check.check_line(session, Settings(**CLASSIC))
+        assert found["probes"] == 20 and 12 <= found["answered"] <= 14
         link.close()
 
 

@@ -130,7 +130,6 @@ class I2S(io.IOBase):
         self._file.write(heard)
         if self._begun:
             self._file.write(bytes(2 * passed - len(heard)))
-        self._file.flush()
 
     def ioctl(self, request, what):
         if request != _POLL:
