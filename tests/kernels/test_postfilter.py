@@ -113,6 +113,19 @@ def test_any_input_gives_bounded_output(seed, size):
     assert y.shape == (1280,) and np.abs(y.astype(int)).max() <= 32767
 
 
+@pytest.mark.parametrize("size", [1e3, 1e20, 3e38])
+def test_features_beyond_all_bounds_leave_no_trace(size):
+    """Sums of large finite numbers overflow; what was not a number once would be in every later sample."""
+    rng = np.random.default_rng(6)
+    speech, calm = rng.integers(-3000, 3000, 60 * 160).astype(np.int16), np.zeros((60, 20), np.float32)
+    wild = np.full((8, 20), size, np.float32) * rng.choice([-1, 1], (8, 20)).astype(np.float32)
+    spoilt, fresh = Postfilter(), Postfilter()
+    bounded = spoilt.process(rng.integers(-32768, 32767, 8 * 160).astype(np.int16), wild)
+    assert np.abs(bounded.astype(int)).max() <= 32767
+    after, wanted = spoilt.process(speech, calm), fresh.process(speech, calm)
+    assert np.array_equal(after[20 * 160 :], wanted[20 * 160 :])
+
+
 @pytest.mark.parametrize(("pcm", "f", "name"), [
     (np.zeros(160, np.int16), np.zeros((2, 20), np.float32), "pcm"),
     (np.zeros(160), np.zeros((1, 20), np.float32), "pcm"),

@@ -10,11 +10,11 @@
 static inline float dm_from_bits(uint32_t bits) { float x; memcpy(&x, &bits, 4); return x; }
 static inline uint32_t dm_to_bits(float x) { uint32_t b; memcpy(&b, &x, 4); return b; }
 
-/* 2^x, x clamped to [-126, 126]. Taylor series of exp on |f| <= ln(2)/2. */
+/* 2^x, x clamped to [-126, 126], NaN as -126. Taylor series of exp on |f| <= ln(2)/2. */
 static inline float dm_exp2(float x)
 {
-    x = x < -126.f ? -126.f : x;
-    x = x > 126.f ? 126.f : x;
+    x = x > -126.f ? x : -126.f;
+    x = x < 126.f ? x : 126.f;
     int32_t i = (int32_t)(x + (x >= 0.f ? .5f : -.5f));
     float f = (x - (float)i) * 0.69314718056f;
     float p = 1.f / 5040.f;

@@ -12,6 +12,7 @@
 #define CONTRAST .3f          /* log energies above and below their mean are stretched by this much */
 #define CONTRAST_FLOOR -2.f   /* ... down to 20 dB below it */
 #define GAIN_MAX 1.3f         /* 26 dB, as log10 of an amplitude */
+#define LEVEL_MAX 30.f         /* of a band, as log10 of its energy: far beyond any speech */
 #define COMB_PAST .7f         /* weight of the earlier period where the later one is not known yet */
 
 /* What de-emphasis makes of a band's energy, |1 - EMPHASIS / z|^-2 at its edge; the outermost two are half bands. */
@@ -57,6 +58,8 @@ static void wanted_levels(const float *older, const float *newer, float *level)
     float cepstrum[DR_BANDS], mean = 0, before = 0, after = 0;
     for (int j = 0; j < DR_BANDS; j++) cepstrum[j] = .5f * (older[j] + newer[j]);
     dr_band_levels(cepstrum, level);
+    for (int b = 0; b < DR_BANDS; b++) /* features may be any finite numbers, their sums overflow */
+        level[b] = level[b] > -LEVEL_MAX ? (level[b] < LEVEL_MAX ? level[b] : LEVEL_MAX) : -LEVEL_MAX;
     for (int b = 0; b < DR_BANDS; b++) {
         float energy = dm_exp10(level[b]);
         mean += energy;
@@ -117,7 +120,7 @@ void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *ou
     shape(window, level, shaped);
     for (int n = 0; n < DR_HOP; n++) {
         float y = s->overlap[n] + shaped[n] + EMPHASIS * s->last_out;
-        y = y < -32767.f ? -32767.f : y > 32767.f ? 32767.f : y;
+        y = y > -32767.f ? (y < 32767.f ? y : 32767.f) : -32767.f;
         s->last_out = y;
         out[n] = (int16_t)((int32_t)(y + 32768.5f) - 32768);
     }
