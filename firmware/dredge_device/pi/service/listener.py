@@ -3,6 +3,8 @@
 
 import os
 import threading
+from collections.abc import Collection
+from typing import Any
 
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.streams.admission import Inbox
@@ -34,7 +36,11 @@ class Listener:
     def _listen(self) -> None:
         scheduling.run_on(self._cores)
         try:
+            served: Collection[Any] = ()
             while not self._finished.is_set():
+                if self._inbox.running is not served:
+                    served = self._inbox.running
+                    self._endpoint.serve(served)
                 arrived = self._endpoint.recv(0.1)
                 if arrived is not None:
                     self._inbox.put(*arrived)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where datagrams come from on the device: a UDP port, or one serial line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from dredge_device.pi.transport.addresses import is_loopback
@@ -15,11 +15,12 @@ class ListenError(ValueError):
 
 
 class Endpoint(Protocol):
-    """Datagrams of many peers; ``recv`` gives (datagram, peer, arrival in µs) or None."""
+    """Datagrams of many peers; ``recv`` gives (datagram, peer, arrival in µs) or None; ``serve``: who has a session."""
 
     address: str
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None: ...
+    def serve(self, peers: Collection[Any]) -> None: ...
     def send(self, datagram: bytes, peer: Any) -> None: ...
     def report(self) -> dict[str, Any]: ...
     def close(self) -> None: ...
@@ -36,6 +37,9 @@ class SerialEndpoint:
         """The next datagram of the line."""
         arrived = self._line.recv_timed(timeout)
         return (arrived[0], "serial", round(arrived[1] * 1e6)) if arrived else None
+
+    def serve(self, peers: Collection[Any]) -> None:
+        """There is one peer, and nobody else."""
 
     def send(self, datagram: bytes, peer: Any) -> None:
         """Queues it; the line drops what it cannot carry in time."""

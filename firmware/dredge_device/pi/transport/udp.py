@@ -4,14 +4,17 @@
 import selectors
 import socket
 import time
+from collections.abc import Collection
 from typing import Any
 
 from dredge_device.pi.transport.addresses import name_of
+from dredge_device.pi.transport.peer_sockets import PeerSockets
 
 MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
 _RETRY_S = 0.02  # between attempts to receive while the network is broken
 _RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
 _FAIR = 16  # datagrams in a row from one of several sockets
+_WINDOW_S, _OTHERS = 0.02, 160  # while sessions run, so many datagrams of others are taken in so long
 _MOST = 8  # addresses of one name
 
 
@@ -42,6 +45,9 @@ class UdpEndpoint:
         if not self._sockets:
             self._selector.close()
             raise error
+        self._own = PeerSockets(self._sockets, self._selector, _RECEIVE_BUFFER)
+        self._others = 0  # datagrams of others in the present window
+        self._window_s = 0.0  # when that began
         self.address = f"udp://{name_of(next(iter(self._sockets.values())).getsockname())}"
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
@@ -51,8 +57,7 @@ class UdpEndpoint:
         """
         try:
             if self._ready is None:  # else there may be more where the last one came from, without asking the system
-                for key, _ in self._selector.select(timeout):
-                    self._ready = key.fileobj  # type: ignore[assignment]
+                self._ready = self._next(timeout)
             if self._ready is not None:
                 datagram, peer = self._ready.recvfrom(MAX_DATAGRAM + 1)
                 if len(datagram) > MAX_DATAGRAM:  # not cut: what is left of it would be taken for a damaged one
@@ -72,6 +77,26 @@ class UdpEndpoint:
             time.sleep(min(timeout, _RETRY_S))
         return None
 
+    def serve(self, peers: Collection[Any]) -> None:
+        """These peers are heard first, and whatever others send; call it in the thread that receives."""
+        if self._ready in self._own.serve(peers):
+            self._ready = None
+
+    def _next(self, timeout: float) -> socket.socket | None:
+        """A socket with a datagram: a served peer's before others'; theirs are so many in a while at most."""
+        now_s = time.monotonic()
+        if now_s - self._window_s >= _WINDOW_S:
+            self._window_s, self._others = now_s, 0
+        left_s = self._window_s + _WINDOW_S - now_s
+        spent = self._others >= _OTHERS and len(self._own) > 0
+        ready = self._own.selector.select(min(timeout, left_s)) if spent else self._selector.select(timeout)
+        ready.sort(key=lambda found: found[0].data is None)
+        if not ready:
+            return None
+        self._others += _FAIR if ready[0][0].data is None else 0
+        self._row = 0
+        return ready[0][0].fileobj  # type: ignore[return-value]
+
     def send(self, datagram: bytes, peer: Any) -> None:
         """Best effort: reports are repeated anyway."""
         family = socket.AF_INET6 if len(peer) == 4 else socket.AF_INET
@@ -86,6 +111,7 @@ class UdpEndpoint:
 
     def close(self) -> None:
         """Frees the port."""
+        self._own.close()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()

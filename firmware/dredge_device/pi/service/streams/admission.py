@@ -118,6 +118,8 @@ class Inbox:
 
     @running.setter
     def running(self, peers: Collection[Any]) -> None:
+        if peers == self._running:
+            return
         begun = [peer for peer in peers if peer not in self._running]
         self._running = peers
         for peer in begun:  # what came in the same moment as its first packets is media like all that follows
