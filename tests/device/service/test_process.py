@@ -133,6 +133,7 @@ def test_interruption_leaves_a_complete_file_and_a_last_report(agent, tmp_path, 
 
 def test_sender_that_restarts_is_heard_again(agent):
     _, host = agent("--conceal", "opus", "--playout", "fixed:40")
+    host.ask(control.HELLO)
     stream(host, 15, pace=0.01)
     stream(host, 15, first=30000, ssrc=77)
     host.ask(control.BYE, {"last_sequence": 30014})
