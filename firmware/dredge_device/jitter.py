@@ -4,6 +4,7 @@
 # a neighbour did not. All times are integer microseconds, passed in.
 from dredge_device.bursts import LONGEST, BurstTracker
 from dredge_device.delay import DelayTracker
+from dredge_device.slots import PacketSlots
 from dredge_device.units import PACKET_US
 
 try:
@@ -38,15 +39,12 @@ class JitterBuffer:
         self.delays = DelayTracker(PACKET_US)
         self.bursts = BurstTracker()
         self._capacity = capacity
-        self._number = [None] * capacity  # type: list  # running sequence number in each slot
-        self._data = [None] * capacity  # type: list
+        self._slots = PacketSlots(capacity)
         self.clear()
 
     # Forget the stream (a new sender follows); the counters stay.
     def clear(self):
-        for i in range(self._capacity):
-            self._number[i] = None
-            self._data[i] = None
+        self._slots.clear()
         self.next = None  # the number the next step() decides, None before playout starts
         self.highest = None
         self.last = None  # the stream's last number, when the sender told it
@@ -79,8 +77,7 @@ class JitterBuffer:
             self._anchor_us = now_us
             if self._first is None or not number - self._capacity < self._first <= number:
                 self._first = number
-        slot = number % self._capacity
-        if self._number[slot] == number and self._data[slot]:
+        if self.get(number):
             self.duplicate += 1
             return DUPLICATE
         if self.next is None:
@@ -96,8 +93,7 @@ class JitterBuffer:
         else:
             self.bursts.arrival(number, self._missing_before(number))
         self.highest = number if self.highest is None else max(self.highest, number)
-        self._number[slot] = number
-        self._data[slot] = data
+        self._slots.put(number, data)
         return STORED
 
     # Packets between this new one and the next older that is here or was left out, LONGEST at most.
@@ -114,11 +110,7 @@ class JitterBuffer:
         first = max(first, last - self._capacity + 1)
         if self.next is not None:
             first = max(first, self.next)
-        for number in range(first, last + 1):
-            slot = number % self._capacity
-            if self._number[slot] != number:
-                self._number[slot] = number
-                self._data[slot] = b""
+        self._slots.leave_out(first, last)
 
     # A pause of the sender makes all that follows late: then the clock is set anew.
     def _too_late(self, number, data, now_us):
@@ -191,18 +183,11 @@ class JitterBuffer:
     # The packet, empty in a period without speech, or None. It stays readable until its slot is
     # needed again.
     def get(self, number):
-        slot = number % self._capacity
-        return self._data[slot] if self._number[slot] == number else None
+        return self._slots.get(number)
 
     # The lowest number above this one that has a packet with something in it, or None.
     def next_after(self, number):
-        if self.highest is None:
-            return None
-        for candidate in range(number + 1, self.highest + 1):
-            slot = candidate % self._capacity
-            if self._number[slot] == candidate and self._data[slot]:
-                return candidate
-        return None
+        return None if self.highest is None else self._slots.first(number + 1, self.highest)
 
     # Packets between the playout point and the newest one (missing ones counted as well).
     def depth(self):

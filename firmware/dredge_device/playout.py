@@ -2,6 +2,7 @@
 # When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive: as
 # far behind the arrivals as their spread and the gaps of late make it worth, changed in pauses.
 # Time comes in as integer microseconds, once per period.
+from dredge_device.lag import Lag
 from dredge_device.units import PACKET_US
 
 try:
@@ -21,13 +22,6 @@ MAX_PLAYOUT_MS = const(5000)
 _MIN_TARGET_US = const(40000)
 _BEGIN_US = const(100000)  # fixed: so long before its time the first number may be decided
 _START_US = const(60000)  # until the spread of arrivals is known
-_WINDOW = const(50)  # periods over which the lag must persist before it is corrected
-_QUICK_WINDOW = const(10)
-_TOLERANCE_US = const(20000)  # smaller lags are left alone
-_DONE_US = const(3000)
-_ACCEPTED_US = const(500000)
-_HURRY_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
-_PATIENCE = const(25)  # ... and whatever the lag, after so many windows without a pause
 _STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
 
 
@@ -59,33 +53,23 @@ class Period:
 
 
 # Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay.
-#
-# lag_us is how much the listener is later (positive) or earlier than wanted, once that is
-# certain; whoever shortens or lengthens the speech pays it back with corrected().
+# lag: how much the listener is later than wanted.
 class Playout:
     def __init__(self, buffer, adaptive=False):
         self.adaptive = adaptive
-        self.lag_us = 0
+        self.lag = Lag(adaptive)
         self.ahead_us = 0  # adaptive: so much longer is the delay because rendering needs time
         self.holds = 0
-        self.corrections = 0
         self._buffer = buffer
         self._open = False  # nothing has arrived after the next number
         self._leaping = False
         self._resyncs = 0
-        self._window = []
-        self._waited = 0  # windows since the lag is known, without a correction
-        # fixed: by how much the first packet came later than those after it. It set the clock, and
-        # a delay that much longer than asked hurts less than a correction.
-        self._accepted_us = None
 
     # The stream is another one now.
     def restart(self):
-        self._accepted_us = None
-        self.lag_us = 0
+        self.lag.restart()
         self._open = False
         self._leaping = False
-        self._window = []
 
     # (action, Period) for these 20 ms, Period None where nothing is played; call again after SKIP.
     # in_dtx: the last packet said that nobody speaks; queued_us: speech that is decoded but not
@@ -122,11 +106,10 @@ class Playout:
         if buffer.next > end:
             self._leaping = False
         elif self._leaping:
-            self._leaping = late_us > (self._accepted_us or 0)
+            self._leaping = late_us > self.lag.accepted_us()
         elif late_us + self.target_us() > buffer.playout_us + _STOPPED_US:
             self._leaping = True
-            self.lag_us = 0
-            self._window = []
+            self.lag.settle()
         return self._leaping
 
     # A gap is open while nothing newer has arrived: playout stands still, since the packets may be
@@ -152,8 +135,7 @@ class Playout:
         if self._behind(now_us, queued_us) + self.target_us() >= self._buffer.playout_us:
             return False
         self.holds += 1
-        self.lag_us = 0
-        self._window = []
+        self.lag.settle()
         return True
 
     # The delay that is aimed at: what covers the spread of arrivals, and those of the gaps of late
@@ -195,33 +177,6 @@ class Playout:
         if self._buffer.next is None:
             return
         if self._open:
-            self._window = []
+            self.lag.pause()
             return
-        self._window.append(self._behind(now_us, queued_us))
-        if len(self._window) < (_QUICK_WINDOW if self.adaptive else _WINDOW):
-            return
-        lag = min(self._window)  # being called late looks like lag, but not every time
-        self._window = []
-        if not self.adaptive:
-            if self._accepted_us is None:
-                self._accepted_us = max(0, min(lag, _ACCEPTED_US))
-            lag -= self._accepted_us
-        self._waited += 1
-        if -_TOLERANCE_US <= lag <= _TOLERANCE_US:
-            lag = 0
-        elif not self.lag_us:
-            self.corrections += 1
-            self._waited = 0
-        self.lag_us = lag
-
-    # True where the lag is corrected in speech as well, not only in pauses.
-    def hurry(self):
-        return not self.adaptive or self.lag_us > _HURRY_US or self._waited > _PATIENCE
-
-    # So much speech was removed (positive) or inserted (negative).
-    def corrected(self, us):
-        if us:
-            self._window = []
-        self.lag_us -= us
-        if -_DONE_US < self.lag_us < _DONE_US:
-            self.lag_us = 0
+        self.lag.observe(self._behind(now_us, queued_us))

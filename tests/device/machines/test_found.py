@@ -73,13 +73,13 @@ def test_after_a_resync_nothing_measured_before_it_counts():
         playout.step(now)
         playout.observe(now, 0)
         now, number = now + PACKET_US, number + 1
-    playout.lag_us = -16_000_000
+    playout.lag.us = -16_000_000
     for _ in range(26):  # the sender's numbers went back: all late, and then the clock is set anew
         buffer.insert(number - 600, b"x", now)
         number += 1
     assert buffer.resyncs == 1
     playout.step(now)
-    assert playout.lag_us == 0
+    assert playout.lag.us == 0
 
 
 def configured(document):

@@ -102,7 +102,7 @@ class JitterMachine(RuleBasedStateMachine):
         assert action != SKIP  # not more than is held
         if action == PLAY:
             self.playout.observe(self.now, 0)
-            self.playout.corrected(max(-5000, min(5000, self.playout.lag_us)))
+            self.playout.lag.corrected(max(-5000, min(5000, self.playout.lag.us)))
         self.now += PACKET_US
 
     @invariant()
@@ -117,9 +117,9 @@ class JitterMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_stored_is_what_came(self):
-        buffer = self.buffer
-        assert len(buffer._data) == len(buffer._number) == CAPACITY
-        for number, data in zip(buffer._number, buffer._data, strict=True):
+        buffer, slots = self.buffer, self.buffer._slots
+        assert len(slots._data) == len(slots._number) == CAPACITY
+        for number, data in zip(slots._number, slots._data, strict=True):
             if number is not None:
                 assert data in (b"", self.packets[number]) and buffer.get(number) == data
 
@@ -127,7 +127,7 @@ class JitterMachine(RuleBasedStateMachine):
     def looking_ahead_finds_the_nearest(self):
         buffer = self.buffer
         start = buffer.next if buffer.next is not None else self.number - CAPACITY
-        held = [n for n in buffer._number if n is not None and buffer.get(n)]
+        held = [n for n in buffer._slots._number if n is not None and buffer.get(n)]
         assert buffer.next_after(start) == min((n for n in held if n > start), default=None)
         assert 0 <= buffer.depth() <= WIDEST
 
@@ -135,7 +135,7 @@ class JitterMachine(RuleBasedStateMachine):
     def delays_are_bounded(self):
         buffer = self.buffer
         assert 0 <= self.playout.target_us() <= buffer.playout_us
-        assert len(buffer.delays._minima) <= 6 and len(self.playout._window) <= 50
+        assert len(buffer.delays._minima) <= 6 and len(self.playout.lag._window) <= 50
 
 
 TestJitterMachine = JitterMachine.TestCase

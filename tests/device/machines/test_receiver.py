@@ -359,9 +359,9 @@ class ReceiverMachine(RuleBasedStateMachine):
     def memory_is_bounded(self):
         receiver = self.device.receiver
         buffer, concealer = receiver._buffer, receiver._concealer
-        assert len(buffer._data) == CAPACITY and buffer.depth() <= CAPACITY
+        assert len(buffer._slots._data) == CAPACITY and buffer.depth() <= CAPACITY
         assert receiver._speech.queued <= 4 * 320
-        assert len(receiver._speech._skipped) == 0 and len(receiver._playout._window) <= 50
+        assert len(receiver._speech._skipped) == 0 and len(receiver._playout.lag._window) <= 50
         assert len(buffer.delays._minima) <= 6
         if concealer.dred_source is not None:
             assert len(concealer.dred_source._entries) <= CAPACITY + 1

@@ -53,7 +53,7 @@ def _corrections(playout: Playout, stretch: TimeStretch) -> dict[str, Any]:
     """How often playout stood still and by how much speech was shortened and lengthened."""
     return {
         "holds": playout.holds,
-        "corrections": playout.corrections,
+        "corrections": playout.lag.corrections,
         "shortened_ms": stretch.removed / 16,
         "lengthened_ms": stretch.inserted / 16,
     }

@@ -92,7 +92,7 @@ class SpeechQueue:
         return skipped
 
     def _wanted(self) -> int:
-        return PACKET_SAMPLES + (_ROOM if self._playout.lag_us > 0 else 0)
+        return PACKET_SAMPLES + (_ROOM if self._playout.lag.us > 0 else 0)
 
     def _advance(self, now_us: int, frames: list[Frame]) -> str:
         """Decode the next packet period into the queue; HOLD or SILENCE when there is none."""
@@ -137,8 +137,8 @@ class SpeechQueue:
     def _correct_lag(self, now_us: int) -> None:
         """Notice when playout is late or early, and shorten or lengthen the speech."""
         self._playout.observe(now_us, self.queued_us)
-        lag = self._playout.lag_us
-        if lag:
-            hurry = self._playout.hurry()
-            samples = self.stretch.shorten(hurry) if lag > 0 else -self.stretch.lengthen(hurry)
-            self._playout.corrected(int(samples * PACKET_US / PACKET_SAMPLES))
+        lag = self._playout.lag
+        if lag.us:
+            hurry = lag.hurry()
+            samples = self.stretch.shorten(hurry) if lag.us > 0 else -self.stretch.lengthen(hurry)
+            lag.corrected(int(samples * PACKET_US / PACKET_SAMPLES))

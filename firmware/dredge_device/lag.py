@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# How much the listener is later or earlier than wanted, once that is certain: packets come and go
+# unevenly, so a lag must persist over a window of periods. Integer microseconds.
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value):
+        return value
+
+
+_WINDOW = const(50)  # periods over which the lag must persist before it is corrected
+_QUICK_WINDOW = const(10)
+_TOLERANCE_US = const(20000)  # smaller lags are left alone
+_DONE_US = const(3000)
+_ACCEPTED_US = const(500000)
+_HURRY_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
+_PATIENCE = const(25)  # ... and whatever the lag, after so many windows without a pause
+
+
+# us is positive where the listener is late; whoever shortens or lengthens the speech pays it
+# back with corrected().
+class Lag:
+    def __init__(self, adaptive):
+        self.us = 0
+        self.corrections = 0
+        self._adaptive = adaptive
+        self._window = []
+        self._waited = 0  # windows since the lag is known, without a correction
+        # fixed: by how much the first packet came later than those after it. It set the clock, and
+        # a delay that much longer than asked hurts less than a correction.
+        self._accepted_us = None
+
+    # The stream is another one now.
+    def restart(self):
+        self._accepted_us = None
+        self.settle()
+
+    # Nothing is owed any more: playout has leapt, or stands still.
+    def settle(self):
+        self.us = 0
+        self._window = []
+
+    # What is measured from now on is not what was measured before.
+    def pause(self):
+        self._window = []
+
+    # A lag that is no reason to leap.
+    def accepted_us(self):
+        return self._accepted_us or 0
+
+    # Once per period that played: it was so much later than wanted.
+    def observe(self, behind_us):
+        self._window.append(behind_us)
+        if len(self._window) < (_QUICK_WINDOW if self._adaptive else _WINDOW):
+            return
+        lag = min(self._window)  # being called late looks like lag, but not every time
+        self._window = []
+        if not self._adaptive:
+            if self._accepted_us is None:
+                self._accepted_us = max(0, min(lag, _ACCEPTED_US))
+            lag -= self._accepted_us
+        self._waited += 1
+        if -_TOLERANCE_US <= lag <= _TOLERANCE_US:
+            lag = 0
+        elif not self.us:
+            self.corrections += 1
+            self._waited = 0
+        self.us = lag
+
+    # True where the lag is corrected in speech as well, not only in pauses.
+    def hurry(self):
+        return not self._adaptive or self.us > _HURRY_US or self._waited > _PATIENCE
+
+    # So much speech was removed (positive) or inserted (negative).
+    def corrected(self, us):
+        if us:
+            self._window = []
+        self.us -= us
+        if -_DONE_US < self.us < _DONE_US:
+            self.us = 0

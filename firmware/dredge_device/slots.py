@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The packets of a jitter buffer by their running sequence numbers, in a ring of fixed length.
+
+
+class PacketSlots:
+    def __init__(self, capacity):
+        self._number = [None] * capacity  # type: list  # running sequence number in each slot
+        self._data = [None] * capacity  # type: list
+
+    def clear(self):
+        for slot in range(len(self._number)):
+            self._number[slot] = None
+            self._data[slot] = None
+
+    # data: the packet, empty for a period without speech. It takes the place of an older number.
+    def put(self, number, data):
+        slot = number % len(self._number)
+        self._number[slot] = number
+        self._data[slot] = data
+
+    # Periods first..last without speech, where there is no packet.
+    def leave_out(self, first, last):
+        for number in range(first, last + 1):
+            if self.get(number) is None:
+                self.put(number, b"")
+
+    # The packet, empty in a period without speech, or None. It stays readable until its slot is
+    # needed again.
+    def get(self, number):
+        slot = number % len(self._number)
+        return self._data[slot] if self._number[slot] == number else None
+
+    # The lowest number from here to there that has a packet with something in it, or None.
+    def first(self, number, last):
+        capacity = len(self._number)
+        for candidate in range(number, last + 1):
+            slot = candidate % capacity
+            if self._number[slot] == candidate and self._data[slot]:
+                return candidate
+        return None
