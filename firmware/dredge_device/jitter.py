@@ -2,10 +2,10 @@
 # The jitter buffer: packets in by running sequence number, one decision out per packet period.
 # A missing packet is an event on time, not a pause; nothing that arrived is thrown away because
 # a neighbour did not. All times are integer microseconds, passed in.
-from dredge_device.bursts import LONGEST, BurstTracker
 from dredge_device.delay import DelayTracker
 from dredge_device.slots import PacketSlots
 from dredge_device.units import PACKET_US
+from dredge_device.waits import LONGEST, WaitHistory
 
 try:
     from micropython import const
@@ -27,7 +27,7 @@ _LATE_RUN = const(25)  # this many late packets in a row (0.5 s) mean that the s
 # every other one relative to it, so each gap shorter than the delay can be filled from behind.
 # An empty packet stands for a period that the sender left out because nobody spoke (DTX).
 class JitterBuffer:
-    def __init__(self, playout_ms, capacity=512):
+    def __init__(self, playout_ms, capacity=512, reach=LONGEST):
         if not 0 <= playout_ms <= 5000:
             raise ValueError("playout of %d ms is not in 0..5000" % playout_ms)
         self.playout_us = playout_ms * 1000
@@ -37,7 +37,7 @@ class JitterBuffer:
         self.beyond = 0
         self.resyncs = 0
         self.delays = DelayTracker(PACKET_US)
-        self.bursts = BurstTracker()
+        self.waits = WaitHistory(reach)
         self._capacity = capacity
         self._slots = PacketSlots(capacity)
         self.clear()
@@ -54,7 +54,7 @@ class JitterBuffer:
         self._anchor_us = 0  # its arrival
         self._late_run = 0
         self.delays.reset()
-        self.bursts.reset()
+        self.waits.reset()
 
     # The sender announced its first number: packets lost before the first arrival count as lost.
     def announce(self, first):
@@ -87,12 +87,13 @@ class JitterBuffer:
             self._first = min(self._first, number)
         self._late_run = 0
         self.delays.arrival(number, now_us)
+        late_us = self.delay_us(number, now_us)
         if self.highest is not None and number < self.highest:
             self.reordered += 1
-            self.bursts.late(number)
+            self.waits.late(late_us)
         else:
-            self.bursts.arrival(number, self._missing_before(number))
-        self.highest = number if self.highest is None else max(self.highest, number)
+            self.waits.arrival(self._missing_before(number), late_us)
+            self.highest = number
         self._slots.put(number, data)
         return STORED
 
@@ -120,7 +121,7 @@ class JitterBuffer:
         self.late += 1
         self._late_run += 1
         self.delays.arrival(number, now_us)
-        self.bursts.late(number)
+        self.waits.late(self.delay_us(number, now_us))
         if self._late_run < _LATE_RUN:
             return LATE
         self._resync()

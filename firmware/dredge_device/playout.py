@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive: as
-# far behind the arrivals as their spread and the gaps of late make it worth, changed in pauses.
+# far behind the arrivals as the waits of late make it worth, changed in gaps and pauses.
 # Time comes in as integer microseconds, once per period.
 from dredge_device.lag import Lag
 from dredge_device.units import PACKET_US
@@ -19,9 +19,7 @@ HOLD = const(2)  # the next number is late: stand still for one period
 SKIP = const(3)  # this number is left out: we are behind, or were stopped
 
 MAX_PLAYOUT_MS = const(5000)
-_MIN_TARGET_US = const(40000)
 _BEGIN_US = const(100000)  # fixed: so long before its time the first number may be decided
-_START_US = const(60000)  # until the spread of arrivals is known
 _STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
 
 
@@ -123,7 +121,7 @@ class Playout:
         self._open = False
         if buffer.get(number) is None and (buffer.last is None or number <= buffer.last):
             if buffer.next_after(number) is not None:
-                if self._behind(now_us, queued_us) > PACKET_US:
+                if self._behind(now_us, queued_us) > PACKET_US // 2:
                     return SKIP, buffer.skip()
             elif not in_dtx and buffer.last is None and self._stand_still(now_us, queued_us):
                 return HOLD, None
@@ -138,16 +136,12 @@ class Playout:
         self.lag.settle()
         return True
 
-    # The delay that is aimed at: what covers the spread of arrivals, and those of the gaps of late
-    # that are worth the wait.
+    # The delay that is aimed at: the one that is worth its price on this path.
     def target_us(self):
         buffer = self._buffer
         if not self.adaptive:
             return buffer.playout_us
-        if not buffer.delays.known():
-            return min(_START_US + self.ahead_us, buffer.playout_us)
-        wanted = buffer.delays.spread_us() + PACKET_US * max(1, buffer.bursts.periods)
-        return min(max(wanted, _MIN_TARGET_US) + self.ahead_us, buffer.playout_us)
+        return min(buffer.waits.worth_us() + self.ahead_us, buffer.playout_us)
 
     # How long before its time, at_us, the next number may be decided with what has arrived, when
     # rendering would like to have so much: as far as the delay allows it without a packet that

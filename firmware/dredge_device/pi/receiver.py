@@ -24,6 +24,7 @@ from dredge_device.pi.render_queue import RenderQueue
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Playout
 from dredge_device.units import CONCEAL_MODES
+from dredge_device.waits import LONGEST
 from dredge_models import vocoders
 
 
@@ -64,7 +65,7 @@ class Receiver:
         self.playout_ms = playout_ms
         self.adaptive = adaptive
         self._clock = clock if clock is not None else time.monotonic
-        self._buffer = JitterBuffer(playout_ms)
+        self._buffer = JitterBuffer(playout_ms, reach=LONGEST if conceal == "dred" else int(use_lbrr))
         self._playout = Playout(self._buffer, adaptive)
         self._input = RtpInput(self._buffer, parts.reader, payload_types.opus, payload_types.red)
         self._timer = _timer(clock is None, cpu_clock)

@@ -86,7 +86,7 @@ def test_a_lone_gap_is_concealed_and_the_delay_stays():
 
 def test_gaps_that_come_again_are_waited_for_and_then_forgotten():
     live = Live()
-    bursts = [n for start in range(100, 900, 60) for n in range(start, start + 8)]
+    bursts = [n for start in range(100, 900, 40) for n in range(start, start + 8)]
     live.run(2600, lost=bursts)
     last = [n for n in bursts if n > 500]
     assert live.sources(last).count("dred") >= 0.95 * len(last)
@@ -128,7 +128,7 @@ def test_blackout_longer_than_the_history_gives_up_what_nobody_describes():
     report = live.receiver.report()
     assert report["delay_ms"]["max"] <= 1100  # never waits longer than it may
     assert report["playout"]["holds"] <= 52  # and only once
-    assert report["sources"]["dred"] >= 2  # as far back as its delay reaches: nobody waits for one blackout
+    assert report["sources"]["dred"] >= 1  # as far back as its delay reaches: nobody waits for one blackout
     back = live.sources(range(1600, 1610))
     assert set(back) == {"opus"}
     assert max(live.delays(range(2100, 2190))) <= 90
@@ -139,7 +139,7 @@ def test_a_gap_beyond_the_redundancy_is_not_waited_through():
     live = Live(span=20)  # ten packets of history
     live.run(300, lost=range(100, 140))
     sources = live.sources(range(100, 140))
-    assert set(sources) == {"plc", "dred"} and len(sources) == 40
+    assert set(sources) - {"skipped"} == {"plc", "dred"} and len(sources) == 40 and sources.count("skipped") <= 1
     assert max(live.delays(range(140, 290))) <= 80
 
 
@@ -151,9 +151,9 @@ def test_fixed_delay_is_kept_to_the_millisecond():
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
-@pytest.mark.parametrize("ppm", [-200.0, 200.0])
+@pytest.mark.parametrize("ppm", [-300.0, 300.0])
 def test_clock_drift_does_not_grow_the_delay(ppm, adaptive):
-    """Five minutes at 200 ppm are 60 ms, at a tolerance of 20. Positive: the sender is slow."""
+    """Five minutes at 300 ppm are 90 ms, at a tolerance of 20. Positive: the sender is slow."""
     live = Live(adaptive, playout_ms=200, ppm=ppm)
     live.run(15_000)
     last = live.delays(range(14_000, 14_900))
@@ -162,7 +162,7 @@ def test_clock_drift_does_not_grow_the_delay(ppm, adaptive):
     report = live.receiver.report()
     assert report["sources"]["plc"] == report["packets"]["late"] == 0
     moved = report["playout"]["lengthened_ms"] - report["playout"]["shortened_ms"]
-    assert moved == pytest.approx(0.3 * ppm, abs=25)
+    assert moved == pytest.approx(0.3 * ppm, abs=45)
 
 
 def test_a_first_packet_that_came_late_is_no_reason_to_hurry():
