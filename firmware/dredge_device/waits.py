@@ -27,7 +27,7 @@ _GAIN = const(2000)  # a change has to bring so much; parts per million of the p
 
 # What 20 ms more have to save of the packets that would be concealed. A conversation bears 150 ms from mouth to ear
 # well and is hard beyond 400 ms (ITU-T G.114); playout is all of it but some 30 ms.
-_PRICES = ((120000, 10000), (300000, 20000), (1000000, 40000))
+_PRICES = ((120000, 11000), (300000, 22000), (1000000, 44000))
 
 
 class WaitHistory:
