@@ -9,7 +9,6 @@ socket means that an end behind a NAT can be talked to as soon as it calls.
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from typing import Any
 
 from dredge_device import control, rtp
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
-from dredge_device.pi.transport.addresses import is_loopback
+from dredge_device.pi.transport.addresses import is_loopback, name_of
 from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, open_endpoint
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError
+from dredge_device.pi.transport.udp import UdpEndpoint
 from dredge_host.errors import DredgeError, UnreachableError, UsageError
 from dredge_host.links.open import parse_udp
 
@@ -42,7 +42,7 @@ class Line:
         self._endpoint = _endpoint(to, listen, remote)
         self.url = to or listen or ""
         try:
-            self.called = None if to is None else _peer(to)
+            self.called = None if to is None else _peer(to, self._endpoint)
         except BaseException:
             self._endpoint.close()
             raise
@@ -162,8 +162,8 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
             return SerialEndpoint(to)
         if listen is None:
             host, _ = parse_udp(to or "")
-            return open_endpoint("udp://127.0.0.1:0" if is_loopback(host) else "udp://0.0.0.0:0", True)
-        return open_endpoint(listen.replace("udp://:", "udp://0.0.0.0:"), remote)
+            return open_endpoint("udp://localhost:0" if is_loopback(host) else "udp://:0", True)
+        return open_endpoint(listen, remote)
     except UsageError:
         raise
     except (OSError, LineError) as error:
@@ -173,18 +173,18 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
         raise UsageError(str(error)) from None
 
 
-def _peer(url: str) -> Any:
+def _peer(url: str, endpoint: Endpoint) -> Any:
     """What an endpoint calls the peer of this URL. Raises UsageError, UnreachableError."""
-    if scheme_of(url) in BYTE_STREAMS:
+    if not isinstance(endpoint, UdpEndpoint):
         return "serial"
     host, port = parse_udp(url)
     if port == 0:
         raise UsageError(f"'{url}': port 0 cannot be called")
     try:
-        return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
-    except (socket.gaierror, UnicodeError):
-        raise UnreachableError(f"{url}: the host name '{host}' is not known") from None
+        return endpoint.peer(host, port)
+    except OSError as error:
+        raise UnreachableError(f"{url}: {error}") from None
 
 
 def _url(peer: Any) -> str:
-    return f"udp://{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer)
+    return f"udp://{name_of(peer)}" if isinstance(peer, tuple) else str(peer)

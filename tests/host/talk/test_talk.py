@@ -196,6 +196,54 @@ def test_an_open_end_is_talked_to_by_who_is_really_there() -> None:
         until(lambda: all(np.abs(end.hears.pcm[-320:]).max(initial=0) > 4000 for end in both))
 
 
+def ipv6_here() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not ipv6_here(), reason="this machine has no IPv6 loopback")
+@pytest.mark.parametrize(
+    ("listens", "called"),
+    [("[::1]", "[::1]"), ("localhost", "[::1]"), ("localhost", "127.0.0.1"), ("", "[::1]"), ("", "127.0.0.1"),
+     ("[::]", "127.0.0.1"), ("[::]", "localhost")],
+)  # fmt: skip
+def test_either_kind_of_address_is_talked_to(listens: str, called: str) -> None:
+    port, speech = free_port(), TONE
+    waits = TalkOptions(None, f"udp://{listens}:{port}", settings=plain(), allow_remote=True)
+    with ends(waits, TalkOptions(f"udp://{called}:{port}", settings=plain()), speech=speech) as both:
+        until(lambda: all(np.abs(end.hears.pcm[-320:]).max(initial=0) > 4000 for end in both))
+
+
+@pytest.mark.skipif(not ipv6_here(), reason="this machine has no IPv6 loopback")
+def test_an_end_for_both_kinds_calls_either() -> None:
+    one, two = free_port(), free_port()
+    waits = TalkOptions(None, f"udp://127.0.0.1:{one}", settings=plain())
+    calls = TalkOptions(f"udp://127.0.0.1:{one}", f"udp://[::]:{two}", settings=plain(), allow_remote=True)
+    with ends(waits, calls, speech=TONE) as both:
+        until(lambda: all(np.abs(end.hears.pcm[-320:]).max(initial=0) > 4000 for end in both))
+        assert both[1].talk._line.strangers == 0
+
+
+def test_no_way_to_the_other_end_is_said_in_a_sentence() -> None:
+    with pytest.raises(UnreachableError, match="IPv4 or IPv6"):
+        End(TalkOptions("udp://[::1]:9", "udp://127.0.0.1:0", settings=plain()))
+
+
+def test_who_talks_begins_with_numbers_that_nobody_can_guess() -> None:
+    """RFC 3550 section 5.1: SSRC, first sequence number and timestamp of two talks differ."""
+    begun = []
+    for _ in range(2):
+        waits, calls = pair()
+        with ends(waits, calls, speech=TONE) as (waiting, _):
+            until(lambda waiting=waiting: waiting.talk._hearing.figures.get("stream", {}).get("ssrc") is not None)
+            begun.append(waiting.talk._hearing.figures["stream"])
+    assert begun[0]["ssrc"] != begun[1]["ssrc"] and begun[0]["sequence"] != begun[1]["sequence"]
+
+
 def test_the_delay_that_is_reported_is_the_one_that_is_there() -> None:
     """A click every second, from the source that gave it to the sink that took it."""
     clicks = np.zeros(16000, np.int16)

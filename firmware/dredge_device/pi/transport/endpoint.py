@@ -72,9 +72,9 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
         raise ListenError(f"listen address is '{text}', expected {expected}")
     if not allow_remote and not is_loopback(host):
         raise ListenError(
-            f"'{host}' can be reached from other machines, and the stream is neither encrypted "
-            "nor authenticated: give both sides the same --key-file, or add --allow-remote if that "
-            "is what you want"
+            f"{host or 'every address of this machine'} can be reached from other machines, and the stream is neither "
+            "encrypted nor authenticated: give both sides the same --key-file, or add --allow-remote if that is what "
+            "you want"
         )
     return host, int(port)
 

@@ -105,6 +105,19 @@ class UdpEndpoint:
         except (OSError, KeyError):
             self.unsent += 1
 
+    def peer(self, host: str, port: int) -> Any:
+        """What ``recv`` would call the port of this name. Raises OSError when there is no way from here to it."""
+        mapped = socket.AF_INET not in self._sockets  # one socket for both, in which IPv4 looks like ::ffff:1.2.3.4
+        family, flags = (socket.AF_INET6, socket.AI_V4MAPPED | socket.AI_ALL) if mapped else (socket.AF_UNSPEC, 0)
+        try:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM, flags=flags)
+        except (socket.gaierror, UnicodeError):
+            raise OSError(f"the host name '{host}' is not known") from None
+        ways = [(kind, address) for kind, _, _, _, address in found if kind in self._sockets]
+        if not ways:
+            raise OSError(f"{self.address} has no way to {host}: listen on an address of the same kind, IPv4 or IPv6")
+        return min(ways, key=lambda way: way[0] != socket.AF_INET)[1]
+
     def report(self) -> dict[str, Any]:
         """Datagrams that could not be sent, attempts to receive that failed, datagrams too long to be ours."""
         return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard, "too_long": self.too_long}
