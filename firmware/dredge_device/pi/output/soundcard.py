@@ -42,6 +42,13 @@ class SpeakerOutput:
         room = self._card.room()
         return 0.0 if room is None else max(0.0, 1000 * (self._card.capacity - room) / self._card.rate)
 
+    def ends_us(self) -> int | None:
+        """When what is written has been heard (microseconds, monotonic); None while the card is away."""
+        room = self._card.room()
+        if room is None:
+            return None
+        return time.monotonic_ns() // 1000 + 1_000_000 * max(0, self._card.capacity - room) // self._card.rate
+
     def write(self, pcm: Pcm, spoken: bool) -> None:
         """Everything is played, silence too; waits for room. Counted while there is no card."""
         begin = time.monotonic()

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import Output
+from dredge_device.pi.output.soundcard import SpeakerOutput
 
 _ROOM = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
 _PATIENT_ROOM = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
@@ -19,11 +21,14 @@ class ThreadedOutput:
     """The same output behind a queue; ``close`` and ``discard`` wait for what is queued, up to ``wait_s`` seconds.
 
     ``patient`` outputs (files) may fall behind by a minute, others by half a second; what comes while
-    the queue is full is dropped and counted.
+    the queue is full is dropped and counted. ``clock`` is told when a card has played what it was given, so that
+    whoever renders can follow the card's time.
     """
 
     def __init__(self, output: Output, patient: bool, wait_s: float = _WAIT_S) -> None:
         self._output = output
+        self._card = output if isinstance(output, SpeakerOutput) else None
+        self.clock = CardClock() if self._card is not None else None
         self._patient = patient
         self._wait_s = wait_s
         self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_PATIENT_ROOM if patient else _ROOM)
@@ -43,6 +48,8 @@ class ThreadedOutput:
             if not self._patient:
                 time.sleep(max(0.0, at_us / 1e6 - time.monotonic()))
             self._output.write(pcm, spoken)
+            if self._card is not None and self.clock is not None:
+                self.clock.written(at_us, self._card.ends_us())
 
         try:
             self._queue.put_nowait(job)
@@ -53,6 +60,8 @@ class ThreadedOutput:
         """Ends the session once everything is written. An output that is stuck is reported as that."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
+        if report is not None and self.clock is not None:
+            report["followed_ms"] = self.clock.corrected_us / 1000
         if report is None:
             report = {"kind": "stuck", "error": f"the output took nothing for {self._wait_s:g} s"}
         return report if self._patient and not dropped else {**report, "dropped": dropped}

@@ -14,7 +14,7 @@ from dredge_device.pi.input import sdp
 from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.machine import Machine
-from dredge_device.pi.output.interface import SPEECH, Format, TimedOutput
+from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.open import is_patient, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
@@ -126,7 +126,7 @@ def make_guard(
     return OpenAccess(options.allow_remote and not is_local(options.listen), serving, warn)
 
 
-def output_for(options: Options, index: int) -> TimedOutput:
+def output_for(options: Options, index: int) -> ThreadedOutput:
     """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
     text = options.out
     if index and text.lower().endswith(".wav"):

@@ -48,7 +48,7 @@ class Stations:
                 self._receiver, self._options.for_session(), self._info, secrets.randbits(32), on_end=end_session,
                 check=check_options, on_report=self._on_report,
             )  # fmt: skip
-            return StreamSession(agent, output)
+            return StreamSession(agent, output, clock=output.clock)
         except BaseException:
             output.discard()
             raise

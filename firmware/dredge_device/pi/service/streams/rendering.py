@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dredge_device import agent as states
 from dredge_device.agent import Agent
+from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import TimedOutput
 from dredge_device.pi.quality import FULL, LOST, NEXT, PLAIN
 from dredge_device.pi.receiver import Receiver
@@ -26,6 +27,7 @@ class StreamSession:
     agent: Agent
     output: TimedOutput | None
     leaving: Agent | None = None
+    clock: CardClock | None = None  # of a sound card, whose time the periods follow
     in_gap: bool = False  # the last period that was rendered had been lost
     hurried: int = 0  # periods in which others' deadlines cost it quality
 
@@ -125,6 +127,8 @@ class Rendering:
         played = receiver.render(queue.next_us, quality)
         late = queue.late
         at_us = queue.finished(self._clock(), played.spoken)
+        if session.clock is not None:
+            queue.next_us += session.clock.step_us()
         if governor:
             if kind is None and played.source == "opus":
                 kind = PLAIN

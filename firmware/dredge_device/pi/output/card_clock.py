@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Periods as long as the sound card's own 20 ms, whatever this machine's clock says."""
+
+from dredge_device.units import PACKET_US
+
+_WINDOW = 50  # periods over which the card's buffer is averaged: it moves in steps of some ms
+_NOISE_US = 1000
+_JUMP_US = 10_000  # no drift moves so far within a window: the card ran dry or came back, and begins anew
+_STEP_US = PACKET_US // 100  # a period is longer or shorter by 1 % at most
+
+
+class CardClock:
+    """Keeps the time from a period's turn to its end in the loudspeaker what it was at first.
+
+    A card that is slower than this machine would be given more and more that it has not played, a faster one would run
+    dry. ``written`` is called by who writes, ``step_us`` by who times the periods, each in a thread of its own.
+    """
+
+    def __init__(self) -> None:
+        self._wanted_us: float | None = None  # what the mean shall be, once it is known
+        self._sum_us = self._count = 0
+        self._passed = 0  # periods written before the last correction that are not counted
+        self._owed_us = 0
+        self.corrected_us = 0  # so much longer were all periods together, for the report
+
+    def written(self, at_us: int, ends_us: int | None) -> None:
+        """The period whose turn was at_us will be heard to its end at ends_us (monotonic); None: there is no card."""
+        if ends_us is None:
+            self._wanted_us = None
+            self._owed_us = self._sum_us = self._count = 0
+            return
+        if self._owed_us or self._passed:
+            self._passed = max(0, self._passed - 1)
+            return
+        self._sum_us += ends_us - at_us
+        self._count += 1
+        if self._count == _WINDOW:
+            self._judge(self._sum_us / self._count)
+            self._sum_us = self._count = 0
+
+    def _judge(self, mean_us: float) -> None:
+        if self._wanted_us is None or abs(mean_us - self._wanted_us) > _JUMP_US:
+            self._wanted_us = mean_us
+        elif abs(mean_us - self._wanted_us) > _NOISE_US:
+            self._owed_us = round(mean_us - self._wanted_us)
+            self._passed = _WINDOW  # what is rendered ahead has its time already
+
+    def step_us(self) -> int:
+        """By how much the next period is longer than 20 ms."""
+        step = max(-_STEP_US, min(_STEP_US, self._owed_us))
+        self._owed_us -= step
+        self.corrected_us += step
+        return step
