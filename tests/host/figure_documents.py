@@ -24,14 +24,16 @@ def cost(ratio=1.02):
     }
 
 
-def policy(name, mean, share):
-    return {"policy": name, "mean_ms": mean, "p95_ms": mean, "recovered_pct": share, "predicted": 3, "given_up": 0}
+def policy(name, mean, share, plcmos=3.5):
+    return {"policy": name, "mean_ms": mean, "p95_ms": mean, "lost_packets": 9, "recovered_pct": share, "predicted": 3,
+            "given_up": 0, "plcmos": plcmos}  # fmt: skip
 
 
 def delays():
-    rows = [policy("fixed:60", 60.0, 43.0), policy("fixed:1000", 1000.0, 100.0), policy("adaptive:300", 90.0, 80.0),
-            policy("adaptive:600", 95.0, 81.0)]  # fmt: skip
-    return {"schema": delay.SCHEMA, "loss": "harsh", "seed": 1, "seconds": 10.0, "rows": rows}
+    rows = [policy("fixed:60", 60.0, 43.0), policy("fixed:1000", 1000.0, 100.0, 3.9), policy("adaptive:60", 58.0, 60.0),
+            policy("adaptive", 95.0, 81.0)]  # fmt: skip
+    paths = [{"loss": loss, "rows": rows} for loss in ("harsh", "phases:20s/none/harsh")]
+    return {"schema": delay.SCHEMA, "seed": 1, "seconds": 10.0, "policies": [], "paths": paths}
 
 
 def rates(**changed):

@@ -13,6 +13,7 @@ from dredge_device.units import PACKET_MS
 from dredge_host.errors import InputError, UsageError
 
 MAX_BURST = 100_000          # packets: more than half an hour
+MAX_PHASES = 100
 _ALWAYS = 1e-4               # a run that ends with less probability than this after a packet reaches its longest
 
 GRAMMAR = """none                         no loss
@@ -21,6 +22,7 @@ gilbert:rate=10%,burst=3     bursts of 3 packets on average; max=15 cuts longer 
 ge:p,r,h,k                   Gilbert-Elliott with the letters of tc netem gemodel
 burst:ms=300,every=2s        one burst in every period
 trace:FILE                   one 0 or 1 per packet, 1 = lost
+phases:8s/none/harsh/none    8 s of each in turn, again and again
 harsh                        gilbert:rate=20%,burst=5,max=15 (bursts up to 300 ms)"""
 
 PRESETS = {"harsh": "gilbert:rate=20%,burst=5,max=15"}
@@ -64,7 +66,7 @@ def parse_loss(text: str, seed: int = 1) -> LossModel:
     kind, colon, arguments = body.partition(":")
     if not colon:
         return _plain(spec, body, seed)
-    makers = {"gilbert": _gilbert, "ge": _gilbert_elliott, "burst": _periodic, "trace": _trace}
+    makers = {"gilbert": _gilbert, "ge": _gilbert_elliott, "burst": _periodic, "trace": _trace, "phases": _phases}
     if kind not in makers:
         raise UsageError(f"loss '{text}': unknown model '{kind}' (try: {', '.join(makers)})")
     return makers[kind](spec, arguments, random.Random(seed))
@@ -220,6 +222,27 @@ def _bursts(start: int, length: int, period: int) -> Iterator[bool]:
             yield start <= index < start + length
 
 
+def _phases(spec: str, arguments: str, rng: random.Random) -> LossModel:
+    """A path that changes: so much of each model in turn. Every model has a seed of its own."""
+    length, *parts = (part.strip() for part in arguments.split("/"))
+    count = round(_milliseconds(spec, length, "the time") / PACKET_MS)
+    if count < 1 or not all(parts) or not 2 <= len(parts) <= MAX_PHASES:
+        raise UsageError(f"loss '{spec}': expected a time and 2 to {MAX_PHASES} models, e.g. phases:8s/none/10%")
+    if any(part.partition(":")[0] in ("phases", "trace") for part in parts):
+        raise UsageError(f"loss '{spec}': a phase is none, a percentage, gilbert, ge, burst or harsh")
+    models = [parse_loss(part, rng.getrandbits(32)) for part in parts]
+    rate = sum(model.expected_rate for model in models) / len(models)
+    return LossModel(spec, rate, _in_turn(models, count))
+
+
+def _in_turn(models: list[LossModel], count: int) -> Iterator[bool]:
+    while True:
+        for model in models:
+            for _ in range(count):
+                yield model.lost()
+            model.history.clear()
+
+
 def _trace(spec: str, arguments: str, rng: random.Random) -> LossModel:
     del rng  # a recorded trace is its own seed
     trace = read_trace(arguments)
@@ -268,7 +291,7 @@ def _share(spec: str, name: str, text: str) -> float:
     return value
 
 
-def _milliseconds(spec: str, text: str) -> float:
+def _milliseconds(spec: str, text: str, name: str = "every") -> float:
     if text.endswith("ms"):
-        return _number(spec, "every", text.removesuffix("ms"))
-    return 1000 * _number(spec, "every", text.removesuffix("s"))
+        return _number(spec, name, text.removesuffix("ms"))
+    return 1000 * _number(spec, name, text.removesuffix("s"))

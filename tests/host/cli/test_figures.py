@@ -84,7 +84,7 @@ def test_impossible_requests_end_with_2_and_leave_nothing(tmp_path, words, told)
 
 def test_data_of_another_figure_are_refused(tmp_path):
     done = run("delay", "--from", saved(tmp_path, cost()), "--out", tmp_path / "out")
-    assert done.exit_code == 2 and "expected a document of schema dredge.figure.delay/1" in done.output
+    assert done.exit_code == 2 and "expected a document of schema dredge.figure.delay/2" in done.output
 
 
 def test_without_matplotlib_nothing_is_measured(monkeypatch, tmp_path):

@@ -208,30 +208,42 @@ class TestEncoderCost:
 
 
 class TestDelay:
-    def test_it_plays_every_policy(self, speech, monkeypatch):
-        asked = []
+    def test_it_plays_every_policy_on_every_path(self, speech, monkeypatch):
+        asked, told = [], []
 
-        def run(pcm, loss, seed, progress=None):
-            asked.append((len(pcm), loss, seed))
+        def run(pcm, loss, seed, progress=None, score=None):
+            asked.append((len(pcm), loss, seed, score and score(pcm)))
+            progress(1, 1)
             return [policy("fixed:100", 100.0, 70.0)]
 
         monkeypatch.setattr(delay, "run_policies", run)
-        found = delay.measure(speech, "10%", 3, 30.0)
-        assert asked == [(480000, "10%", 3)]
-        assert found["rows"][0]["policy"] == "fixed:100"
+        reached = lambda done, count: told.append((done, count))  # noqa: E731
+        found = delay.measure(speech, ("10%", "5%"), 3, 30.0, reached, lambda pcm: len(pcm) / 160000)
+        assert asked == [(480000, "10%", 3, 1.0), (480000, "5%", 3, 1.0)] and told == [(1, 2), (2, 2)]
+        assert [(path["loss"], path["rows"][0]["policy"]) for path in found["paths"]] == [
+            ("10%", "fixed:100"), ("5%", "fixed:100")]  # fmt: skip
 
     @pytest.mark.parametrize(("loss", "seconds"), [("150%", 10.0), ("10%", 0.0), ("10%", float("nan"))])
     def test_impossible_requests_are_refused_before_work(self, speech, loss, seconds):
         with pytest.raises(UsageError):
-            delay.measure(speech, loss, 1, seconds)
+            delay.measure(speech, (loss,), 1, seconds)
 
     @drawing
-    def test_policies_that_come_out_alike_share_a_label(self):
+    def test_every_path_has_its_panel_and_adaptive_its_name(self):
         shown = texts(style.svg(delay.draw, delays()))
-        assert "300, 600 ms" in shown and "60 ms" in shown and "1000 ms" in shown
+        assert "harsh" in shown and "20s, none, harsh" in shown and shown.count("adaptive:60") == 2
+        assert "PLCMOS of what is heard" in shown
 
-    def test_the_table_has_a_line_per_policy(self):
-        assert len(delay.markdown(delays()).splitlines()) == 2 + 4
+    @drawing
+    def test_without_a_judge_the_recovered_share_is_drawn(self):
+        document = delays()
+        for path in document["paths"]:
+            path["rows"] = [{k: v for k, v in row.items() if k != "plcmos"} for row in path["rows"]]
+        assert "lost packets that come back, %" in texts(style.svg(delay.draw, document))
+
+    def test_the_tables_have_a_line_per_policy(self):
+        lines = delay.markdown(delays()).splitlines()
+        assert sum(line.startswith("| ") for line in lines) == 2 * (2 + 4)
 
 
 def test_measured_keeps_the_order_of_the_rows():

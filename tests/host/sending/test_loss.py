@@ -4,6 +4,7 @@
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,3 +224,25 @@ def test_sentence_speaks_of_milliseconds() -> None:
     assert stats.sentence().startswith("2 of 4 packets lost (50.0 %) in 1 bursts")
     assert "(40 ms)" in stats.sentence()
     assert measure_loss([False]).sentence() == "no packet of 1 was lost"
+
+
+def test_phases_take_turns() -> None:
+    model = parse_loss("phases:2s/none/gilbert:rate=50%,burst=5/none", 4)
+    trace = np.array([model.lost() for _ in range(900)])
+    parts = trace.reshape(9, 100).sum(axis=1)
+    assert parts[0] == parts[2] == parts[3] == parts[5] == parts[6] == 0  # calm, bursts, calm, and again
+    assert all(parts[n] > 15 for n in (1, 4, 7)) and not np.array_equal(trace[100:200], trace[400:500])
+    assert model.expected_rate == pytest.approx(0.5 / 3)
+    again = parse_loss("phases:2s/none/gilbert:rate=50%,burst=5/none", 4)
+    assert [again.lost() for _ in range(900)] == trace.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("phases:2s/none", "2 to"), ("phases:2s", "2 to"), ("phases:0s/none/10%", "time"), ("phases:x/none/10%", "time"),
+     ("phases:2s/none/", "2 to"), ("phases:2s/none/phases:1s/none/5%", "a phase is"), ("phases:2s/none/lots", "loss"),
+     ("phases:2s/trace:a/none", "a phase is")],
+)  # fmt: skip
+def test_phases_that_cannot_be(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_loss(text, 1)

@@ -19,7 +19,7 @@ Examples
   dredge evaluate speech/test --clips 30 --out results.json
   dredge figures quality --from results.json --out figures
   dredge figures bitrate --speech speech/test --clips 16 --out figures
-  dredge figures delay --loss gilbert:rate=10%,burst=3 --out figures
+  dredge figures delay --speech speech/valid --clips 6 --seconds 120 --out figures
   dredge figures scenario --out figures --json > scenario.json
 
 Every figure is an SVG file, figure-NAME.svg; tables come as Markdown beside it. --json prints the data of the
@@ -44,7 +44,7 @@ def command() -> None:
     quality       PLCMOS of every method with 95 % intervals, over all losses and by longest burst
     bitrate       bit rate by length and quantiser of the redundancy, and where the bits go
     encoder-cost  CPU of the sender against the length of the redundancy
-    delay         playout delay against recovered share, by policy
+    delay         playout delay against quality, by policy
     plots, page   all plots, or the page, of a saved evaluation
     bench         CPU by redundancy and by streams, of a saved benchmark
     """
@@ -136,19 +136,30 @@ def encoder_cost(out: Path, source: Path | None, packets: int, as_json: bool) ->
 @command.command()
 @out_option
 @from_option
-@click.option("--loss", default="gilbert:rate=20%,burst=5", show_default=True, help="Loss model.")
-@click.option("--seed", default=5, show_default=True, help="Seed of the loss model.")
+@speech_option
+@clips_option
+@click.option("--loss", "losses", multiple=True, help="Loss model, several times if wanted.  [default: three paths]")
+@click.option("--seed", default=5, show_default=True, help="Seed of the loss models.")
 @click.option("--seconds", default=60.0, show_default=True, help="Speech that every policy plays.")
+@click.option("--plcmos/--no-plcmos", default=True, show_default=True, help="Judge what is heard.")
 @json_option
-def delay(out: Path, source: Path | None, loss: str, seed: int, seconds: float, as_json: bool) -> None:
-    """Mean playout delay against the share of lost packets that come back, for every playout policy."""
+def delay(
+    out: Path, source: Path | None, speech: Path | None, clips: int, losses: tuple[str, ...], seed: int,
+    seconds: float, plcmos: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Mean playout delay against PLCMOS and the share of lost packets that come back, for every playout policy."""
+    import numpy as np
+
+    from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.methods.policies import POLICIES
     from dredge_host.figures import delay as figure
     from dredge_host.progress import Bar
 
     def measure() -> dict[str, Any]:
-        with Bar("delay", len(POLICIES), "policies") as bar:
-            return figure.measure(_bundled(), loss, seed, seconds, bar.reach)
+        score, pieces = Plcmos() if plcmos else None, _clips(speech, clips, 0)
+        chosen = losses or figure.LOSSES
+        with Bar("delay", len(chosen) * len(POLICIES), "policies") as bar:
+            return figure.measure(np.concatenate(pieces), chosen, seed, seconds, bar.reach, score)
 
     _make("delay", figure.SCHEMA, measure, figure.draw, figure.markdown, out, source, as_json)
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from dredge_host.sending.sender import Packet, Sender
 from dredge_host.settings import Settings, parse_playout
 from dredge_kernels.arrays import Pcm
 
 Row = dict[str, Any]
 
 POLICIES = (
-    "fixed:60", "fixed:100", "fixed:200", "fixed:300", "fixed:500", "fixed:700", "fixed:1000",
-    "adaptive:300", "adaptive:600", "adaptive:1000",
+    "fixed:40", "fixed:60", "fixed:80", "fixed:100", "fixed:140", "fixed:200", "fixed:300", "fixed:500", "fixed:1200",
+    "adaptive:60", "adaptive",
 )  # fmt: skip
 HEAD = ("policy", "mean delay", "95 % below", "recovered", "predicted", "given up")
 SCORE = "PLCMOS"
@@ -40,19 +41,46 @@ def run_policies(
     UsageError for an impossible policy or loss, InputError for empty speech.
     """
     chosen = [(policy, *parse_playout(policy)) for policy in policies]  # refuse a wrong one before the first runs
-    rows = []
+    rows, sent = [], Sent(settings or Settings())
     for done, (policy, adaptive, milliseconds) in enumerate(chosen, 1):
         given = replace(settings or Settings(), loss=loss, seed=seed, playout_ms=milliseconds, adaptive=adaptive)
-        rows.append(_measure(policy, pcm, given, score))
+        rows.append(_measure(policy, pcm, given, sent, score))
         if progress:
             progress(done, len(chosen))
     return rows
 
 
-def _measure(policy: str, pcm: Pcm, settings: Settings, score: Callable[[Pcm], float] | None) -> Row:
+class Sent:
+    """The sender of several runs that say the same: what the first one encoded, the others send again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sender = Sender.from_settings(settings)
+        self.ssrc, self.first_sequence = self._sender.ssrc, self._sender.first_sequence
+        self._packets: list[Packet] = []
+        self._next = 0
+
+    @property
+    def lookahead(self) -> int:
+        """Samples, of the speech encoder."""
+        return self._sender.lookahead
+
+    def rewind(self) -> None:
+        """The next packet is the first one."""
+        self._next = 0
+
+    def push(self, pcm: Pcm) -> Packet:
+        """The packet of int16[320]."""
+        if self._next == len(self._packets):
+            self._packets.append(self._sender.push(pcm))
+        self._next += 1
+        return self._packets[self._next - 1]
+
+
+def _measure(policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Callable[[Pcm], float] | None) -> Row:
     from dredge_host.offline.simulate import simulate
 
-    run = simulate(pcm, settings)
+    sent.rewind()
+    run = simulate(pcm, settings, sender=sent)
     delays = [row[2] for row in run.timeline]
     lost, frames = run.result["loss"]["lost_packets"], run.result["frames"]
     return {

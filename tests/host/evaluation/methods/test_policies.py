@@ -47,7 +47,7 @@ def fake_run(monkeypatch, frames, lost, delays=(20.0, 40.0)):
     result = {"loss": {"lost_packets": lost}, "frames": {"dred": 0, "lbrr": 0, "plc": 0, "conceal": 0, **frames}}
     asked = []
 
-    def simulate(pcm, settings):
+    def simulate(pcm, settings, sender):
         asked.append(settings)
         return SimpleNamespace(pcm=[0, 0], result=result, timeline=[(0, "opus", delay, 1.0) for delay in delays])
 
