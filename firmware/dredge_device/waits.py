@@ -127,13 +127,13 @@ class WaitHistory:
             seen += self._sizes[(self._open - back) % _BLOCKS]
         for step in range(_STEPS):
             beyond += closed[step] + self._counts[place + step]
-        lowest = now = best = None
+        lowest = now = best = 0
         for step in range(_STEPS):
             beyond -= closed[step] + self._counts[place + step]
             cost = beyond * 1000000 // max(seen, _ENOUGH) + prices[step]
             if step == self._step:
                 now = cost
-            if step >= (_LEAST if seen >= _ENOUGH else _BEGIN) and (best is None or cost < lowest):
+            if step >= (_LEAST if seen >= _ENOUGH else _BEGIN) and (not best or cost < lowest):
                 lowest, best = cost, step
         if now - lowest >= _GAIN:
             self._step = best

@@ -86,7 +86,7 @@ def test_a_lone_gap_is_concealed_and_the_delay_stays():
 
 def test_gaps_that_come_again_are_waited_for_and_then_forgotten():
     live = Live()
-    bursts = [n for start in range(100, 900, 40) for n in range(start, start + 8)]
+    bursts = [n for start in range(100, 900, 30) for n in range(start, start + 8)]
     live.run(2600, lost=bursts)
     last = [n for n in bursts if n > 500]
     assert live.sources(last).count("dred") >= 0.95 * len(last)
