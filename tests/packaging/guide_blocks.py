@@ -121,7 +121,7 @@ def substituted(line: str, ports: Ports) -> str:
     """A line of a guide as it runs on this machine."""
     line = re.sub(r" --allow-remote\b", "", ports.here(line))
     if re.match(r"dredge talk\b", line):
-        for option, value in (("--seconds", "2"), ("--mic", "speech.wav"), ("--speaker", "heard.wav")):
+        for option, value in (("--seconds", "4"), ("--mic", "speech.wav"), ("--speaker", "heard.wav")):
             if f"{option} " not in line:
                 line += f" {option} {value}"
     return line

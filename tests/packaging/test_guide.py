@@ -42,7 +42,11 @@ class Shell:
         self.folder, self.ports = folder, Ports()
         self.waiting: list[subprocess.Popen[str]] = []
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        without = folder / "without-metrics"  # loading them takes longer than everything else
+        without.mkdir()
+        for package in ("speechmos", "pystoi"):
+            (without / f"{package}.py").write_text("raise ImportError('left out here')\n")
+        self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(without)}
         with bundled_clip() as clip:
             pcm = read_audio(clip).pcm[16000 : 16000 + int(SECONDS * 16000)]
         for name in ("speech.wav", "in.wav", "in.flac", "speech.flac"):
@@ -100,7 +104,7 @@ class Shell:
         if block.mark == "background":
             *first, last = todo
             self.all(first)
-            self.start(last.replace("--seconds 2", "--seconds 60"))
+            self.start(last.replace("--seconds 4", "--seconds 60"))
             return
         self.all(todo)
 
