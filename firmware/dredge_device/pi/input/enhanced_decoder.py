@@ -23,7 +23,7 @@ class EnhancedDecoder:
     def __init__(self, decoder: AdjustableDecoder, complexity: int, conceals: bool) -> None:
         self.enabled = True
         self.complexity = complexity
-        self.enhanced = self.plain = 0  # calls whose speech is heard, with and without it
+        self.enhanced = self.plain = 0  # calls with and without it, those that prime the decoder after a gap included
         self._decoder = decoder
         self._conceals = conceals
         self._now = 0
