@@ -47,9 +47,9 @@ VALUES: tuple[Any, ...] = (0, 1, -1, 200, 5000, 5001, 65535, 2**32 - 1, 10**30, 
                            False, None, "", "dred", "plc", "opus", "7", "fargan", [], [1], {}, "\ud800")  # fmt: skip
 
 
-def made_up_parts(conceal: str, vocoder: str, shelf: ModelCache) -> factory.Parts:
+def made_up_parts(conceal: str, vocoder: str, shelf: ModelCache, opus_complexity: int) -> factory.Parts:
     """real_parts without models."""
-    del shelf
+    del shelf, opus_complexity
     if conceal not in CONCEAL_MODES or vocoder not in VOCODERS:
         raise ValueError("unknown mode or vocoder")
     return fake_parts(conceal)
