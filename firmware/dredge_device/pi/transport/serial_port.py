@@ -42,7 +42,7 @@ class SerialLine:
         self._changing = threading.Lock()  # around every change of the port
         self._closing = threading.Event()
         self.overruns = self.reopened = self.sent = self.unsent = self.overflow = self.too_long = 0
-        self._port: Any = self._open()
+        self._port: Any = _opened(self._opener, self.url, self.address)
         self._threads = [
             threading.Thread(target=work, name=f"serial {name}", daemon=True)
             for name, work in (("reader", self._read), ("writer", self._write))
@@ -108,12 +108,6 @@ class SerialLine:
             self._port.close()
             self._port = None
 
-    def _open(self) -> Any:
-        try:
-            return self._opener(self.address)
-        except (OSError, ValueError) as error:
-            raise LineError(f"{self.url}: the serial port cannot be opened ({_why(error)})") from error
-
     def _read(self) -> None:
         while not self._closing.is_set():
             port = self._port
@@ -168,7 +162,7 @@ class SerialLine:
             return
         try:
             self.address = self.address.now()
-            port = self._open()
+            port = _opened(self._opener, self.url, self.address)
         except OSError:
             return
         self._deframer.feed(b"\0")  # half a frame from before is not continued
@@ -176,6 +170,13 @@ class SerialLine:
             self._port = port
         self.reopened += 1
         _say(f"the serial port {self.address.port} is back")
+
+
+def _opened(opener: Opener, url: str, address: SerialAddress) -> Any:
+    try:
+        return opener(address)
+    except (OSError, ValueError) as error:
+        raise LineError(f"{url}: the serial port cannot be opened ({_why(error)})") from error
 
 
 def open_port(address: SerialAddress) -> Any:
