@@ -39,6 +39,8 @@ class Door:
         self.refused = 0
         self.reports = 0
         self.newest: DeviceReport = {}  # the newest report
+        self.arrived_before = 0  # packets, by the last reports of processes and sessions that are gone
+        self._arrived: tuple[Any, int] = (None, 0)  # the present process, and how many packets it has had
         self.ignored = 0  # datagrams that say nothing that was asked, or nothing that may be believed
         self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
         self._answer: dict[str, Any] | None = None
@@ -140,13 +142,21 @@ class Door:
         self.reports += 1
         self.reported_s = self._clock()
         self.newest, self.boot = report, document.get("boot")
+        self._count_arrived(report, self.boot)
         if final:
             self._final_number = number
             if self.tolerant:  # the device gave the session up while nothing of ours arrived
+                self._count_arrived({}, number)
                 self.boot = ("session over", number)
                 return
             self.report = report
         self._update(progress_of(report))
+
+    def _count_arrived(self, report: DeviceReport, process: Any) -> None:
+        before, arrived = self._arrived
+        if process != before:
+            self.arrived_before += arrived
+        self._arrived = process, (report.get("packets") or {}).get("arrived") or 0
 
     def _took(self, number: int) -> bool:
         if self._pinged is None or self._pinged[0] != number:

@@ -79,7 +79,9 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
 
 def accounting(outcome: StreamOutcome) -> dict[str, Any]:
     """Where every packet went: made = lost by the model + sent + refused + withheld; sent (copies included) = arrived +
-    missing on the way. complete: the device's books agree with ours to the packet.
+    missing on the way. complete: the device's books agree with ours to the packet. After a restart they cannot: what
+    came to the process before it is known up to its last report (arrived_before_restart); of unaccounted packets nobody
+    that lives can tell whether they arrived.
     """
     report = outcome.report or {}
     packets = report.get("packets") or {}
@@ -87,6 +89,8 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
     copies = outcome.network.get("duplicated", 0)
     arrived, expected = packets.get("arrived"), packets.get("sent")
     sources = report.get("sources") or {}
+    before = outcome.arrived_before if outcome.restarts else 0
+    lost_books = outcome.sent - copies - before - (arrived or 0) if outcome.restarts else 0
     return {
         "made": made - copies,
         "dropped_by_model": outcome.dropped,
@@ -97,6 +101,8 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
         "arrived": arrived,
         "missing_at_device": packets.get("missing"),
         "device_restarts": outcome.restarts,
+        "arrived_before_restart": before,
+        "unaccounted": max(0, lost_books),
         "periods": sum(sources.values()) - sources.get("silence", 0),
         "complete": expected == made - copies and arrived == outcome.sent - copies,
     }

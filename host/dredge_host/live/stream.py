@@ -39,7 +39,8 @@ class StreamOutcome:
 
     dropped: packets that the loss model took; sent: datagrams given to the link; refused: those that found nobody;
     withheld: those that hold speech from before a mute or under other keys; restarts: how often another device
-    process was found at the same address; longest_silence_s: without a report, while it ran.
+    process was found at the same address; arrived_before: packets that those before it have reported;
+    longest_silence_s: without a report, while it ran.
     """
 
     device: dict[str, Any]
@@ -52,6 +53,7 @@ class StreamOutcome:
     refused: int = 0
     withheld: int = 0
     restarts: int = 0
+    arrived_before: int = 0
     longest_silence_s: float = 0.0
     line: dict[str, Any] | None = None
     network: dict[str, int] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class StreamRun:
     def end(self) -> None:
         """The last packet is sent."""
         self._session.tolerant = False
+        self._outcome.arrived_before = self._session.arrived_before
         self._outcome.refused = self._media_refused
         self._outcome.network = self._network.counters()
 

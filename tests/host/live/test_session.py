@@ -294,6 +294,18 @@ def test_a_final_report_in_the_middle_of_a_stream_means_that_the_device_gave_up(
     assert len(link.sent) == len(datagrams)  # acknowledged all the same
 
 
+def test_packets_that_came_to_a_process_before_its_restart_are_counted_once() -> None:
+    clock = Clock()
+    link = Silent(clock)
+    session = Session(link, clock)
+    session.tolerant = True
+    for number, (boot, arrived) in enumerate([("a", 20), ("a", 45), ("b", 10), ("b", 60), ("c", 5)]):
+        report = {"schema": REPORT_SCHEMA, "boot": boot, "packets": {"arrived": arrived}}
+        link.inbox = fragments.Outgoing(number, report, False).due(0)
+        session.listen(clock.now + 0.1)
+    assert session.arrived_before == 45 + 60
+
+
 def test_another_process_is_known_by_its_answer_to_a_greeting() -> None:
     """Its first report would come a second later: a short stream would never know of the restart."""
     clock, boots = Clock(), ["a1"]
