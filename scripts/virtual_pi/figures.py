@@ -64,7 +64,7 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
         **_timing(report),
         "cpu_pct": said["cpu_pct"], "replay_cpu_pct": said["replay_cpu_pct"],
         "ready_s": said["ready_s"], "pss_kb": said["pss_kb"], "pss_playing_kb": said["pss_playing_kb"],
-        "level": report["output"]["load"]["level"], "kernel": said["kernel"],
+        "level": report["output"]["load"]["level"], "vocoder": said["device"]["vocoder"], "kernel": said["kernel"],
     }  # fmt: skip
 
 

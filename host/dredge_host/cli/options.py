@@ -39,12 +39,13 @@ FILE_OUT = click.Path(path_type=Path, dir_okay=False)
 
 LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
 
-def device_options(*names: str) -> Decorator:
-    """The options of these names as the device's own table declares them."""
+def device_options(*names: str, unset: bool = False) -> Decorator:
+    """The options of these names as the device's own table declares them; unset: None where nobody names a value."""
 
     def decorate(function: F) -> F:
         for option in reversed([one for one in OPTIONS if one.name in names]):
-            how: dict[str, Any] = {"help": option.help, "default": option.initial(), "envvar": option.environment}
+            initial = None if unset else option.initial()
+            how: dict[str, Any] = {"help": option.help, "default": initial, "envvar": option.environment}
             if option.choices:
                 how["type"] = click.Choice(option.choices)
             elif option.kind is int:
@@ -52,7 +53,7 @@ def device_options(*names: str) -> Decorator:
             elif option.kind is float:
                 how["type"] = Number(option.least, option.most)
             switch = f"--{option.name}/--no-{option.name}" if option.kind is bool else f"--{option.name}"
-            shown = option.kind is not bool and option.initial() is not None
+            shown = option.kind is not bool and initial is not None
             function = click.option(switch, show_default=shown, **how)(function)
         return function
 

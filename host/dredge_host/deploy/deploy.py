@@ -83,7 +83,9 @@ def steps(plan: Plan, uploaded: str, wheel_sum: str) -> list[Step]:
     """Everything after the wheel was copied to the path `uploaded` on the device."""
     listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum)]
     # An image is measured by the board that starts with it.
-    return [*listed, _measure(plan), _unit(plan), _start(plan)] if plan.live else [*listed, _unit(plan), _enable(plan)]
+    if plan.live:
+        return [*listed, _measure(plan), _options(plan), _unit(plan), _start(plan)]
+    return [*listed, _options(plan), _unit(plan), _enable(plan)]
 
 
 def _say(condition: str, action: str) -> str:
@@ -140,6 +142,15 @@ def _measure(plan: Plan) -> Step:
     return Step("measure this board (two seconds)", _say(f"[ -s {made} ] && cmp -s {wheel} {made}.wheel", action))
 
 
+def _options(plan: Plan) -> Step:
+    """The owner of the device may have changed the file: it is written once."""
+    place = f"{plan.root.rstrip('/')}{plan.agent.configuration}"
+    path = shlex.quote(place)
+    text = shlex.quote(plan.agent.options(f"{plan.prefix}/venv/bin/dredge"))
+    action = f"mkdir -p $(dirname {path})\nprintf '%s' {text} >{path}.new\nchmod 644 {path}.new\nmv {path}.new {path}"
+    return Step(f"options {place} (yours from then on)", _say(f"[ -e {path} ]", action))
+
+
 def _unit(plan: Plan) -> Step:
     # In an image the program will be found without the image's own root in front.
     text = unit(plan.agent, f"{plan.prefix}/venv/bin/dredge", plan.calibration)
@@ -158,7 +169,8 @@ def _enable(plan: Plan) -> Step:
 def _start(plan: Plan) -> Step:
     name = plan.agent.name
     stamp = shlex.quote(f"{plan.folder}/started")
-    inputs = f"$(cat {shlex.quote(plan.folder)}/wheel.sha256 {shlex.quote(plan.unit_path)} | sha256sum)"
+    files = (f"{plan.folder}/wheel.sha256", plan.unit_path, plan.agent.configuration)
+    inputs = f"$(cat {' '.join(map(shlex.quote, files))} | sha256sum)"
     condition = f'[ "{inputs}" = "$(cat {stamp} 2>/dev/null)" ] && systemctl is-active -q {name}'
     action = (
         f"systemctl daemon-reload\nsystemctl enable -q {name}\nsystemctl restart {name}\nsleep 3\n"
@@ -169,7 +181,7 @@ def _start(plan: Plan) -> Step:
 
 
 def removal(plan: Plan) -> list[Step]:
-    """The way back, for whichever service there is; recordings in the state folder stay."""
+    """The way back, for whichever service there is; recordings in the state folder and options in /etc/dredge stay."""
     folder = shlex.quote(plan.folder)
     units = [_removed(plan, name) for name in (NAME, TALK_NAME)]
     return [*units, Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}"))]

@@ -67,7 +67,7 @@ class Agent:
     key_file: str | None = None  # on the device
     core: int | None = None
     status: str | None = None
-    vocoder: str = AUTO
+    vocoder: str | None = None
 
     def command(self, program: str) -> str:
         """The command line of the service."""
@@ -148,6 +148,15 @@ class Agent:
     def configuration(self) -> str:
         """Where the service finds options that are not on its command line."""
         return f"/etc/dredge/{self.words()[0]}.toml"
+
+    def options(self, program: str) -> str:
+        """The text of that file at first; whoever owns the device changes it from then on."""
+        verb = self.words()[0]
+        return (
+            f"# Options of `dredge {verb}` on this device; what `dredge deploy` was told comes before them.\n"
+            f"# `{program} {verb} --print-config` prints all; afterwards: systemctl restart {self.name}\n"
+            f'vocoder = "{AUTO}"\n'
+        )
 
 
 @dataclass(frozen=True)

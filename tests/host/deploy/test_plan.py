@@ -122,7 +122,7 @@ def test_the_board_is_measured_before_its_service_starts_and_the_service_is_give
     titles = [step.title for step in deploy.steps(PLAN, "/tmp/x.whl", "sum")]
     assert titles.index("measure this board (two seconds)") < titles.index(f"unit {PLAN.unit_path}")
     text = unit(Agent(), "/x", made)
-    assert f" DREDGE_CALIBRATION={made}" in text and "--vocoder auto" in text
+    assert f" DREDGE_CALIBRATION={made}" in text and "--vocoder" not in text
     image = deploy.steps(deploy.Plan(PLAN.wheel, root="/mnt"), "/x", "sum")
     assert not any(step.title.startswith("measure") for step in image)
     document = json.loads(dredge("pi@x", "--dry-run", "--vocoder", "small", "--json").stdout)
@@ -144,6 +144,23 @@ def test_a_board_is_measured_once_for_every_wheel(tmp_path):
         assert done.stdout.splitlines()[-1] == outcome
     assert (tmp_path / "calls").read_text() == "doctor --json\n" * 2
     assert (tmp_path / "calibration.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_options_of_a_board_are_written_once_and_then_its_owner_s(tmp_path):
+    plan = deploy.Plan(PLAN.wheel, root=str(tmp_path))
+    (step,) = [s for s in deploy.steps(plan, "/tmp/x.whl", "sum") if s.title.startswith("options")]
+
+    def outcome():
+        script = deploy.privileged(step, "yes")
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    path = tmp_path / "etc/dredge/agent.toml"
+    assert outcome() == deploy.DONE and path.stat().st_mode & 0o777 == 0o644
+    shown = CliRunner().invoke(main.cli, ["agent", "--config", str(path), "--print-config"]).stdout
+    assert f'vocoder = "auto"  # {path}' in shown
+    path.write_text("streams = 2\n")
+    assert outcome() == deploy.ALREADY and path.read_text() == "streams = 2\n"
 
 
 def test_the_command_passes_a_status_on():

@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from dredge_device.pi.calibration.calibration import GIVEN
-from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.schemes import UDP, scheme_of
 from dredge_host.cli.options import device_options, json_option
 from dredge_host.console import emit
@@ -171,13 +170,13 @@ def refuse_others(to_a_board: bool) -> None:
             raise UsageError(f"{parameter.opts[0]} is for {place} only; leave it away")
 
 
-@click.command(epilog=EPILOG, context_settings={"default_map": {"vocoder": AUTO}})
+@click.command(epilog=EPILOG)
 @click.argument("target", required=False, metavar="[USER@HOST]")
 @click.option("--wheel", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Default: build one.")
 @click.option("--listen", default="", help="As in `dredge agent`.  [default: this machine, or all with --allow-remote]")
 @click.option("--out", help="null, speaker[:NAME], NAME.wav (in /var/lib/dredge).  [default: null; --talk: speaker]")
 @click.option("--playout", help="fixed:<ms> or adaptive.  [default: the board's configuration file, or the verb's own]")
-@device_options("status", "vocoder")
+@device_options("status", "vocoder", unset=True)
 @click.option("--talk", is_flag=True, help="One end of `dredge talk` instead of the agent.")
 @click.option("--call", metavar="URL", help="With --talk: whom to call, again and again; else it waits.")
 @click.option("--mic", default="mic", show_default=True, help="With --talk.")
@@ -190,7 +189,7 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--ssh-config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="As ssh -F.")
 @click.option("--root", default="/", show_default=True, help="Install below this folder; start nothing.")
 @click.option("--dry-run", is_flag=True, help="Print every step, connect to nobody.")
-@click.option("--uninstall", is_flag=True, help="Remove everything but the recordings.")
+@click.option("--uninstall", is_flag=True, help="Remove everything but recordings and options.")
 @click.option("--board", metavar="DEV", help="A MicroPython board instead: its serial port, or auto.")
 @click.option("--program", type=click.Choice(PROGRAMS), default=PROGRAMS[0], show_default=True, help="With --board.")
 @click.option("--carrier", type=click.Choice(CARRIERS), help="Of a board's samples.  [default: wifi]")
