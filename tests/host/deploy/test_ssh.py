@@ -132,7 +132,7 @@ def test_nothing_of_the_copy_is_left_behind(remote, tmp_path):
     before = set(remote.run("ls -d /tmp/tmp.*/*.whl 2>/dev/null || true").splitlines())
     deploy.carry_out(remote, plan, "yes", lambda title, outcome: said.append(title))
     assert set(remote.run("ls -d /tmp/tmp.*/*.whl 2>/dev/null || true").splitlines()) <= before
-    assert len(said) == 6
+    assert len(said) == 7
 
 
 def test_a_package_that_is_not_the_pinned_one_is_not_installed(remote, tmp_path, monkeypatch):
