@@ -67,7 +67,7 @@ def sections(results: Results) -> dict[str, str]:
         "bitrate-command": _code(f"dredge figures bitrate{source} --out figures"),
         "bitrate": f"{rates['clips']} clips, {rates['seconds']:.0f} s.\n\n{bitratedraw.markdown(rates)}",
         "encoder-cost": encodercost.markdown(results["encoder-cost"]),
-        "delay": f"{lost['loss']}, seed {lost['seed']}, {lost['seconds']:g} s of speech.\n\n{delay.markdown(lost)}",
+        "delay": f"Seed {lost['seed']}, {lost['seconds']:g} s of speech.\n\n{delay.markdown(lost)}",
     }
 
 
