@@ -215,6 +215,18 @@ def test_a_board_that_is_away_is_silent_and_comes_back(command, tmp_path):
     source.close()
 
 
+def test_a_stream_from_a_board_that_is_not_there_says_what_to_look_at(tmp_path):
+    port = boards.free_port()
+    with AgentProcess() as agent:
+        done = subprocess.run(
+            [sys.executable, "-m", "dredge_host", "stream", f"udp-pcm://127.0.0.1:{port}", "--to", agent.url,
+             "--seconds", "1"],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"source   nothing came from a board at udp://127.0.0.1:{port}" in done.stdout
+
+
 def test_strangers_are_not_heard(tmp_path):
     source = BoardSource("udp-pcm://127.0.0.1:0?from=127.0.0.2")
     output = BoardOutput(source.address.replace("udp://", "udp-pcm://"))

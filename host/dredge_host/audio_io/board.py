@@ -12,6 +12,7 @@ import numpy as np
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.pacer import Pacer, monotonic_us
 from dredge_device.pi.transport import pcm as packets
+from dredge_device.pi.transport.schemes import PCM_LINE, scheme_of
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES
 from dredge_host.audio_io.pcm_queue import PcmQueue
 from dredge_host.errors import UnreachableError, UsageError
@@ -89,10 +90,10 @@ class BoardSource:
             report = {"kind": "board", **self._queue.report(), **self._reader.report()}
         report["silent_ms"] = PACKET_MS * self._silent
         if report["missing"] > _MANY * max(1, report["received"]):
-            report["advice"] = (
-                f"{report['missing']} packets of the board were missing: bring it nearer to the access point, or use "
-                "a wire"
-            )
+            remedy = "bring it nearer to the access point, or use a wire"
+            if scheme_of(self._url) is PCM_LINE:
+                remedy = "check wiring and baud rate, or give the program a core of its own"
+            report["advice"] = f"{report['missing']} packets of the board were missing: {remedy}"
         elif not report["received"]:
             report["advice"] = f"nothing came from a board at {self.address}: is its peer this machine and port?"
         return report

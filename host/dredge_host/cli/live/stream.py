@@ -151,7 +151,8 @@ def command(
     if isinstance(session, PlainSession):  # what became of the packets only the receiver knows
         result["receiver"] = session.receiver
         told = [line for line in told if not line.startswith("packets")] + [session.summary()]
-    emit(result, [*told, *adaptation_lines(log)], as_json)
+    advice = result.get("source", {}).get("advice")
+    emit(result, [*told, *adaptation_lines(log), *([f"source   {advice}"] if advice else [])], as_json)
     if outcome.report is None and not plain:
         raise UnreachableError(f"{url}: {trouble or 'the device never sent its complete final report'}")
 
