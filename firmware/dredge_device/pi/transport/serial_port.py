@@ -15,6 +15,7 @@ from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
 REOPEN_S = 0.2
 _INBOX = 1024  # datagrams nobody has fetched yet
 _READ_S = 0.1
+_LAST_S = 1.0  # for what is queued when the line is closed
 
 Opener = Callable[[SerialAddress], Any]
 
@@ -92,14 +93,10 @@ class SerialLine:
             "overflow": self.overflow, "reopened": self.reopened, "too_long": self.too_long,
         }  # fmt: skip
 
-    def drain(self, seconds: float = 1.0) -> None:
-        """Wait until everything queued has been handed to the port."""
-        if self.up:
-            self._backlog.drain(seconds)
-
     def close(self) -> None:
         """Send what is queued, then let go of the port."""
-        self.drain()
+        if self.up:
+            self._backlog.drain(_LAST_S)
         self._closing.set()
         self._backlog.close()
         for thread in self._threads:
