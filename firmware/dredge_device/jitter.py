@@ -4,6 +4,7 @@
 # a neighbour did not. All times are integer microseconds, passed in.
 from dredge_device.delay import DelayTracker
 from dredge_device.slots import PacketSlots
+from dredge_device.start import StreamStart
 from dredge_device.units import PACKET_US
 from dredge_device.waits import LONGEST, WaitHistory
 
@@ -40,6 +41,7 @@ class JitterBuffer:
         self.waits = WaitHistory(reach)
         self._capacity = capacity
         self._slots = PacketSlots(capacity)
+        self._start = StreamStart(capacity)
         self.clear()
 
     # Forget the stream (a new sender follows); the counters stay.
@@ -49,9 +51,7 @@ class JitterBuffer:
         self.highest = None
         self.last = None  # the stream's last number, when the sender told it
         self.ended = False
-        self._first = None  # lowest number seen or announced before playout starts
-        self._anchor = None  # number of the packet that set the clock, and
-        self._anchor_us = 0  # its arrival
+        self._start.clear()
         self._late_run = 0
         self.delays.reset()
         self.waits.reset()
@@ -59,7 +59,7 @@ class JitterBuffer:
     # The sender announced its first number: packets lost before the first arrival count as lost.
     def announce(self, first):
         if self.next is None:
-            self._first = first
+            self._start.announce(first)
 
     # The sender said that this was its last number.
     def finish(self, last):
@@ -72,19 +72,13 @@ class JitterBuffer:
         if self.next is not None and number >= self.next + self._capacity:
             self.beyond += 1
             self._resync()
-        if self._anchor is None:
-            self._anchor = number
-            self._anchor_us = now_us
-            if self._first is None or not number - self._capacity < self._first <= number:
-                self._first = number
+        self._start.arrived(number, now_us)
         if self.get(number):
             self.duplicate += 1
             return DUPLICATE
-        if self.next is None:
-            if not self._anchor - self._capacity // 2 < number < self._first + self._capacity:
-                self.beyond += 1
-                return BEYOND
-            self._first = min(self._first, number)
+        if self.next is None and not self._start.takes(number):
+            self.beyond += 1
+            return BEYOND
         self._late_run = 0
         self.delays.arrival(number, now_us)
         late_us = self.delay_us(number, now_us)
@@ -154,22 +148,10 @@ class JitterBuffer:
             self.next = number + 1
         return number
 
-    # True once playout has started: when the first number is due, or some time after that.
+    # True once playout has started: delay_us after the first number arrived, or some time after that.
     def begin(self, now_us, delay_us=None):
-        if self._anchor is None:
-            return False
-        due_us = self.due_us(self._first)
-        if delay_us is not None:
-            due_us += delay_us - self.playout_us
-        if now_us < due_us:
-            return False
-        behind = (now_us - due_us) // PACKET_US
-        self.next = min(self._first + behind, self._anchor)
-        return True
-
-    # When a number is to be played, by the clock of the first arrival.
-    def due_us(self, number):
-        return self._anchor_us + self.playout_us + (number - self._anchor) * PACKET_US
+        self.next = self._start.begin(now_us, self.playout_us if delay_us is None else delay_us)
+        return self.next is not None
 
     # How long ago the packet with this number would have arrived, had it met no jitter.
     def delay_us(self, number, now_us):

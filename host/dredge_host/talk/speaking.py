@@ -7,11 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.transport.schemes import scheme_of
-from dredge_device.units import PACKET_SAMPLES
 from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import Link
@@ -26,7 +23,7 @@ from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.talk.delay import SpokenDelay, path
 from dredge_host.talk.line import Line, PeerLink, StoppedError
 from dredge_host.talk.options import TalkOptions
-from dredge_host.talk.signal.gate import Level
+from dredge_host.talk.signal.spoken import Spoken
 
 _AGAIN_S = 0.3  # between two calls that nobody answered
 _GONE_S = 6.0  # an end whose reports stay away for so long is called anew
@@ -55,10 +52,10 @@ class Speaking:
         may_send: Callable[[bytes, Any], bool],
         models: list[str] | None,
     ) -> None:
-        self._line, self._options, self._source = line, options, source
+        self._line, self._options, self._spoken = line, options, Spoken(source)
         self._peer, self._hung_up, self._gate, self._muted = peer, hung_up, gate, muted
         self._secure, self._may_send, self._models = secure, may_send, models
-        self.level = Level()
+        self.level = self._spoken.level
         self.state = "waiting"  # waiting, calling, talking
         self.calls = 0
         self.turns = 0  # grows while this half is alive
@@ -68,7 +65,6 @@ class Speaking:
         self.session: Session | None = None
         self.delay: SpokenDelay | None = None
         self.bitrate_bps = 0.0  # of the last second
-        self._ended = False  # the source has nothing more to say
         self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -149,15 +145,15 @@ class Speaking:
         stop: Callable[[], bool],
     ) -> None:
         """Until told to stop, or the other end has hung up. Raises UnreachableError when it is gone."""
-        self._source.flush()
+        self._spoken.flush()
         run.begin()
         probed = 0.0
         try:
             while not stop() and not self._hung_up():
-                pcm = self._next()
+                pcm = self._spoken.next()
                 self.turns += 1
                 begin = time.monotonic()
-                backlog_ms = self._source.backlog_ms
+                backlog_ms = self._spoken.backlog_ms
                 run.one(self._gate(pcm))
                 self._loss.history.clear()  # a talk may last for weeks
                 if steering is not None:
@@ -179,16 +175,3 @@ class Speaking:
             run.flush()
         finally:
             run.end()
-
-    def _next(self) -> Pcm:
-        """The next 20 ms of the source; silence after its end."""
-        pcm = None if self._ended else self._source.read()
-        if pcm is None:
-            if not self._ended:
-                from dredge_host.audio_io.file import silence
-
-                self._ended, self._source = True, silence()
-            pcm = self._source.read() if self._ended else None
-        pcm = pcm if pcm is not None else np.zeros(PACKET_SAMPLES, np.int16)
-        self.level.add(pcm)
-        return pcm

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,14 +20,14 @@ from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.result import document, state
+from dredge_host.talk.running.halves import Halves
+from dredge_host.talk.running.watchdog import Watchdog
 from dredge_host.talk.signal.gate import MicrophoneGate
 from dredge_host.talk.speaking import Speaking
 from dredge_host.talk.status import tell
-from dredge_host.talk.watchdog import Watchdog
 
 _UPDATE_S = 0.25
 _LOOK_S = 5.0  # between two looks whether both halves are alive; a call that is not answered takes 3 s
-_FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
 
 Update = Callable[[dict[str, Any]], None]
 
@@ -54,12 +53,6 @@ class Talk:
         output: Output | None = None,
     ) -> None:
         self.options = options
-        self._ending = threading.Event()
-        self._deadline_s: float | None = None
-        self.scheduling = ""  # what came of `options.realtime`
-        self._error: BaseException | None = None
-        self._begun_s = time.monotonic()
-        self._threads: list[threading.Thread] = []
         with ExitStack() as opened:
             self._admission = Admission(options, lambda peer: self._hearing.rekeyed(peer))
             self.gate = MicrophoneGate(
@@ -95,6 +88,7 @@ class Talk:
             secure=admission.secured, may_send=admission.may_send,
             models=model_ids() if options.settings.conceal == "dred" else None,
         )  # fmt: skip
+        self._halves = Halves(self._speaking, self._hearing, options)
 
     @property
     def address(self) -> str:
@@ -121,11 +115,7 @@ class Talk:
 
     def start(self) -> None:
         """Calls, answers, speaks and plays from now on, in threads of its own."""
-        self._begun_s = time.monotonic()
-        for name, work in (("speaking", self._speak), ("hearing", self._hear)):
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._halves.start()
 
     def run(self, update: Update | None = None) -> dict[str, Any]:
         """Talks until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
@@ -133,37 +123,29 @@ class Talk:
         Returns the result document (dredge_host.talk.result). Raises UnreachableError when nobody came in time, and
         what went wrong in the halves.
         """
-        if not self._threads:
+        if not self._halves.started:
             self.start()
         watchdog, looked = Watchdog(lambda: (self._speaking.turns, self._hearing.turns)), 0.0
         try:
-            while not self._over():
+            while not self._halves.over():
                 if update is not None:
                     update(self.state())
-                self._ending.wait(_UPDATE_S)
+                self._halves.ending.wait(_UPDATE_S)
                 if time.monotonic() - looked > _LOOK_S:
                     looked = time.monotonic()
                     watchdog.look()
         finally:
             self.end()
-        if self._error is not None:
-            raise self._error
+        if self._halves.error is not None:
+            raise self._halves.error
         if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
             raise UnreachableError(f"{self._line.url}: nobody answered or called within {self.options.seconds:g} s")
-        return document(
-            self._speaking, self._hearing, self.options.settings, self.seconds, self._source.report(),
-            self._line.report(),
-        )  # fmt: skip
+        reports = self._source.report(), self._line.report()
+        return document(self._speaking, self._hearing, self.options.settings, self.seconds, *reports)
 
     def end(self) -> None:
         """Says goodbye and waits for the other end's books; safe to call twice."""
-        self._ending.set()
-        for thread in self._threads[:1]:
-            thread.join()
-        self._hearing.closing = True
-        self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
-        for thread in self._threads[1:]:
-            thread.join()
+        self._halves.end()
 
     def close(self) -> None:
         """Ends, and frees cards, files and the port."""
@@ -192,44 +174,6 @@ class Talk:
         """Applies to this process what was asked of the system for all of it; what came of it, and the status."""
         said = [f"status at {self.status_url}"] if self.status_url is not None else []
         return [*said, scheduling.lock_memory()] if self.options.lock_memory else said
-
-    def _speak(self) -> None:
-        self._guarded(lambda: self._speaking.run(self._ending.is_set))
-
-    def _hear(self) -> None:
-        self._guarded(lambda: self._hearing.run(self._hearing_over))
-
-    def _punctual(self) -> None:
-        """What was asked of the system for the thread that calls this."""
-        if self.options.core is not None:
-            scheduling.pin(self.options.core)
-        if self.options.realtime:
-            self.scheduling = scheduling.real_time()
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            self._punctual()
-            work()
-        except BaseException as error:
-            self._error = self._error or error
-            self._ending.set()
-
-    def _over(self) -> bool:
-        options, now = self.options, time.monotonic()
-        if self._ending.is_set():
-            return True
-        if options.seconds is not None:
-            begun = self._speaking.first_s or (self._begun_s if self._hearing.peer is None else now)
-            if now - begun >= options.seconds:
-                return True
-        return options.once and self._hearing.sessions_ended > 0 and self._speaking.state != "talking"
-
-    def _hearing_over(self) -> bool:
-        """After our goodbye: the other end has said its own, or had the time to."""
-        if self._error is not None:
-            return True
-        late = self._deadline_s is not None and time.monotonic() > self._deadline_s
-        return self._ending.is_set() and not self._threads[0].is_alive() and (self._hearing.idle or late)
 
     def _peer(self) -> Any | None:
         return self._line.called if self._line.called is not None else self._hearing.peer

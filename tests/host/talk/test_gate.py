@@ -15,10 +15,10 @@ from dredge_host.errors import CapabilityError
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.talk.delay import HeardDelay, SpokenDelay, path
 from dredge_host.talk.display import TalkDisplay
+from dredge_host.talk.running.watchdog import Watchdog
 from dredge_host.talk.signal.echo import advice
 from dredge_host.talk.signal.gate import SILENT_DB, Ducking, Fader, Level, PushToTalk
 from dredge_host.talk.signal.speex import EchoCanceller
-from dredge_host.talk.watchdog import Watchdog
 
 LOUD = np.full(320, 10000, np.int16)
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The two threads of a talk, and when they are over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from dredge_device.pi.service import scheduling
+from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.options import TalkOptions
+from dredge_host.talk.speaking import Speaking
+
+_FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
+
+
+class Halves:
+    """Speaking and hearing, each in a thread of its own. ``ending`` is set when the talk is to end, ``error`` is what
+    went wrong first, ``scheduling`` what came of `options.realtime`.
+    """
+
+    def __init__(self, speaking: Speaking, hearing: Hearing, options: TalkOptions) -> None:
+        self._speaking, self._hearing, self._options = speaking, hearing, options
+        self.ending = threading.Event()
+        self.error: BaseException | None = None
+        self.scheduling = ""
+        self._begun_s = time.monotonic()
+        self._deadline_s: float | None = None
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def started(self) -> bool:
+        """True from `start` on."""
+        return bool(self._threads)
+
+    def start(self) -> None:
+        """Begins to call, answer, speak and play."""
+        self._begun_s = time.monotonic()
+        for name, work in (("speaking", self._speak), ("hearing", self._hear)):
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def over(self) -> bool:
+        """True when told to end, after `options.seconds`, or with `options.once` when the other end has hung up."""
+        options, now = self._options, time.monotonic()
+        if self.ending.is_set():
+            return True
+        if options.seconds is not None:
+            begun = self._speaking.first_s or (self._begun_s if self._hearing.peer is None else now)
+            if now - begun >= options.seconds:
+                return True
+        return options.once and self._hearing.sessions_ended > 0 and self._speaking.state != "talking"
+
+    def end(self) -> None:
+        """Says goodbye and waits for the other end's books; safe to call twice."""
+        self.ending.set()
+        for thread in self._threads[:1]:
+            thread.join()
+        self._hearing.closing = True
+        self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
+        for thread in self._threads[1:]:
+            thread.join()
+
+    def _speak(self) -> None:
+        self._guarded(lambda: self._speaking.run(self.ending.is_set))
+
+    def _hear(self) -> None:
+        self._guarded(lambda: self._hearing.run(self._hearing_over))
+
+    def _hearing_over(self) -> bool:
+        """After our goodbye: the other end has said its own, or had the time to."""
+        if self.error is not None:
+            return True
+        late = self._deadline_s is not None and time.monotonic() > self._deadline_s
+        return self.ending.is_set() and not self._threads[0].is_alive() and (self._hearing.idle or late)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            self._punctual()
+            work()
+        except BaseException as error:
+            self.error = self.error or error
+            self.ending.set()
+
+    def _punctual(self) -> None:
+        """What was asked of the system for the thread that calls this."""
+        if self._options.core is not None:
+            scheduling.pin(self._options.core)
+        if self._options.realtime:
+            self.scheduling = scheduling.real_time()
