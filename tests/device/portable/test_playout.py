@@ -94,6 +94,36 @@ def test_gaps_that_come_again_are_waited_for_and_then_forgotten():
     assert max(live.delays(range(2400, 2590))) <= 90
 
 
+def bursts(first, last, rate=0.25, burst=6, seed=3):
+    """Numbers lost in first..last by a Gilbert model."""
+    dice, lost, bad = np.random.default_rng(seed), [], False
+    for n in range(first, last):
+        bad = dice.random() >= 1 / burst if bad else dice.random() < rate / (1 - rate) / burst
+        lost += [n] * bad
+    return lost
+
+
+def awake_every_160_ms(n):
+    """Delay of a packet that a sleeping radio keeps."""
+    return 0.02 * (7 - n % 8) if 1000 <= n < 2000 else 0.0
+
+
+@pytest.mark.parametrize(
+    ("lost", "delay"), [(bursts(1000, 2000), lambda n: 0.0), ((), awake_every_160_ms)], ids=["bursts", "sleeping radio"]
+)
+def test_on_a_path_that_changes_less_is_concealed_than_with_a_fixed_delay_of_the_same_mean(lost, delay):
+    """20 s calm, 20 s not, 20 s calm."""
+    live = Live()
+    live.run(3000, lost=lost, delay=delay, tail=60)
+    mean = live.receiver.report()["delay_ms"]["mean"]
+    fixed = Live(adaptive=False, playout_ms=20 * int(np.ceil(mean / 20)))
+    fixed.run(3000, lost=lost, delay=delay, tail=60)
+    concealed = [sum(frame.source != "opus" for frame in one.frames[:-60]) for one in (live, fixed)]
+    guessed = [sum(frame.source == "plc" for frame in one.frames[:-60]) for one in (live, fixed)]
+    assert mean <= 110 and guessed[0] <= guessed[1] + 5 and concealed[0] <= concealed[1] + 5, (mean, guessed, concealed)
+    assert guessed[0] < guessed[1] or concealed[0] < 0.5 * concealed[1], (mean, guessed, concealed)
+
+
 def test_packets_that_come_late_all_at_once_are_played():
     """Nothing arrives for 300 ms, and then everything: nothing was lost, so nothing is left out."""
     live = Live()
