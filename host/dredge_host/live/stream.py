@@ -125,6 +125,7 @@ class StreamRun:
         self._clock = session._clock
         self._next: float | None = None
         self._rehelloed = self._clock()
+        self._unsure = False
         self._boot = session.boot
         self._considered = 0
         self._refusals = session.refused  # refused datagrams that were looked into
@@ -217,6 +218,7 @@ class StreamRun:
         late = self._clock() - self._next
         self._next += PACKET_SECONDS
         if late > STALL_S:
+            self._refusals = -1  # as after a refusal: the device may have given us up meanwhile
             self._next = self._clock() + PACKET_SECONDS
         return 1000 * max(0.0, late)
 
@@ -248,7 +250,9 @@ class StreamRun:
         self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
         if self.count_restart():
             session.rehello()
-        unheard = now - session.heard_s > UNHEARD_S or session.refused > self._refusals
+        # After a refusal or a stand-still the device is asked until it is heard again.
+        self._unsure = session.refused > self._refusals or (self._unsure and session.heard_s <= self._rehelloed)
+        unheard = self._unsure or now - session.heard_s > UNHEARD_S
         if unheard and now - self._rehelloed > REHELLO_S:
             self._rehelloed = now
             self._refusals = session.refused
