@@ -125,9 +125,8 @@ class StreamRun:
         self._clock = session._clock
         self._next: float | None = None
         self._rehelloed = self._clock()
-        self._unsure = False
         self._boot = session.boot
-        self._considered = 0
+        self._considered, self._unsure = 0, False
         self._refusals = session.refused  # refused datagrams that were looked into
         self._media_refused = 0
         self._key_changes = session.key_changes
@@ -246,11 +245,11 @@ class StreamRun:
         return bool(changed)
 
     def _look_after_the_device(self) -> None:
+        """After a refusal, a stand-still of ours or a long silence the device is asked until it is heard again."""
         session, now = self._session, self._clock()
         self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
         if self.count_restart():
             session.rehello()
-        # After a refusal or a stand-still the device is asked until it is heard again.
         self._unsure = session.refused > self._refusals or (self._unsure and session.heard_s <= self._rehelloed)
         unheard = self._unsure or now - session.heard_s > UNHEARD_S
         if unheard and now - self._rehelloed > REHELLO_S:
