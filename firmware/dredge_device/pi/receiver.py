@@ -15,7 +15,7 @@ from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.input.rtp_input import RtpInput
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.playing import figures
-from dredge_device.pi.playing.outlook import Outlook
+from dredge_device.pi.playing.outlook import Outlook, Reserve
 from dredge_device.pi.playing.played import Played, played
 from dredge_device.pi.playing.speech import HOLD, SILENCE, SpeechQueue
 from dredge_device.pi.playout_statistics import PlayoutStatistics
@@ -123,7 +123,7 @@ class Receiver:
         """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
         return self.render(_micros(self._clock()), quality)
 
-    def may_render(self, now_us: int, reserve_us: Callable[[int, bool], int]) -> bool:
+    def may_render(self, now_us: int, reserve_us: Reserve) -> bool:
         """True when the next period can be rendered before its time (playing.outlook)."""
         return self._outlook.may_render(self.queue, now_us, reserve_us)
 

@@ -114,7 +114,7 @@ class Desk:
 
 
 class Session:
-    hurried, in_gap = 0, False
+    hurried, in_gap, clock = 0, False, None
 
     def __init__(self, receiver):
         self.receiver, self.output, self.player = receiver, self, self

@@ -150,6 +150,7 @@ def test_rendering_begins_as_long_before_as_a_gap_may_take():
     assert governor.reserve_us(NEXT, 10) == 40_000  # ten other streams take 2 ms each
     assert governor.reserve_us(NEXT, 2, together=True) == 60_000  # all three have a gap at once
     assert governor.reserve_us(FIRST, 100, together=True) == 300_000  # at most
+    assert governor.reserve_us(FIRST, 0, then=NEXT) == 60_000 and governor.reserve_us(NEXT, 0, then=FIRST) == 60_000
     assert known(first=10_000).reserve_us(FIRST, 0) == 0  # a fast machine decides at the last moment
 
 
@@ -159,7 +160,7 @@ def test_costs_are_guessed_from_plain_periods_until_they_are_known():
     for us in (9000, 1000, 1500):  # the first one found nothing in the caches
         costs.add(PLAIN, FULL, us)
     assert costs.plain == 1000
-    assert costs.of(FIRST, FULL) == 30_000 and costs.of(FIRST, SMALL) == 22_500
+    assert costs.of(FIRST, FULL) == 38_000 and costs.of(FIRST, SMALL) == 28_500
     costs.add(FIRST, FULL, 20_000)
     assert costs.of(FIRST, FULL) == 20_000
     costs.add(FIRST, FULL, 900_000)

@@ -37,7 +37,7 @@ def slow(part, **costs):
 @pytest.fixture
 def agent(monkeypatch):
     """A running process with six streams whose parts are slow; (address, process)."""
-    def parts(conceal, vocoder, shelf):
+    def parts(conceal, vocoder, shelf, opus_complexity=0):
         made = fake_parts()
         made.decoder = slow(made.decoder, decode=DECODE, conceal=CONCEAL)
         made.vocoder = slow(made.vocoder, begin=DEAR, synthesise=DEAR)

@@ -34,14 +34,14 @@ def test_a_small_soak_keeps_exact_books(tmp_path, capsys):
     assert total["inexact_sessions"] == total["without_report"] == total["refused"] == total["lost_on_the_way"] == 0
     assert total["packets"] == sum(session["made"] for session in document["sessions"])
     assert total["lost_by_model"] > 0 and total["sources"]["dred"] > 0
-    assert document["trend"]["fds"][0] == document["trend"]["fds"][1]
+    assert document["trend"]["fds"][1] <= document["trend"]["fds"][0] + 3
     assert sum(document["load"]["periods"].values()) > 100
     text = capsys.readouterr().out
     assert "ok   counters: 0 of" in text and "ok   descriptors" in text
 
 
 def result(**changes):
-    trend = {"rss_kib": {"last": 60000}, "rss_kib_per_h": 100.0, "rss_kib_per_h_ci95": 50.0, "fds": [4, 4],
+    trend = {"rss_kib": {"last": 60000}, "rss_kib_per_h": 100.0, "rss_kib_per_h_ci95": 50.0, "fds": [4, 5], "hosts": 1,
              "threads": [11, 11]}  # fmt: skip
     total = {"inexact_sessions": 0, "sessions": 9, "without_report": 0, "late_frames_cpu": 0, "packets": 1000}
     for name, value in changes.items():
@@ -51,7 +51,7 @@ def result(**changes):
 
 @pytest.mark.parametrize(
     ("fails", "changes"),
-    [("memory", {"rss_kib_per_h": 2000.0}), ("descriptors", {"fds": [4, 5]}), ("threads", {"threads": [11, 12]}),
+    [("memory", {"rss_kib_per_h": 2000.0}), ("descriptors", {"fds": [4, 6]}), ("threads", {"threads": [11, 12]}),
      ("late by CPU", {"late_frames_cpu": 1}), ("counters", {"inexact_sessions": 1}),
      ("counters", {"without_report": 1}), ("counters", {"sessions": 0})],
 )  # fmt: skip

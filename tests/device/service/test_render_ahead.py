@@ -4,7 +4,7 @@
 from itertools import pairwise
 
 import pytest
-from virtual_board import SMALL, STANDARD, Board
+from virtual_board import ON_DEMAND, SMALL, STANDARD, Board
 
 from dredge_device.units import PACKET_US
 from dredge_host.live.checks.verdict import coverable
@@ -37,7 +37,7 @@ def test_at_20_percent_loss_everything_that_was_described_comes_back_in_time(mip
     assert queue["length"]["most"] > 10 and report["delay_ms"]["mean"] < 1000 + PACKET_US / 1000
 
 
-@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (1000, STANDARD), (1000, SMALL)])
+@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (ZERO_2_W, ON_DEMAND), (1000, STANDARD), (1000, SMALL)])
 def test_gaps_of_a_second_back_to_back_never_run_dry(mips, work):
     _, report, share = play(mips, work, GAPS)
     assert share >= 0.95 and report["queue"]["underruns"] == 0

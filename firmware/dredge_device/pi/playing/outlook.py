@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the next 20 ms of a stream will be, and whether they can be rendered before their time."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
@@ -10,6 +10,17 @@ from dredge_device.pi.playing.speech import SpeechQueue
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
 from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
 from dredge_device.playout import Playout
+
+_SHARE = 4  # of a constant delay at most one part in so many is spent on two dear periods in a row
+
+
+class Reserve(Protocol):
+    """How long before its time a period of this kind must begin to be ready in time, in microseconds.
+
+    together: all streams may have one at once; then: the kind of the next period, which has to be ready too.
+    """
+
+    def __call__(self, kind: int, together: bool, then: int | None = None) -> int: ...
 
 
 class Outlook:
@@ -22,19 +33,18 @@ class Outlook:
         self._patient = patient
         self._foresight = Foresight(buffer, concealer)
 
-    def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Callable[[int, bool], int]) -> bool:
+    def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Reserve) -> bool:
         """True when the next period can be rendered now although its time may not have come.
 
         That is when nothing that may still arrive would change it, or so long before its time as periods of its kind
-        need, as far as the playout delay allows. Its time is ``queue.next_us``. ``reserve_us(kind, together)``: the
-        time they need; together: all streams may have one at once.
+        need, as far as the playout delay allows. Its time is ``queue.next_us``.
         """
         assert queue.next_us is not None
         queue.reserve_us = 0
         if not self._over:
             first = FIRST if self._concealer.has_vocoder else PLAIN
-            wanted = reserve_us(self._dearest(), self._patient), reserve_us(first, False)
-            queue.reserve_us = self._playout.reserve_us(*wanted, queue.next_us, self._speech.queued_us)
+            wanted, longest = self._wanted_us(reserve_us), reserve_us(first, False)
+            queue.reserve_us = self._playout.reserve_us(wanted, longest, queue.next_us, self._speech.queued_us)
         ahead_us = queue.ahead_us(now_us)
         return ahead_us <= queue.reserve_us or (ahead_us <= LONGEST_US and self._settled(now_us))
 
@@ -49,6 +59,17 @@ class Outlook:
         if not lost:
             return AFTER
         return FOUND if concealer.guessing and concealer.described_by(period) is not None else NEXT
+
+    def _wanted_us(self, reserve_us: Reserve) -> int:
+        """For the dearest kind that the next period can be; with a constant delay also for what may come after it.
+
+        What nothing describes when a gap begins may be described 20 ms later: then the two dearest kinds follow.
+        """
+        kind = self._dearest()
+        wanted = reserve_us(kind, self._patient)
+        if kind == FIRST and self._patient:
+            wanted = max(wanted, min(reserve_us(kind, self._patient, FOUND), self._buffer.playout_us // _SHARE))
+        return wanted
 
     def _dearest(self) -> int:
         """The kind of period that a lost one may be as long as nothing that describes it has arrived."""

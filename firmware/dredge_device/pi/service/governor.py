@@ -23,7 +23,7 @@ ROOM = 0.8  # … and one below this is worth returning to
 DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
 GUARD = 1.1  # … and so long it must have left then
-GUESS = (1.0, 8.0, 30.0, 10.0, 18.0)  # cost of each kind in plain periods until it is measured
+GUESS = (1.0, 14.0, 38.0, 11.0, 40.0)  # cost of each kind in plain periods until it is measured
 GUESS_SMALL = 0.75  # of the same with the small vocoder
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
 _WARM_UP = 50  # plain periods
@@ -115,13 +115,14 @@ class Governor:
         self._changed_us = self._since_us - SETTLE_US
         self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
 
-    def reserve_us(self, kind: int, others: int, together: bool = False) -> int:
+    def reserve_us(self, kind: int, others: int, together: bool = False, then: int | None = None) -> int:
         """How long before its time a period of this kind must begin to be ready in time, in microseconds.
 
-        A whole number of periods. others: streams beside this one; together: all may have such a period at once, as
-        when the link that they share is interrupted.
+        In whole periods. others: streams beside this one; together: all may have such a period at once, as when the
+        link that they share is interrupted; then: the kind of the next period, which has to be ready too.
         """
-        one = self.costs.of(kind, self.level)
+        after = 0.0 if then is None else self.costs.of(then, self.level) - PACKET_US
+        one = self.costs.of(kind, self.level) + max(0.0, after)
         needed = MARGIN * (one + others * (one if together else self.costs.plain))
         return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 

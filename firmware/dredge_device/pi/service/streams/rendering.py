@@ -98,8 +98,8 @@ class Rendering:
         for session, receiver in sorted(streams, key=_urgency):
             self._play(session, receiver, streams, now_us)
 
-    def _reserve_us(self, kind: int, together: bool) -> int:
-        return self._governor.reserve_us(kind, self._streams - 1, together) if self._governor else 0
+    def _reserve_us(self, kind: int, together: bool, then: int | None = None) -> int:
+        return self._governor.reserve_us(kind, self._streams - 1, together, then) if self._governor else 0
 
     def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> float:
         """How long this stream's next period may take, so that the next ones of all others are still ready in time."""
