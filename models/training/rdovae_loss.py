@@ -70,7 +70,7 @@ def distortion(target: Tensor, output: Tensor) -> Tensor:
     loudness = loudness + torch.minimum(5 * loudness, 8 * loudness**2)
     voiced = torch.relu(target[..., 19] + 0.5) ** 2
     pitch = off[..., 18].abs() * voiced
-    return 0.4 * level + 0.9 * loudness + 0.5 * pitch + 0.07 * off[..., 19] ** 2
+    return 0.4 * level + 0.9 * loudness + 0.8 * pitch + 0.07 * off[..., 19] ** 2
 
 
 def laplace_bits(z: Tensor, decay: Tensor) -> Tensor:
