@@ -32,9 +32,13 @@ def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[
 
 
 def by_source(rows: list[Row], packets: int) -> dict[str, int]:
-    """Packets of the stream per source; `silence` is what the device never played."""
-    counts = Counter(row[1] for row in rows)
-    counts["silence"] += packets - len(rows)
+    """Packets of the stream per source, in all `packets`; `silence` is what the device never played.
+
+    A device that is starved predicts what it then receives: a packet that was played twice counts as it was last.
+    """
+    played = {row[0]: row[1] for row in rows}
+    counts = Counter(played.values())
+    counts["silence"] += packets - len(played)
     return counted(counts)
 
 

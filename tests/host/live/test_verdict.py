@@ -76,6 +76,13 @@ def test_packets_per_source_add_up() -> None:
     assert counts == {"opus": 1, "lbrr": 0, "dred": 1, "plc": 0, "conceal": 0, "silence": 3}
 
 
+def test_a_packet_that_was_played_twice_counts_once() -> None:
+    """A starved receiver predicts packets 1 and 2, begins again where the sender is, and plays them."""
+    played = [(0, "opus"), (1, "plc"), (2, "plc"), (1, "opus"), (2, "dred"), (3, "opus")]
+    counts = by_source([(number, name, 1.0, 1.0) for number, name in played], 4)
+    assert counts == {"opus": 3, "lbrr": 0, "dred": 1, "plc": 0, "conceal": 0, "silence": 0}
+
+
 def test_no_report_fails() -> None:
     verdict = judge(StreamOutcome({}, None, [False, True], BitrateMeter()), Settings())
     assert "device report complete" in failed(verdict)
