@@ -51,6 +51,16 @@ def test_a_device_that_never_reported_has_no_figures() -> None:
     assert out.getvalue() == "   3.0 s  no report for 3 s  50.0 kb/s\n"
 
 
+def test_before_the_first_report_no_figure_of_the_device_is_shown() -> None:
+    out = io.StringIO()
+    display = Display(0, stream=out)
+    display.update({"t_s": 0.0, "report_age_s": None, "bitrate_bps": 50000})
+    display.update({"t_s": 1.0, "report_age_s": 0.1, "loss_pct": 0.0, "by_source": {}})
+    before, nothing_played = out.getvalue().splitlines()
+    assert before == "   0.0 s  no report yet  50.0 kb/s"
+    assert "CPU -" in nothing_played
+
+
 def test_old_figures_are_dim_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")

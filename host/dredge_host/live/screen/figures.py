@@ -46,7 +46,7 @@ class Figures:
         told = [f"loss {self.value('loss_pct', '.1f')} %"]
         told += [f"{name} {count}" for name, count in self.counts().items()]
         told += [f"delay {self.value('delay_ms', '.0f')} ms", f"CPU {self.cpu_text()}"]
-        words = [time, *told]
+        words = [time, *(["no report yet"] if self._unreported() else told)]
         if self.silent_s is not None:
             known = self.state.get("loss_pct") is not None
             words = [time, self.silence_text(), *(["before that:", *told] if known else [])]
@@ -55,6 +55,10 @@ class Figures:
         if self.state.get("muted"):
             words.append("MUTED")
         return "  ".join(words)
+
+    def _unreported(self) -> bool:
+        told = (self.state.get(key) for key in ("loss_pct", "by_source", "delay_ms", "cpu_us"))
+        return "report_age_s" in self.state and all(value is None for value in told)
 
     def silence_text(self) -> str:
         """How long nothing has come from the device."""
@@ -66,8 +70,10 @@ class Figures:
         return "-" if value is None else format(value, form)
 
     def cpu_text(self) -> str:
-        """The slowest packet of the last report, and of all."""
-        now = float(self.state.get("cpu_us") or 0.0)
+        """The slowest packet of the last report, and of all; a dash while none was played."""
+        if self.state.get("cpu_us") is None:
+            return "-"
+        now = float(self.state["cpu_us"])
         return f"{now / 1000:.1f} of {self.period_us / 1000:g} ms, worst {self.worst_us / 1000:.1f} ms"
 
     def rate_text(self) -> str:
