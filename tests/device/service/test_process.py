@@ -167,8 +167,16 @@ def test_wrong_playout_is_refused_by_the_parser(capsys):
 def test_address_in_use_is_reported(capsys):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
-        assert main(["--listen", f"udp://127.0.0.1:{taken.getsockname()[1]}"]) == 3
-    assert "in use" in capsys.readouterr().err
+        url = f"udp://127.0.0.1:{taken.getsockname()[1]}"
+        assert main(["--listen", url]) == 3
+    assert f"{url}: Address already in use" in capsys.readouterr().err
+
+
+def test_a_status_address_in_use_is_named(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main(["--listen", "udp://127.0.0.1:0", "--status", f"http://{address}"]) == 3
+    assert f"status at {address}: Address already in use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.8.8.8", "localhost"])

@@ -258,5 +258,8 @@ def _ready(address: str, options: Options, info: dict[str, Any]) -> str:
 
 
 def _complain(error: Exception, code: int) -> int:
-    say(str(error), ERROR)
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    say(text, ERROR)
     return code

@@ -59,7 +59,10 @@ class _Server(socketserver.TCPServer):
     def __init__(self, host: str, port: int, document: StatusDocument, names: set[str] | None) -> None:
         self.document, self.names = document, names
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
+        try:
+            super().__init__((host, port), _Handler)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, f"status at {host}:{port}") from None
 
     def process_request(self, request: Any, client_address: Any) -> None:
         super().process_request(request, client_address)

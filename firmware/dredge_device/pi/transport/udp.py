@@ -151,7 +151,7 @@ def _bound(family: int, address: Any, dual: bool) -> socket.socket:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
         bound.setblocking(False)
         bound.bind(address)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise OSError(error.errno, error.strerror, f"udp://{name_of(address)}") from None
     return bound
