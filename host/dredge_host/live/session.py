@@ -119,7 +119,7 @@ class Session(Door):
                 self.listen(retry, once=True)
                 if self._answer is not None:
                     return self._accepted(self._answer)
-        why = trouble_of(self.link) or f"no answer within {timeout:g} s; is `dredge agent` running there?"
+        why = trouble_of(self.link) or f"no answer within {timeout:g} s; is the other end running, with the same key?"
         raise UnreachableError(f"{self.link.url}: {why}")
 
     def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:

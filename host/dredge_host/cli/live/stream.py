@@ -32,7 +32,8 @@ Examples
   dredge stream speech.wav --to udp://raspberrypi:5004 --loss harsh
   dredge stream speech.wav --to udp://raspberrypi:5004 --key-file dredge.key --redundancy auto
   dredge stream speech.wav --to serial:///dev/ttyUSB0?baud=921600 --playout adaptive
-  dredge stream speech.wav --to rtp://192.168.1.7:5004 --sdp out.sdp     (then: ffplay out.sdp)
+  dredge stream speech.wav --to rtp://192.168.1.7:5004 --sdp out.sdp
+      (then, there: ffplay -protocol_whitelist file,udp,rtp out.sdp)
   dredge stream speech.wav --to udp://raspberrypi:5004 --jitter 30ms --reorder 5%,by=5 --capture out.pcap
   dredge stream speech.flac --to loop:// --loss 10% --json     (device in this process)
   dredge stream mic --to udp://raspberrypi:5004 --seconds 60
