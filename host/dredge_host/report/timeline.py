@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
 
 def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
-    """The rows in order of packets, one per packet; those of no packet or no known source are left out."""
+    """The rows in order of packets, one per packet (the last); those of no packet or no known source are left out."""
     rows: dict[int, Row] = {}
     given = result.get("timeline")
     for entry in given if isinstance(given, (list, tuple)) else ():
@@ -45,7 +45,7 @@ def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
         if not isinstance(source, str) or source not in SOURCES:
             continue
         delay, cpu = ([*rest, None, None])[:2]
-        rows.setdefault(packet, Row(packet, source, number(delay), number(cpu)))
+        rows[packet] = Row(packet, source, number(delay), number(cpu))
     return [rows[packet] for packet in sorted(rows)]
 
 

@@ -28,7 +28,7 @@ def test_rows_are_sorted_and_bad_ones_left_out():
         {"timeline": [[2, "opus", 1, 2], [0, "dred"], [-1, "opus", 1, 1], [1, "magic", 1, 1],
                       "nonsense", [5, ["opus"], 1, 1], [None, "opus", 1, 1], [3], [True, "opus"], [2, "plc", 9, 9]]}
     )  # fmt: skip
-    assert [(r.packet, r.source, r.delay_ms) for r in rows] == [(0, "dred", None), (2, "opus", 1.0)]
+    assert [(r.packet, r.source, r.delay_ms) for r in rows] == [(0, "dred", None), (2, "plc", 9.0)]  # the last
 
 
 @given(
