@@ -88,7 +88,7 @@ def path_heard(speaking: Speaking, hearing: Hearing) -> dict[str, Any]:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The result in a few lines for people."""
-    out = [f"talked   {result['seconds']:.1f} s in {result['calls']} calls"]
+    out = [f"talked   {result['seconds']:.1f} s in {result['calls']} call{'' if result['calls'] == 1 else 's'}"]
     for side in ("spoken", "heard"):
         part = result[side]
         sources = ", ".join(f"{name} {count}" for name, count in (part["by_source"] or {}).items() if count)

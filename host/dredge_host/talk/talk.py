@@ -139,7 +139,8 @@ class Talk:
         if self._halves.error is not None:
             raise self._halves.error
         if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
-            raise UnreachableError(f"{self._line.url}: nobody answered or called within {self.options.seconds:g} s")
+            whom = "nobody with this key" if self.options.key_file else "nobody"
+            raise UnreachableError(f"{self._line.url}: {whom} answered or called within {self.options.seconds:g} s")
         reports = self._source.report(), self._line.report()
         return document(self._speaking, self._hearing, self.options.settings, self.seconds, *reports)
 
