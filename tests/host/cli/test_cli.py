@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from dredge_host import errors
 from dredge_host.cli import main
+from dredge_host.cli.options import Number
 from dredge_host.console import table, to_json
 
 
@@ -162,3 +163,25 @@ def test_json_takes_numpy_and_has_null_for_what_is_no_number() -> None:
 
 def test_tables_align() -> None:
     assert table([["a", "1"], ["bb", "10"]], ["x", "n"]) == ["x   n", "a    1", "bb  10"]
+
+
+def verbs(command, path=()):
+    """Every command of the tree, with its name."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from verbs(command.get_command(context, name), (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+def test_no_option_of_any_verb_takes_nan():
+    """click's own real numbers let nan through, which is within every limit."""
+    reals = (click.FloatRange, type(click.FLOAT))
+    wrong = [
+        f"{name} {option.name}"
+        for name, command in verbs(main.cli)
+        for option in command.params
+        if isinstance(option.type, reals) and not isinstance(option.type, Number)
+    ]
+    assert wrong == []

@@ -31,7 +31,7 @@ Examples
 @click.option("--http", default="127.0.0.1:8080", show_default=True, help="Where the page is served: HOST:PORT.")
 @click.option("--cert", type=click.Path(dir_okay=False, exists=True), help="Certificate (PEM): HTTPS instead of HTTP.")
 @click.option("--cert-key", type=click.Path(dir_okay=False, exists=True), help="Its key (PEM).")
-@click.option("--seconds", type=click.FloatRange(min=0.02), help="Leave after so long.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="Leave after so long.")
 @click.option("--allow-remote", is_flag=True, help="Listen for the far end without a key.")
 @shared.key_option
 @shared.link_options

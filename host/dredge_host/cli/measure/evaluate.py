@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dredge_host.cli.options import FILE_OUT, json_option
+from dredge_host.cli.options import FILE_OUT, Number, json_option
 from dredge_host.console import emit, note, table, to_json
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.registry import SCORES
@@ -49,7 +49,7 @@ docs/reference/evaluation.md.
 
 _GRID: list[Callable[[Any], Any]] = [
     click.option("--clips", default=30, show_default=True, help="How many, over all speakers; 0: every file once."),
-    click.option("--seconds", default=12.0, show_default=True, help="Used of each clip; 0: all."),
+    click.option("--seconds", type=Number(), default=12.0, show_default=True, help="Used of each clip; 0: all."),
     click.option("--seed", default=1, show_default=True, help="Seed of the loss traces."),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
     click.option(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dredge_device.units import SAMPLE_RATE
-from dredge_host.cli.options import json_option
+from dredge_host.cli.options import Number, json_option
 from dredge_host.console import emit
 from dredge_host.errors import UsageError
 
@@ -102,7 +102,7 @@ def quality(out: Path, source: Path | None, speech: Path | None, clips: int, as_
 @from_option
 @speech_option
 @clips_option
-@click.option("--seconds", default=12.0, show_default=True, help="Used of each clip; 0: all.")
+@click.option("--seconds", type=Number(), default=12.0, show_default=True, help="Used of each clip; 0: all.")
 @json_option
 def bitrate(out: Path, source: Path | None, speech: Path | None, clips: int, seconds: float, as_json: bool) -> None:
     """Bit rate by length and quantiser of the redundancy, against the goals; where the bits of a stream go."""
@@ -140,7 +140,7 @@ def encoder_cost(out: Path, source: Path | None, packets: int, as_json: bool) ->
 @clips_option
 @click.option("--loss", "losses", multiple=True, help="Loss model, several times if wanted.  [default: three paths]")
 @click.option("--seed", default=5, show_default=True, help="Seed of the loss models.")
-@click.option("--seconds", default=60.0, show_default=True, help="Speech that every policy plays.")
+@click.option("--seconds", type=Number(), default=60.0, show_default=True, help="Speech that every policy plays.")
 @click.option("--plcmos/--no-plcmos", default=True, show_default=True, help="Judge what is heard.")
 @json_option
 def delay(

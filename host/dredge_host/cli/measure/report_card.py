@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dredge_host.cli.options import AUDIO_IN, json_option
+from dredge_host.cli.options import AUDIO_IN, Number, json_option
 from dredge_host.console import emit
 from dredge_host.progress import Bar
 
@@ -21,7 +21,7 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.option("--audio", type=AUDIO_IN, help="Speech to use.  [default: the bundled clip]")
-@click.option("--seconds", type=click.FloatRange(2, 600), default=12.0, show_default=True, help="At most so much.")
+@click.option("--seconds", type=Number(2, 600), default=12.0, show_default=True, help="At most so much.")
 @click.option("--loss", default="harsh", show_default=True, help="As in `dredge simulate`.")
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms>")
 @json_option

@@ -37,7 +37,7 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="IN", type=shared.AUDIO_IN)
 @click.argument("target", metavar="OUT", type=shared.FILE_OUT)
-@click.option("--seconds", type=click.FloatRange(min=0.02), help="How long mic[:NAME] or pipe:COMMAND is listened to.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="How long mic[:NAME] or pipe:COMMAND is listened to.")
 @click.option(
     "--quality/--no-quality",
     default=True,
