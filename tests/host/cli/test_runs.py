@@ -74,6 +74,11 @@ def test_simulate_for_people(clip: Path, tmp_path: Path) -> None:
     assert "quality" not in quiet.stdout
 
 
+def test_speech_with_a_time_of_its_own_is_not_compared_sample_by_sample(clip: Path, tmp_path: Path) -> None:
+    run = dredge("simulate", clip, tmp_path / "o.wav", "--loss", "10%", "--playout", "adaptive", "--json")
+    assert run.exit_code == 0 and "estoi" not in json.loads(run.stdout)["quality"]
+
+
 def test_simulate_converts_with_a_note_on_stderr(tmp_path: Path) -> None:
     source = tmp_path / "s.flac"
     times = np.arange(44100) / 44100

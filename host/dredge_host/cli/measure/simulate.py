@@ -108,12 +108,13 @@ def command(
     run.result.update(input=str(source), output=str(target), timeline=timeline)
     run.result["delay_ms"] = percentiles([row[2] for row in run.timeline if row[1] != "silence"])
     if quality:
-        run.result["quality"] = _quality(original, run.pcm)
+        run.result["quality"] = _quality(None if settings.adaptive else original, run.pcm)
     emit(run.result, summary(run.result), as_json, beside=None if heard else target)
 
 
 def _quality(original: Pcm | None, heard: Pcm) -> dict[str, Any]:
-    """Scores of what is heard; a captured stream has no original, so only PLCMOS judges it."""
+    """Scores of what is heard. PLCMOS alone judges a captured stream, which has no original, and adaptive playout, which
+    has a time of its own (original: None)."""
     from dredge_host.offline.quality import measure
 
     with Bar("quality", 0, "scores") as bar:
