@@ -81,7 +81,7 @@ class TestKeeping:
     def test_a_result_of_another_kind_is_refused(self, tmp_path):
         source = tmp_path / "result.json"
         source.write_text(json.dumps(document()))
-        with pytest.raises(InputError, match=r"schema dredge\.figure\.delay/1"):
+        with pytest.raises(InputError, match=r"schema dredge\.figure\.delay/2"):
             results_page.take("delay", source, tmp_path)
         assert not (tmp_path / "data").exists()
 
