@@ -259,7 +259,8 @@ def test_wrong_settings_are_named(command, tmp_path, settings, words):
         ("udp-pcm://127.0.0.1", UsageError, "with a port from 0 to 65535"),
         ("udp-pcm://:5006?to=x", UsageError, "the only option is from="),
         ("board:///dev/no-such-port", UnreachableError, "no-such-port"),
-        ("board://", UsageError, "serial:///dev/ttyUSB0"),
+        ("board://", UsageError, "'board://'.*board:///dev/ttyUSB0"),
+        ("board:///dev/null/x", UnreachableError, "^board:///dev/null/x: the serial port"),
     ],
 )
 def test_wrong_urls_are_named(url, error, words):

@@ -11,6 +11,7 @@ from pathlib import Path
 from dredge_device.pi.output.open import is_board
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.audio_io.source import Source
+from dredge_host.errors import UsageError
 
 GRAMMAR = """FILE              WAV, FLAC, OGG, in real time
 mic[:NAME]        a microphone (dredge devices lists them)
@@ -54,6 +55,8 @@ def open_source(text: str, rate: int = SAMPLE_RATE, repeat: bool = False) -> Sou
         return PipeSource("stdin", lambda: sys.stdin.buffer, rate)
     if text.startswith(COMMAND):
         command = text.removeprefix(COMMAND)
+        if not command.strip():
+            raise UsageError(f"'{text}': expected pipe:COMMAND, for example 'pipe:arecord -t raw -f S16_LE -r 16000'")
         process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None
         output = process.stdout

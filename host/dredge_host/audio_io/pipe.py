@@ -30,6 +30,7 @@ _AHEAD_S = 0.4  # a program that is so far ahead of time …
 _JUDGED_S = 2.0  # … within so long is no recorder
 _ROOM = 50  # packets: 1 s; a program that is no recorder waits when it is this far ahead
 _OLD = 10  # packets: 200 ms; a recorder's speech that has waited for longer is left out
+_ENDING_S = 2.0  # how long a command may need to end when it has closed its output
 _PATIENCE_S = 0.04  # how long the next packet of a recorder is waited for before there is silence
 
 
@@ -37,7 +38,7 @@ class PipeSource:
     """``stream`` is opened in a thread of its own, because a FIFO waits for its writer.
 
     Until the first sample comes, and while a recorder pauses, there is silence. After the last sample of a pipe
-    `read` returns None; a FIFO waits for another writer.
+    `read` returns None; a FIFO waits for another writer. A program that gives no sample at all is an InputError.
     """
 
     def __init__(
@@ -121,12 +122,23 @@ class PipeSource:
             while not self._stopped:
                 self._take(self._open())
                 if not self._reopen:
+                    self._require_samples()
                     break
         except (InputError, OSError) as error:
             self._error = error
         with self._ready:
             self._ended = True
             self._ready.notify_all()
+
+    def _require_samples(self) -> None:
+        if self._given_s or self._stopped:
+            return
+        code = 0
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it closed its output and goes on
+                code = self._process.wait(_ENDING_S)
+        how = f" and ended with exit code {code}" if code else ""
+        raise InputError(f"{self._kind}: it gave no samples{how}; expected 16-bit integers, or a WAV stream")
 
     def _take(self, stream: BinaryIO) -> None:
         """All samples of one stream."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from dredge_host.errors import CapabilityError, DredgeError, UnreachableError, U
 PACKAGES = ("dredge_device", "dredge_board", "dredge_board/audio", "dredge_board/ports")  # folders, outer ones first
 PROGRAMS = ("bridge", "probe", "microphone", "speaker", "intercom", "radio")
 CARRIERS = ("wifi", "uart", "usb")  # of a microphone's or loudspeaker's samples
+ARCHITECTURES = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc", "x64")
+_PEER = re.compile(r"[^:]+:0*[1-9][0-9]{0,4}")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 class BoardError(DredgeError):
@@ -50,6 +54,11 @@ def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str,
         raise UsageError(f"--gain is for a microphone, not for --program {program}")
     if given.get("channel") is not None and program != "radio":
         raise UsageError("--channel is for --program radio; a Wi-Fi's channel is found by itself")
+    peer = given.get("peer")
+    if peer is not None and program == "radio" and not _MAC.fullmatch(peer):
+        raise UsageError(f"--peer of a radio is '{peer}', expected its MAC address, for example 24:6f:28:aa:bb:cc")
+    if peer is not None and program != "radio" and not (_PEER.fullmatch(peer) and int(peer.split(":")[1]) < 65536):
+        raise UsageError(f"--peer is '{peer}', expected HOST:PORT, for example 192.168.1.20:5006")
     document: dict[str, Any] = {"program": program, "uart": {"baud": given["baud"]}}
     if given.get("ssid"):
         document["wifi"] = {"ssid": given["ssid"], "password": password or ""}

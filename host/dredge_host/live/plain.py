@@ -83,6 +83,8 @@ class PlainSession(Session):
     def summary(self) -> str:
         """One line: what was sent, and what the receiver says about it."""
         text = f"sent     {self._sent} packets, {self._octets} bytes of payload"
+        if self.refused:
+            text += f"; {self.refused} more found nobody who listens at {self.link.url}"
         if not self.receiver:
             return text + "; no receiver report came"
         return text + "; the receiver reports {lost} lost, jitter {jitter_ms} ms".format(**self.receiver)

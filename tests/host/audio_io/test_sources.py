@@ -17,7 +17,7 @@ import soundfile
 
 from dredge_host.audio_io.open import is_live, open_source
 from dredge_host.audio_io.source import pieces
-from dredge_host.errors import InputError
+from dredge_host.errors import InputError, UsageError
 
 RAMP = np.arange(3200, dtype=np.int16)
 
@@ -76,6 +76,22 @@ def test_float_samples_are_refused_with_what_to_do(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", RAMP, 16000, subtype="FLOAT")
     with pytest.raises(InputError, match="pcm_s16le"):
         everything(f"pipe:cat {tmp_path / 'a.wav'}", 20)
+
+
+@pytest.mark.parametrize(("command", "words"), [("exit 3", "and ended with exit code 3"), ("true", "no samples")])
+def test_a_command_without_a_sample_is_an_error(command: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        everything(f"pipe:{command}")
+
+
+def test_a_command_that_closes_its_output_and_goes_on_is_not_waited_for() -> None:
+    with pytest.raises(InputError, match="no samples;"):
+        everything("pipe:exec >&-; exec sleep 1000")
+
+
+def test_a_pipe_needs_a_command() -> None:
+    with pytest.raises(UsageError, match="expected pipe:COMMAND"):
+        open_source("pipe: ")
 
 
 def test_a_recorder_that_pauses_is_silence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 """`dredge models`: import, list, verify and remove a made-up libopus model."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_bad_files_are_one_sentence_and_code_2(home: Path, files: list[str], tmp
         ([str(odd), dec, stats], "gdense1_bias: expected 128 values, got 24"),
         ([enc, dec], "the quantiser tables (dred_rdovae_stats_data.c) missing"),
         ([stats, str(tmp_path / "none.bin")], "none.bin: there is no such file"),
-        ([str(tmp_path)], "there is no such file"),
+        ([str(tmp_path)], "a folder, expected the model's files"),
     ):
         result = models("import", *words)
         assert result.exit_code == 2, result.output
@@ -114,3 +115,10 @@ def test_the_vocoder_comes_alone_or_with_the_rest(home: Path, files: list[str], 
     assert "libopus-fargan" in models("list").output
     incomplete = models("import", str(fargan), files[0])
     assert incomplete.exit_code == 2 and "the decoder (rdovae_dec)" in incomplete.output
+
+
+def test_what_is_no_file_is_called_by_its_kind(home: Path, tmp_path: Path) -> None:
+    null = Path(os.devnull)
+    for path, words in ((tmp_path, "a folder"), (null, "not a plain file"), (tmp_path / "x", "no such file")):
+        result = models("import", str(path))
+        assert result.exit_code == 2 and f"{path}: " in result.output and words in result.output

@@ -93,7 +93,7 @@ def test_other_packages_are_pinned_unless_they_are_not_wanted_so():
 
 
 def test_target_and_board_exclude_each_other():
-    for words in ([], ["pi@host", "--board", "/dev/ttyACM0"]):
+    for words in ([], [""], ["--board", ""], ["pi@host", "--board", "/dev/ttyACM0"]):
         result = dredge(*words)
         assert result.exit_code == 2 and "--board" in result.stderr
 
@@ -281,3 +281,23 @@ def test_the_command_deploys_one_end_of_a_talk():
     steps = "\n".join(document["steps"])
     assert TALK_NAME in steps and "libportaudio2" in steps
     assert dredge("pi@x", "--dry-run", "--call", "udp://other:5004").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--peer", "192.168.1.20"], "expected HOST:PORT"),
+        (["--peer", "pi:70000"], "expected HOST:PORT"),
+        (["--program", "radio", "--peer", "192.168.1.20:5006"], "MAC address"),
+        (["--program", "radio", "--peer", "24:6f:28:aa:bb"], "MAC address"),
+        (["--arch", "armv9"], "armv6m"),
+    ],
+)
+def test_what_a_board_would_not_start_with_is_refused(words: list[str], said: str) -> None:
+    result = dredge("--board", "/dev/ttyACM0", "--dry-run", *words)
+    assert result.exit_code == 2 and said in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_a_password_is_not_asked_for_where_there_is_no_terminal() -> None:
+    result = dredge("--board", "/dev/ttyACM0", "--ssid", "home")
+    assert result.exit_code == 2 and "DREDGE_WIFI_PASSWORD" in result.stderr

@@ -179,7 +179,9 @@ def test_sender_reports_name_and_goodbye_are_those_of_rfc_3550() -> None:
     receipt = rtcp.build_receiver_report(1, 77, 64, 3, 149, 480)
     session._handle(receipt)
     assert session.receiver == {"lost": 3, "loss_pct": 25.0, "jitter_ms": 10.0}
-    assert "reports 3 lost" in session.summary()
+    assert "reports 3 lost" in session.summary() and "nobody" not in session.summary()
+    session.refused = 2
+    assert "2 more found nobody who listens at" in session.summary()
 
 
 def test_nobody_on_the_rtcp_port_is_no_failure() -> None:

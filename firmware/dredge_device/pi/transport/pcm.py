@@ -17,7 +17,7 @@ import numpy as np
 from dredge_device import rtp
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.transport.schemes import PCM_LINE, PCM_UDP, scheme_of
-from dredge_device.pi.transport.serial_port import SerialLine
+from dredge_device.pi.transport.serial_port import LineError, SerialLine
 from dredge_device.pi.transport.udp import UdpEndpoint
 from dredge_device.units import PACKET_SAMPLES
 
@@ -94,6 +94,14 @@ _lines: dict[str, tuple[SerialLine, int]] = {}  # by URL: the line and how many 
 _lock = threading.Lock()
 
 
+def _opened(url: str) -> SerialLine:
+    """The line of a serial:// URL; errors name the board:// URL that was given."""
+    try:
+        return SerialLine(url)
+    except (LineError, ValueError) as error:
+        raise type(error)(str(error).replace("serial://", "board://")) from None
+
+
 class LineEnd:
     """One user of a board's serial line, which is opened by the first and closed by the last of them.
 
@@ -103,7 +111,7 @@ class LineEnd:
     def __init__(self, url: str) -> None:
         self._url = "serial" + url.removeprefix("board")
         with _lock:
-            line, users = _lines.get(self._url) or (SerialLine(self._url), 0)
+            line, users = _lines.get(self._url) or (_opened(self._url), 0)
             _lines[self._url] = line, users + 1
         self._line = line
 

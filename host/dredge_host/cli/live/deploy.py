@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dredge_device.pi.transport.schemes import UDP, scheme_of
 from dredge_host.cli.options import device_options, json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
-from dredge_host.deploy.board import CARRIERS, PROGRAMS
+from dredge_host.deploy.board import ARCHITECTURES, CARRIERS, PROGRAMS
 from dredge_host.deploy.ssh import Remote, RemoteError
 from dredge_host.deploy.systemd_unit import Agent, TalkEnd, unit
 from dredge_host.errors import CheckFailed, DredgeError, UsageError
@@ -140,6 +141,8 @@ def to_board(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     board.settings(given)  # what cannot be is said before anybody is asked for a password
     password = os.environ.get("DREDGE_WIFI_PASSWORD")
     if ssid and password is None and not given["dry_run"]:
+        if not sys.stdin.isatty():
+            raise UsageError("no terminal to ask for the Wi-Fi password; put it into DREDGE_WIFI_PASSWORD")
         password = click.prompt("Wi-Fi password", hide_input=True, default="", show_default=False, err=True)
     document = board.settings(given, password)
     sizes = board.planned(firmware, document, given["arch"])
@@ -198,7 +201,11 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--ssid", help="Wi-Fi network of the board.")
 @click.option("--peer", help="HOST:PORT that a bridge calls or a microphone sends to; a radio's MAC.")
 @click.option("--baud", type=click.IntRange(1200), default=921600, show_default=True, help="UART of the board.")
-@click.option("--arch", help="Compile for armv6m (Pico W), armv7emsp (Pico 2 W) or xtensawin (ESP32).")
+@click.option(
+    "--arch",
+    type=click.Choice(ARCHITECTURES),
+    help="Compile for armv6m (Pico W), armv7emsp (Pico 2 W), xtensawin (ESP32) or another processor.",
+)
 @json_option
 def command(target: str | None, as_json: bool, **given: Any) -> None:
     """Install the agent on a Raspberry Pi over ssh, or a program on a MicroPython board.
@@ -207,7 +214,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
     `dredge doctor` and `dredge check` there. A second run changes only what is different. Exit code 1 when the
     verdict is no.
     """
-    if (target is None) == (given["board"] is None):
+    if bool(target) == bool(given["board"]):
         raise UsageError("expected one of USER@HOST and --board DEV")
     refuse_others(bool(given["board"]))
     if given["board"]:

@@ -15,8 +15,8 @@ from dredge_host.errors import CheckFailed, InputError
 from dredge_host.progress import Bar
 
 IMPORT_EPILOG = """\b
-The three files of libopus 1.5 (DRED version 10), in any order
-  rdovae_enc.bin, rdovae_dec.bin   weight blobs, as libopus' own tools write them
+The files of libopus 1.5 (DRED version 10) or 1.6 (version 12), in any order
+  rdovae_enc.bin, rdovae_dec.bin   weight blobs, as libopus' own tools write them; or one blob with everything
   dred_rdovae_stats_data.c         the quantiser tables, from the dnn/ folder of a release
 and, on its own or with them
   fargan.bin                       its vocoder, for --vocoder fargan
@@ -92,8 +92,10 @@ def import_models(files: tuple[Path, ...], as_json: bool) -> None:
     from dredge_models.libopus.rdovae import has_decoder, has_encoder
 
     for path in files:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder, expected the model's files; name them, for example {path}/*")
         if not path.is_file():
-            raise InputError(f"{path}: there is no such file")
+            raise InputError(f"{path}: {'not a plain file' if path.exists() else 'there is no such file'}")
     lines, done = [], []
     with Bar("models", 0, "tensors") as bar:
         sources = read_sources(list(files))
