@@ -2,6 +2,7 @@
 """Small text files that people write with anything: editors, spreadsheets, PowerShell."""
 
 import codecs
+import errno
 import os
 from pathlib import Path
 
@@ -13,14 +14,19 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OLDER = "cp1252"  # Windows' letters for Western Europe
+_MOST = 256 << 20  # bytes; a device that never ends must not fill the memory
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """A text in the encoding that its byte order mark tells; without one UTF-8, or Windows-1252 if it is no UTF-8.
 
-    Raises OSError.
+    Raises OSError, also for more than 256 MiB.
     """
-    return decode(Path(path).read_bytes())
+    with Path(path).open("rb") as file:
+        data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise OSError(errno.EFBIG, f"more than {_MOST >> 20} MiB, expected a text file", os.fspath(path))
+    return decode(data)
 
 
 def decode(data: bytes) -> str:

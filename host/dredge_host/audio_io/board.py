@@ -94,6 +94,9 @@ class BoardSource:
             if scheme_of(self._url) is PCM_LINE:
                 remedy = "check wiring and baud rate, or give the program a core of its own"
             report["advice"] = f"{report['missing']} packets of the board were missing: {remedy}"
+        elif report["garbage"] and not report["received"]:
+            others = f"{report['garbage']} datagrams came to {self.address}"
+            report["advice"] = f"{others}, none of them 20 ms of L16 at 16 kHz: is the board's program one of ours?"
         elif not report["received"]:
             report["advice"] = f"nothing came from a board at {self.address}: is its peer this machine and port?"
         return report

@@ -35,10 +35,15 @@ def recorded(text: str, seconds: float | None) -> Pcm:
 
 
 def play(text: str, pcm: Pcm) -> None:
-    """int16[n] to a loudspeaker or a command, in real time where it has a clock."""
+    """int16[n] to a loudspeaker or a command, in real time where it has a clock.
+
+    Raises InputError when the command reads no more before the end.
+    """
     output = open_output(text)
     try:
         for piece in packets(pcm):
             output.write(piece, True)
+    except BrokenPipeError as error:
+        raise InputError(f"{text}: {error.strerror}") from None
     finally:
         output.discard()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.text import read_text
 from dredge_host.console import table
 from dredge_host.errors import InputError
 
@@ -17,7 +18,7 @@ SCHEMA = "dredge.bench/2"
 def read_result(path: Path) -> dict[str, Any]:
     """An earlier result of ``dredge bench --json``; InputError when the file is none."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError:

@@ -69,12 +69,19 @@ class Capture:
         if self.path != asked:
             note(f"{asked} is there already; the capture is {self.path}")
         if not self._file.is_stream:
+            self._describe()
+
+    def _describe(self) -> None:
+        """The .sdp; what keeps it from being written must not cost the result of the stream."""
+        try:
             with OutputFile(self.path.with_suffix(".sdp"), keep=not self._overwrite, mode=PRIVATE) as file:
                 address, port = self._far
                 text = sdp.build(
                     address, port, self._payload_type, mux=True, origin=address, history_ms=self._history_ms
                 )
                 file.write(text.encode("ascii"))
+        except OSError as error:
+            note(f"{error}; the capture has no description beside it")
 
     def __enter__(self) -> Capture:
         return self

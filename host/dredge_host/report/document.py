@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.text import read_text
 from dredge_host.capture.reader import is_capture
 from dredge_host.errors import InputError
 
@@ -20,7 +21,7 @@ _KEPT = ("schema", "settings", "seconds", "packets", "models", "timeline", "alig
 def load(path: Path) -> dict[str, Any]:
     """The result in a JSON file. Raises InputError when it is no result that a page can be made from."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError):

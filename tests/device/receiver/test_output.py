@@ -228,6 +228,11 @@ def test_raw_samples_go_to_a_command(tmp_path):
     assert 2 * 7600 <= (tmp_path / "heard").stat().st_size <= 2 * 8000
 
 
+def test_a_pipe_needs_a_command():
+    with pytest.raises(ValueError, match="expected pipe:COMMAND"):
+        open.open_output("pipe: ")
+
+
 def test_a_command_that_ended_is_told(tmp_path):
     out = open.open_output("pipe:exit 3")
     with pytest.raises(BrokenPipeError, match="reads no more"):

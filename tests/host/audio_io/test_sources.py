@@ -158,3 +158,11 @@ def test_simulate_records_a_command_and_plays_into_another(tmp_path: Path) -> No
     done = subprocess.run([sys.executable, "-m", "dredge_host", "simulate", "mic", "a.wav"], capture_output=True,
                           text=True, timeout=60)  # fmt: skip
     assert done.returncode == 2 and "--seconds" in done.stderr
+
+
+def test_a_command_that_does_not_take_the_whole_result_is_an_error(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(3 * 16000, np.int16), 16000)
+    words = [str(tmp_path / "a.wav"), "pipe:exit 3", "--conceal", "opus"]
+    words = [sys.executable, "-m", "dredge_host", "simulate", *words, "--no-quality"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "pipe:exit 3: 'exit 3' reads no more" in done.stderr

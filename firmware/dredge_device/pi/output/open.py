@@ -77,6 +77,8 @@ def open_output(
     if text == "-":
         return to_stdout(rate, form)
     if text.startswith(COMMAND):
+        if not text.removeprefix(COMMAND).strip():
+            raise ValueError(f"output is '{text}', expected pipe:COMMAND, for example 'pipe:aplay -f S16_LE -r 16000'")
         return to_command(text.removeprefix(COMMAND), rate, form)
     if text.lower().endswith(".wav") or (text and is_stream(text)):
         return WavOutput(text, overwrite, mode, form)

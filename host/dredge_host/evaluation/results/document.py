@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dredge_device.pi.text import read_text
 from dredge_host.errors import InputError
 from dredge_host.evaluation.results.legend import GOALS
 from dredge_host.evaluation.results.stats import Interval
@@ -21,7 +22,7 @@ Row = Mapping[str, Any]
 def read_document(path: str | Path, schema: str = EVALUATE) -> dict[str, Any]:
     """The JSON document in a file. Raises InputError when it is missing, no JSON, or of another schema."""
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"no JSON: {error}"
         raise InputError(f"{path}: this result cannot be read ({reason})") from None

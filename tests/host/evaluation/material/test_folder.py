@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from dredge_device.pi.security.session_keys import read_key
-from dredge_device.pi.text import decode
+from dredge_device.pi.text import decode, read_text
 from dredge_host.errors import InputError
 from dredge_host.evaluation.material.clips import english_files, read_clips
 from dredge_host.evaluation.material.folder import manifest_rows, speech_files
@@ -112,3 +112,8 @@ def test_traces_and_keys_in_any_encoding(tmp_path, encoding):
 def test_decoding_never_fails():
     for data in (b"", b"\xff", b"\xff\xfe", b"\xff\xfea", b"\xef\xbb\xbf\xff", b"\x81\x8d", bytes(range(256))):
         assert isinstance(decode(data), str)
+
+
+def test_a_text_that_never_ends_is_refused():
+    with pytest.raises(OSError, match="expected a text file"):
+        read_text("/dev/zero")
