@@ -102,7 +102,7 @@ def test_pitch_counts_only_where_voiced():
     x[..., 19] = y[..., 19] = -0.5
     assert distortion(x, y).abs().max() == 0
     x[..., 19] = y[..., 19] = 0.5
-    torch.testing.assert_close(distortion(x, y), torch.full(x.shape[:-1], 0.1))
+    torch.testing.assert_close(distortion(x, y), torch.full(x.shape[:-1], 0.16))
 
 
 def test_sound_in_silence_costs_within_reason():
