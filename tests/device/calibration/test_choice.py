@@ -114,6 +114,8 @@ def test_places_are_deploy_s_file_the_service_s_folder_the_user_s(monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/dredge:/var/lib/other")
     assert [str(path) for path in default_places()][:2] == [
         "/opt/dredge/calibration.json", "/var/lib/dredge/calibration.json"]  # fmt: skip
+    monkeypatch.setenv(GIVEN, "none")
+    assert default_places() == []
 
 
 def test_the_governor_begins_with_what_was_measured():

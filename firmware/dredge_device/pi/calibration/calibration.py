@@ -14,7 +14,8 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import write_bytes
 
 SCHEMA = "dredge.calibration/1"
-GIVEN = "DREDGE_CALIBRATION"  # names a file
+GIVEN = "DREDGE_CALIBRATION"  # names a file, or …
+NOWHERE = "none"  # … nothing is kept or found
 _LARGEST = 65536  # bytes of a file
 
 
@@ -71,6 +72,8 @@ def kept(key: dict[str, Any], places: Sequence[Path]) -> Calibration | None:
 
 def default_places() -> list[Path]:
     """Files where a calibration may be kept: the one that `dredge deploy` measured, the service's, the user's."""
+    if os.environ.get(GIVEN) == NOWHERE:
+        return []
     found = [Path(os.environ[GIVEN])] if os.environ.get(GIVEN) else []
     for name, below in (("CACHE_DIRECTORY", ""), ("STATE_DIRECTORY", ""), ("XDG_CACHE_HOME", "dredge")):
         folder = os.environ.get(name, "").partition(":")[0]
