@@ -14,6 +14,9 @@ from pathlib import Path
 
 import interpreters
 
+from dredge_host.links.open import open_link
+from dredge_host.live.watch import Watch
+
 FAKES = Path(__file__).with_name("fakes")
 MAIN = interpreters.FIRMWARE / "boards/main.py"
 
@@ -97,3 +100,12 @@ class Board:
         self.said.append(said)
         if "Traceback" in said:
             raise AssertionError(said)
+
+
+def last_report(board):
+    """The next report of a running Board, a dict."""
+    link = open_link(board.reports_url)
+    try:
+        return next(Watch(link).reports(1))
+    finally:
+        link.close()

@@ -20,8 +20,7 @@ from dredge_host.audio_io.board import BoardSource
 from dredge_host.audio_io.source import pieces
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.agent_process import AgentProcess
-from dredge_host.links.open import open_link
-from dredge_host.live.watch import Watch, line
+from dredge_host.live.watch import line
 
 sys.path.append(str(interpreters.ROOT / "tests/device"))
 from cable import Cable
@@ -61,21 +60,13 @@ def listen(source, packets):
     return list(pieces(source, packets))
 
 
-def last_report(board):
-    link = open_link(board.reports_url)
-    try:
-        return next(Watch(link).reports(1))
-    finally:
-        link.close()
-
-
 def test_a_microphone_is_heard_sample_by_sample(command, tmp_path):
     source = BoardSource("udp-pcm://127.0.0.1:0?from=localhost")
     peer = source.address.removeprefix("udp://")
     with boards.Board(command, tmp_path / "board", program="microphone", peer=peer, microphone=UNITY,
                       wires=microphone(tmp_path)) as board:  # fmt: skip
         got = listen(source, 200)
-        report = last_report(board)
+        report = boards.last_report(board)
     source.close()
     told = source.report()
     assert told["kind"] == "board" and told["received"] > 100 and told["garbage"] == 0
@@ -119,7 +110,7 @@ def test_what_the_pi_recovers_is_played_by_a_board(command, tmp_path):
                       wires=loudspeaker(tmp_path)) as board:  # fmt: skip
         with AgentProcess(out=f"udp-pcm://127.0.0.1:{board.port}", playout_ms=300) as agent:
             result = stream(str(SPEECH), agent.url, tmp_path, "--playout", "fixed:300")
-        report = last_report(board)["loudspeaker"]
+        report = boards.last_report(board)["loudspeaker"]
     output = result["device_report"]["output"]
     assert output["kind"] == "board" and output["packets"] >= 200 and output["unsent"] == 0
     assert report["packets"] > 150 and report["garbage"] == 0
@@ -136,7 +127,7 @@ def test_a_loudspeaker_follows_the_sender_and_plays_every_sample(command, tmp_pa
         for n in range(400):
             pacer.wait()
             output.write(np.roll(RAMP, -320 * n)[:320], True)
-        report = last_report(board)["loudspeaker"]
+        report = boards.last_report(board)["loudspeaker"]
         output.discard()
     steps = places(heard(tmp_path))
     assert np.count_nonzero(steps == 1) > 300 * 320
@@ -191,7 +182,7 @@ def test_samples_that_nobody_fetched_are_counted_and_time_is_kept(command, tmp_p
         listen(source, 50)
         board.pause_with(lambda: time.sleep(0.4))
         listen(source, 50)
-        report = last_report(board)["microphone"]
+        report = boards.last_report(board)["microphone"]
     source.close()
     assert report["overruns"] >= 1 and report["skipped"] >= 8  # of 20 packets, six fit into I2S
     assert source.report()["restarts"] == 0

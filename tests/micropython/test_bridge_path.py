@@ -46,14 +46,6 @@ def stream(url, folder):
     return json.loads(done.stdout)
 
 
-def last_report(board):
-    link = open_link(board.reports_url)
-    try:
-        return next(Watch(link).reports(1))
-    finally:
-        link.close()
-
-
 def test_a_whole_session_crosses_two_bridges(command, tmp_path):
     out = tmp_path / "out.wav"
     with Cable(tmp_path, baud=921600) as cable, AgentProcess(out=out) as agent:
@@ -63,7 +55,7 @@ def test_a_whole_session_crosses_two_bridges(command, tmp_path):
             boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer) as far,
         ):
             result = stream(near.url, tmp_path)
-            first, second = last_report(near), last_report(far)
+            first, second = boards.last_report(near), boards.last_report(far)
     packets = SECONDS * 50
     assert result["frames"]["total"] == sum(result["frames"]["by_source"].values()) == packets
     assert result["frames"]["by_source"]["dred"] > 0
@@ -165,7 +157,7 @@ def test_a_line_with_faults_loses_packets_and_counts_them(command, tmp_path):
             boards.Board(command, tmp_path / "far", cable.ends[1], program="bridge", peer=peer) as far,
         ):
             result = stream(near.url, tmp_path)
-            wire = last_report(far)["line"]
+            wire = boards.last_report(far)["line"]
     assert wire["damaged"] > 0 and wire["missed"] > 0
     assert wire["frames"] > 50
     assert result["frames"]["by_source"]["opus"] < SECONDS * 50
@@ -195,7 +187,7 @@ def test_a_line_that_is_too_slow_drops_the_newest_and_says_so(command, tmp_path)
                          uart={"baud": 38400}) as far,
         ):  # fmt: skip
             result = stream(near.url, tmp_path)
-            here, there = last_report(near), last_report(far)
+            here, there = boards.last_report(near), boards.last_report(far)
     bridge = here["bridge"]
     assert bridge["line_busy"] > 20
     assert bridge["udp_in"] == bridge["line_out"] + bridge["line_busy"]
@@ -217,7 +209,7 @@ def test_a_bridge_that_does_not_get_its_turn_loses_bytes_as_a_uart_does(command,
             near.pause_with(lambda: [line.write(framer.frame(bytes(range(1, 201)))) for _ in range(15)])
             time.sleep(0.3)
         line.write(framer.frame(bytes(100)))
-        wire = last_report(near)["line"]
+        wire = boards.last_report(near)["line"]
     assert wire["damaged"] >= 1 and wire["missed"] >= 2
     assert wire["frames"] >= 2 + 2 * (2048 // 210)
 
@@ -231,7 +223,7 @@ def test_datagrams_over_the_limit_are_counted_and_not_cut(command, tmp_path):
                 host.send(bytes(size))
                 time.sleep(0.2)
             heard = [far.recv(5.0), far.recv(5.0)]
-            report = last_report(near)["bridge"]
+            report = boards.last_report(near)["bridge"]
     assert [len(datagram) for datagram in heard] == [2048, 1600]
     assert report["too_long"] == 2
 

@@ -12,8 +12,7 @@ import interpreters
 import pytest
 
 from dredge_host.links.agent_process import AgentProcess
-from dredge_host.links.open import open_link
-from dredge_host.live.watch import Watch, line
+from dredge_host.live.watch import line
 
 sys.path.append(str(interpreters.ROOT / "tests/device"))
 from cable import Cable
@@ -29,14 +28,6 @@ def command():
 
 def mac(port):
     return f"02:00:00:00:{port >> 8:02x}:{port & 255:02x}"
-
-
-def last_report(board):
-    link = open_link(board.reports_url)
-    try:
-        return next(Watch(link).reports(1))
-    finally:
-        link.close()
 
 
 def through_the_air(command, tmp_path, lost_permille, peers, *options):
@@ -60,7 +51,7 @@ def through_the_air(command, tmp_path, lost_permille, peers, *options):
                 capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-            return json.loads(done.stdout), last_report(near), last_report(far)
+            return json.loads(done.stdout), boards.last_report(near), boards.last_report(far)
 
 
 def test_a_radio_that_repeats_nothing_loses_frames_and_dred_fills_them(command, tmp_path):
