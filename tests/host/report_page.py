@@ -50,8 +50,9 @@ def start(page):
 
 
 def moment(page):
-    """(position of the players, time), both in seconds."""
-    return page.run("[+seek.value, performance.now() / 1000]")
+    """(position of the players as a fresh picture shows it, time), both in seconds."""
+    drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    return page.run(f"{drawn}.then(() => [+seek.value, performance.now() / 1000])")
 
 
 def names_of_controls(page):

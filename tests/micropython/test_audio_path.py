@@ -218,13 +218,25 @@ def test_a_stream_from_a_board_that_is_not_there_says_what_to_look_at(tmp_path):
     assert f"source   nothing came from a board at udp://127.0.0.1:{port}" in done.stdout
 
 
-def test_strangers_are_not_heard(tmp_path):
-    source = BoardSource("udp-pcm://127.0.0.1:0?from=127.0.0.2")
-    output = BoardOutput(source.address.replace("udp://", "udp-pcm://"))
+@pytest.mark.parametrize(
+    ("here", "board", "strangers"),
+    [
+        ("127.0.0.1", "127.0.0.2", 5),
+        ("127.0.0.1", "localhost", 0),
+        ("[::1]", "::1", 0),
+        ("[::1]", "::2", 5),
+        ("[::]", "127.0.0.1", 0),
+        ("[::]", "::ffff:127.0.0.1", 0),
+    ],
+)
+def test_only_the_named_board_is_heard(here, board, strangers):
+    source = BoardSource(f"udp-pcm://{here}:0?from={board}")
+    port = source.address.rpartition(":")[2]
+    output = BoardOutput(f"udp-pcm://{here.replace('[::]', '127.0.0.1')}:{port}")
     for _ in range(5):
         output.write(np.full(320, 1000, np.int16), True)
-    assert not np.concatenate(listen(source, 10)).any()
-    assert source.report()["strangers"] == 5
+    assert np.concatenate(listen(source, 10)).any() == (not strangers)
+    assert source.report()["strangers"] == strangers
     source.close()
     output.discard()
 
@@ -249,6 +261,7 @@ def test_wrong_settings_are_named(command, tmp_path, settings, words):
     [
         ("udp-pcm://127.0.0.1", UsageError, "with a port from 0 to 65535"),
         ("udp-pcm://:5006?to=x", UsageError, "the only option is from="),
+        ("udp-pcm://:5006?from=no-such-board.invalid", UnreachableError, "no-such-board"),
         ("board:///dev/no-such-port", UnreachableError, "no-such-port"),
         ("board://", UsageError, "'board://'.*board:///dev/ttyUSB0"),
         ("board:///dev/null/x", UnreachableError, "^board:///dev/null/x: the serial port"),

@@ -23,6 +23,7 @@ from dredge_host.errors import UsageError
 
 SYSTEM = Path("/etc/dredge")
 _NONE = "none"
+_MOST = 1 << 20  # bytes; a device that never ends must not fill the memory
 _META = ("config", "print_config")
 _FILE, _VALUES = "dredge.config.file", "dredge.config.values"  # in the context's meta
 
@@ -84,7 +85,10 @@ def read(path: Path, context: click.Context) -> dict[str, Any]:
     """The file's values by the names that Python gives the options. Raises UsageError, one sentence."""
     try:
         with path.open("rb") as file:
-            document = tomllib.load(file)
+            data = file.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise UsageError(f"{path}: more than {_MOST >> 20} MiB, expected a file of options in TOML")
+        document = tomllib.loads(data.decode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

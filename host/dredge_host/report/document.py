@@ -15,6 +15,7 @@ from dredge_host.errors import InputError
 SCHEMAS = ("dredge.demo/1", "dredge.stream/1", "dredge.simulate/1", "dredge.replay/1")
 LOOKAHEAD = 104
 _LIVE = ("dredge.demo/1", "dredge.stream/1")
+_SHOWN = ("packets", "timeline", "files", "input", "output")  # one of them is in every result
 _KEPT = ("schema", "settings", "seconds", "packets", "models", "timeline", "alignment")
 
 
@@ -29,6 +30,8 @@ def load(path: Path) -> dict[str, Any]:
     schema = result.get("schema") if isinstance(result, Mapping) else None
     if schema not in SCHEMAS:
         raise InputError(f"{path}: schema is {schema!r}, expected one of {', '.join(SCHEMAS)}")
+    if not any(key in result for key in _SHOWN):
+        raise InputError(f"{path}: there is no result in it; expected the whole document that --json prints")
     return dict(result)
 
 

@@ -68,7 +68,7 @@ def parse_loss(text: str, seed: int = 1) -> LossModel:
         return _plain(spec, body, seed)
     makers = {"gilbert": _gilbert, "ge": _gilbert_elliott, "burst": _periodic, "trace": _trace, "phases": _phases}
     if kind not in makers:
-        raise UsageError(f"loss '{text}': unknown model '{kind}' (try: {', '.join(makers)})")
+        raise UsageError(f"loss '{text}': unknown model '{kind}', expected one of {', '.join(_forms())}; see --help")
     return makers[kind](spec, arguments, random.Random(seed))
 
 
@@ -96,11 +96,18 @@ def save_trace(path: str | Path, trace: Iterable[bool]) -> None:
     write_text(path, "".join(f"{int(lost)}\n" for lost in trace))
 
 
+def _forms() -> list[str]:
+    """The first words of the grammar but for the percentage, each with a colon where arguments follow."""
+    words = [line.split()[0] for line in GRAMMAR.splitlines()]
+    return [head + colon for head, colon, _ in (word.partition(":") for word in words) if not head.endswith("%")]
+
+
 def _plain(spec: str, body: str, seed: int) -> LossModel:
     if body == "none":
         return LossModel(spec, 0.0, _forever([False]))
     if not body.endswith("%"):
-        raise UsageError(f"loss '{spec}': write a percentage such as 10%, or one of:\n{GRAMMAR}")
+        known = ", ".join(_forms())
+        raise UsageError(f"loss '{spec}': expected a percentage such as 10%, or one of {known}; see --help")
     rate = _share(spec, "rate", body)
     rng = random.Random(seed)
     model = LossModel(spec, rate, (rng.random() < rate for _ in _forever([0])))

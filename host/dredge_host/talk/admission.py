@@ -8,6 +8,7 @@ from typing import Any
 
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.session_keys import KeyFileError, read_key
+from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.transport.endpoint import is_local
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UsageError
@@ -16,20 +17,21 @@ from dredge_host.talk.options import TalkOptions
 
 
 class Admission:
-    """The key of both directions, if there is one. rekeyed: is told which peer has new keys.
+    """The key of both directions, if there is one. rekeyed: is told which peer has new keys; notices: are told who is
+    turned away.
 
     Raises UsageError for a bad key file, ImportError without pylibsrtp.
     """
 
-    def __init__(self, options: TalkOptions, rekeyed: Callable[[Any], None]) -> None:
+    def __init__(self, options: TalkOptions, rekeyed: Callable[[Any], None], notices: Notices) -> None:
         self._calls = options.to is not None
         try:
             self._key = None if options.key_file is None else read_key(options.key_file)
         except KeyFileError as error:
             raise UsageError(str(error)) from None
-        self.access: Access = OpenAccess(limited=not _is_local(options))
+        self.access: Access = OpenAccess(limited=not _is_local(options), warn=notices.warn)
         if self._key is not None:
-            self.access = KeyedAccess(self._key, 2, rekeyed)
+            self.access = KeyedAccess(self._key, 2, rekeyed, warn=notices.warn)
 
     @property
     def keyed(self) -> bool:

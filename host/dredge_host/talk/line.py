@@ -16,6 +16,7 @@ from typing import Any
 
 from dredge_device import control, rtp
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
+from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.transport.addresses import is_loopback, name_of
 from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, open_endpoint
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
@@ -34,11 +35,13 @@ class StoppedError(DredgeError):
 class Line:
     """``questions``: (datagram, peer, arrival in µs) for the hearing half; ``answers``: the same for the speaking half.
 
-    Raises UsageError for a URL that cannot be used, UnreachableError for one that cannot be opened.
+    notices: who is not heard. Raises UsageError for a URL that cannot be used, UnreachableError for one that cannot be
+    opened.
     """
 
-    def __init__(self, to: str | None, listen: str | None, remote: bool, keyed: bool) -> None:
+    def __init__(self, to: str | None, listen: str | None, remote: bool, keyed: bool, notices: Notices) -> None:
         self._keyed = keyed
+        self._notices = notices
         self._endpoint = _endpoint(to, listen, remote)
         self.url = to or listen or ""
         try:
@@ -86,6 +89,7 @@ class Line:
             # Without keys an address is all that speaks for the one who was called.
             if self.called is not None and not self._keyed and arrived[1] != self.called:
                 self.strangers += 1
+                self._notices.warn("stranger", _stranger(arrived[1], self.called))
                 continue
             self._sort(arrived)
 
@@ -137,6 +141,12 @@ class PeerLink:
 
     def close(self) -> None:
         """The line stays open."""
+
+
+def _stranger(peer: Any, called: Any) -> str:
+    return (
+        f"{name_of(peer)} is not heard: this end calls {name_of(called)}, and without --key-file nobody else is let in"
+    )
 
 
 def _is_answer(datagram: bytes) -> bool:

@@ -11,8 +11,10 @@ from typing import Any
 
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.service import scheduling
+from dredge_device.pi.service.notices import Notices
 from dredge_host.audio_io.open import open_source
 from dredge_host.audio_io.source import Source
+from dredge_host.console import note
 from dredge_host.errors import UnreachableError
 from dredge_host.talk.admission import Admission
 from dredge_host.talk.hearing import Hearing
@@ -53,8 +55,9 @@ class Talk:
         output: Output | None = None,
     ) -> None:
         self.options = options
+        notices = Notices(note)
         with ExitStack() as opened:
-            self._admission = Admission(options, lambda peer: self._hearing.rekeyed(peer))
+            self._admission = Admission(options, lambda peer: self._hearing.rekeyed(peer), notices)
             self.gate = MicrophoneGate(
                 options.ptt, options.half_duplex, options.echo, muted or _never, lambda: self._speaker.level.now_db
             )
@@ -64,7 +67,7 @@ class Talk:
             self._speaker = Loudspeaker(options.speaker, options.rate, options.volume, output)
             opened.callback(self._speaker.discard)
             remote = options.allow_remote or self._admission.keyed
-            self._line = Line(options.to, options.listen, remote, self._admission.keyed)
+            self._line = Line(options.to, options.listen, remote, self._admission.keyed, notices)
             opened.callback(self._line.close)
             self._make_halves()
             self.status_url: str | None = None

@@ -112,6 +112,7 @@ def test_no_sound_is_a_page_without_players(folder):
     [
         ("{", "not a JSON file; save one with --json"),
         ("[1]", "schema is None, expected one of dredge.demo/1"),
+        ('{"schema": "dredge.stream/1"}', "there is no result in it; expected the whole document"),
         ('{"schema": "dredge.bench/1"}', "schema is 'dredge.bench/1', expected one of"),
         ('{"schema": ["x"]}', r"schema is ['x'], expected one of"),
     ],

@@ -38,7 +38,7 @@ def test_a_line_holds_every_figure():
     display.update(STATE)
     assert out.getvalue() == (
         "   0.5 s  loss 18.8 %  normal 13  LBRR 1  DRED 5  PLC 1  delay 1000 ms  "
-        "CPU 4.2 of 20 ms, worst 4.2 ms  55.3 kb/s\n"
+        "CPU per packet 4.2 of 20 ms, worst 4.2 ms  55.3 kb/s\n"
     )
 
 
@@ -68,7 +68,7 @@ def test_worst_frame_is_remembered_between_lines():
     display = Display(3, stream=out)
     for t, cpu in ((0.0, 1000), (0.5, 19500), (1.0, 2000)):
         display.update({"t_s": t, "cpu_us": cpu})
-    assert "CPU 2.0 of 20 ms, worst 19.5 ms" in out.getvalue().splitlines()[-1]
+    assert "CPU per packet 2.0 of 20 ms, worst 19.5 ms" in out.getvalue().splitlines()[-1]
 
 
 def test_absent_keys_keep_their_value_and_nothing_is_needed():

@@ -58,7 +58,7 @@ def test_before_the_first_report_no_figure_of_the_device_is_shown() -> None:
     display.update({"t_s": 1.0, "report_age_s": 0.1, "loss_pct": 0.0, "by_source": {}})
     before, nothing_played = out.getvalue().splitlines()
     assert before == "   0.0 s  no report yet  50.0 kb/s"
-    assert "CPU -" in nothing_played
+    assert "CPU per packet -" in nothing_played
 
 
 def test_old_figures_are_dim_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

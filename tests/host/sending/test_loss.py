@@ -110,8 +110,8 @@ def test_a_period_of_years_costs_no_memory() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("", "write a percentage"),
-        ("ten", "write a percentage"),
+        ("", "expected a percentage such as 10%, or one of none, gilbert:, ge:, burst:, trace:, phases:, harsh"),
+        ("ten", "expected a percentage"),
         ("ten%", "share such as 10%"),
         ("101%", "between 0% and 100%"),
         ("-1%", "between 0% and 100%"),

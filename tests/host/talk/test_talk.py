@@ -59,7 +59,9 @@ def test_both_may_call_at_once_and_seconds_end_it() -> None:
             assert books["complete"] and books["dropped_by_model"] and 60 <= books["made"] <= 90
 
 
-def test_with_the_same_key_they_talk_and_with_another_they_do_not(tmp_path: Path) -> None:
+def test_with_the_same_key_they_talk_and_with_another_they_do_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("pylibsrtp")
     for name, digits in (("a", "11" * 32), ("b", "22" * 32)):
         (tmp_path / name).write_text(digits)
@@ -74,6 +76,26 @@ def test_with_the_same_key_they_talk_and_with_another_they_do_not(tmp_path: Path
         with pytest.raises(UnreachableError):
             caller.wait()
         assert not listener.hears.heard
+    assert "has another key than this end" in capsys.readouterr().err
+
+
+def test_a_caller_that_has_no_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pylibsrtp")
+    (tmp_path / "key").write_text("11" * 32)
+    waits, _ = pair(key_file=str(tmp_path / "key"))
+    calls = TalkOptions(waits.listen, settings=plain(), seconds=1.0)
+    with ends(waits, calls, speech=TONE) as (_, caller), pytest.raises(UnreachableError):
+        caller.wait()
+    assert "give it the --key-file of this end" in capsys.readouterr().err
+
+
+def test_an_end_that_calls_says_whom_it_does_not_hear(capsys: pytest.CaptureFixture[str]) -> None:
+    called, own = (f"udp://127.0.0.1:{free_port()}" for _ in range(2))
+    calls = TalkOptions(called, listen=own, settings=plain(), seconds=2.0)
+    other = TalkOptions(own, settings=plain(), seconds=1.0)
+    with ends(calls, other, speech=TONE) as (_, stranger), pytest.raises(UnreachableError):
+        stranger.wait()
+    assert f"this end calls {called.removeprefix('udp://')}" in capsys.readouterr().err
 
 
 def test_nobody_is_an_error_after_the_given_time() -> None:

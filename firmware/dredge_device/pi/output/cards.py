@@ -83,6 +83,9 @@ class CardStream:
                 self._open()
         except (self._library.PortAudioError, ValueError) as error:
             raise CapabilityError(f"no {self._what} can be opened: {error}; see `dredge devices`") from error
+        except AttributeError as error:
+            text = f"this sounddevice package cannot play in time ({error}); install python-sounddevice"
+            raise CapabilityError(text) from error
         _streams.add(self)
 
     @property

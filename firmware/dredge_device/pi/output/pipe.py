@@ -12,6 +12,7 @@ from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
 
 _END_S = 2.0  # what a command has to play out its input
+_LET_GO_S = 0.5  # between a command's last read and its end
 
 
 class PipeOutput:
@@ -57,6 +58,14 @@ def to_stdout(rate: int, form: Format = SPEECH) -> PipeOutput:
     return PipeOutput("stdout", put, out.flush, rate, form)
 
 
+def _fate(process: subprocess.Popen[bytes]) -> str:
+    try:
+        code = process.wait(_LET_GO_S)
+    except subprocess.TimeoutExpired:
+        return "it runs on with its input closed"
+    return f"it ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+
+
 def to_command(command: str, rate: int, form: Format = SPEECH) -> PipeOutput:
     """The standard input of a shell command."""
     process = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE)
@@ -68,7 +77,7 @@ def to_command(command: str, rate: int, form: Format = SPEECH) -> PipeOutput:
             into.write(data)
             into.flush()
         except BrokenPipeError:
-            raise BrokenPipeError(errno.EPIPE, f"'{command}' reads no more (it ended with {process.poll()})") from None
+            raise BrokenPipeError(errno.EPIPE, f"'{command}' reads no more ({_fate(process)})") from None
 
     def end() -> None:
         try:

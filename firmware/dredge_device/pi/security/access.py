@@ -66,7 +66,7 @@ class OpenAccess:
         """Everything passes; it is counted in the peer's favour."""
         del now_us
         if datagram.startswith(MAGIC):
-            self._warn("no key", f"{name_of(peer)} uses a key and this agent has none: start it with --key-file")
+            self._warn("no key", f"{name_of(peer)} uses a key and this end has none: start it with --key-file")
         if self._limited:
             self._account(peer).earn(len(datagram))
         return datagram, []
@@ -184,7 +184,7 @@ class KeyedAccess:
         if member is None or rtp.is_rtcp(datagram) or len(datagram) < 12:
             self.counters.add("unauthenticated")
             if member is None:
-                self._warn("unkeyed", f"{name_of(peer)} sends without a key: give it this agent's --key-file")
+                self._warn("unkeyed", f"{name_of(peer)} sends without a key: give it the --key-file of this end")
             return None
         try:
             clear: bytes = member.media.unprotect(datagram)
@@ -220,7 +220,7 @@ class KeyedAccess:
         except session_keys.SealError as error:
             self.counters.add(str(error))
             if str(error) == "forged":
-                self._warn("wrong key", f"{name_of(peer)} has another key than this agent")
+                self._warn("wrong key", f"{name_of(peer)} has another key than this end")
             return None
         return clear if self._admit(peer, member, now_us) else None
 

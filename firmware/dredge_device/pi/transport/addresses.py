@@ -2,6 +2,7 @@
 """Addresses of peers."""
 
 import ipaddress
+import socket
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +15,27 @@ def place_of(peer: Any) -> Any:
 @lru_cache(maxsize=4096)
 def _place(host: str) -> Any:
     try:
-        address = ipaddress.ip_address(host.split("%")[0])
+        packed = _packed(host)
     except ValueError:
         return host
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped.packed if address.ipv4_mapped else address.packed[:8]
-    return address.packed
+    return packed[:8]
+
+
+def _packed(host: str) -> bytes:
+    address = ipaddress.ip_address(host.split("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).packed
+
+
+class Host:
+    """All addresses of a name, IPv4 and IPv6. Raises OSError when it is not known."""
+
+    def __init__(self, name: str) -> None:
+        self._addresses = {_packed(str(found[4][0])) for found in socket.getaddrinfo(name, None)}
+
+    def __contains__(self, peer: tuple[str, int]) -> bool:
+        """True for a socket address of this host, whatever its port."""
+        return _packed(peer[0]) in self._addresses
 
 
 def is_loopback(host: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dredge_device import rtp
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.transport.addresses import Host
 from dredge_device.pi.transport.schemes import PCM_LINE, PCM_UDP, scheme_of
 from dredge_device.pi.transport.serial_port import LineError, SerialLine
 from dredge_device.pi.transport.udp import UdpEndpoint
@@ -56,11 +57,11 @@ class Reader(Protocol):
 class UdpReader:
     """A UDP port of this machine, and who may send to it: whoever does first, until 3 s of silence.
 
-    only: name or address of the one board that may. Raises OSError when the port cannot be had.
+    only: name or address of the one board that may. Raises OSError when there is no such port or name.
     """
 
     def __init__(self, host: str, port: int, only: str | None = None) -> None:
-        self._only = socket.gethostbyname(only) if only else None
+        self._only = Host(only) if only else None
         self._endpoint = UdpEndpoint(host or "0.0.0.0", port)
         self.address = self._endpoint.address
         self._peer: Any = None
@@ -75,7 +76,7 @@ class UdpReader:
         datagram, peer, at_us = arrived
         now = time.monotonic()
         free = self._peer is None or now - self._heard_s > _GONE_S
-        if (self._only is not None and peer[0] != self._only) or (peer != self._peer and not free):
+        if (self._only is not None and peer not in self._only) or (peer != self._peer and not free):
             self.strangers += 1
             return None
         self._peer, self._heard_s = peer, now

@@ -45,7 +45,7 @@ class Figures:
         time = f"{self.state.get('t_s') or 0:6.1f} s"
         told = [f"loss {self.value('loss_pct', '.1f')} %"]
         told += [f"{name} {count}" for name, count in self.counts().items()]
-        told += [f"delay {self.value('delay_ms', '.0f')} ms", f"CPU {self.cpu_text()}"]
+        told += [f"delay {self.value('delay_ms', '.0f')} ms", f"CPU per packet {self.cpu_text()}"]
         words = [time, *(["no report yet"] if self._unreported() else told)]
         if self.silent_s is not None:
             known = self.state.get("loss_pct") is not None
