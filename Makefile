@@ -13,7 +13,7 @@ PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm test-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
+.PHONY: help setup build demo test test-arm test-pi count-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-arm: ## the arm64 wheel on emulated Pi 3, 4 and 5 processors (ARM_ARGS="--s
 test-pi: ## the real agent on a virtual Pi that counts instructions (PI_ARGS="--mips 500 --model standard --json")
 	@scripts/setup.sh dev >&2
 	@PYTHONPATH=scripts $(VENV)/bin/python -m virtual_pi $(PI_ARGS)
+
+count-pi: ## instructions per 20 ms of the receive path on an emulated arm64 processor (COUNT_ARGS="--model small --json")
+	@scripts/setup.sh dev >&2
+	@PYTHONPATH=scripts $(VENV)/bin/python -m instruction_count $(COUNT_ARGS)
 
 fuzz: ## 10 million hostile packets through kernels with sanitisers, or guided (FUZZ_ARGS="--target all --seconds 60")
 	@scripts/setup.sh dev

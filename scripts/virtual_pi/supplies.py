@@ -60,7 +60,7 @@ class Supplies:
             yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")  # nothing is left if we are killed
 
 
-def _install_tools(programs: dict[str, str]) -> None:
+def install_tools(programs: dict[str, str]) -> None:
     """Install the Debian packages that are missing, as root. Raises DebianError with what to run where that fails."""
     wanted = [package for program, package in programs.items() if shutil.which(program) is None]
     if not Path(KEYRING[0]).exists():
@@ -83,7 +83,7 @@ def prepare(wheel: Path | None) -> Supplies:
 
     Raises BuildError, and DebianError or OSError when packages cannot be had.
     """
-    _install_tools({**TOOLS, **WHEEL_TOOLS} if wheel is None else TOOLS)
+    install_tools({**TOOLS, **WHEEL_TOOLS} if wheel is None else TOOLS)
     with open(folder() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wheel = wheel or built_wheel()

@@ -23,6 +23,7 @@ import numpy as np
 from arm_build import C_DIR, CROSS, EMULATOR, setup_constant
 
 HERE = Path(__file__).parent
+PLUGIN_HEADER = HERE.parents[2] / "scripts/instruction_count"
 LAYERS = ("conv1", "conv2", "dense1", "dense2", "cond_a", "cond_b")
 MATRICES = ("recur_a", "input_b", "recur_b")
 RARE = 1e-4  # stretches below this share of the instructions are taken at one instruction per cycle
@@ -85,7 +86,8 @@ def build(folder: Path, compiler: str = CROSS, more: tuple[str, ...] = ()) -> Pa
 
 def build_plugin(folder: Path) -> Path:
     plugin = folder / "plugin.so"
-    _run("gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", HERE / "plugin.c", "-o", plugin)
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{PLUGIN_HEADER}"]
+    _run("gcc", *flags, HERE / "plugin.c", "-o", plugin)
     return plugin
 
 

@@ -4,31 +4,16 @@
  *
  *   -plugin plugin.so,out=FILE,l1=KIB,l1ways=N,l2=KIB,l2ways=N
  *
- * A mark is system call 24301, which no kernel has: argument 1 starts, 2 writes FILE. Debian ships no header for
- * plugins: what is used of version 1 of the interface (qemu docs/devel/tcg-plugins) is declared here. */
+ * A mark is a system call that no kernel has: argument 1 starts, 2 writes FILE. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PUBLIC __attribute__((visibility("default")))
-#define MARK 24301
-#define LINE 64
+#include "qemu_plugin.h"
 
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef uint64_t plugin_id;
-void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*)(plugin_id, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int op, void *, uint64_t);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, void (*)(unsigned, uint32_t, uint64_t, void *), int flags,
-                                      int rw, void *);
-void qemu_plugin_register_vcpu_syscall_cb(plugin_id, void (*)(plugin_id, unsigned, int64_t, uint64_t, uint64_t, uint64_t,
-                                                              uint64_t, uint64_t, uint64_t, uint64_t, uint64_t));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-enum { ADD_U64 = 0, NO_REGISTERS = 0, READ_AND_WRITE = 3 };
+#define LINE 64
 
 PUBLIC int qemu_plugin_version = 1;
 
