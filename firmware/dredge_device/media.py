@@ -41,7 +41,7 @@ class Media:
             if self._announced is not None:
                 made.announce(*self._announced)
             for datagram, when_us in self._pending:
-                made.push(datagram, when_us / 1000000)
+                made.push(datagram, when_us)
             self._pending = []
         return self._receiver
 
@@ -68,7 +68,7 @@ class Media:
         self.heard = True
         receiver = self.receiver
         if receiver is not None:
-            receiver.push(datagram, now_us / 1000000)
+            receiver.push(datagram, now_us)
         elif len(self._pending) < _PENDING:
             self._pending.append((datagram, now_us))
 

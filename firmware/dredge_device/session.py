@@ -122,9 +122,9 @@ class Session:
         return self._on_end() if self._on_end is not None else None
 
     # One packet period was decided; call it for every one that a pull of the receiver names.
-    def played(self, number, source, delay_ms, cpu_us, reason=""):
+    def played(self, number, source, delay_us, cpu_us, reason=""):
         if self.state in (ACTIVE, DRAINING) and number is not None:
-            self.reports.timeline.add(number, source, delay_ms, cpu_us, reason)
+            self.reports.timeline.add(number, source, delay_us, cpu_us, reason)
 
     # What is due now, as datagrams for self.peer; call it once per period.
     def tick(self, now_us):

@@ -33,7 +33,7 @@ class Timeline:
         self.dropped = 0
         self.first = None  # sequence number of the first period
 
-    def add(self, number, source, delay_ms, cpu_us, reason=""):
+    def add(self, number, source, delay_us, cpu_us, reason=""):
         if self.count >= self._limit:
             self.dropped += 1
             return
@@ -45,7 +45,7 @@ class Timeline:
         reason = reason.rstrip(" 0123456789")  # the reports name the version
         self._why[self.count] = REASONS.index(reason) if reason in REASONS else len(REASONS)
         self._source[self.count] = SOURCES.index(source)
-        self._delay[self.count] = max(0, min(65535, int(delay_ms)))
+        self._delay[self.count] = max(0, min(65535, delay_us // 1000))
         self._cpu[self.count] = max(0, min(65535, int(cpu_us)))
         self.count += 1
 

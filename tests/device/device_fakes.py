@@ -163,19 +163,19 @@ class Bench:
     """A receiver under a clock that only moves when told to."""
 
     def __init__(self, playout_ms=200, conceal="dred", use_lbrr=True, parts=None, **dred):
-        self.now = 0.0
+        self.now_us = 0
         self.parts = parts or fake_parts(conceal, **dred)
         self.receiver = Receiver(
-            playout_ms, conceal, use_lbrr, clock=lambda: self.now, parts=self.parts
+            playout_ms, conceal, use_lbrr, clock_us=lambda: self.now_us, parts=self.parts
         )
 
     def send(self, number, data=None, ssrc=SSRC, flags=b"D"):
         data = packet(number, flags) if data is None else data
-        self.receiver.push(rtp.build(number, number * 960, ssrc, data), self.now)
+        self.receiver.push(rtp.build(number, number * 960, ssrc, data), self.now_us)
 
     def pull(self):
         played = self.receiver.pull()
-        self.now += 0.02
+        self.now_us += 20_000
         return played
 
     def run(self, count, lost=(), flags=None, pulls=None):

@@ -47,7 +47,7 @@ for n in range(40):
 print(u.mean(), sorted(u.histogram().items()))
 t = timeline.Timeline(20)
 for n in range(25):
-    t.add(n, "opus" if n % 3 else "dred", 100, n)
+    t.add(n, "opus" if n % 3 else "dred", 100_000, n)
 print(sorted(t.part().items(), key=lambda kv: kv[0])[-1], timeline.expand(t.part())[0][:4])
 k = rtp.StreamTracker()
 print([k.admit(1, s & 65535) for s in (65534, 65535, 0, 3, 2)], k.admit(2, 5), k.admit(2, 6))
@@ -70,7 +70,7 @@ class Receiver:
         self.ssrc = None
         self.pushed = 0
 
-    def push(self, datagram, now):
+    def push(self, datagram, now_us):
         self.ssrc = rtp.parse(datagram).ssrc
         self.pushed += 1
 
@@ -94,7 +94,7 @@ for answer in host.handle(control.build(control.Message(control.HELLO, 1)), "pee
     print(control.parse(answer)[0].document())
 for n in range(60):
     host.handle(rtp.build(n, n * 960, 8, b"x"), "peer", now)
-    host.played(n, "opus", 40, 7)
+    host.played(n, "opus", 40_000, 7)
     for datagram in host.tick(now):
         print([packet.kind for packet in rtcp.split(datagram)], len(datagram) <= 1200)
     now += 20000

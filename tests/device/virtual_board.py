@@ -108,7 +108,7 @@ class Board:
 
     def _make(self, index):
         def receiver(options):
-            return Receiver(options["playout_ms"], "dred", False, clock=lambda: self.now_us / 1e6,
+            return Receiver(options["playout_ms"], "dred", False, clock_us=lambda: int(self.now_us),
                             cpu_clock=lambda: int(1000 * self.cpu_us), parts=self._parts(),
                             adaptive=options["adaptive"])  # fmt: skip
 

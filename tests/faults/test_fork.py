@@ -16,8 +16,9 @@ class Stream:
     """Packets into a real receiver, every fourth lost after the first second, so that the vocoder is at work."""
 
     def __init__(self):
-        self.now = 0.0
-        self.sender, self.receiver = Sender(redundancy_s=0.5), Receiver(100, clock=lambda: self.now, vocoder="small")
+        self.now_us = 0
+        self.sender = Sender(redundancy_s=0.5)
+        self.receiver = Receiver(100, clock_us=lambda: self.now_us, vocoder="small")
         self.pieces = list(packets(read_audio(CLIP).pcm))
         self.samples = hashlib.sha256()
 
@@ -25,9 +26,9 @@ class Stream:
         for number in range(first, last):
             packet = self.sender.push(self.pieces[number])
             if number < 50 or number % 4:
-                self.receiver.push(packet.data, self.now)
+                self.receiver.push(packet.data, self.now_us)
             self.samples.update(self.receiver.pull().pcm.tobytes())
-            self.now += 0.02
+            self.now_us += 20_000
         return self.samples.hexdigest()
 
 

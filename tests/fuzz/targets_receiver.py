@@ -15,38 +15,38 @@ from dredge_device.pi.factory import Parts, real_parts
 from dredge_device.pi.receiver import Receiver
 from dredge_device.units import CONCEAL_MODES
 
-PERIOD_S = 0.02
+PERIOD_US = 20_000
 FLAGS = (b"D", b"L", b"DX", b"!", b"N", b"..", b"DL", b"Z")
 # A delay is measured against the path's base delay: it may come out a period short, and after a stop of the clock,
 # when old packets become the base, as short as the stop was long.
-SLACK_MS = 12_000            # what the buffer holds, and what may be conceded while nobody pulls
+SLACK_US = 12_000_000            # what the buffer holds, and what may be conceded while nobody pulls
 
 
 class Bench:
     """A receiver under the plan's clock; every period is checked."""
 
     def __init__(self, playout_ms: int, conceal: str, adaptive: bool, parts: Parts) -> None:
-        self.now = self.leapt = 0.0
+        self.now_us = self.leapt_us = 0
         self.pulled = self.spoken = 0
         self.receiver = Receiver(
-            playout_ms, conceal, clock=lambda: self.now, parts=parts, adaptive=adaptive
+            playout_ms, conceal, clock_us=lambda: self.now_us, parts=parts, adaptive=adaptive
         )  # fmt: skip
 
     def pull(self, count: int) -> None:
         """Periods in real time."""
         for _ in range(count):
             played = self.receiver.pull()
-            self.now += PERIOD_S
+            self.now_us += PERIOD_US
             self.pulled += 1
             self.spoken += bool(played.frames)
             check(played.pcm.dtype == np.int16 and played.pcm.shape == (320,), "a period that is not 20 ms of int16")
             check(len(played.frames) <= 2 + 512, "more periods decided than the buffer holds")
-            longest = self.receiver.playout_ms + 1000 * self.leapt + SLACK_MS
-            check(-20 - 1000 * self.leapt <= played.delay_ms < longest, f"a delay of {played.delay_ms} ms")
+            longest_us = 1000 * self.receiver.playout_ms + self.leapt_us + SLACK_US
+            check(-PERIOD_US - self.leapt_us <= played.delay_us < longest_us, f"a delay of {played.delay_us} us")
 
     def push(self, datagram: bytes) -> None:
         """Something arrives."""
-        self.receiver.push(datagram, self.now)
+        self.receiver.push(datagram, self.now_us)
 
     def finish(self) -> None:
         """The books must agree."""
@@ -81,9 +81,9 @@ def _play(bench: Bench, plan: Plan, payload, most: int) -> None:  # type: ignore
             sequence, stamp, _ = _header(plan)
             bench.receiver.finish(sequence, stamp if plan.below(2) else None)
         elif act == 6:
-            leap = plan.number() * 0.01
-            bench.now += leap
-            bench.leapt += leap
+            leap_us = plan.number() * 10_000
+            bench.now_us += leap_us
+            bench.leapt_us += leap_us
         else:
             bench.pull(1 + plan.below(8 if act == 7 else 40))
     bench.finish()

@@ -64,7 +64,7 @@ class Device:
 
     def _make(self, options: dict[str, Any]) -> Receiver:
         """The process's own checks of what a host asks for, without its models."""
-        receiver = functools.partial(Receiver, clock=lambda: self.now_us / 1e6)
+        receiver = functools.partial(Receiver, clock_us=lambda: self.now_us)
         with mock.patch.multiple(building, Receiver=receiver, real_parts=made_up_parts):
             return building.make_receiver(options, SHELF)
 
@@ -77,7 +77,7 @@ class Device:
                 played = agent.receiver.pull()
                 check(len(played.pcm) == 320, "a period that is not 20 ms long")
                 for frame in played.frames:
-                    agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
+                    agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
             for datagram in agent.tick(self.now_us):
                 check(0 < len(datagram) < 1200, "a report that fits no datagram")
             if agent.over():

@@ -202,7 +202,7 @@ def _simulated(case: Case) -> dict[str, Any]:
     return {
         "wire": _joined(sender.sent),
         "pcm": result.pcm.tobytes(),
-        "decisions": [list(row[:3]) for row in result.timeline],
+        "decisions": [[packet, source, delay_us / 1000] for packet, source, delay_us, _ in result.timeline],
         "report": {**result.result, "trace": result.trace},
     }
 
@@ -368,23 +368,23 @@ def _received(case: Case) -> dict[str, Any]:
     packets = payloads(case["packets"], chosen)
     wire = datagrams(packets, event)
     coming = arrivals(wire, case)
-    now = 0.0
-    receiver = Receiver(chosen.playout_ms, chosen.conceal, chosen.lbrr, clock=lambda: now, adaptive=chosen.adaptive,
-                        vocoder=chosen.vocoder)  # fmt: skip
+    now_us = 0
+    receiver = Receiver(chosen.playout_ms, chosen.conceal, chosen.lbrr, clock_us=lambda: now_us,
+                        adaptive=chosen.adaptive, vocoder=chosen.vocoder)  # fmt: skip
     receiver.announce(SSRC, first_sequence(event))
     heard, decisions = [], []
     for step in range(len(packets) + chosen.playout_ms // 20 + 15):
         while coming and coming[0][0] <= 20000 * step:
             microseconds, data = coming.pop(0)
-            receiver.push(data, microseconds / 1e6)
+            receiver.push(data, microseconds)
         if event == "wrap and end" and step == len(packets):
             receiver.finish(first_sequence(event) + sum(map(bool, wire)) - 1 & 0xFFFF, 960 * (len(packets) - 1))
-        now = step * 0.02
+        now_us = step * 20_000
         quality = (FULL, SMALL, CLASSIC, LATE)[step // 17 % 4] if event == "load" else FULL
         played = receiver.pull(quality)
         heard.append(played.pcm.tobytes())
-        frames = [[f.packet, f.source, f.reason, f.delay_ms] for f in played.frames]
-        decisions.append([played.source, played.packet, played.reason, played.delay_ms, played.spoken, frames])
+        frames = [[f.packet, f.source, f.reason, f.delay_us / 1000] for f in played.frames]
+        decisions.append([played.source, played.packet, played.reason, played.delay_us / 1000, played.spoken, frames])
     return {
         "wire": _joined(wire),
         "pcm": b"".join(heard),

@@ -3,7 +3,7 @@
 
 from types import SimpleNamespace
 
-PERIOD_S = 0.02
+PERIOD_US = 20_000
 
 
 class FakeReceiver:
@@ -13,14 +13,14 @@ class FakeReceiver:
         self.clock, self.delay, self.work = clock, playout_ms // 20, work
         self.arrived, self.times = set(), []
 
-    def push(self, datagram, now):
-        assert now == self.clock.now
+    def push(self, datagram, now_us):
+        assert now_us == self.clock.now_us
         self.arrived.add(int(datagram))
 
     def pull(self):
         sum(range(self.work))
-        self.times.append(self.clock.now)
-        number = round(self.clock.now / PERIOD_S) - self.delay
+        self.times.append(self.clock.now_us)
+        number = self.clock.now_us // PERIOD_US - self.delay
         source = "silence" if number < 0 else "opus" if number in self.arrived else "plc"
         if source == "plc" and any(later > number for later in self.arrived):
             source = "dred"

@@ -70,38 +70,38 @@ class Heard:
     pcm: np.ndarray
     source: str
     packet: int | None
-    delay_ms: float = 0.0
+    delay_us: int = 0
     cpu_us: float = 1.0
 
 
 class PcmReceiver:
     """Plays PcmEncoder packets after a constant delay; a lost packet is a block of 7s."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
-        self.delay = settings.playout_ms / 1000
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        self.delay_us = 1000 * settings.playout_ms
         self.clock = clock
         self.store: dict[int, np.ndarray] = {}
-        self.started: float | None = None
+        self.started_us: int | None = None
         self.next = 0
         self.announced: tuple[int, int] | None = None
 
     def announce(self, ssrc: int, sequence: int) -> None:
         self.announced = (ssrc, sequence)
 
-    def push(self, datagram: bytes, now: float) -> None:
-        assert now == self.clock()
+    def push(self, datagram: bytes, now_us: int) -> None:
+        assert now_us == self.clock()
         packet = rtp.parse(datagram)
         self.store[packet.sequence] = np.frombuffer(packet.payload[: 2 * PACKET], np.int16)
-        if self.started is None:
-            self.started = now - 0.02 * packet.sequence
+        if self.started_us is None:
+            self.started_us = now_us - 20_000 * packet.sequence
 
     def pull(self) -> Heard:
         silence = np.zeros(PACKET, np.int16)
-        if self.started is None:
+        if self.started_us is None:
             return Heard(silence, "silence", None)
-        if self.clock() + 1e-9 < self.started + self.delay + 0.02 * self.next:
+        if self.clock() < self.started_us + self.delay_us + 20_000 * self.next:
             return Heard(silence, "silence", None)
         number, self.next = self.next, self.next + 1
         if number in self.store:
-            return Heard(self.store[number], "opus", number, self.delay * 1000)
-        return Heard(np.full(PACKET, 7, np.int16), "plc", number, self.delay * 1000)
+            return Heard(self.store[number], "opus", number, self.delay_us)
+        return Heard(np.full(PACKET, 7, np.int16), "plc", number, self.delay_us)

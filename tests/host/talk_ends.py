@@ -22,7 +22,7 @@ from dredge_host.talk.talk import Talk
 class Says:
     """A source that gives a piece of `speech` every 20 ms, over and over, and notes when."""
 
-    backlog_ms = 0.0
+    backlog_us = 0
 
     def __init__(self, speech: np.ndarray) -> None:
         self._pieces = speech[: len(speech) // 320 * 320].reshape(-1, 320)

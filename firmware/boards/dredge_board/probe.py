@@ -42,7 +42,7 @@ class Probe:
         return self._tracker.ssrc
 
     # One RTP datagram came.
-    def push(self, datagram, _now):
+    def push(self, datagram, _now_us):
         start = self._now()
         try:
             packet = rtp.parse(datagram)
@@ -78,7 +78,7 @@ class Probe:
         self.span_ms[1] = max(self.span_ms[1], head.span_ms)
         return max(0, int(head.span_ms - _OFFSET_UNIT_MS * head.offset) // PACKET_MS)
 
-    # What became of the packet whose turn it is: (number, source, delay in ms, microseconds spent), or None
+    # What became of the packet whose turn it is: (number, source, delay in microseconds, microseconds spent), or None
     # when there is none. Call once per 20 ms.
     def pull(self):
         start = self._now()
@@ -91,7 +91,7 @@ class Probe:
         spent = self._now() - start
         self.budget.frame(self._parse_us + spent, (self._parse_us, spent))
         whole, self._parse_us = self._parse_us + spent, 0
-        return number, source, self._buffer.playout_us // 1000, whole
+        return number, source, self._buffer.playout_us, whole
 
     def _source(self, number):
         if self._buffer.get(number) is not None:

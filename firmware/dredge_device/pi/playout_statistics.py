@@ -14,7 +14,7 @@ class Decided(Protocol):
 
     source: str
     reason: str
-    delay_ms: float
+    delay_us: int
 
 
 class PlayoutStatistics:
@@ -26,8 +26,8 @@ class PlayoutStatistics:
         self._bursts = Bursts()
         self._periods = 0  # of the stream, lost ones included, silence not
         self._delays = Histogram()
-        self._delay_sum = 0.0
-        self._delay_max = 0.0
+        self._delay_sum_us = 0
+        self._delay_max_us = 0
 
     def count(self, frame: Decided, lost: bool) -> None:
         """One packet period; lost: its packet was not there when it was needed."""
@@ -36,9 +36,9 @@ class PlayoutStatistics:
             self._reasons[frame.reason] += 1
         self._bursts.step(lost)
         self._periods += 1
-        self._delay_sum += frame.delay_ms
-        self._delay_max = max(self._delay_max, frame.delay_ms)
-        self._delays.add(round(frame.delay_ms * 1000))
+        self._delay_sum_us += frame.delay_us
+        self._delay_max_us = max(self._delay_max_us, frame.delay_us)
+        self._delays.add(frame.delay_us)
 
     def silence(self) -> None:
         """A period outside the stream."""
@@ -67,8 +67,8 @@ class PlayoutStatistics:
             "sources": {name: self._sources[name] for name in SOURCES},
             "reasons": dict(sorted(self._reasons.items())),
             "delay_ms": {
-                "mean": round(self._delay_sum / self._periods, 3) if self._periods else 0.0,
-                "max": round(self._delay_max, 3),
+                "mean": round(self._delay_sum_us / 1000 / self._periods, 3) if self._periods else 0.0,
+                "max": round(self._delay_max_us / 1000, 3),
                 "p50": delays.percentile(500) / 1000,
                 "p95": delays.percentile(950) / 1000,
             },

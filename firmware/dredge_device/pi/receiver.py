@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.jitter import JitterBuffer
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.concealment.dred_source import DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
@@ -32,7 +33,7 @@ class Receiver:
     """Plays a stream of RTP packets and fills what is lost.
 
     playout_ms is the constant delay, or with ``adaptive`` the longest one (dredge_device.playout).
-    ``clock`` returns seconds, on the same time base as ``push``'s now. Without one the monotonic
+    ``clock_us`` returns microseconds, on the same time base as ``push``'s ``now_us``. Without one the monotonic
     clock is used and CPU time is measured; with one everything is deterministic and CPU time is 0
     unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
     Not thread-safe: the caller holds a lock around push and pull.
@@ -48,7 +49,7 @@ class Receiver:
         playout_ms: int = 1000,
         conceal: str = "dred",
         use_lbrr: bool = True,
-        clock: Callable[[], float] | None = None,
+        clock_us: Callable[[], int] | None = None,
         cpu_clock: Callable[[], int] | None = None,
         parts: Parts | None = None,
         adaptive: bool = False,
@@ -64,11 +65,11 @@ class Receiver:
         self.conceal = conceal
         self.playout_ms = playout_ms
         self.adaptive = adaptive
-        self._clock = clock if clock is not None else time.monotonic
+        self._clock_us = clock_us if clock_us is not None else monotonic_us
         self._buffer = JitterBuffer(playout_ms, reach=LONGEST if conceal == "dred" else int(use_lbrr))
         self._playout = Playout(self._buffer, adaptive)
         self._input = RtpInput(self._buffer, parts.reader, payload_types.opus, payload_types.red)
-        self._timer = _timer(clock is None, cpu_clock)
+        self._timer = _timer(clock_us is None, cpu_clock)
         dred_source = DredSource(self._buffer, parts.reader, parts.dred) if parts.dred else None
         self._concealer = Concealer(parts, dred_source, GapEnds(parts, self._buffer, use_lbrr), use_lbrr, self._timer)
         self._statistics = PlayoutStatistics()
@@ -79,9 +80,9 @@ class Receiver:
         self._qualities = [0] * len(QUALITY)
         self._started = False
 
-    def push(self, datagram: bytes, now: float) -> None:
-        """A datagram arrived at this time (seconds). Whatever it holds, nothing is raised."""
-        if self._input.push(datagram, _micros(now)):
+    def push(self, datagram: bytes, now_us: int) -> None:
+        """A datagram arrived at this time. Whatever it holds, nothing is raised."""
+        if self._input.push(datagram, now_us):
             self._concealer.restart()
             self._playout.restart()
             self._speech.restart()
@@ -110,9 +111,9 @@ class Receiver:
         return self._input.ssrc
 
     @property
-    def packet_ms(self) -> float | None:
-        """Length of the newest packet, None before the first."""
-        return self._input.packet_ms
+    def packet_us(self) -> int | None:
+        """The length of the newest packet in microseconds, None before the first."""
+        return self._input.packet_us
 
     @property
     def payload_type(self) -> int | None:
@@ -121,7 +122,7 @@ class Receiver:
 
     def pull(self, quality: int = FULL) -> Played:
         """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
-        return self.render(_micros(self._clock()), quality)
+        return self.render(self._clock_us(), quality)
 
     def may_render(self, now_us: int, reserve_us: Reserve) -> bool:
         """True when the next period can be rendered before its time (playing.outlook)."""
@@ -160,7 +161,7 @@ class Receiver:
             reason = "buffering anew" if self._started else "before the stream"
         pcm = self._speech.silence()
         self._statistics.silence()
-        return Played(pcm, SILENCE, None, reason, 0.0, self._timer.stop(), self._speech.given_up(), spoken=False)
+        return Played(pcm, SILENCE, None, reason, 0, self._timer.stop(), self._speech.given_up(), spoken=False)
 
     def report(self) -> dict[str, Any]:
         """Everything counted so far, as plain JSON values with units in the names."""
@@ -178,10 +179,6 @@ class Receiver:
             **({"enhancement": self.enhancer.report()} if self.enhancer else {}),
             **({"queue": figures.ahead(self.queue, self._timer, statistics)} if self.queue.periods else {}),
         }
-
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1e6)
 
 
 def _timer(real_time: bool, cpu_clock: Callable[[], int] | None) -> StageTimer:

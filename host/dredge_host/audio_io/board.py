@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.interfaces import Pcm
-from dredge_device.pi.service.pacer import Pacer, monotonic_us
+from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.transport import pcm as packets
 from dredge_device.pi.transport.schemes import PCM_LINE, scheme_of
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES
@@ -51,10 +52,10 @@ class BoardSource:
         return getattr(self._reader, "address", self._url)
 
     @property
-    def backlog_ms(self) -> float:
-        """What waits against jitter."""
+    def backlog_us(self) -> int:
+        """The length of the speech that waits against jitter, microseconds."""
         with self._lock:
-            return self._queue.delay_ms
+            return self._queue.delay_us
 
     def read(self) -> Pcm | None:
         """int16[320]; never None."""

@@ -17,7 +17,7 @@ from dredge_host.sending.audio import AudioFile, repacked
 class PacedSource:
     """20 ms of recorded samples every 20 ms. blocks: gives them from the beginning; repeat: again at the end."""
 
-    backlog_ms = 0.0
+    backlog_us = 0
 
     def __init__(
         self,

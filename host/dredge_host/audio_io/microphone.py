@@ -32,11 +32,10 @@ class Microphone:
         self._pacer: Pacer | None = None  # while the card is away
 
     @property
-    def backlog_ms(self) -> float:
-        """What the card holds beyond the last 20 ms, and what the conversion of rates holds back."""
-        room = self._card.room()
-        waiting = 0.0 if room is None else 1000 * room / self._card.rate
-        return waiting + 1000 * len(self._rest) / SAMPLE_RATE + self._resampler.delay_ms
+    def backlog_us(self) -> int:
+        """The length of what the card and the resampler hold beyond the last 20 ms, microseconds."""
+        held = 1_000_000 * (self._card.room() or 0) // self._card.rate
+        return held + 1_000_000 * len(self._rest) // SAMPLE_RATE + self._resampler.delay_us
 
     def read(self) -> Pcm | None:
         """int16[320]; never None."""

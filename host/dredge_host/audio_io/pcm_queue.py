@@ -105,11 +105,11 @@ class PcmQueue:
             self.skipped += 1
 
     @property
-    def delay_ms(self) -> float:
-        """How long a packet waits here that met no jitter."""
+    def delay_us(self) -> int:
+        """How long a packet that met no jitter waits here, microseconds."""
         if self._next is None:
-            return 0.0
-        return max(0, self._due_us - self._delays.base_us() - self._next * PACKET_US) / 1000
+            return 0
+        return max(0, self._due_us - self._delays.base_us() - self._next * PACKET_US)
 
     def clock_ppm(self) -> float | None:
         """How much faster the board's clock is than this machine's; None before there are 20 s to tell it from."""
@@ -123,7 +123,7 @@ class PcmQueue:
         return {
             "received": self.received, "missing": self.missing, "late": self.late, "repeated": self.repeated,
             "garbage": self.garbage, "restarts": self.restarts, "skipped_ms": PACKET_MS * self.skipped,
-            "delay_ms": round(self.delay_ms, 1), "clock_ppm": None if ppm is None else round(ppm, 1),
+            "delay_ms": round(self.delay_us / 1000, 1), "clock_ppm": None if ppm is None else round(ppm, 1),
         }  # fmt: skip
 
     def _begin(self, number: int, at_us: int) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.service.pacer import Pacer
-from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, PACKET_US, SAMPLE_RATE
 from dredge_host.audio_io.wavstream import Format, read_header
 from dredge_host.errors import InputError
 
@@ -64,9 +64,9 @@ class PipeSource:
         self._thread.start()
 
     @property
-    def backlog_ms(self) -> float:
-        """What waits here; not counted is what waits in the pipe of an eager program."""
-        return 0.0 if self._eager else 20.0 * len(self._queue)
+    def backlog_us(self) -> int:
+        """The length of the speech that waits here, microseconds, without what waits in an eager program's pipe."""
+        return 0 if self._eager else PACKET_US * len(self._queue)
 
     def read(self) -> Pcm | None:
         """int16[320]; None at the end. Raises InputError for a WAV stream that cannot be used."""

@@ -13,11 +13,11 @@ class Source(Protocol):
     """20 ms at a time, each when it is due: by a card's clock, by that of a program at the other end of a pipe,
     or by this machine's.
 
-    ``backlog_ms``: how long what ``read`` returned last had waited here, beyond its own 20 ms.
+    ``backlog_us``: microseconds for which what ``read`` returned last had waited here, beyond its own 20 ms.
     """
 
     @property
-    def backlog_ms(self) -> float: ...
+    def backlog_us(self) -> int: ...
 
     def read(self) -> Pcm | None:
         """int16[320], 16 kHz mono, when it is due; None at the end."""

@@ -28,7 +28,7 @@ def real_receiver(clock: VirtualClock, playout_ms: int) -> PacketReceiver:
     """The device's receiver with its default settings, on a clock that we turn."""
     from dredge_device.pi.receiver import Receiver
 
-    receiver: PacketReceiver = Receiver(playout_ms, use_lbrr=False, clock=clock)
+    receiver: PacketReceiver = Receiver(playout_ms, use_lbrr=False, clock_us=clock)
     return receiver
 
 

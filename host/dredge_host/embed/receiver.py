@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.pi.clock import microseconds
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.playing.played import Played
 from dredge_device.pi.receiver import Receiver as Pipeline
@@ -47,18 +48,19 @@ class Receiver:
     ) -> None:
         adaptive, milliseconds = parse_playout(playout)
         self._clock = clock
-        own = None if clock is time.monotonic else clock  # with another clock everything is deterministic
+        # With another clock everything is deterministic.
+        own = None if clock is time.monotonic else lambda: microseconds(clock())
         self._pipeline = pipeline or Pipeline(
-            milliseconds, conceal, clock=own, adaptive=adaptive, vocoder=vocoder, opus_complexity=opus_complexity
+            milliseconds, conceal, clock_us=own, adaptive=adaptive, vocoder=vocoder, opus_complexity=opus_complexity
         )
-        self._arrived: deque[tuple[bytes, float]] = deque(maxlen=_ROOM)
+        self._arrived: deque[tuple[bytes, int]] = deque(maxlen=_ROOM)
         self._busy = threading.Lock()
         self._rest = np.zeros(0, np.int16)
         self.last: Played | None = None
 
     def push(self, datagram: bytes, now: float | None = None) -> None:
         """A datagram arrived (now: when, in the clock's seconds). Whatever it holds, nothing is raised."""
-        self._arrived.append((bytes(datagram), self._clock() if now is None else now))
+        self._arrived.append((bytes(datagram), microseconds(self._clock() if now is None else now)))
 
     def pull(self) -> Pcm:
         """int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` tells where they come from."""

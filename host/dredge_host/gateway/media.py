@@ -36,9 +36,10 @@ class BrowserSource:
         self._skipped = self._silent = 0
 
     @property
-    def backlog_ms(self) -> float:
-        """What waits beyond what was read."""
-        return 20.0 * self._queue.qsize() + 1000 * len(self._rest) / SAMPLE_RATE + self._resampler.delay_ms
+    def backlog_us(self) -> int:
+        """The length of the speech that waits beyond what was read, microseconds."""
+        waiting = PACKET_SAMPLES * self._queue.qsize() + len(self._rest)
+        return 1_000_000 * waiting // SAMPLE_RATE + self._resampler.delay_us
 
     def feed(self, frame: Any) -> None:
         """An av.AudioFrame of packed int16."""

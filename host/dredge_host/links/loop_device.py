@@ -67,7 +67,7 @@ class LoopDevice:
         if self.agent.state in (ACTIVE, DRAINING):
             played = self.agent.receiver.pull()
             for frame in played.frames:
-                self.agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
+                self.agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
         self._reply(self.agent.tick(time.monotonic_ns() // 1000))
         if self.agent.over():
             self.agent.renew()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
+from dredge_device.units import PACKET_SAMPLES, PACKET_US
 from dredge_host.errors import DredgeError
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.sender import Packet
@@ -31,7 +31,7 @@ class PacketSender(Protocol):
 class PacketReceiver(Protocol):
     """What the simulation needs of dredge_device.pi.receiver.Receiver."""
 
-    def push(self, datagram: bytes, now: float) -> None: ...
+    def push(self, datagram: bytes, now_us: int) -> None: ...
 
     def pull(self) -> Any: ...
 
@@ -42,22 +42,22 @@ class PacketReceiver(Protocol):
 class Simulation:
     """pcm: int16[n], as long as the input and aligned with it (with adaptive playout: what is heard,
     as long as that takes); result: the JSON document; trace: the losses, True = lost; timeline:
-    (packet, source, delay_ms, cpu_us) per packet."""
+    (packet, source, delay_us, cpu_us) per packet."""
 
     pcm: Pcm
     result: dict[str, Any]
     trace: list[bool]
-    timeline: list[tuple[int, str, float, float]] = field(default_factory=list)
+    timeline: list[tuple[int, str, int, float]] = field(default_factory=list)
 
 
 class VirtualClock:
-    """Seconds that pass only when told so."""
+    """A clock in microseconds that moves only when it is set."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now_us = 0
 
-    def __call__(self) -> float:
-        return self.now
+    def __call__(self) -> int:
+        return self.now_us
 
 
 class OfflineStream:
@@ -71,11 +71,11 @@ class OfflineStream:
 
     def period(self, *datagrams: bytes | None) -> Any:
         """What the receiver plays (dredge_device.pi.receiver.Played); datagrams: what arrives, None for nothing."""
-        self.clock.now = self.number * PACKET_SECONDS
+        self.clock.now_us = self.number * PACKET_US
         self.number += 1
         for datagram in datagrams:
             if datagram is not None:
-                self.receiver.push(datagram, self.clock.now)
+                self.receiver.push(datagram, self.clock.now_us)
         return self.receiver.pull()
 
 
@@ -88,7 +88,7 @@ class Recording:
     def __init__(self, count: int, lookahead: int = 0, adaptive: bool = False) -> None:
         self.count, self.lookahead = count, lookahead
         self.sources: Counter[str] = Counter()
-        self.timeline: list[tuple[int, str, float, float]] = []
+        self.timeline: list[tuple[int, str, int, float]] = []
         self._heard: list[Pcm] | None = [] if adaptive else None
         self._pcm = np.zeros(count * PACKET_SAMPLES, np.int16)
         self._last = -1
@@ -115,7 +115,7 @@ class Recording:
     def _enter(self, frame: Any) -> None:
         self._last = frame.packet
         self.sources[frame.source] += 1
-        self.timeline.append((frame.packet, frame.source, frame.delay_ms, frame.cpu_us))
+        self.timeline.append((frame.packet, frame.source, frame.delay_us, frame.cpu_us))
 
     def drain(self, stream: OfflineStream, limit: int) -> None:
         """Lets playout catch up within so many periods; a receiver that heard nothing at all leaves silence."""

@@ -70,15 +70,15 @@ def arriving(packet: Packet, loss: LossModel) -> bytes | None:
     return None if loss.lost() else packet.data
 
 
-def make_receiver(settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
-    """The real receiver for these settings."""
+def make_receiver(settings: Settings, clock_us: Callable[[], int]) -> PacketReceiver:
+    """The real receiver for these settings; clock_us returns microseconds."""
     from dredge_device.pi.receiver import Receiver
 
     receiver: PacketReceiver = Receiver(
         playout_ms=settings.playout_ms,
         conceal=settings.conceal,
         use_lbrr=settings.lbrr,
-        clock=clock,
+        clock_us=clock_us,
         cpu_clock=time.thread_time_ns,
         adaptive=settings.adaptive,
         vocoder=settings.known_vocoder(),

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dredge_device.units import PACKET_MS, PACKET_SECONDS
+from dredge_device.units import PACKET_SECONDS, PACKET_US
 from dredge_host.settings import Settings
 
 
-def coverable(trace: Sequence[bool], settings: Settings, delays: Mapping[int, float] | None = None) -> set[int]:
+def coverable(trace: Sequence[bool], settings: Settings, delays_us: Mapping[int, int] | None = None) -> set[int]:
     """Lost packets that a later packet describes before playout needs them.
 
     Packet n + d arrives d periods later and carries redundancy_s of history before itself: it
-    helps packet n if d lies within the history and before packet n is played. delays: how late each
-    packet was played, ms, where that is not settings.playout_ms for all (adaptive playout).
+    helps packet n if d lies within the history and before packet n is played. delays_us: how late each
+    packet was played, microseconds, where that is not settings.playout_ms for all (adaptive playout).
     """
     history = int(round(settings.redundancy_s / PACKET_SECONDS, 6))
     found = set()
@@ -23,7 +23,7 @@ def coverable(trace: Sequence[bool], settings: Settings, delays: Mapping[int, fl
         if not trace[number]:
             next_arrival = number
         elif next_arrival is not None:
-            delay_ms = settings.playout_ms if delays is None else delays.get(number, 0.0)
-            if next_arrival - number <= min(history, int(delay_ms) // PACKET_MS - 1):
+            delay_us = 1000 * settings.playout_ms if delays_us is None else delays_us.get(number, 0)
+            if next_arrival - number <= min(history, delay_us // PACKET_US - 1):
                 found.add(number)
     return found

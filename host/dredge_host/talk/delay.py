@@ -13,23 +13,20 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from dredge_device.units import PACKET_SECONDS, SAMPLE_RATE
+from dredge_device.units import PACKET_US, SAMPLE_RATE
 
-_FORGET = 1 / 50  # of a recent mean, per packet: 1 s
 _TRIPS = 16  # round trips of which the fastest counts
 
 
 class Mean:
-    """The mean of all values, and of those of about the last second."""
+    """The mean of whole numbers."""
 
     def __init__(self) -> None:
-        self.recent = 0.0
-        self._sum, self.count = 0.0, 0
+        self._sum = self.count = 0
 
-    def add(self, value: float) -> None:
+    def add(self, value: int) -> None:
         self._sum += value
         self.count += 1
-        self.recent += (value - self.recent) * max(_FORGET, 1 / self.count)
 
     @property
     def mean(self) -> float:
@@ -37,52 +34,52 @@ class Mean:
 
 
 class SpokenDelay:
-    """This end's share of what the other end hears late, in ms."""
+    """This end's share of the delay at which the other end hears it, microseconds."""
 
     def __init__(self, lookahead: int) -> None:
-        self._lookahead_ms = 1000 * lookahead / SAMPLE_RATE
+        self._lookahead_us = 1_000_000 * lookahead // SAMPLE_RATE
         self._capture, self._encode = Mean(), Mean()
-        self._trips: deque[float] = deque(maxlen=_TRIPS)
-        self.network_ms: float | None = None
+        self._trips: deque[int] = deque(maxlen=_TRIPS)
+        self.network_us: int | None = None
 
-    def packet(self, backlog_ms: float, encode_ms: float) -> None:
-        """A packet went out."""
-        self._capture.add(1000 * PACKET_SECONDS + backlog_ms)
-        self._encode.add(encode_ms + self._lookahead_ms)
+    def packet(self, backlog_us: int, encode_us: int) -> None:
+        """Count a packet that was sent; backlog_us: what had waited before it, encode_us: from its last sample on."""
+        self._capture.add(PACKET_US + backlog_us)
+        self._encode.add(encode_us + self._lookahead_us)
 
-    def trip(self, seconds: float) -> None:
-        """A probe came back."""
-        self._trips.append(1000 * seconds)
-        self.network_ms = min(self._trips) / 2
+    def trip(self, trip_us: int) -> None:
+        """Count the round trip of a probe."""
+        self._trips.append(trip_us)
+        self.network_us = min(self._trips) // 2
 
     def report(self) -> dict[str, float]:
-        """Means for the other end."""
-        return {"capture": round(self._capture.mean, 2), "encode": round(self._encode.mean, 2)}
+        """Return the means for the other end, in ms as its report has them."""
+        return {"capture": _milliseconds(self._capture.mean), "encode": _milliseconds(self._encode.mean)}
 
 
 class HeardDelay:
-    """This end's share of what it hears late, in ms."""
+    """This end's share of the delay at which it hears the other, microseconds."""
 
     def __init__(self) -> None:
         self.playout, self.card = Mean(), Mean()
 
     def report(self) -> dict[str, float]:
-        """Means for the other end."""
-        return {"playout": round(self.playout.mean, 2), "card": round(self.card.mean, 2)}
-
-    @property
-    def recent_ms(self) -> float:
-        return self.playout.recent + self.card.recent
+        """Return the means for the other end, in ms as its report has them."""
+        return {"playout": _milliseconds(self.playout.mean), "card": _milliseconds(self.card.mean)}
 
 
-def path(spoken: dict[str, Any] | None, network_ms: float | None, heard: dict[str, Any] | None) -> dict[str, Any]:
-    """All pieces of one direction and their sum; None for what one end does not know of the other."""
+def _milliseconds(mean: float) -> float:
+    return round(mean / 1000, 2)
+
+
+def path(spoken: dict[str, Any] | None, network_us: int | None, heard: dict[str, Any] | None) -> dict[str, Any]:
+    """Return all pieces of one direction and their sum in ms; None for what one end does not know of the other."""
     pieces: dict[str, float | None] = dict.fromkeys(("capture", "encode", "network", "playout", "card"))
     for known in (spoken, heard):
         for name in pieces:
             value = (known or {}).get(name)
             if isinstance(value, int | float) and 0 <= value < 1e6:
                 pieces[name] = value
-    pieces["network"] = None if network_ms is None else round(network_ms, 2)
+    pieces["network"] = None if network_us is None else _milliseconds(network_us)
     whole = None if None in pieces.values() else round(sum(value or 0.0 for value in pieces.values()), 2)
     return {**pieces, "mouth_to_ear": whole}

@@ -11,6 +11,7 @@ from typing import Any
 from dredge_device import agent as states
 from dredge_device import control
 from dredge_device.agent import Agent
+from dredge_device.pi.clock import microseconds, monotonic_us
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.security.access import Access
@@ -43,7 +44,7 @@ class _MeasuredReceiver:
     def render(self, *arguments: Any) -> Any:
         played = self._receiver.render(*arguments)
         for frame in played.frames:
-            self._delay.playout.add(frame.delay_ms)
+            self._delay.playout.add(frame.delay_us)
         return played
 
     def report(self) -> dict[str, Any]:
@@ -71,13 +72,13 @@ class Hearing:
         measured = calibration_for("", Machine())  # nobody waits for a measurement before a talk
         self._vocoder = settings.known_vocoder(measured.choice.vocoder if measured is not None else DEFAULT)
         expected = expected_costs(self._vocoder, measured)
-        self.governor = Governor(_clock_us, lambda: time.thread_time_ns() // 1000, expected)
+        self.governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
         self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
         self.info = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
         self.status: Teller | None = None
-        self._heard_us = _clock_us()
+        self._heard_us = monotonic_us()
         speaker.nap = self._answer_until
 
     @property
@@ -102,7 +103,7 @@ class Hearing:
     @property
     def unheard_s(self) -> float | None:
         """Seconds since the other end's last datagram; None while nobody is heard."""
-        return None if self.peer is None else round(max(0.0, (_clock_us() - self._heard_us) / 1e6), 2)
+        return None if self.peer is None else round(max(0.0, (monotonic_us() - self._heard_us) / 1e6), 2)
 
     @property
     def hung_up(self) -> bool:
@@ -120,9 +121,9 @@ class Hearing:
             self._speaker.wait()
             self._answer()
             written = self._speaker.written
-            self._send(self._sessions.period(_clock_us()))
+            self._send(self._sessions.period(monotonic_us()))
             if self.status is not None:
-                self.status.tick(_clock_us())
+                self.status.tick(monotonic_us())
             if self._speaker.written == written:
                 self._speaker.idle()
             self._look_after_silence()
@@ -162,7 +163,7 @@ class Hearing:
                 self._line.send(wrapped, peer)
 
     def _look_after_silence(self) -> None:
-        if self._agent.state == states.ACTIVE and _clock_us() - self._heard_us > SILENT_S * 1e6:
+        if self._agent.state == states.ACTIVE and monotonic_us() - self._heard_us > microseconds(SILENT_S):
             self._sessions.interrupt()
             self._sessions.give_up()
 
@@ -172,7 +173,7 @@ class Hearing:
         until = time.monotonic() + longest_s
         while self._sessions.reporting and time.monotonic() < until:
             self._answer()
-            self._send(self._sessions.report(_clock_us()))
+            self._send(self._sessions.report(monotonic_us()))
             time.sleep(0.02)
         self._sessions.give_up()
 
@@ -194,7 +195,3 @@ def _calls(datagram: bytes) -> bool:
     except ValueError:
         return False
     return any(m.kind in (control.HELLO, control.CONFIGURE) and not m.flags & control.REPLY for m in messages)
-
-
-def _clock_us() -> int:
-    return time.monotonic_ns() // 1000

@@ -73,7 +73,7 @@ class Loudspeaker:
         if self.heard is not None:
             self.heard(pcm)
         if self.delay is not None and spoken:
-            self.delay.card.add(self._card.buffered_ms if self._card is not None else 0.0)
+            self.delay.card.add(self._card.buffered_us if self._card is not None else 0)
         self._output.write(pcm, spoken)
 
     def idle(self) -> None:

@@ -82,8 +82,8 @@ def state(
 
 def path_heard(speaking: Speaking, hearing: Hearing) -> dict[str, Any]:
     """The delays of what is heard here; see dredge_host.talk.delay."""
-    network = speaking.delay.network_ms if speaking.delay is not None else None
-    return path(speaking.spoken_there(), network, hearing.delay.report())
+    network_us = speaking.delay.network_us if speaking.delay is not None else None
+    return path(speaking.spoken_there(), network_us, hearing.delay.report())
 
 
 def lines(result: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.pi.clock import microseconds
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.audio_io.source import Source
@@ -88,7 +89,7 @@ class Speaking:
         """The delays of what this end says; see dredge_host.talk.delay."""
         if self.delay is None or self.session is None:
             return path(None, None, None)
-        return path(self.delay.report(), self.delay.network_ms, self._told().get("heard"))
+        return path(self.delay.report(), self.delay.network_us, self._told().get("heard"))
 
     def spoken_there(self) -> dict[str, Any] | None:
         """What the other end says about its own share of what is heard here."""
@@ -153,7 +154,7 @@ class Speaking:
                 pcm = self._spoken.next()
                 self.turns += 1
                 begin = time.monotonic()
-                backlog_ms = self._spoken.backlog_ms
+                backlog_us = self._spoken.backlog_us
                 run.one(self._gate(pcm))
                 self._loss.history.clear()  # a talk may last for weeks
                 if steering is not None:
@@ -161,14 +162,14 @@ class Speaking:
                 self.bitrate_bps = run.recent_bps
                 now = time.monotonic()
                 assert self.delay is not None
-                self.delay.packet(backlog_ms, 1000 * (now - begin))
+                self.delay.packet(backlog_us, microseconds(now - begin))
                 while near.pending:
                     session.listen(now, once=True)
                 if now - probed > _PROBE_S:
                     probed = now
                     session.ping()
                 if session.trip_s is not None:
-                    self.delay.trip(session.trip_s)
+                    self.delay.trip(microseconds(session.trip_s))
                     session.trip_s = None
                 if now - session.heard_s > _GONE_S:
                     raise UnreachableError(f"{near.url}: {near.trouble or f'not heard for {_GONE_S:g} s'}")

@@ -50,14 +50,14 @@ def sent(speech):
 
 def listen(datagrams, lost=(), parts=None, conceal="dred", use_lbrr=False, playout_ms=400):
     """What a receiver plays of them, one Played per packet, and the receiver."""
-    now = 0.0
-    receiver = Receiver(playout_ms, conceal, use_lbrr, clock=lambda: now, parts=parts)
+    now_us = 0
+    receiver = Receiver(playout_ms, conceal, use_lbrr, clock_us=lambda: now_us, parts=parts)
     receiver.announce(1, 0)
     spoken = []
     for step in range(len(datagrams) + playout_ms // 20):
-        now = step * 0.02
+        now_us = step * 20_000
         if step < len(datagrams) and step not in lost:
-            receiver.push(datagrams[step], now)
+            receiver.push(datagrams[step], now_us)
         played = receiver.pull()
         if played.packet is not None:
             spoken.append(played)
@@ -196,12 +196,12 @@ def test_flipped_bits_in_datagrams_never_stop_playing(sent, seed):
 def test_any_opus_payloads_never_stop_playing(payloads, use_lbrr):
     """libopus and the padding parser meet arbitrary bytes; every other packet is lost."""
     datagrams = [rtp.build(n, 960 * n, 1, data) for n, data in enumerate(payloads)]
-    now = 0.0
-    receiver = Receiver(40, "dred", use_lbrr, clock=lambda: now, parts=dred_parts())
+    now_us = 0
+    receiver = Receiver(40, "dred", use_lbrr, clock_us=lambda: now_us, parts=dred_parts())
     for n, datagram in enumerate(datagrams):
-        now = n * 0.02
+        now_us = n * 20_000
         if n % 2 == 0:
-            receiver.push(datagram, now)
+            receiver.push(datagram, now_us)
         assert receiver.pull().pcm.shape == (320,)
 
 

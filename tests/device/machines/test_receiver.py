@@ -53,7 +53,7 @@ class Device:
         if not isinstance(options["playout_ms"], int) or not isinstance(options["conceal"], str):
             raise ValueError("playout_ms must be an integer and conceal a string")
         receiver = Receiver(
-            options["playout_ms"], options["conceal"], options["lbrr"], clock=lambda: self.now,
+            options["playout_ms"], options["conceal"], options["lbrr"], clock_us=lambda: round(self.now * 1e6),
             adaptive=options["adaptive"], vocoder=options["vocoder"],
         )  # fmt: skip
         self.pulls = self.pushes = self.frames = self.silences = 0
@@ -90,7 +90,7 @@ class Device:
         self._note("pull")
         played = self.receiver.pull()
         for frame in played.frames:
-            self.agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
+            self.agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
         self.now += PERIOD_S
         self.pulls += 1
         self.frames += len(played.frames)
@@ -331,7 +331,7 @@ class ReceiverMachine(RuleBasedStateMachine):
             return
         assert spoken
         allowed = receiver.playout_ms + SLACK_MS + (0 if receiver.adaptive else ACCEPTED_MS)
-        assert max(frame.delay_ms for frame in spoken) <= allowed, receiver.report()["playout"]
+        assert max(frame.delay_us for frame in spoken) / 1000 <= allowed, receiver.report()["playout"]
         self.disturbed = False
 
     def _calm_period(self):

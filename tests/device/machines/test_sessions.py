@@ -81,7 +81,7 @@ class Table:
         if not isinstance(options["playout_ms"], int):
             raise ValueError("playout_ms must be an integer")
         return Receiver(
-            options["playout_ms"], options["conceal"], clock=lambda: self.now_us / 1e6, adaptive=options["adaptive"]
+            options["playout_ms"], options["conceal"], clock_us=lambda: self.now_us, adaptive=options["adaptive"]
         )
 
     def _make_station(self, index):

@@ -32,7 +32,7 @@ class Table:
             options["playout_ms"],
             options["conceal"],
             options["lbrr"],
-            clock=lambda: self.now_us / 1e6,
+            clock_us=lambda: self.now_us,
             parts=fake_parts(options["conceal"]),
         )
 
@@ -54,7 +54,7 @@ class Table:
         if self.device.state in (agent.ACTIVE, agent.DRAINING):
             played = self.device.receiver.pull()
             for frame in played.frames:
-                self.device.played(frame.packet, frame.source, frame.delay_ms, 5, frame.reason)
+                self.device.played(frame.packet, frame.source, frame.delay_us, 5, frame.reason)
         for datagram in self.device.tick(self.now_us):
             if not self.deaf:
                 self.read(datagram)

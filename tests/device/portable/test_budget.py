@@ -123,7 +123,7 @@ PERIODS = st.lists(
 def test_timeline_round_trip_through_json(periods):
     line = timeline.Timeline(limit=50)
     for index, (source, delay, cpu) in enumerate(periods):
-        line.add(100 + index, source, delay, cpu)
+        line.add(100 + index, source, 1000 * delay, cpu)
     part = json.loads(json.dumps(line.part()))
     names, delays = timeline.expand(part)
     kept = periods[:50]
@@ -137,7 +137,7 @@ def test_timeline_round_trip_through_json(periods):
 def test_timeline_parts_join():
     line = timeline.Timeline()
     for index in range(30):
-        line.add(index, "opus" if index % 3 else "dred", 200, index)
+        line.add(index, "opus" if index % 3 else "dred", 200_000, index)
     first, second = line.part(0, 12), line.part(12)
     assert first["sources"] + second["sources"] == line.part()["sources"]
     assert second["start"] == 12

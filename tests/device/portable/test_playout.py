@@ -21,28 +21,28 @@ class Live:
     """A receiver whose sender and clock drift apart as told; loss and delay per packet."""
 
     def __init__(self, adaptive=True, playout_ms=1000, ppm=0.0, **dred):
-        self.now, self.ppm = 0.0, ppm
+        self.now_us, self.ppm = 0, ppm
         self.parts = fake_parts(**dred)
-        self.receiver = Receiver(playout_ms, clock=lambda: self.now, parts=self.parts, adaptive=adaptive)
+        self.receiver = Receiver(playout_ms, clock_us=lambda: self.now_us, parts=self.parts, adaptive=adaptive)
         self.played, self.frames = [], []
         self._queue = deque()
 
     def run(self, count, lost=(), delay=lambda n: 0.0, first=0, flags=None, tail=0):
-        flags, start = flags or {}, self.now
-        step = 0.02 * (1 + self.ppm * 1e-6)
+        flags, start_us = flags or {}, self.now_us
+        step_us = 20_000 * (1 + self.ppm * 1e-6)
         for n in range(first, first + count):
             if n not in lost:
                 data = rtp.build(n, 960 * n, SSRC, packet(n, flags.get(n, b"D")))
-                self._queue.append((start + (n - first) * step + delay(n), data))
+                self._queue.append((start_us + round((n - first) * step_us + 1e6 * delay(n)), data))
         self._queue = deque(sorted(self._queue, key=lambda item: item[0]))
-        periods = round(count * step / 0.02) + tail
+        periods = round(count * step_us / 20_000) + tail
         for _ in range(periods):
-            while self._queue and self._queue[0][0] <= self.now + 1e-9:
-                when, data = self._queue.popleft()
-                self.receiver.push(data, when)
+            while self._queue and self._queue[0][0] <= self.now_us:
+                when_us, data = self._queue.popleft()
+                self.receiver.push(data, when_us)
             self.played.append(self.receiver.pull())
             self.frames += self.played[-1].frames
-            self.now += 0.02
+            self.now_us += 20_000
         return self.frames
 
     def sources(self, numbers):
@@ -51,7 +51,7 @@ class Live:
 
     def delays(self, numbers):
         wanted = set(numbers)
-        return [frame.delay_ms for frame in self.frames if frame.packet in wanted]
+        return [frame.delay_us / 1000 for frame in self.frames if frame.packet in wanted]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_first_packet_that_came_late_is_no_reason_to_hurry():
 
 
 def dtx(live, n, sequence, flags=b"D"):
-    live.receiver.push(rtp.build(sequence, 960 * n, SSRC, packet(n, flags)), live.now)
+    live.receiver.push(rtp.build(sequence, 960 * n, SSRC, packet(n, flags)), live.now_us)
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
@@ -214,7 +214,7 @@ def test_a_pause_without_packets_is_silence_and_not_loss(adaptive):
             dtx(live, n, sequence, b"N" if n == 49 else b"D")
             sequence += 1
         live.frames += live.receiver.pull().frames
-        live.now += 0.02
+        live.now_us += 20_000
     live.receiver.finish(sequence - 1, 960 * 169)
     live.run(0, tail=20)
     by_number = {frame.packet: frame.source for frame in live.frames}
@@ -233,7 +233,7 @@ def test_loss_inside_a_stream_with_pauses_is_still_loss():
                 dtx(live, n, sequence, b"N" if n == 29 else b"D")
             sequence += 1
         live.frames += live.receiver.pull().frames
-        live.now += 0.02
+        live.now_us += 20_000
     assert live.sources(range(80, 82)) == ["dred", "dred"]
     packets = live.receiver.report()["packets"]
     assert packets["missing"] == 2 and packets["lost"] == 2
@@ -243,9 +243,9 @@ def test_a_wrong_timestamp_moves_nothing_for_long():
     live = Live(False, playout_ms=200)
     for n in range(100):
         wrong = 960 * 40 if n == 50 else 0
-        live.receiver.push(rtp.build(n, 960 * n + wrong, SSRC, packet(n)), live.now)
+        live.receiver.push(rtp.build(n, 960 * n + wrong, SSRC, packet(n)), live.now_us)
         live.frames += live.receiver.pull().frames
-        live.now += 0.02
+        live.now_us += 20_000
     assert live.receiver.report()["packets"]["bad_timestamp"] >= 1
     assert live.sources(range(51, 89)).count("opus") == 38
 
@@ -263,9 +263,9 @@ def test_a_restarted_sender_is_heard_and_the_books_balance():
     live = Live(playout_ms=400)
     live.run(100, lost=(50,))
     for n in range(300):
-        live.receiver.push(rtp.build(n + 7000, 960 * n + 5, 77, packet(n)), live.now)
+        live.receiver.push(rtp.build(n + 7000, 960 * n + 5, 77, packet(n)), live.now_us)
         live.frames += live.receiver.pull().frames
-        live.now += 0.02
+        live.now_us += 20_000
     packets = live.receiver.report()["packets"]
     assert packets["restarts"] == 1 and live.receiver.ssrc == 77
     assert packets["sent"] == 400 and packets["arrived"] == 399 and packets["missing"] == 1
@@ -294,17 +294,17 @@ def test_counters_add_up_whatever_the_link_does(fates, adaptive, span, playout_m
             queue += [(n + (6 if fate == "late" else 0), n)] * (2 if fate == "twice" else 1)
         for when, number in [item for item in queue if item[0] == n]:
             queue.remove((when, number))
-            live.receiver.push(rtp.build(number, 960 * number, SSRC, packet(number)), live.now)
+            live.receiver.push(rtp.build(number, 960 * number, SSRC, packet(number)), live.now_us)
         live.frames += live.receiver.pull().frames
-        live.now += 0.02
+        live.now_us += 20_000
     for _, number in queue:
-        live.receiver.push(rtp.build(number, 960 * number, SSRC, packet(number)), live.now)
+        live.receiver.push(rtp.build(number, 960 * number, SSRC, packet(number)), live.now_us)
     live.receiver.finish(len(fates) - 1, 960 * (len(fates) - 1))
     for _ in range(200):
         played = live.receiver.pull()
         assert played.pcm.shape == (320,) and played.pcm.dtype == np.int16
         live.frames += played.frames
-        live.now += 0.02
+        live.now_us += 20_000
     report = live.receiver.report()
     if arrived:
         assert report["packets"]["sent"] == len(fates)
@@ -368,7 +368,7 @@ def test_spread_is_the_share_that_is_asked_for():
 def test_timeline_keeps_reasons_and_jumps():
     line = Timeline(10)
     for number, reason in ((5, ""), (6, "no later packet"), (900, "something else"), (901, "")):
-        line.add(number, "plc", 40, 1, reason)
+        line.add(number, "plc", 40_000, 1, reason)
     part = line.part()
     assert numbers(part) == [5, 6, 900, 901] and part["reasons"] == ".n?."
     assert numbers(line.part(3)) == [6 + 2] or numbers(line.part(2)) == [900, 901]

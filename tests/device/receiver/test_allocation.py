@@ -26,17 +26,17 @@ def stream():
 
 
 class Clock:
-    now = 0.0
+    now_us = 0
 
     def __call__(self):
-        return self.now
+        return self.now_us
 
 
 def play(receiver, clock, stream, numbers, lost):
     for number in numbers:
-        clock.now = 0.02 * number
+        clock.now_us = 20_000 * number
         if not lost(number):
-            receiver.push(stream[number], clock.now)
+            receiver.push(stream[number], clock.now_us)
         receiver.pull()
 
 
@@ -46,7 +46,7 @@ def a_fifth(number):
 
 def test_memory_after_many_frames_is_what_it_was(stream):
     clock = Clock()
-    receiver = Receiver(200, clock=clock)
+    receiver = Receiver(200, clock_us=clock)
     tracemalloc.start()
     try:
         play(receiver, clock, stream, range(WARM_UP), a_fifth)

@@ -129,7 +129,7 @@ class Session:
 def test_enhancement_is_the_first_thing_to_go_and_stays_away_until_nobody_is_served():
     parts = real_parts("opus")
     parts.enhancer = EnhancedDecoder(Decoder(), 7, True)
-    session, desk = Session(Receiver(40, "opus", clock=lambda: 0.0, parts=parts)), Desk()
+    session, desk = Session(Receiver(40, "opus", clock_us=lambda: 0, parts=parts)), Desk()
     rendering = Rendering(desk, lambda *failed: None, lambda: 0)
     seen = []
     for level in (FULL, FULL, SMALL, FULL, FULL, CLOSED):

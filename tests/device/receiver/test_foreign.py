@@ -33,14 +33,14 @@ needs_vectors = pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason=
 
 def play(packets, lost=(), playout_ms=400):
     """Every Played of a stream, and the receiver."""
-    now = 0.0
-    receiver = Receiver(playout_ms, "dred", False, clock=lambda: now)
+    now_us = 0
+    receiver = Receiver(playout_ms, "dred", False, clock_us=lambda: now_us)
     receiver.announce(1, 0)
     played = []
     for step in range(len(packets) + playout_ms // 20):
-        now = step * 0.02
+        now_us = step * 20_000
         if step < len(packets) and step not in lost:
-            receiver.push(rtp.build(step, 960 * step, 1, packets[step]), now)
+            receiver.push(rtp.build(step, 960 * step, 1, packets[step]), now_us)
         period = receiver.pull()
         if period.packet is not None:
             played.append(period)
@@ -85,7 +85,7 @@ def test_without_the_model_the_same_gap_is_concealed(made_up):
     assert set(receiver.report()["reasons"]) == {"no model for version 10"}
     timeline = Timeline()
     for frame in played:
-        timeline.add(frame.packet, frame.source, frame.delay_ms, 0, frame.reason)
+        timeline.add(frame.packet, frame.source, frame.delay_us, 0, frame.reason)
     assert timeline.part()["reasons"][30:36] == "m" * 6
 
 

@@ -20,13 +20,13 @@ WIDE, STEREO = Format(48000, 1), Format(48000, 2)
 
 def play(packets, form, lost=(), conceal="opus"):
     """What is heard of the packets, int16[n, channels], without the start of playout; and the sources."""
-    now = [0.0]
-    receiver = Receiver(100, conceal, clock=lambda: now[0], form=form)
+    now_us = [0]
+    receiver = Receiver(100, conceal, clock_us=lambda: now_us[0], form=form)
     heard, sources = [], []
     for number in range(len(packets) + 6):
-        now[0] = number * 0.02
+        now_us[0] = number * 20_000
         if number < len(packets) and number not in lost:
-            receiver.push(rtp.build(number, number * 960, 7, packets[number]), now[0])
+            receiver.push(rtp.build(number, number * 960, 7, packets[number]), now_us[0])
         played = receiver.pull()
         if played.spoken and len(heard) < len(packets):
             heard.append(played.pcm.reshape(-1, form.channels))
@@ -145,13 +145,13 @@ def test_what_goes_beside_the_speech_is_stretched_at_the_same_places():
 
 def test_a_new_sender_hears_nothing_of_the_old_one():
     loud, quiet = stream(sound(1), Coder()), stream(np.zeros(RATE, np.int16), Coder())
-    now = [0.0]
-    receiver = Receiver(60, "opus", clock=lambda: now[0], form=WIDE)
+    now_us = [0]
+    receiver = Receiver(60, "opus", clock_us=lambda: now_us[0], form=WIDE)
     heard = []
     for number in range(90):
-        now[0] = number * 0.02
+        now_us[0] = number * 20_000
         ssrc, packet = (1, loud[number]) if number < 45 else (2, quiet[min(number - 45, 49)])
-        receiver.push(rtp.build(number, number * 960, ssrc, packet), now[0])
+        receiver.push(rtp.build(number, number * 960, ssrc, packet), now_us[0])
         heard.append(receiver.pull().pcm)
     end = np.concatenate(heard[56:])
     assert np.max(np.abs(end.astype(int))) < 40

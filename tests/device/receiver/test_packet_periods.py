@@ -29,23 +29,23 @@ def joined(packets, each):
 
 
 class Clock:
-    now = 0.0
+    now_us = 0
 
     def __call__(self):
-        return self.now
+        return self.now_us
 
 
 def played(datagrams, periods, lost=()):
     """int16[320 n] and sources by period; datagrams: (ticks, bytes), in the order in which they come."""
     clock = Clock()
-    receiver = Receiver(200, "opus", clock=clock)
+    receiver = Receiver(200, "opus", clock_us=clock)
     pcm, sources, due = np.zeros(320 * periods, np.int16), ["none"] * periods, 0
     first = None
     for period in range(periods + 60):
-        clock.now = 0.02 * period
+        clock.now_us = 20_000 * period
         while due < len(datagrams) and datagrams[due][0] < 960 * (period + 1):
             if due not in lost:
-                receiver.push(datagrams[due][1], clock.now)
+                receiver.push(datagrams[due][1], clock.now_us)
             due += 1
         frame = receiver.pull()
         if frame.packet is not None:

@@ -35,22 +35,22 @@ class Ear:
     """A receiver that gets packets at times and is pulled every 20 ms."""
 
     def __init__(self, playout_ms=200, types=None, mode="opus"):
-        self.now = 0.0
+        self.now_us = 0
         named = {"payload_types": types} if types else {}
-        self.receiver = Receiver(playout_ms, mode, clock=lambda: self.now, **named)
+        self.receiver = Receiver(playout_ms, mode, clock_us=lambda: self.now_us, **named)
 
     def play(self, arrivals, seconds):
         """arrivals: (time, datagram); the samples that were played, and the source of every period."""
         waiting, out, sources = sorted(arrivals, key=lambda a: a[0]), [], []
-        while self.now < seconds:
-            while waiting and waiting[0][0] <= self.now + 1e-9:
+        while self.now_us < 1e6 * seconds:
+            while waiting and round(1e6 * waiting[0][0]) <= self.now_us:
                 when, datagram = waiting.pop(0)
-                self.receiver.push(datagram, when)
+                self.receiver.push(datagram, round(1e6 * when))
             played = self.receiver.pull()
             if played.spoken:
                 out.append(played.pcm)
                 sources += [frame.source for frame in played.frames]
-            self.now += 0.02
+            self.now_us += 20_000
         return np.concatenate(out) if out else np.zeros(0, np.int16), sources
 
     @property
@@ -79,7 +79,7 @@ def test_packets_of_any_length_are_played_whole(ms):
     assert set(sources) == {"opus"}
     assert ear.packets["arrived"] == len(packets) and ear.packets["missing"] == 0
     assert ear.packets["not_opus"] == ear.packets["bad_timestamp"] == 0
-    assert ear.receiver.packet_ms == ms
+    assert ear.receiver.packet_us == 1000 * ms
 
 
 def test_several_frames_in_a_packet():

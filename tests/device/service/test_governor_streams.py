@@ -20,7 +20,7 @@ def bench(qualities, count=60, lost=(), **more):
         if step < count and step not in lost:
             table.send(step)
         frame = table.receiver.pull(qualities.get(step - 10, FULL))
-        table.now += 0.02
+        table.now_us += 20_000
         if frame.packet is not None:
             played[frame.packet] = frame
     return parts, played, table.receiver
@@ -57,7 +57,7 @@ def test_without_a_cheaper_vocoder_the_one_there_is_goes_on():
         if step != 12:
             table.send(step)
         played = table.receiver.pull(SMALL)
-        table.now += 0.02
+        table.now_us += 20_000
         assert played.packet is None or played.source == ("dred" if played.packet == 12 else "opus")
     assert len(table.parts.vocoder.begun) == 1
 
@@ -88,12 +88,12 @@ def test_what_arrived_is_decoded_at_every_level(quality):
 
 def test_a_stream_that_stands_still_is_concealed_cheaply_too():
     table = Bench(parts=fake_parts())
-    table.receiver = Receiver(500, adaptive=True, clock=lambda: table.now, parts=table.parts)
+    table.receiver = Receiver(500, adaptive=True, clock_us=lambda: table.now_us, parts=table.parts)
     for step in range(60):
         if step < 20:
             table.send(step)
         table.receiver.pull(CLASSIC)
-        table.now += 0.02
+        table.now_us += 20_000
     assert not table.parts.vocoder.begun and table.parts.decoder.calls.count(("conceal",)) > 5
 
 

@@ -54,7 +54,7 @@ class Table:
         self.outputs.append(output)
 
         def receiver(options):
-            return Receiver(options["playout_ms"], "opus", clock=lambda: self.now_us / 1e6, parts=fake_parts("opus"))
+            return Receiver(options["playout_ms"], "opus", clock_us=lambda: self.now_us, parts=fake_parts("opus"))
 
         def reported(*report):
             self.streams.log.reported(*report)

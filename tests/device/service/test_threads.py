@@ -96,11 +96,11 @@ class Ear:
 
 
 def board(most):
-    clock = [0.0]
+    clock = [0]
 
     def make(index):
         def receiver(options):
-            return Receiver(options["playout_ms"], clock=lambda: clock[0], parts=fake_parts())
+            return Receiver(options["playout_ms"], clock_us=lambda: clock[0], parts=fake_parts())
 
         return StreamSession(Agent(receiver, OPTIONS, {"ok": True, "index": index}), Ear())
 
@@ -111,9 +111,9 @@ def test_hosts_have_streams_of_their_own():
     streams, clock = board(3)
     for n in range(60):
         for host in range(3):
-            streams.handle(rtp.build(n, 960 * n, 7, packet(n)), host, int(clock[0] * 1e6))
-        sent = streams.period(int(clock[0] * 1e6))
-        clock[0] += 0.02
+            streams.handle(rtp.build(n, 960 * n, 7, packet(n)), host, clock[0])
+        sent = streams.period(clock[0])
+        clock[0] += 20_000
         assert all(peer in range(3) for _, peer in sent)
     assert len(streams.stations) == 3
     assert [station.output.spoken for station in streams.stations] == [58] * 3

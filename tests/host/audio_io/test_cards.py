@@ -36,7 +36,7 @@ for piece in tone:
     speaker.write(piece, True)
     heard.append(mic.read())
 took = time.monotonic() - begin
-buffered = speaker.buffered_ms
+buffered = speaker.buffered_us / 1000
 pcm = np.concatenate(heard[-50:]).astype(float)
 peak = int(np.argmax(np.abs(np.fft.rfft(pcm)))) * rate / len(pcm)
 print(json.dumps({"peak": peak, "level": float(np.abs(pcm).max()), "took": took, "buffered": buffered,

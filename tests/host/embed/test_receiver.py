@@ -56,7 +56,7 @@ def test_pieces_of_any_length_are_the_same_speech() -> None:
 
 def test_a_push_never_waits_for_a_pull() -> None:
     class Slow:
-        def push(self, datagram: bytes, now: float) -> None: ...
+        def push(self, datagram: bytes, now_us: int) -> None: ...
 
         def pull(self) -> object:
             time.sleep(0.5)

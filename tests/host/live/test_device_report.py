@@ -34,14 +34,14 @@ from dredge_host.live.report_schema import (
 
 def real() -> dict[str, Any]:
     """A report as a device makes it, through JSON."""
-    now = [0.0]
-    receiver, timeline = Receiver(40, "opus", clock=lambda: now[0]), Timeline(100)
+    now_us = [0]
+    receiver, timeline = Receiver(40, "opus", clock_us=lambda: now_us[0]), Timeline(100)
     for number, packet in enumerate(encode(seconds=1.0)):
         if number not in (5, 6, 20):
-            receiver.push(rtp.build(number, 960 * number, 1, packet), now[0])
+            receiver.push(rtp.build(number, 960 * number, 1, packet), now_us[0])
         for frame in receiver.pull().frames:
-            timeline.add(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
-        now[0] += 0.02
+            timeline.add(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
+        now_us[0] += 20_000
     report = receiver.report()
     report["timeline"] = timeline.part()
     report["output"] = {"machine": Machine().facts(), "pacing": Pacer().report()}

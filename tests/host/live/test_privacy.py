@@ -308,10 +308,10 @@ def test_a_device_that_does_not_answer_gets_nothing_but_openings() -> None:
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now_us = 0
 
     def __call__(self) -> float:
-        return self.now
+        return self.now_us
 
 
 def played(receiver: Receiver, clock: Clock, pieces: list[np.ndarray], lost: set[int], ssrc: int) -> list[Any]:
@@ -323,9 +323,9 @@ def played(receiver: Receiver, clock: Clock, pieces: list[np.ndarray], lost: set
         if number < len(pieces):
             datagram = sender.push(pieces[number]).data
             if number not in lost:
-                receiver.push(datagram, clock.now)
+                receiver.push(datagram, clock.now_us)
         out.append(receiver.pull())
-        clock.now += 0.02
+        clock.now_us += 20_000
     return [period for period in out if period.packet is not None and period.packet < 100 + len(pieces)]
 
 
@@ -333,10 +333,10 @@ def played(receiver: Receiver, clock: Clock, pieces: list[np.ndarray], lost: set
 def test_a_new_stream_sounds_as_if_there_had_been_no_old_one(how: str) -> None:
     """Sample for sample, gaps included, which the vocoder fills from what was played before."""
     clock, other = Clock(), Clock()
-    receiver, fresh = (Receiver(200, clock=c) for c in (clock, other))
+    receiver, fresh = (Receiver(200, clock_us=c) for c in (clock, other))
     old = played(receiver, clock, SECRET[:60], {50, 51, 52}, ssrc=1)
     assert "dred" in {period.source for period in old}
-    other.now = clock.now
+    other.now_us = clock.now_us
     ssrc = 1 if how == "keys" else 2
     if how == "keys":
         receiver.rekeyed()

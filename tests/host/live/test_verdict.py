@@ -94,7 +94,7 @@ def test_losses_that_nothing_covers_are_not_held_against_it() -> None:
     assert coverable(trace, settings) == {3, 4, 5, 6, 7}
     assert coverable(trace, Settings(playout_ms=60)) == {6, 7}
     assert coverable([True] * 5, settings) == set()
-    assert coverable(trace, settings, {n: 60.0 if n < 7 else 100.0 for n in range(12)}) == {6, 7}
+    assert coverable(trace, settings, {n: 60_000 if n < 7 else 100_000 for n in range(12)}) == {6, 7}
 
 
 @given(st.lists(st.booleans(), max_size=120), st.integers(0, 50), st.integers(0, 60))

@@ -120,16 +120,16 @@ def test_the_receiver_is_replaceable_and_hears_numbers_in_order() -> None:
     heard = []
 
     class Recording(PcmReceiver):
-        def push(self, datagram: bytes, now: float) -> None:
-            heard.append((rtp.parse(datagram).sequence, round(now, 2)))
-            super().push(datagram, now)
+        def push(self, datagram: bytes, now_us: int) -> None:
+            heard.append((rtp.parse(datagram).sequence, now_us))
+            super().push(datagram, now_us)
 
-    def factory(settings: Settings, clock: Callable[[], float]) -> Recording:
+    def factory(settings: Settings, clock: Callable[[], int]) -> Recording:
         return Recording(settings, clock)
 
     samples = [bytes([0x48]) + bytes([n]) * 639 for n in range(4)]
     run = replay(capture(*samples[:2], samples[3], numbers=[7, 8, 10]), SETTINGS, receiver_factory=factory)
-    assert heard == [(0, 0.0), (1, 0.02), (3, 0.06)]
+    assert heard == [(0, 0), (1, 20_000), (3, 60_000)]
     assert run.result["dred"] is None and run.result["packets"] == 4
 
 

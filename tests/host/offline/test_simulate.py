@@ -67,7 +67,7 @@ def test_timeline_has_one_row_per_played_packet_in_order() -> None:
     rows = run(noise(6400), playout_ms=200).timeline
     assert [row[0] for row in rows] == list(range(len(rows)))
     assert {row[1] for row in rows} == {"opus"}
-    assert all(row[2] == 200 for row in rows)
+    assert all(row[2] == 200_000 for row in rows)
 
 
 def test_everything_lost_is_silence() -> None:

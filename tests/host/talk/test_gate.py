@@ -84,20 +84,20 @@ def test_a_button_without_the_package_says_what_to_install(monkeypatch: pytest.M
 
 def test_delays_add_up_and_what_is_not_known_is_not_guessed() -> None:
     spoken, heard = SpokenDelay(104), HeardDelay()
-    spoken.packet(3.0, 1.0)
-    heard.playout.add(50.0)
-    heard.card.add(40.0)
+    spoken.packet(3000, 1000)
+    heard.playout.add(50_000)
+    heard.card.add(40_000)
     assert path(spoken.report(), None, heard.report())["mouth_to_ear"] is None
-    spoken.trip(0.010)
-    spoken.trip(0.004)
-    whole = path(spoken.report(), spoken.network_ms, heard.report())
+    spoken.trip(10_000)
+    spoken.trip(4000)
+    whole = path(spoken.report(), spoken.network_us, heard.report())
     assert list(whole.values()) == [23.0, 7.5, 2.0, 50.0, 40.0, 122.5]
     lies: dict[str, Any] = {"capture": "soon", "encode": -1, "playout": float("nan")}
-    assert path(lies, 1.0, None)["mouth_to_ear"] is None
+    assert path(lies, 1000, None)["mouth_to_ear"] is None
 
 
 def test_one_line_per_second_shows_both_directions() -> None:
-    delay = path({"capture": 20, "encode": 8}, 1.0, {"playout": 60, "card": 40})
+    delay = path({"capture": 20, "encode": 8}, 1000, {"playout": 60, "card": 40})
     side = {"loss_pct": 9.5, "by_source": {"dred": 12, "plc": 1}, "delay_ms": delay}
     state = {"t_s": 1.0, "state": "talking", "problem": "", "muted": False, "ducked": True, "mic_db": -20.0,
              "speaker_db": -96.0, "spoken": {**side, "report_age_s": 0.5},

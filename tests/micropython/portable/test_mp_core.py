@@ -117,7 +117,7 @@ def test_receiver_reports():
 def test_timeline_expands_to_what_was_added():
     line = timeline.Timeline(50)
     for n in range(60):
-        line.add(n, "opus" if n % 4 else "dred", 100 + n // 20, n)
+        line.add(n, "opus" if n % 4 else "dred", 1000 * (100 + n // 20), n)
     names, delays = timeline.expand(line.part())
     assert len(names) == len(delays) == 50 and names[0] == "dred" and delays[-1] == 102
     return line.part()["delay_ms"], line.dropped

@@ -41,7 +41,7 @@ def _measured(vocoder: str, cache: ModelCache, payloads: list[bytes], seconds: f
     now_us = 0
     parts = real_parts("dred", vocoder, cache)
     receiver = Receiver(
-        _PLAYOUT_MS, "dred", False, clock=lambda: now_us / 1e6, cpu_clock=time.thread_time_ns, parts=parts
+        _PLAYOUT_MS, "dred", False, clock_us=lambda: now_us, cpu_clock=time.thread_time_ns, parts=parts
     )
     spent: dict[int, list[int]] = {PLAIN: [], FIRST: [], NEXT: [], AFTER: []}
     gaps = 0
@@ -50,7 +50,7 @@ def _measured(vocoder: str, cache: ModelCache, payloads: list[bytes], seconds: f
     for number, payload in enumerate(cycle(payloads)):
         if not next(lost):
             stamp = RTP_TICKS_PER_PACKET * number & 0xFFFFFFFF
-            receiver.push(rtp.build(number & 0xFFFF, stamp, _SSRC, payload), now_us / 1e6)
+            receiver.push(rtp.build(number & 0xFFFF, stamp, _SSRC, payload), now_us)
         if number >= ahead:
             kind = receiver.coming()
             cpu_us = receiver.pull().cpu_us

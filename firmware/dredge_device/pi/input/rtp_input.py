@@ -49,9 +49,9 @@ class RtpInput:
         return self._placement.last.sequence if self._placement.last else None
 
     @property
-    def packet_ms(self) -> float | None:
-        """Length of the newest packet."""
-        return self._placement.last.ticks / 48 if self._placement.last else None
+    def packet_us(self) -> int | None:
+        """The length of the newest packet in microseconds, None before the first."""
+        return self._placement.last.ticks * 1000 // 48 if self._placement.last else None
 
     @property
     def payload_type(self) -> int | None:

@@ -17,7 +17,7 @@ class CardClock:
     """
 
     def __init__(self) -> None:
-        self._wanted_us: float | None = None  # what the mean shall be, once it is known
+        self._wanted_us: int | None = None  # what the mean shall be, once it is known
         self._sum_us = self._count = 0
         self._passed = 0  # periods written before the last correction that are not counted
         self._owed_us = 0
@@ -35,14 +35,14 @@ class CardClock:
         self._sum_us += ends_us - at_us
         self._count += 1
         if self._count == _WINDOW:
-            self._judge(self._sum_us / self._count)
+            self._judge(self._sum_us // self._count)
             self._sum_us = self._count = 0
 
-    def _judge(self, mean_us: float) -> None:
+    def _judge(self, mean_us: int) -> None:
         if self._wanted_us is None or abs(mean_us - self._wanted_us) > _JUMP_US:
             self._wanted_us = mean_us
         elif abs(mean_us - self._wanted_us) > _NOISE_US:
-            self._owed_us = round(mean_us - self._wanted_us)
+            self._owed_us = mean_us - self._wanted_us
             self._passed = _WINDOW  # what is rendered ahead has its time already
 
     def step_us(self) -> int:

@@ -37,6 +37,6 @@ class Resampler:
         return np.asarray(pcm, np.int16).reshape(self._shape)
 
     @property
-    def delay_ms(self) -> float:
-        """What is inside at the moment."""
-        return 0.0 if self._stream is None else 1000 * float(self._stream.delay()) / self.target
+    def delay_us(self) -> int:
+        """The length of the speech that has gone in and not come out yet, microseconds."""
+        return 0 if self._stream is None else round(1_000_000 * self._stream.delay() / self.target)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.cards import OUTPUT, CardStream
 from dredge_device.pi.output.interface import SPEECH, Format
@@ -37,17 +38,14 @@ class SpeakerOutput:
         return max(0.0, PACKET_SAMPLES / SAMPLE_RATE - room / self._card.rate)
 
     @property
-    def buffered_ms(self) -> float:
-        """Speech that is written and not heard yet."""
+    def buffered_us(self) -> int:
+        """The length of the speech that is written and not heard yet, microseconds; 0 while the card is away."""
         room = self._card.room()
-        return 0.0 if room is None else max(0.0, 1000 * (self._card.capacity - room) / self._card.rate)
+        return 0 if room is None else 1_000_000 * max(0, self._card.capacity - room) // self._card.rate
 
     def ends_us(self) -> int | None:
         """When what is written has been heard (microseconds, monotonic); None while the card is away."""
-        room = self._card.room()
-        if room is None:
-            return None
-        return time.monotonic_ns() // 1000 + 1_000_000 * max(0, self._card.capacity - room) // self._card.rate
+        return None if self._card.room() is None else monotonic_us() + self.buffered_us
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
         """Everything is played, silence too; waits for room. Counted while there is no card."""

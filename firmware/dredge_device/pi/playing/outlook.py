@@ -5,7 +5,7 @@ from typing import Protocol
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
-from dredge_device.pi.foresight import Foresight
+from dredge_device.pi.playing.foresight import Foresight
 from dredge_device.pi.playing.speech import SpeechQueue
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
 from dredge_device.pi.render_queue import LONGEST_US, RenderQueue

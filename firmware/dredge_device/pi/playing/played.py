@@ -13,7 +13,7 @@ class Frame:
     packet: int
     source: str
     reason: str
-    delay_ms: float
+    delay_us: int
     cpu_us: int = 0
 
 
@@ -23,7 +23,7 @@ class Played:
 
     pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
     speech is shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
-    packet, reason, delay_ms: of the last frame, ``silence`` or ``hold`` without one, and why;
+    packet, reason, delay_us: of the last frame, ``silence`` or ``hold`` without one, and why;
     cpu_us: CPU time.
     """
 
@@ -31,7 +31,7 @@ class Played:
     source: str
     packet: int | None
     reason: str
-    delay_ms: float
+    delay_us: int
     cpu_us: int
     frames: list[Frame] = field(default_factory=list)
     spoken: bool = True
@@ -43,6 +43,6 @@ def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us
         frame.cpu_us = cpu_us // len(frames)
     every = [*before, *frames]
     if not frames:
-        return Played(pcm, idle, None, "", 0.0, cpu_us, every)
+        return Played(pcm, idle, None, "", 0, cpu_us, every)
     last = frames[-1]
-    return Played(pcm, last.source, last.packet, last.reason, last.delay_ms, cpu_us, every)
+    return Played(pcm, last.source, last.packet, last.reason, last.delay_us, cpu_us, every)

@@ -104,14 +104,14 @@ class SpeechQueue:
             return HOLD
         if period is None:
             return SILENCE
-        delay_ms = (self._buffer.delay_us(period.number, now_us) + queued_us) / 1000
+        delay_us = self._buffer.delay_us(period.number, now_us) + queued_us
         if action == playout.SKIP:
-            self._pass_over(period, delay_ms)
+            self._pass_over(period, delay_us)
             return ""
         self._stood = 0
         choice = concealer.render(period)
         self._push(choice.pcm, period.packet if choice.source == "opus" else None)
-        frame = Frame(period.number, choice.source, choice.reason, delay_ms)
+        frame = Frame(period.number, choice.source, choice.reason, delay_us)
         frames.append(frame)
         lost = period.packet is None and choice.source != "dtx"
         self._statistics.count(frame, lost)
@@ -122,15 +122,15 @@ class SpeechQueue:
         self.stretch.push(speech)
         self._beyond.add(packet)
 
-    def _pass_over(self, period: Period, delay_ms: float) -> None:
+    def _pass_over(self, period: Period, delay_us: int) -> None:
         """Count a period that is left out, or that turns out to be what was concealed while playout stood still."""
         number, lost = period.number, period.packet is None
         if lost and self._stood:
             source = "conceal" if self._classic else "plc"
-            frame = Frame(number, source, NO_LATER, delay_ms - self._stood * PACKET_US / 1000)
+            frame = Frame(number, source, NO_LATER, delay_us - self._stood * PACKET_US)
             self._stood -= 1
         else:
-            frame = Frame(number, "skipped", "", delay_ms)
+            frame = Frame(number, "skipped", "", delay_us)
         self._statistics.count(frame, lost)
         self._skipped.append(frame)
 

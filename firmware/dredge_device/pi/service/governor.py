@@ -126,7 +126,7 @@ class Governor:
         needed = MARGIN * (one + others * (one if together else self.costs.plain))
         return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
-    def quality(self, kind: int | None, spare_us: float) -> int:
+    def quality(self, kind: int | None, spare_us: int) -> int:
         """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``."""
         if not kind or (kind == FIRST and self.level >= CLASSIC):
             return self.level

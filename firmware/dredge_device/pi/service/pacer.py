@@ -6,14 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.budget import Histogram
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.units import PACKET_US
 
 _STALL = 10  # this many periods behind, the ticks start anew instead of being caught up
-
-
-def monotonic_us() -> int:
-    """Microseconds of the monotonic clock."""
-    return time.monotonic_ns() // 1000
 
 
 class Pacer:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
@@ -32,7 +33,7 @@ from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.listener import Listener
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.options import AUTO, Options
-from dredge_device.pi.service.pacer import Pacer, monotonic_us
+from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.stations import Stations
 from dredge_device.pi.service.streams.admission import Candidates, Inbox
 from dredge_device.pi.service.streams.sessions import Sessions

@@ -147,8 +147,8 @@ def _kind(agent: Agent) -> str:
     receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
     number = getattr(receiver, "payload_type", None)
     words.append("Opus" if number is None else f"Opus, type {number}")
-    if getattr(receiver, "packet_ms", None):
-        words.append(f"{receiver.packet_ms:g} ms")
+    if getattr(receiver, "packet_us", None):
+        words.append(f"{receiver.packet_us / 1000:g} ms")
     options = agent.options
     playout = f"{'adaptive' if options.get('adaptive') else 'fixed'}:{options['playout_ms']}"
     plays = f"playout {playout}, losses by {options.get('conceal')}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.status.figures import SessionFigures
 
@@ -15,10 +16,6 @@ STUCK_S = 5.0  # what plays publishes every second; a device that has not for so
 _FRESH_S = 0.25  # one document serves all who ask within this time
 _MACHINE_S = 10.0  # between two looks at temperature and clock
 _UNTOLD = ("timeline", "schema", "final", "number", "boot", "interrupted")  # parts of a report that a status leaves out
-
-
-def _monotonic_us() -> int:
-    return time.monotonic_ns() // 1000
 
 
 class StatusDocument:
@@ -33,7 +30,7 @@ class StatusDocument:
         address: str,
         device: dict[str, Any],
         machine: Machine | None = None,
-        clock: Callable[[], int] = _monotonic_us,
+        clock: Callable[[], int] = monotonic_us,
     ) -> None:
         self._about = {"role": role, "address": address, "device": {k: v for k, v in device.items() if k != "ok"}}
         self._machine = machine or Machine()

@@ -36,7 +36,7 @@ class SerialEndpoint:
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
         """The next datagram of the line."""
         arrived = self._line.recv_timed(timeout)
-        return (arrived[0], "serial", round(arrived[1] * 1e6)) if arrived else None
+        return (arrived[0], "serial", arrived[1]) if arrived else None
 
     def serve(self, peers: Collection[Any]) -> None:
         """There is one peer, and nobody else."""

@@ -118,8 +118,7 @@ class LineEnd:
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None:
         """The next whole frame."""
-        arrived = self._line.recv_timed(timeout)
-        return (arrived[0], round(arrived[1] * 1e6)) if arrived else None
+        return self._line.recv_timed(timeout)
 
     def send(self, datagram: bytes) -> bool:
         """Queues it; False while the port is gone."""

@@ -4,11 +4,11 @@
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from dredge_device.framing import MAX_DATAGRAM, Deframer, Framer
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.transport.backlog import Backlog
 from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
 
@@ -38,7 +38,7 @@ class SerialLine:
         self.address = parse_serial(url)
         self._opener = opener or open_port
         self._framer, self._deframer = Framer(), Deframer()
-        self._inbox: queue.Queue[tuple[bytes, float]] = queue.Queue(_INBOX)
+        self._inbox: queue.Queue[tuple[bytes, int]] = queue.Queue(_INBOX)
         self._backlog = Backlog(self.address.baud)
         self._changing = threading.Lock()  # around every change of the port
         self._closing = threading.Event()
@@ -78,8 +78,8 @@ class SerialLine:
         arrived = self.recv_timed(timeout)
         return arrived[0] if arrived else None
 
-    def recv_timed(self, timeout: float) -> tuple[bytes, float] | None:
-        """Like ``recv``, with the monotonic time at which the frame was complete."""
+    def recv_timed(self, timeout: float) -> tuple[bytes, int] | None:
+        """Like ``recv``, with the monotonic time in microseconds at which the frame was complete."""
         try:
             return self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
         except queue.Empty:
@@ -116,12 +116,12 @@ class SerialLine:
             except (OSError, TypeError, AttributeError):  # the last two: closed under the reader
                 self._lose(port)
                 continue
-            now = time.monotonic()
+            now_us = monotonic_us()
             for datagram in self._deframer.feed(data):
                 if self._inbox.full():
                     self.overflow += 1
                 else:
-                    self._inbox.put_nowait((datagram, now))
+                    self._inbox.put_nowait((datagram, now_us))
 
     def _write(self) -> None:
         while not self._closing.is_set():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.pi.transport.peer_sockets import PeerSockets
 
@@ -66,7 +67,7 @@ class UdpEndpoint:
                 self._row = (self._row + 1) % _FAIR
                 if self._row == 0 and len(self._selector.get_map()) > 1:
                     self._ready = None
-                return datagram, peer, time.monotonic_ns() // 1000
+                return datagram, peer, monotonic_us()
         except BlockingIOError:
             self._ready = None
             return self.recv(timeout)

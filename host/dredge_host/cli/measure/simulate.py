@@ -104,9 +104,9 @@ def command(
         write_audio(target, run.pcm)
     if save_trace:
         write_trace(save_trace, run.trace)
-    timeline = [[packet, name, round(delay, 1), int(cpu)] for packet, name, delay, cpu in run.timeline]
+    timeline = [[packet, name, round(delay_us / 1000, 1), int(cpu)] for packet, name, delay_us, cpu in run.timeline]
     run.result.update(input=str(source), output=str(target), timeline=timeline)
-    run.result["delay_ms"] = percentiles([row[2] for row in run.timeline if row[1] != "silence"])
+    run.result["delay_ms"] = percentiles([row[2] / 1000 for row in run.timeline if row[1] != "silence"])
     if quality:
         run.result["quality"] = _quality(None if settings.adaptive else original, run.pcm)
     emit(run.result, summary(run.result), as_json, beside=None if heard else target)

@@ -107,7 +107,7 @@ def open_sender(method: Method, settings: Settings) -> MeteredSender:
     return MeteredSender(RedSender(sender) if method.transport == "red" else sender)
 
 
-def open_receiver(method: Method, settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
+def open_receiver(method: Method, settings: Settings, clock: Callable[[], int]) -> PacketReceiver:
     """The receiving side of a method."""
     if method.transport == "mute":
         return MuteReceiver()

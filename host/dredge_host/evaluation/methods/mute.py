@@ -21,7 +21,7 @@ class Heard:
     pcm: Pcm
     source: str
     packet: int
-    delay_ms: float
+    delay_us: int
     cpu_us: float
     spoken: bool = True
 
@@ -45,7 +45,7 @@ class MuteReceiver:
         """The number of the sender's first packet; there is one sender."""
         self._next = sequence
 
-    def push(self, datagram: bytes, now: float) -> None:
+    def push(self, datagram: bytes, now_us: int) -> None:
         """A datagram arrived; what is no RTP packet is dropped."""
         try:
             packet = rtp.parse(datagram)
@@ -63,7 +63,7 @@ class MuteReceiver:
         source = "opus" if pcm is not None else "silence"
         if pcm is None:
             pcm = np.zeros(PACKET_SAMPLES, np.int16)
-        return Heard(pcm, source, number, 0.0, (self._cpu_clock() - started) / 1000)
+        return Heard(pcm, source, number, 0, (self._cpu_clock() - started) / 1000)
 
     def _decoded(self, payload: bytes | None) -> Pcm | None:
         if not payload:

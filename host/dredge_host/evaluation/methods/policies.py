@@ -81,7 +81,7 @@ def _measure(policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Calla
 
     sent.rewind()
     run = simulate(pcm, settings, sender=sent)
-    delays = [row[2] for row in run.timeline]
+    delays = [row[2] / 1000 for row in run.timeline]
     lost, frames = run.result["loss"]["lost_packets"], run.result["frames"]
     return {
         "policy": policy,

@@ -115,14 +115,14 @@ class RedReceiver:
         self._receiver = receiver
         self.malformed = 0
 
-    def push(self, datagram: bytes, now: float) -> None:
-        """A datagram arrived at this time (seconds). Whatever it holds, nothing is raised."""
+    def push(self, datagram: bytes, now_us: int) -> None:
+        """A datagram arrived at this time. Whatever it holds, nothing is raised."""
         try:
             packet = rtp.parse(datagram)
         except ValueError:
             packet = None
         if packet is None or packet.payload_type != RED_PAYLOAD_TYPE:
-            self._receiver.push(datagram, now)
+            self._receiver.push(datagram, now_us)
             return
         try:
             plain = plain_packets(packet)
@@ -130,7 +130,7 @@ class RedReceiver:
             self.malformed += 1
             return
         for one in plain:
-            self._receiver.push(one, now)
+            self._receiver.push(one, now_us)
 
     def pull(self) -> Any:
         """The next 20 ms of the ordinary receiver."""

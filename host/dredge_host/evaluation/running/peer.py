@@ -110,7 +110,7 @@ def _with_history(packet: bytes, lender: bytes) -> bytes:
 
 
 def _simulation(pcm: Pcm, lost: Sequence[bool]) -> Simulation:
-    timeline = [(number, "plc" if gone else "opus", 0.0, 0.0) for number, gone in enumerate(lost)]
+    timeline = [(number, "plc" if gone else "opus", 0, 0.0) for number, gone in enumerate(lost)]
     result = {
         "packets": len(lost),
         "loss": measure_loss(lost).as_dict(),

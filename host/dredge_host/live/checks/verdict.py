@@ -20,7 +20,8 @@ def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
     """(losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the timeline."""
     rows = timeline_rows(outcome.report, outcome.first_sequence)
     source = {row[0]: row[1] for row in rows}
-    wanted = coverable(outcome.trace, settings, {row[0]: row[2] for row in rows} if settings.adaptive else None)
+    delays_us = {row[0]: round(1000 * row[2]) for row in rows} if settings.adaptive else None
+    wanted = coverable(outcome.trace, settings, delays_us)
     return sum(source.get(number) in ("dred", "lbrr") for number in wanted), len(wanted)
 
 

@@ -20,9 +20,9 @@ class Spoken:
         self.level = Level()
 
     @property
-    def backlog_ms(self) -> float:
-        """What had waited in the card or pipe before the packet that was read."""
-        return self._source.backlog_ms
+    def backlog_us(self) -> int:
+        """The length of what had waited in the card or pipe before the packet that was read, microseconds."""
+        return self._source.backlog_us
 
     def flush(self) -> None:
         """What waits is old."""

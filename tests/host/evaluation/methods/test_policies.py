@@ -43,13 +43,14 @@ def test_every_lost_packet_is_somewhere(rows):
         assert recovered + row["predicted"] + row["given_up"] == row["lost_packets"] > 20
 
 
-def fake_run(monkeypatch, frames, lost, delays=(20.0, 40.0)):
+def fake_run(monkeypatch, frames, lost, delays_us=(20_000, 40_000)):
     result = {"loss": {"lost_packets": lost}, "frames": {"dred": 0, "lbrr": 0, "plc": 0, "conceal": 0, **frames}}
     asked = []
 
     def simulate(pcm, settings, sender):
         asked.append(settings)
-        return SimpleNamespace(pcm=[0, 0], result=result, timeline=[(0, "opus", delay, 1.0) for delay in delays])
+        timeline = [(0, "opus", delay_us, 1.0) for delay_us in delays_us]
+        return SimpleNamespace(pcm=[0, 0], result=result, timeline=timeline)
 
     monkeypatch.setattr("dredge_host.offline.simulate.simulate", simulate)
     return asked

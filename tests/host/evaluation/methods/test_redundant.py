@@ -45,8 +45,8 @@ class Collector:
     def __init__(self):
         self.given = []
 
-    def push(self, datagram, now):
-        self.given.append((datagram, now))
+    def push(self, datagram, now_us):
+        self.given.append((datagram, now_us))
 
     def pull(self):
         return "pulled"

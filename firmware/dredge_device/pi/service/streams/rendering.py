@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from dredge_device import agent as states
 from dredge_device.agent import Agent
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import TimedOutput
 from dredge_device.pi.quality import FULL, LOST, NEXT, PLAIN
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.governor import Governor
-from dredge_device.pi.service.pacer import monotonic_us
 
 PLAYING = (states.ACTIVE, states.DRAINING)
 
@@ -101,14 +101,14 @@ class Rendering:
     def _reserve_us(self, kind: int, together: bool, then: int | None = None) -> int:
         return self._governor.reserve_us(kind, self._streams - 1, together, then) if self._governor else 0
 
-    def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> float:
+    def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> int:
         """How long this stream's next period may take, so that the next ones of all others are still ready in time."""
         assert self._governor is not None
         costs = self._governor.costs
-        spare, taken = float(receiver.queue.deadline_us() - now_us), 0.0
+        spare, taken = receiver.queue.deadline_us() - now_us, 0
         for _, other in streams:  # the most urgent first
             if other is not receiver:
-                taken += costs.of(NEXT, FULL) if other.speaking else costs.plain
+                taken += round(costs.of(NEXT, FULL) if other.speaking else costs.plain)
                 spare = min(spare, other.queue.deadline_us() - now_us - taken)
         return spare
 
@@ -135,7 +135,7 @@ class Rendering:
             governor.rendered(kind, quality, ahead_us, queue.late > late, session.in_gap)
             session.in_gap = kind in LOST
         for frame in played.frames:
-            agent.played(frame.packet, frame.source, frame.delay_ms, frame.cpu_us, frame.reason)
+            agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
         try:
             output.write(played.pcm, played.spoken, at_us)
         except OSError as error:

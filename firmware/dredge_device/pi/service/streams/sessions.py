@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import agent as states
+from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.pacer import monotonic_us
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.admission import Candidates
 from dredge_device.pi.service.streams.farewells import Outgoing
