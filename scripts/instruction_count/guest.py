@@ -37,15 +37,16 @@ class Numbers(dict[Any, ctypes.c_long]):
 def receive(numbers: Numbers, case: dict[str, Any], model: str) -> None:
     """One stream into a receiver with that vocoder; a class is (model, case, source, source before)."""
     from dredge_device.pi.receiver import Receiver
+    from dredge_device.units import PACKET_US
 
-    now = 0.0
-    receiver = Receiver(1000, case["conceal"], False, lambda: now, time.thread_time_ns, vocoder=model)
+    now_us = 0
+    receiver = Receiver(1000, case["conceal"], False, lambda: now_us, time.thread_time_ns, vocoder=model)
     name, quality, warm_up, before = case["name"], case["quality"], case["warm_up"], "opus"
     for index, (datagram, lost) in enumerate(zip(case["data"], case["lost"], strict=True)):
-        now = index * 0.02
+        now_us = index * PACKET_US
         _syscall(_mark, _none)
         if not lost:
-            receiver.push(datagram, now)
+            receiver.push(datagram, now_us)
         source = receiver.pull(quality).source
         _syscall(_mark, numbers[model, name, source, before] if index >= warm_up else _none)
         before = source
