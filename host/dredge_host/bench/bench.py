@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How long everything takes: the stages, the frames of a live stream, the end of a gap, many streams."""
+"""The benchmark: stages, frames of a live stream, the end of a gap, several streams."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ SECTIONS = ("stages", "live", "burst", "redundancy", "streams")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: calls per stage in each mode, paced frames of a live stream, gaps, packets
-    per redundancy length, periods per number of streams, most streams."""
+    """How much is measured.
+
+    Calls per stage in each mode, paced frames of a live stream, gaps, packets per redundancy length, periods per number
+    of streams, most streams.
+    """
 
     throughput: int = 1000
     paced: int = 200
@@ -64,7 +67,7 @@ def bench(
 
 
 def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) -> dict[str, Any]:
-    """One stage in both modes, after a warm-up."""
+    """Return the times of one stage in both modes, after a warm-up."""
     back_to_back(stage.call, min(10, effort.throughput), stage.prepare)
     fast = back_to_back(stage.call, effort.throughput, stage.prepare).as_dict()["cpu_us"]
     slow = paced(stage.call, effort.paced, stage.prepare, disturb).as_dict()
@@ -80,12 +83,12 @@ def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) ->
 
 
 def bursts(pcm: Pcm, repeats: int, disturb: Disturbance) -> dict[str, Any]:
-    """The end of a 1 s gap, with warm and with cold caches."""
+    """Return the times at the end of a 1 s gap, with warm and with cold caches."""
     return {"warm": burst(pcm, repeats), "cold": burst(pcm, repeats, disturb=disturb)}
 
 
 def redundancy(pcm: Pcm, effort: Effort, steps: _Steps | None = None) -> dict[str, Any]:
-    """Cost against the length of the history: of the sender, and of a gap as long as it."""
+    """Return the cost by length of the history: of the sender, and of a gap as long as it."""
     rows = redundancy_cost(pcm, effort.redundancy)
     lengths = zip(rows, LENGTHS_S, strict=True)
     for row, seconds in steps.over(list(lengths)) if steps else lengths:
@@ -94,12 +97,12 @@ def redundancy(pcm: Pcm, effort: Effort, steps: _Steps | None = None) -> dict[st
 
 
 def several(pcm: Pcm, effort: Effort) -> list[dict[str, Any]]:
-    """Cost against the number of streams."""
+    """Return the cost by number of streams."""
     return streams(datagrams(pcm, PERIODS_PER_S + effort.periods), effort.periods, effort.streams)
 
 
 class _Steps:
-    """Counts steps of unequal length; sections add their own to the total."""
+    """Progress in steps of unequal length; sections add their own to the total."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress, self._done, self.total = progress, 0, 0

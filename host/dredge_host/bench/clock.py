@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Timing calls: back to back, and paced like a live stream."""
+"""Times of calls: back to back, and paced like a live stream."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _WALK_BYTES = 2 << 20  # where the machine does not tell how large its caches ar
 
 @dataclass
 class Times:
-    """Microseconds of calls: CPU time of this thread, and time that passed."""
+    """The times of calls in microseconds: CPU time of this thread, and wall time."""
 
     cpu_us: list[float] = field(default_factory=list)
     wall_us: list[float] = field(default_factory=list)
 
     def take(self, call: Callable[[], object]) -> None:
-        """One call."""
+        """Call and time it."""
         wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
         call()
         spent = (time.thread_time_ns() - cpu) / 1000
         self.add(spent, (time.perf_counter_ns() - wall) / 1000)
 
     def add(self, cpu_us: float, wall_us: float) -> None:
-        """One call that was timed elsewhere."""
+        """Add a call that was timed elsewhere."""
         self.cpu_us.append(cpu_us)
         self.wall_us.append(wall_us)
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """min, p50, p95, p99, max of both."""
+        """Return min, p50, p95, p99 and max of both times."""
         return {"cpu_us": percentiles(self.cpu_us), "wall_us": percentiles(self.wall_us)}
 
 
 class Disturbance:
-    """Walks over twice the second-level cache, so that the next call finds none of its data in it.
+    """A walk over twice the second-level cache, so that the next call finds none of its data in it.
 
-    In a live call the rest of the program and of the system does this between two frames. Instructions
-    stay cached as far as the processor keeps them apart from data.
+    In a live call the rest of the program and of the system does this between two frames. Instructions stay cached as
+    far as the processor keeps them apart from data.
     """
 
     def __init__(self, l2_bytes: int | None = None) -> None:
@@ -61,14 +61,14 @@ class Disturbance:
 
 
 def timed(call: Callable[[], object]) -> float:
-    """CPU microseconds of one call in this thread."""
+    """Return the CPU time of one call in this thread, microseconds."""
     start = time.thread_time_ns()
     call()
     return (time.thread_time_ns() - start) / 1000
 
 
 def back_to_back(call: Callable[[], object], count: int, prepare: Callable[[], object] | None = None) -> Times:
-    """Calls without a pause; ``prepare`` runs before each of them and is not counted."""
+    """Return the times of calls without a pause; ``prepare`` runs before each of them and is not counted."""
     times = Times()
     for _ in range(count):
         if prepare:
@@ -83,7 +83,7 @@ def paced(
     prepare: Callable[[], object] | None = None,
     disturb: Callable[[], object] | None = None,
 ) -> Times:
-    """Calls that start 20 ms apart (absolute deadlines), with disturbed caches."""
+    """Return the times of calls that start 20 ms apart (absolute deadlines), with disturbed caches."""
     times = Times()
     due = time.monotonic()
     for _ in range(count):

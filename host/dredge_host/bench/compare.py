@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two results of a benchmark side by side."""
+"""The comparison of two benchmark results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEMA = "dredge.bench/2"
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """An earlier result of ``dredge bench --json``; InputError when the file is none."""
+    """Return an earlier result of ``dredge bench --json``. Raises InputError when the file is none."""
     try:
         result = json.loads(read_text(path))
     except OSError as error:
@@ -44,7 +44,7 @@ def _is_time(value: object) -> bool:
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Ratios new / old of every figure that both have, and what differs between the two set-ups.
+    """Return the ratios new / old of every figure that both have, and the differences of the two set-ups.
 
     Of throughput the minimum is compared (the least disturbed), of paced calls the median.
     """
@@ -58,7 +58,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare_lines(comparison: dict[str, Any]) -> list[str]:
-    """The comparison as a table; warnings first."""
+    """Return the comparison as a table; warnings first."""
     rows = [
         [row["figure"], f"{row['old_us']:.1f}", f"{row['new_us']:.1f}", f"{row['ratio']:.2f}"]
         for row in comparison["rows"]
@@ -68,7 +68,7 @@ def compare_lines(comparison: dict[str, Any]) -> list[str]:
 
 
 def slower(comparison: dict[str, Any], tolerance_pct: float) -> list[str]:
-    """Figures that grew by more than this."""
+    """Return the figures that grew by more than the tolerance."""
     limit = 1 + tolerance_pct / 100
     return [f"{row['figure']} ({row['ratio']:.2f})" for row in comparison["rows"] if row["ratio"] > limit]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The whole receiver: frames of a live stream, a burst of losses, several streams at once."""
+"""The benchmark of the whole receiver: frames of a live stream, a burst of losses, several streams at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MakeReceiver = Callable[[VirtualClock, int], PacketReceiver]
 
 
 def real_receiver(clock: VirtualClock, playout_ms: int) -> PacketReceiver:
-    """The device's receiver with its default settings, on a clock that we turn."""
+    """Return the device's receiver with its default settings on a virtual clock."""
     from dredge_device.pi.receiver import Receiver
 
     receiver: PacketReceiver = Receiver(playout_ms, use_lbrr=False, clock_us=clock)
@@ -33,7 +33,7 @@ def real_receiver(clock: VirtualClock, playout_ms: int) -> PacketReceiver:
 
 
 def datagrams(pcm: Pcm, count: int, redundancy_s: float = 1.0) -> list[bytes]:
-    """RTP packets of this speech, repeated as often as needed."""
+    """Return `count` RTP packets of this speech, which is repeated as often as needed."""
     from dredge_host.sending.sender import Sender
 
     sender = Sender(redundancy_s=redundancy_s)
@@ -42,24 +42,24 @@ def datagrams(pcm: Pcm, count: int, redundancy_s: float = 1.0) -> list[bytes]:
 
 
 class Listener:
-    """A receiver and its stream: every ``period`` one packet arrives or is lost and 20 ms are played."""
+    """A receiver and its stream: in every ``period`` one packet arrives or is lost, and 20 ms are played."""
 
     def __init__(self, stream: Sequence[bytes], make: MakeReceiver, playout_ms: int = PLAYOUT_MS) -> None:
         self._stream = stream
         self._player = OfflineStream(lambda clock: make(clock, playout_ms))
 
     def period(self, lost: bool = False) -> Any:
-        """What the receiver played (dredge_device.pi.receiver.Played)."""
+        """Return what the receiver played (dredge_device.pi.receiver.Played)."""
         return self._player.period(None if lost else self._stream[self._player.number])
 
     def run(self, losses: Iterable[bool]) -> None:
-        """Many periods, not measured."""
+        """Play a period for each of these losses without measuring it."""
         for lost in losses:
             self.period(lost)
 
 
 def live(stream: Sequence[bytes], disturb: Disturbance, make: MakeReceiver = real_receiver) -> dict[str, Any]:
-    """Every frame of a stream with burst losses, one per 20 ms with cold caches, by what filled it."""
+    """Return the times of every frame of a stream with burst losses, one per 20 ms with cold caches, by source."""
     listener, loss = Listener(stream, make), parse_loss(LOSS)
     listener.run(loss.lost() for _ in range(PERIODS_PER_S))
     sources: list[str] = []
@@ -78,7 +78,7 @@ def live(stream: Sequence[bytes], disturb: Disturbance, make: MakeReceiver = rea
 
 
 def _share(us: float) -> float:
-    """Percent of the period."""
+    """Return a time in percent of the period."""
     return round(us / (1e4 * PACKET_SECONDS), 2)
 
 
@@ -89,10 +89,10 @@ def burst(
     disturb: Disturbance | None = None,
     make: MakeReceiver = real_receiver,
 ) -> dict[str, Any]:
-    """From the arrival of the packet that ends a gap to the first recovered 20 ms, and to all of them.
+    """Return the times from the arrival of the packet that ends a gap to the first recovered 20 ms, and to all of them.
 
-    The packet arrives at the last moment: the first lost period is due. ``recovered_pct`` is how much
-    of the gaps really came from DRED.
+    The packet arrives at the last moment, when the first lost period is due. ``recovered_pct`` is the share of the gaps
+    that really came from DRED.
     """
     gap = round(gap_s * PERIODS_PER_S)
     stream = datagrams(pcm, repeats * (WARM_UP + 2 * gap), gap_s)
@@ -113,7 +113,9 @@ def burst(
 
 
 def _recover(listener: Listener, gap: int, disturb: Disturbance | None) -> tuple[Times, list[str]]:
-    """The periods in which the gap is played: in each a packet arrives and 20 ms are synthesised."""
+    """Return the times and sources of the periods in which the gap is played; in each a packet arrives and 20 ms are
+    synthesised.
+    """
     times, sources = Times(), []
     for _ in range(gap):
         if disturb:
@@ -128,7 +130,7 @@ def streams(
     most: int = STREAMS[-1],
     make: MakeReceiver = real_receiver,
 ) -> list[dict[str, Any]]:
-    """CPU time per period of 1, 2, 3, ... receivers in one thread, until they need more than the period.
+    """Return the CPU time per period of 1, 2, 3, ... receivers in one thread, until they need more than the period.
 
     Every stream has the same speech and its own losses; the last row is the first number that is too many.
     """

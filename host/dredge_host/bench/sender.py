@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What redundancy costs the sender, from 100 ms to 1 s."""
+"""The sender's cost of redundancy, from 100 ms to 1 s."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WARM_UP = 60  # packets: more than one second of history, so that 1 s is really
 def redundancy_cost(
     pcm: Pcm, count: int, lengths: Sequence[float] = LENGTHS_S, make: Callable[[float], Any] | None = None
 ) -> list[dict[str, Any]]:
-    """CPU of the whole sender per packet, for every length of history, packet by packet in turn.
+    """Return the CPU time of the whole sender per packet for every length of history, packet by packet in turn.
 
-    Taking turns in one loop lets all of them see the same disturbances; medians ignore the rest.
-    bytes: mean of the redundancy in a packet.
+    All lengths take turns in one loop and so meet the same disturbances; medians ignore the rest. bytes: mean of the
+    redundancy in a packet.
     """
     from dredge_host.sending.sender import Sender
 
@@ -50,7 +50,7 @@ def _push(sender: Any, piece: Pcm, made: list[Any]) -> None:
 
 
 def ratio(rows: Sequence[dict[str, Any]]) -> float:
-    """CPU with the longest history against the shortest one."""
+    """Return the CPU time with the longest history divided by that with the shortest one."""
     ordered = sorted(rows, key=lambda row: row["redundancy_ms"])
     longest, shortest = (row["cpu_us"]["p50"] for row in (ordered[-1], ordered[0]))
     return round(longest / max(shortest, 1e-3), 4)

@@ -17,7 +17,9 @@ from dredge_kernels.arrays import Rows
 
 @dataclass(frozen=True)
 class Stage:
-    """One measurable call; covers_ms: how much audio it is the work for; prepare: not measured."""
+    """One measurable call; covers_ms: how much audio it is the work for; prepare: a call before it that is not
+    measured.
+    """
 
     name: str
     side: str
@@ -27,7 +29,7 @@ class Stage:
 
 
 def stages(pcm: Pcm) -> list[Stage]:
-    """All stages in the order of the pipeline. Needs int16[n >= 48000], else ValueError."""
+    """Return all stages in the order of the pipeline. Raises ValueError unless pcm is int16[n >= 48000]."""
     if len(pcm) < 48000:
         raise ValueError(f"at least 3 s of speech are needed, got {len(pcm) / 16000:.2f} s")
     pieces = list(packets(pcm[: len(pcm) // 320 * 320]))
@@ -53,7 +55,7 @@ def _opus(pieces: list[Pcm]) -> list[Stage]:
 
 
 def _effort(complexity: int, coded: Iterator[bytes]) -> Stage:
-    """Decoding and enhancing, where this libopus can."""
+    """Return the stage of decoding and enhancing, which this libopus may lack."""
     from dredge_kernels.opus import OpusDecoder
 
     decoder = OpusDecoder()
@@ -89,7 +91,7 @@ def _payload(pieces: list[Pcm]) -> list[Stage]:
     whole = fresh[0].span_frames
 
     def parse() -> None:
-        """A parsed packet keeps what it decoded, so every call needs a new one."""
+        """Parse a new packet, since a parsed one keeps what it decoded."""
         fresh[0] = decoder.parse(data)
 
     def decode(frames: int) -> Callable[[], object]:
@@ -131,7 +133,7 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
 
 
 def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:
-    """Taking up real speech, and 20 ms of going on with it."""
+    """Return the stages that prime the vocoder with real speech and synthesise the next 20 ms."""
     vocoder.begin(real, known)
     return [
         Stage(f"{name} prime", "receiver", 20, lambda: primer.begin(real, known)),
@@ -140,13 +142,13 @@ def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windo
 
 
 def _voiced(pcm: Pcm) -> tuple[int, int]:
-    """Sample and frame number in the middle of the loudest second: there is speech to continue."""
+    """Return the sample and frame number in the middle of the loudest second, where there is speech to continue."""
     energy = np.add.reduceat(pcm.astype(np.float64) ** 2, np.arange(0, len(pcm), 16000))
     frame = min(max(100 * int(energy.argmax()) + 50, 10), len(pcm) // 160)
     return 160 * frame, frame
 
 
 def _windows(features: Rows) -> Iterator[Rows]:
-    """Two frames to synthesise with two frames of context on both sides."""
+    """Yield the two frames to synthesise with two frames of context on both sides."""
     for index in range(0, len(features) - 6, 2):
         yield np.ascontiguousarray(features[index : index + 6])

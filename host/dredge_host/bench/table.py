@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Results of a benchmark as lines for people."""
+"""Benchmark results as lines for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ QUANTILES = ("min", "p50", "p95", "p99", "max")
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """One table per section, and what the machine was."""
+    """Return one table per section, and the description of the machine."""
     made = {
         "stages": _stages,
         "live": _live,

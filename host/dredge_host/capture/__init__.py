@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets in files: read, written, explained."""
+"""Captured packets: files are read, written and explained."""

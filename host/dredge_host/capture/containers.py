@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets of Opus in Matroska, WebM and MP4 files, as PyAV takes them out; what browsers and conferences record."""
+"""Opus packets of Matroska, WebM and MP4 files, which browsers and conferences record, read by PyAV."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _GRID = 120           # ticks of 2.5 ms, the shortest packet
 
 
 def kind_of(head: bytes) -> str | None:
-    """Which of the two formats a file that begins like this has; None for any other."""
+    """Return which of the two formats a file has that begins like this; None for any other."""
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return MATROSKA
     return MP4 if head[4:8] == b"ftyp" else None
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:
-    """Packets of the first, or the chosen, Opus stream of a file.
+    """Return the packets of the first, or the chosen, Opus stream of a file.
 
     Their times are kept, so that a pause stays as long as it was; such files do not say whether something was lost in
     it. Raises ValueError for a file without Opus or a damaged one, CapabilityError without PyAV.
@@ -48,7 +48,7 @@ def read(data: bytes, choice: Choice = ANY) -> Capture:
 
 
 def _chosen(streams: Any, choice: Choice, capture: Capture) -> Any:
-    """The stream to read; the others are noted."""
+    """Return the stream to read; the others are named in the notes."""
     opus = [stream for stream in streams if stream.codec_context.name in ("opus", "libopus")]
     if not opus:
         found = ", ".join(dict.fromkeys(stream.codec_context.name for stream in streams)) or "none"
@@ -64,7 +64,7 @@ def _chosen(streams: Any, choice: Choice, capture: Capture) -> Any:
 
 
 def _packets(container: Any, stream: Any, capture: Capture, av: Any) -> Iterator[tuple[bytes, int | None]]:
-    """Every packet with its time in ticks of 48 kHz, None where the file has none."""
+    """Yield every packet with its time in ticks of 48 kHz, None where the file has none."""
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -75,7 +75,9 @@ def _packets(container: Any, stream: Any, capture: Capture, av: Any) -> Iterator
 
 
 def _take(capture: Capture, packets: Iterator[tuple[bytes, int | None]]) -> None:
-    """Packets with timestamps from 0 on: each follows the one before, unless its time says that there was a pause."""
+    """Append packets with timestamps from 0 on: each follows the one before, unless its time says that there was a
+    pause.
+    """
     first: int | None = None
     due = pauses = paused = 0
     for data, stamp in packets:

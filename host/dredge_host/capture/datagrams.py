@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From captured frames to UDP datagrams: link layers, tunnels, fragments, TURN; what is left out is counted."""
+"""UDP datagrams from captured frames: link layers, tunnels, fragments, TURN; frames that give none are counted."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ class _Fragment(NamedTuple):
 
 
 class Datagrams:
-    """Takes frames, gives datagrams; `left_out` counts the reasons for which frames gave none."""
+    """The way from frames to datagrams; `left_out` counts the reasons for which frames gave none."""
 
     def __init__(self, left_out: Counter[str]) -> None:
         self._left_out = left_out
         self._waiting: dict[tuple[Any, ...], dict[int, _Fragment]] = {}
 
     def of(self, link: int, frame: bytes, size: int) -> Iterator[tuple[Flow, bytes]]:
-        """The datagram that a frame brings or completes; size: of the whole frame, which may be more than was kept."""
+        """Yield the datagram that a frame brings or completes; size: bytes of the whole frame, of which fewer may have
+        been kept.
+        """
         import dpkt
 
         try:
@@ -73,7 +75,7 @@ class Datagrams:
         self._left_out += Counter()  # drops zeros
 
     def _find(self, link: int, frame: bytes) -> tuple[Flow, bytes] | None:
-        """Flow and UDP datagram with its header."""
+        """Return the flow and the UDP datagram with its header, None where the frame holds none."""
         import dpkt
 
         packet: Any = self._network(link, frame)
@@ -93,7 +95,8 @@ class Datagrams:
         return None
 
     def _ip(self, packet: Any) -> tuple[tuple[Flow, bytes] | None, Any]:
-        """The UDP datagram in an IP packet, or what is in it instead; (None, None) while fragments are missing."""
+        """Return the UDP datagram in an IP packet, or what is in it instead; (None, None) while fragments are missing.
+        """
         fragment = _fragment(packet)
         protocol = packet.p
         body = packet.data
@@ -124,7 +127,9 @@ class Datagrams:
         return None
 
     def _network(self, link: int, frame: bytes) -> Any:
-        """The packet in a frame of this link type (LINKTYPE numbers of libpcap); None if that is counted already."""
+        """Return the network packet in a frame of this link type (LINKTYPE numbers of libpcap), None if the reason is
+        counted.
+        """
         import dpkt
 
         if link == _ETHERNET:
@@ -145,7 +150,7 @@ class Datagrams:
         return None
 
     def _wifi(self, frame: bytes) -> Any:
-        """IEEE 802.11 data frames that are not encrypted: their header, then LLC and SNAP (8 bytes)."""
+        """Return the packet in an unencrypted IEEE 802.11 data frame, behind its header and LLC and SNAP (8 bytes)."""
         control, flags = frame[0], frame[1]
         if control >> 2 & 3 != 2:
             self._left_out[NO_UDP] += 1
@@ -174,7 +179,7 @@ def _radiotap_bytes(frame: bytes) -> int:
 
 
 def _fragment(packet: Any) -> _Fragment | None:
-    """What an IP packet that is a part of another one holds; None for a whole one."""
+    """Return the part that a fragment of an IP packet holds; None for a whole packet."""
     import dpkt
 
     if isinstance(packet, dpkt.ip.IP):
@@ -200,7 +205,9 @@ def _flow(packet: Any, datagram: bytes) -> Flow:
 
 
 def _out_of_turn(payload: bytes) -> bytes:
-    """What a relay carries (RFC 8656): channel data, or a Send or Data indication; anything else as it is."""
+    """Return the payload that a relay carries (RFC 8656: channel data, a Send or Data indication), anything else
+    unchanged.
+    """
     if len(payload) >= 4 and 0x40 <= payload[0] <= 0x4F:
         size = struct.unpack_from(">H", payload, 2)[0]
         return payload[4 : 4 + size] if size <= len(payload) - 4 < size + 4 else payload

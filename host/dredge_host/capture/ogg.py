@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets of Ogg Opus files (RFC 3533, RFC 7845) as they are, where audio libraries only give samples.
+"""Packets of Ogg Opus files (RFC 3533, RFC 7845), undecoded.
 
-Pages that are damaged or missing cost their packets and no more; links that follow each other (chained files) are
-played one after the other.
+Pages that are damaged or missing cost their own packets only; links that follow each other (chained files) are read one
+after the other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TABLE = _crc_table()
 
 
 def crc(data: bytes) -> int:
-    """CRC-32 of Ogg: polynomial 04C11DB7, not reflected, nothing inverted (so not zlib's)."""
+    """Return the CRC-32 of Ogg: polynomial 04C11DB7, not reflected, nothing inverted (so not zlib's)."""
     value = 0
     for byte in data:
         value = (value << 8 ^ _TABLE[value >> 24 ^ byte]) & 0xFFFFFFFF
@@ -45,7 +45,7 @@ def crc(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its segments joined to pieces of packets; open: the last piece goes on in the next page."""
+    """One page: its segments joined to pieces of packets; open: the last piece goes on in the next page."""
 
     serial: int
     flags: int
@@ -57,7 +57,7 @@ class Page:
 
 @dataclass
 class _Link:
-    """One logical Opus stream, being read."""
+    """The state of reading one logical Opus stream."""
 
     serial: int
     headers: int = 0                # packets of the head that have passed: OpusHead, OpusTags
@@ -69,7 +69,7 @@ class _Link:
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:
-    """Packets of all Opus links of a file, as one stream; ValueError for a file without Opus."""
+    """Return the packets of all Opus links of a file as one stream. Raises ValueError for a file without Opus."""
     choice.refuse("an Ogg file")
     capture = Capture("Ogg Opus")
     links: list[_Link] = []
@@ -99,7 +99,7 @@ def read(data: bytes, choice: Choice = ANY) -> Capture:
 
 
 def check_head(head: bytes) -> None:
-    """Raises ValueError for channel mappings in which a packet of the file holds several Opus packets."""
+    """Raise ValueError for channel mappings in which a packet of the file holds several Opus packets."""
     if len(head) >= 21 and head[18] != 0 and head[19] > 1:
         raise ValueError(
             f"Opus multistream, {head[9]} channels in {head[19]} streams (mapping family {head[18]}); "
@@ -134,7 +134,7 @@ def _take(link: _Link, page: Page) -> None:
 
 
 def _place(link: _Link, page: Page, pieces: list[bytes]) -> None:
-    """Appends packets; how much is missing before them, the position of the page tells."""
+    """Append the packets of a page; its position says how much is missing before them."""
     ticks = sum(duration(piece) for piece in pieces)
     missing = 0
     if page.position != _NO_POSITION and not page.flags & _LAST:
@@ -150,7 +150,7 @@ def _place(link: _Link, page: Page, pieces: list[bytes]) -> None:
 
 
 def _fill(capture: Capture, links: list[_Link]) -> None:
-    """Packets with running numbers and timestamps: what is missing leaves a gap in both."""
+    """Append the packets of all links with running numbers and timestamps; missing ones leave a gap in both."""
     stamp = number = 0
     for link in links:
         for data, missing in link.packets:
@@ -166,7 +166,7 @@ def _fill(capture: Capture, links: list[_Link]) -> None:
 
 
 def _pages(data: bytes, capture: Capture) -> Iterator[Page]:
-    """Whole pages with the right checksum; what lies between them is counted."""
+    """Yield the whole pages with the right checksum; the bytes between them are counted."""
     at = damaged = skipped = 0
     while at < len(data):
         page, size, sound = _page(data, at)
@@ -191,7 +191,7 @@ def _pages(data: bytes, capture: Capture) -> Iterator[Page]:
 
 
 def _page(data: bytes, at: int) -> tuple[Page | None, int, bool]:
-    """The page at a position, its size, whether its checksum is right; size 0 where there is no whole page."""
+    """Return the page at a position, its size, whether its checksum is right; size 0 where there is no whole page."""
     if data[at : at + 4] != MAGIC or len(data) - at < _PAGE.size:
         return None, 0, False
     _, version, flags, position, serial, number, checksum, count = _PAGE.unpack_from(data, at)
@@ -205,7 +205,9 @@ def _page(data: bytes, at: int) -> tuple[Page | None, int, bool]:
 
 
 def _pieces(body: bytes, lacing: bytes) -> tuple[list[bytes], bool]:
-    """A segment of 255 bytes goes on in the next one."""
+    """Return the pieces of packets in a page, and whether the last goes on in the next page (a last segment of 255
+    bytes).
+    """
     pieces, start, end = [], 0, 0
     for value in lacing:
         end += value

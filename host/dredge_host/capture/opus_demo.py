@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`opus_demo` bit files: per packet its length and the encoder's final range, both u32 big endian, then its bytes."""
+"""`opus_demo` bit files: per packet its length and the encoder's final range (both u32 big endian), then its bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_PACKET = 1276 * 48       # the largest packet RFC 6716 allows, and then some
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:
-    """Packets of a bit file; ValueError for bytes that are none."""
+    """Return the packets of a bit file. Raises ValueError for bytes that are none."""
     choice.refuse("an opus_demo file")
     capture = Capture("opus_demo")
     at = 0
@@ -30,12 +30,16 @@ def read(data: bytes, choice: Choice = ANY) -> Capture:
 
 
 def _cut(capture: Capture, missing: int) -> None:
-    """A last packet that is not complete is nothing unusual, a first one is another kind of file."""
+    """Note that the last packet is incomplete. Raises ValueError where it is the first: then this is another kind of
+    file.
+    """
     if not capture.packets:
         raise ValueError(f"not {FORMATS}")
     capture.notes.append(f"the file ends inside a packet ({missing} bytes are missing)")
 
 
 def write(packets: list[tuple[bytes, int]]) -> bytes:
-    """A bit file of (packet, final range of its encoder; 0: unknown, the decoder does not check)."""
+    """Return the bit file of (packet, final range of its encoder); range 0 means unknown and is not checked by the
+    decoder.
+    """
     return b"".join(_HEAD.pack(len(packet), final_range) + packet for packet, final_range in packets)

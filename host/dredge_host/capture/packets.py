@@ -38,19 +38,19 @@ class Capture:
     doubt: str = ""                    #: why the payload is probably no Opus
 
     def why_empty(self) -> str:
-        """What was found instead of packets, for a message; empty if there was nothing at all."""
+        """Return what was found instead of packets, for a message; empty if nothing was found."""
         return ", ".join(f"{count} {what}" for what, count in self.left_out.most_common(6))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which stream of a capture: by SSRC, by the number that the notes give, or neither (the one that is most Opus)."""
+    """The choice of a stream: by SSRC, by the number that the notes give, or neither (the one that is most Opus)."""
 
     ssrc: int | None = None
     stream: int | None = None
 
     def refuse(self, name: str) -> None:
-        """Raises ValueError when a stream is chosen although the format has only one."""
+        """Raise ValueError when a stream is chosen although the format has only one."""
         if self.ssrc is not None:
             raise ValueError(f"{name} has no SSRC")
         if self.stream not in (None, 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcap and pcapng files, as tcpdump, Wireshark and Dredge write them: every interface, every usual link type."""
+"""pcap and pcapng files of tcpdump, Wireshark and Dredge: every interface, every usual link type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _CUT = "the file ends inside a record, or is damaged there"
 
 
 class Record(NamedTuple):
-    """A captured frame: when, on which link type, its bytes, how many it had on the wire."""
+    """A captured frame.
+
+    time_s: when it was captured, link: its link type (LINKTYPE numbers of libpcap), data: its bytes, size: how many it
+    had on the wire.
+    """
 
     time_s: float
     link: int
@@ -31,12 +35,12 @@ class Record(NamedTuple):
 
 
 def is_pcap(head: bytes) -> bool:
-    """Whether a file begins like a pcap or pcapng file."""
+    """Return whether a file begins like a pcap or pcapng file."""
     return head[:4] in MAGICS
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:
-    """Packets of the chosen stream; ValueError for a file that cannot be read at all."""
+    """Return the packets of the chosen stream. Raises ValueError for a file that cannot be read at all."""
     name = "pcapng" if data[:4] == _PCAPNG else "pcap"
     streams, notes = RtpStreams(), list[str]()
     datagrams = Datagrams(streams.left_out)

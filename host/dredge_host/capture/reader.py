@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Opus packets out of files that other programs write; the content tells the format, not the name."""
+"""Opus packets of files that other programs write; the content decides the format, not the name."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _OTHERS = (
 
 
 def read_capture(path: str | Path, choice: Choice = ANY) -> Capture:
-    """Packets of a file, a FIFO or ``-``, perhaps compressed by gzip; `choice` selects one of several streams.
+    """Return the packets of a file, a FIFO or ``-``, which gzip may have packed; `choice` selects one of several
+    streams.
 
-    Raises InputError for a missing, damaged or empty file and for a stream that is not in it. A file that merely ends
-    too early gives what is complete, with a note.
+    Raises InputError for a missing, damaged or empty file and for a stream that is not in it. A file that ends too
+    early gives what is complete, with a note.
     """
     data, notes = _content(path)
     try:
@@ -43,7 +44,7 @@ def read_capture(path: str | Path, choice: Choice = ANY) -> Capture:
 
 
 def _content(path: str | Path) -> tuple[bytes, list[str]]:
-    """The bytes of a capture, decompressed, and notes."""
+    """Return the bytes of a capture, decompressed, and the notes about them."""
     try:
         with open_input(path, "a capture file") as (file, notes):
             data = file.read(MAX_BYTES + 1)
@@ -57,7 +58,7 @@ def _content(path: str | Path) -> tuple[bytes, list[str]]:
 
 
 def _decompressed(data: bytes, notes: list[str]) -> bytes:
-    """What gzip packed; the beginning, with a note, when the end is missing or damaged."""
+    """Return what gzip packed; where the end is missing or damaged, the beginning, with a note."""
     out, rest = bytearray(), data
     try:
         while rest.startswith(_GZIP) and len(out) <= MAX_BYTES:
@@ -72,7 +73,9 @@ def _decompressed(data: bytes, notes: list[str]) -> bytes:
 
 
 def is_capture(path: str | Path) -> bool:
-    """Whether a file is a capture that cannot be mistaken for audio to be encoded (Ogg Opus can, .bit by its name)."""
+    """Return whether a file is surely a capture and no audio to be encoded; Ogg Opus may be either, .bit counts by its
+    name.
+    """
     path = Path(path)
     if not path.is_file():
         return False
@@ -113,7 +116,7 @@ def _reader(data: bytes) -> Reader:
 
 
 def _known(data: bytes) -> str:
-    """What a file is that people take for a capture; empty for anything else."""
+    """Return the name of a format that is often taken for a capture; empty for anything else."""
     line = data[:200].split(b"\n", 1)[0]
     if b" RTP len=" in line or b" RTCP len=" in line:
         return "rtpdump's text, which holds no packets (record with -F dump)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Redundant audio data (RFC 2198), as Chromium sends it: the packet, and copies of earlier ones."""
+"""Redundant audio data (RFC 2198), as Chromium sends it: a packet with copies of earlier ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEAD = 4
 
 
 def split(stamp: int, payload: bytes) -> tuple[int, bytes, list[Block]]:
-    """Payload type and data of the primary block, and the copies, oldest first. Raises ValueError."""
+    """Return payload type and data of the primary block, and the copies, oldest first. Raises ValueError."""
     at, heads = 0, list[tuple[int, int]]()
     while at < len(payload) and payload[at] & _MORE:
         if at + _HEAD > len(payload):
@@ -33,7 +33,9 @@ def split(stamp: int, payload: bytes) -> tuple[int, bytes, list[Block]]:
 
 
 def unwrapped(packets: Sequence[Block]) -> list[tuple[bytes, list[Block]]] | None:
-    """Primary data and copies of every packet; None when this is no RED: blocks do not fit, or types change."""
+    """Return the primary data and copies of every packet; None where blocks do not fit or types change, so this is no
+    RED.
+    """
     out, kinds = [], set()
     for stamp, payload in packets:
         try:

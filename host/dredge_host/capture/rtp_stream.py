@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From captured datagrams to the packets of one RTP stream: by flow, SSRC and payload type, split at restarts."""
+"""The packets of one RTP stream out of captured datagrams: by flow, SSRC and payload type, split at restarts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Packet(NamedTuple):
 
 @dataclass
 class _Run:
-    """What one sender sent without starting again: packets of every payload type share its numbers."""
+    """The packets of one sender up to its next restart; those of every payload type share its numbers."""
 
     flow: Flow
     ssrc: int
@@ -47,7 +47,8 @@ class _Run:
 
 @dataclass
 class Stream:
-    """Packets of one payload type of one run; like: how many of those looked at fit the timestamps as Opus would."""
+    """The packets of one payload type of one run; like: how many of those looked at fit the timestamps as Opus would.
+    """
 
     run: _Run
     payload_type: int
@@ -61,14 +62,14 @@ class Stream:
         return 2 * self.like >= self.looked
 
     def title(self) -> str:
-        """For people: how many packets of what."""
+        """Return a description for people: how many packets of what."""
         flow = f", {self.run.flow.source} > {self.run.flow.target}" if self.run.flow.source else ""
         kind = "" if self.is_opus else ", no Opus"
         return f"{len(self.packets)} packets of SSRC 0x{self.run.ssrc:08x}, type {self.payload_type}{kind}{flow}"
 
 
 class RtpStreams:
-    """Collects datagrams; what is no RTP of a dynamic payload type is counted in `left_out`."""
+    """The streams found in datagrams; what is no RTP of a dynamic payload type is counted in `left_out`."""
 
     def __init__(self) -> None:
         self._runs: list[_Run] = []
@@ -76,7 +77,7 @@ class RtpStreams:
         self.left_out: Counter[str] = Counter()
 
     def add(self, datagram: bytes, time_s: float, flow: Flow = NOWHERE) -> None:
-        """One UDP payload as it was captured."""
+        """Take in one UDP payload as it was captured."""
         if rtp.is_rtcp(datagram) and datagram[0] >> 6 == 2:
             self.left_out["datagrams of RTCP"] += 1
             return
@@ -115,12 +116,14 @@ class RtpStreams:
         return run
 
     def streams(self) -> list[Stream]:
-        """Every stream that was found, in the order of their first packets."""
+        """Return every stream that was found, in the order of their first packets."""
         found = [_judged(Stream(run, kind, packets)) for run in self._runs for kind, packets in run.types.items()]
         return [stream for stream in found if stream.packets]
 
     def choose(self, name: str, choice: Choice = ANY) -> Capture:
-        """The stream that is asked for, or the one with most packets that are Opus; ValueError if it is not there."""
+        """Return the stream that is asked for, or the one with most packets that are Opus. Raises ValueError if there
+        is none.
+        """
         found = self.streams()
         capture = Capture(name, left_out=self.left_out)
         chosen = _chosen(found, choice)
@@ -155,7 +158,7 @@ def _chosen(found: list[Stream], choice: Choice) -> Stream | None:
 
 
 def _starts_again(run: _Run, packet: rtp.RtpPacket, time_s: float) -> bool:
-    """Whether a packet cannot belong to what the same address and SSRC sent before."""
+    """Return whether a packet cannot belong to the stream so far of its address and SSRC."""
     newest, stamp, when = run.highest
     step = rtp.distance(packet.sequence, newest & 0xFFFF)
     ticks = _signed(packet.timestamp - stamp)
@@ -169,7 +172,8 @@ def _starts_again(run: _Run, packet: rtp.RtpPacket, time_s: float) -> bool:
 
 
 def _judged(stream: Stream) -> Stream:
-    """The stream with how much of it is Opus; the primary blocks of RFC 2198 in its place if they are what is Opus."""
+    """Return the stream with its likeness to Opus; with the primary blocks of RFC 2198 in its place if these are Opus.
+    """
     stream.like, stream.looked = _likeness(stream.packets)
     if stream.is_opus and stream.like:
         return stream
@@ -194,7 +198,7 @@ def _judged(stream: Stream) -> Stream:
 
 
 def _likeness(packets: list[_Packet]) -> tuple[int, int]:
-    """Packets whose duration is what the timestamps say, and how many were looked at."""
+    """Return how many packets last as long as the timestamps say, and how many were looked at."""
     looked = sorted(packets[:_LOOKED_AT])
     like = pairs = 0
     for packet, after in pairwise(looked):
@@ -210,7 +214,7 @@ def _likeness(packets: list[_Packet]) -> tuple[int, int]:
 
 
 def duration(packet: bytes) -> int:
-    """48 kHz ticks that an Opus packet lasts; 0 for what is none."""
+    """Return how long an Opus packet lasts in ticks of 48 kHz; 0 for what is none."""
     try:
         return int(parse_packet(packet).samples_48k)
     except ValueError:
@@ -218,7 +222,8 @@ def duration(packet: bytes) -> int:
 
 
 def _in_order(capture: Capture, stream: Stream) -> None:
-    """Each packet once; numbers of probes and other payload types are closed, so that what is missing was lost."""
+    """Append each packet once; the numbers of probes and other payload types are closed up, so that a gap means loss.
+    """
     own: dict[int, _Packet] = {}
     for packet in stream.packets:
         own.setdefault(packet.running, packet)
@@ -241,7 +246,7 @@ def _in_order(capture: Capture, stream: Stream) -> None:
 
 
 def _kind(datagram: bytes) -> str:
-    """What a datagram that is no RTP may be (RFC 7983)."""
+    """Return the kind of a datagram that is no RTP (RFC 7983)."""
     for firsts, name in _KINDS:
         if datagram[:1] and datagram[0] in firsts:
             return name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""rtpdump files (rtptools; Wireshark writes them too): a line, a header of 16 bytes, then one record per datagram."""
+"""rtpdump files (rtptools, Wireshark): a line, a header of 16 bytes, then one record per datagram."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LINE = 200
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:
-    """Packets of the chosen stream; ValueError for a damaged file."""
+    """Return the packets of the chosen stream. Raises ValueError for a damaged file."""
     end = data.find(b"\n", 0, MAX_LINE)
     if end < 0:
         raise ValueError(f"rtpdump: expected a first line of at most {MAX_LINE} bytes")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`--capture`: what went over the link as a pcap file, with the .sdp that players need beside it."""
+"""`--capture`: the traffic of the link as a pcap file, with the .sdp that players need beside it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HOST = ("127.0.0.1", 40000)
 
 
 class Capture:
-    """Writes UDP datagrams with made-up IPv4 headers; a context manager.
+    """A pcap file of UDP datagrams with made-up IPv4 headers; a context manager.
 
-    far: address and port of the device. The file appears under its name when it is closed, and so does the .sdp; both
-    are for their owner only. Where a file of that name is there already, the next free name is taken, unless
-    `overwrite`. history_ms: of redundancy in extension 32, for the .sdp. When the disk is full, the datagrams that
-    fitted are the file, a note says so, and what comes later is not written. Raises OutputError when the file cannot be
+    far: address and port of the device. The file appears under its name when it is closed, and so does the .sdp; only
+    their owner may read both. Where a file of that name exists already, the next free name is taken, unless
+    `overwrite`. history_ms: of redundancy in extension 32, for the .sdp. When the disk is full, the file keeps the
+    datagrams that fitted, a note says so, and later ones are not written. Raises OutputError when the file cannot be
     written at all, UsageError for a name that promises another format.
     """
 
@@ -53,15 +53,15 @@ class Capture:
         self.datagrams = 0
 
     def sent(self, datagram: bytes) -> None:
-        """A datagram from host to device."""
+        """Write a datagram from host to device."""
         self._write(datagram, HOST, self._far)
 
     def received(self, datagram: bytes) -> None:
-        """A datagram from device to host."""
+        """Write a datagram from device to host."""
         self._write(datagram, self._far, HOST)
 
     def close(self) -> None:
-        """Completes both files; a stream (FIFO, device) gets no .sdp."""
+        """Complete both files; a stream (FIFO, device) gets no .sdp."""
         if not self._open:
             return
         self._open = False
@@ -72,7 +72,7 @@ class Capture:
             self._describe()
 
     def _describe(self) -> None:
-        """The .sdp; what keeps it from being written must not cost the result of the stream."""
+        """Write the .sdp; a failure is only noted, so that it does not cost the result of the stream."""
         try:
             with OutputFile(self.path.with_suffix(".sdp"), keep=not self._overwrite, mode=PRIVATE) as file:
                 address, port = self._far
@@ -134,7 +134,7 @@ class TappedLink:
 
 
 def ipv4_udp(datagram: bytes, source: tuple[str, int], target: tuple[str, int], number: int = 0) -> bytes:
-    """IPv4 and UDP headers (RFC 791, RFC 768) around a datagram, checksums included."""
+    """Return a datagram with IPv4 and UDP headers (RFC 791, RFC 768), checksums included."""
     import dpkt
 
     udp = dpkt.udp.UDP(sport=source[1], dport=target[1], ulen=8 + len(datagram), data=datagram)

@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 def bar_chart(bars: Sequence[Bar], label: str, unit: str = "", start: float | None = None) -> str:
-    """One bar with its interval per line; the axis begins at `start`, or at 0 or the lowest bar below it."""
+    """Return one bar with its interval per line; the axis begins at `start`, or at 0 or the lowest bar below it."""
     low = start if start is not None else min(0.0, *(bar.value.low for bar in bars))
     high = max([bar.value.high for bar in bars] + [bar.mark for bar in bars if bar.mark is not None])
     axis = _Axis(low, high)
@@ -52,7 +52,7 @@ def bar_chart(bars: Sequence[Bar], label: str, unit: str = "", start: float | No
 
 
 def stacked_chart(rows: Sequence[tuple[str, Sequence[Part]]], label: str, unit: str) -> str:
-    """One bar per line, made of parts in their order; the total stands at its right."""
+    """Return one bar per line, made of parts in their order; the total stands at its right."""
     axis = _Axis(0.0, max(sum(part.value for part in parts) for _, parts in rows))
     body = axis.grid(len(rows) * ROW, unit)
     for place, (name, parts) in enumerate(rows):
@@ -66,7 +66,7 @@ def stacked_chart(rows: Sequence[tuple[str, Sequence[Part]]], label: str, unit: 
 
 
 def scatter_chart(points: Sequence[tuple[str, str, float, Interval]], label: str, unit: str) -> str:
-    """(method, name, across, upwards) as labelled dots with their intervals."""
+    """Return labelled dots with their intervals for (method, name, across, upwards)."""
     height = 320
     across = _Axis(min(p[2] for p in points), max(p[2] for p in points), 6.0, 76.0)
     low, high = min(p[3].low for p in points), max(p[3].high for p in points)
@@ -107,7 +107,7 @@ class _Axis(NamedTuple):
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round values between the two, at most six."""
+    """Return at most six round values between the two."""
     span = (high - low) or 1.0
     scale = 10.0 ** len(str(int(span))) / 1000
     steps = (scale * base for base in (1, 2, 2.5, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000))
@@ -143,7 +143,7 @@ def _words(top: float, label: str, text: str) -> str:
 
 
 def _whisker(low: float, high: float, y: float) -> str:
-    """Drawn twice: on a halo of the paper's colour it stays visible on dark bars."""
+    """Return the interval's line, drawn twice: a halo of the paper's colour keeps it visible on dark bars."""
     return "".join(
         f'<line class="{kind}" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
         + "".join(_upright(kind, at, y - 4, y + 4) for at in (low, high))
@@ -160,7 +160,7 @@ def _svg(height: float, label: str, body: str) -> str:
 
 
 def legend(parts: Mapping[str, str]) -> str:
-    """Colour keys of a stacked chart."""
+    """Return the colour keys of a stacked chart."""
     keys = "".join(
         f'<li><svg class="swatch-key" aria-hidden="true"><rect class="p-{escape(key, quote=True)}" width="100%" '
         f'height="100%"/></svg>{escape(text)}</li>'

@@ -29,7 +29,7 @@ _STOPS = np.array(
 
 
 def palette() -> NDArray[np.uint8]:
-    """The colour map of the spectrograms, uint8[256, 3]."""
+    """Return the colour map of the spectrograms, uint8[256, 3]."""
     x = np.linspace(0.0, 1.0, 256)
     channels = [np.interp(x, _STOPS[:, 0], _STOPS[:, k]) for k in (1, 2, 3)]
     return np.stack(channels, axis=1).round().astype(np.uint8)
@@ -40,7 +40,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def encode_png(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
-    """An indexed-colour PNG (ISO/IEC 15948): uint8[height, width], palette uint8[n <= 256, 3].
+    """Return an indexed-colour PNG (ISO/IEC 15948): uint8[height, width], palette uint8[n <= 256, 3].
 
     Raises ValueError for an empty image, a palette that is no palette, or an index outside it.
     """
@@ -66,10 +66,10 @@ def encode_png(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """Power spectrogram float64[columns, 257], full scale 1.0; column k is centred on packet k.
+    """Return the power spectrogram float64[columns, 257], full scale 1.0; column k is centred on packet k.
 
-    pcm: int16[n] at 16 kHz; starts: first samples of the packets, by default every 320. Beyond MAX_COLUMNS
-    neighbouring packets are averaged.
+    pcm: int16[n] at 16 kHz; starts: first samples of the packets, by default every 320. Beyond MAX_COLUMNS neighbouring
+    packets are averaged.
     """
     packets = max(1, -(-len(pcm) // PACKET_SAMPLES)) if starts is None else len(starts)
     padded = np.zeros(max(packets * PACKET_SAMPLES, len(pcm) + PACKET_SAMPLES) + 192)
@@ -87,16 +87,16 @@ def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = Non
 
 
 def picture(power: NDArray[np.float64], peak: float | None = None) -> bytes:
-    """PNG picture of power_columns(): time to the right, 0 to 8 kHz upwards.
+    """Return the PNG picture of power_columns(): time to the right, 0 to 8 kHz upwards.
 
-    peak: power shown brightest, so that pictures of several signals compare; default: its own peak.
+    peak: the power shown brightest, so that pictures of several signals compare; default: its own peak.
     """
     peak = max(power.max() if peak is None else peak, 1e-6)
     return encode_png(_image(power, peak), palette())
 
 
 def stacked_png(signals: Sequence[NDArray[np.int16]]) -> bytes:
-    """One PNG with the spectrograms of several int16[n] one below the other, on the scale of the first."""
+    """Return one PNG with the spectrograms of several int16[n] one below the other, on the scale of the first."""
     powers = [power_columns(pcm) for pcm in signals]
     peak = max(float(powers[0].max()), 1e-6)
     width = max(len(power) for power in powers)
@@ -109,7 +109,7 @@ def stacked_png(signals: Sequence[NDArray[np.int16]]) -> bytes:
 
 
 def _image(power: NDArray[np.float64], peak: float) -> NDArray[np.uint8]:
-    """Colour indices uint8[ROWS, columns], high frequencies on top."""
+    """Return the colour indices uint8[ROWS, columns], high frequencies on top."""
     decibels = 10.0 * np.log10(np.maximum(power[:, : 2 * ROWS], 1e-16) / peak)
     rows = decibels.reshape(len(power), ROWS, 2).max(axis=2)
     level = np.clip(1.0 - rows / FLOOR_DB, 0.0, 1.0)

@@ -29,8 +29,11 @@ _FILE, _VALUES = "dredge.config.file", "dredge.config.values"  # in the context'
 
 
 def configured(name: str, check: Callable[[Mapping[str, Any]], Any] | None = None) -> Callable[[Any], Any]:
-    """Decorates a command with --config and --print-config. name: of the file, agent for agent.toml; check: raises
-    UsageError for values that do not go together, before they are printed. Stands above all options."""
+    """Return a decorator that gives a command --config and --print-config; it stands above all options.
+
+    name: of the file, agent for agent.toml; check: raises UsageError for values that do not go together, before they
+    are printed.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         @functools.wraps(function)
@@ -70,7 +73,7 @@ def _load(name: str, context: click.Context, parameter: click.Parameter, given: 
 
 
 def found(name: str) -> Path | None:
-    """The file of the user, or else of the system, if there is one."""
+    """Return the user's file, or else the system's; None where there is none."""
     own = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     for path in (Path(own) / "dredge" / f"{name}.toml", _system(name)):
         try:
@@ -82,7 +85,7 @@ def found(name: str) -> Path | None:
 
 
 def read(path: Path, context: click.Context) -> dict[str, Any]:
-    """The file's values by the names that Python gives the options. Raises UsageError, one sentence."""
+    """Return the file's values by the Python names of the options. Raises UsageError with one sentence."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST + 1)
@@ -105,7 +108,7 @@ def read(path: Path, context: click.Context) -> dict[str, Any]:
 
 
 def _checked(path: Path, context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """The value as the command line would have it."""
+    """Return the value as the command line would convert it."""
     key, switch = _key(parameter), isinstance(parameter.type, click.types.BoolParamType)
     if isinstance(value, bool) != switch or not isinstance(value, bool | int | float | str):
         raise UsageError(f"{path}: {key} is {value!r}, expected {'true or false' if switch else 'a text or a number'}")
@@ -116,12 +119,13 @@ def _checked(path: Path, context: click.Context, parameter: click.Parameter, val
 
 
 def _key(parameter: click.Parameter) -> str:
-    """Its name in a file: the option's, without dashes in front."""
+    """Return the name of an option in a file: without the leading dashes."""
     return max(parameter.opts, key=len).lstrip("-") if isinstance(parameter, click.Option) else parameter.name or ""
 
 
 def effective(context: click.Context) -> str:
-    """The options in effect as a configuration file that can be read back; what has no value is a comment."""
+    """Return the options in effect as a configuration file that can be read back; options without a value are comments.
+    """
     file: Path | None = context.meta[_FILE]
     lines = [f"# Options of `{context.command_path}`; the command line comes before this file."]
     for parameter in context.command.params:

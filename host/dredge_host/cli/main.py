@@ -109,7 +109,7 @@ class VerbGroup(click.Group):
 
 
 def _usage(error: click.ClickException) -> str:
-    """One line: what is wrong, and where the options are explained."""
+    """Return one line that says what is wrong and where the options are explained."""
     text = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{text}; see `{context.command_path} --help`" if context else text
@@ -131,14 +131,16 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line; the entry point of the console script."""
     make_safe()
     _clean_up_on(signal.SIGTERM, signal.SIGHUP)
     cli.main()
 
 
 def _clean_up_on(*numbers: signal.Signals) -> None:
-    """These end a verb as Ctrl-C does, so that nothing half-written stays; what is ignored (nohup) stays ignored."""
+    """Let these signals end a verb as Ctrl-C does, so that nothing half-written stays; ignored ones (nohup) stay
+    ignored.
+    """
     pid = os.getpid()
 
     def interrupt(number: int, frame: Any) -> None:

@@ -40,7 +40,9 @@ FILE_OUT = click.Path(path_type=Path, dir_okay=False)
 LOSS_HELP = "\b\nLoss models\n" + "\n".join(f"  {line}" for line in GRAMMAR.splitlines())
 
 def device_options(*names: str, unset: bool = False) -> Decorator:
-    """The options of these names as the device's own table declares them; unset: None where nobody names a value."""
+    """Return a decorator with the options of these names as the device's own table declares them; unset: None without a
+    value.
+    """
 
     def decorate(function: F) -> F:
         for option in reversed([one for one in OPTIONS if one.name in names]):
@@ -142,12 +144,12 @@ _STREAM: list[Decorator] = [
 
 
 def stream_options(function: F) -> F:
-    """--ssrc, --stream."""
+    """Add --ssrc and --stream."""
     return _apply(_STREAM, function)
 
 
 def choice_from(ssrc: str | None, stream: int | None) -> Choice:
-    """The stream of a capture that was asked for. Raises UsageError."""
+    """Return the stream of a capture that was asked for. Raises UsageError."""
     from dredge_host.capture.packets import Choice
 
     if ssrc is None:
@@ -162,23 +164,24 @@ def choice_from(ssrc: str | None, stream: int | None) -> Choice:
 
 
 def link_options(function: F) -> F:
-    """--loss, --seed, --save-trace."""
+    """Add --loss, --seed and --save-trace."""
     return _apply(_LINK, function)
 
 
 def codec_options(function: F) -> F:
-    """--redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dred-id,
-    --opus-complexity, --dtx, --playout."""
+    """Add --redundancy, --bitrate, --lbrr, --expect-loss, --conceal, --vocoder, --dred-version, --dred-id,
+    --opus-complexity, --dtx and --playout.
+    """
     return _apply(_CODEC, function)
 
 
 def network_options(function: F) -> F:
-    """--delay, --jitter, --reorder, --duplicate."""
+    """Add --delay, --jitter, --reorder and --duplicate."""
     return _apply(_NETWORK, function)
 
 
 def settings_from(values: dict[str, Any]) -> Settings:
-    """Settings from the options above."""
+    """Return the settings made of the options above."""
     redundancy = values["redundancy"]
     if redundancy is None:
         redundancy = 1.0 if values["conceal"] == "dred" else 0.0

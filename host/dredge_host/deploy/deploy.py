@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Puts the agent onto a Raspberry Pi: what is done there, step by step, each step safe to repeat."""
+"""Installation of the agent on a Raspberry Pi as steps, each of which is safe to repeat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ printf 'systemd=%s\\n' "$([ -d /run/systemd/system ] && echo running || echo no)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted.
+    """The wanted installation.
 
     `root`: another root folder on the device, for images and tests; nothing is started then. `lock`: the packages that
     are installed beside the wheel, with versions and sums; None lets pip choose from the wheel's own ranges.
@@ -61,13 +61,13 @@ class Plan:
 
     @property
     def calibration(self) -> str:
-        """Where what was measured on the device is kept, as the service sees it."""
+        """The place on the device where its measurement is kept, as the service sees it."""
         return f"{self.prefix}/calibration.json"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: `script` runs on the device and prints DONE or ALREADY, with root rights if `as_root`."""
+    """One step: `script` runs on the device and prints DONE or ALREADY, with root rights if `as_root`."""
 
     title: str
     script: str
@@ -75,12 +75,12 @@ class Step:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def steps(plan: Plan, uploaded: str, wheel_sum: str) -> list[Step]:
-    """Everything after the wheel was copied to the path `uploaded` on the device."""
+    """Return the steps after the wheel was copied to the path `uploaded` on the device."""
     listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum)]
     # An image is measured by the board that starts with it.
     if plan.live:
@@ -127,12 +127,12 @@ def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
 
 
 def _beside(uploaded: str, lock: Path) -> str:
-    """Where the lock lies on the device."""
+    """Return the place of the lock on the device."""
     return f"{uploaded.rpartition('/')[0]}/{lock.name}"
 
 
 def _measure(plan: Plan) -> Step:
-    """Nothing else may decode meanwhile: the service of before rests."""
+    """Return the step that measures the board, while the service is stopped so that nothing else decodes."""
     made, wheel = shlex.quote(plan.calibration), shlex.quote(f"{plan.folder}/wheel.sha256")
     action = (
         f"systemctl stop {plan.agent.name} 2>/dev/null || true\n"
@@ -143,7 +143,7 @@ def _measure(plan: Plan) -> Step:
 
 
 def _options(plan: Plan) -> Step:
-    """The owner of the device may have changed the file: it is written once."""
+    """Return the step that writes the options once, since the owner of the device may change the file."""
     place = f"{plan.root.rstrip('/')}{plan.agent.configuration}"
     path = shlex.quote(place)
     text = shlex.quote(plan.agent.options(f"{plan.prefix}/venv/bin/dredge"))
@@ -181,7 +181,7 @@ def _start(plan: Plan) -> Step:
 
 
 def removal(plan: Plan) -> list[Step]:
-    """The way back, for whichever service there is; recordings in the state folder and options in /etc/dredge stay."""
+    """Return the steps that remove whichever service there is; recordings in the state folder and /etc/dredge stay."""
     folder = shlex.quote(plan.folder)
     units = [_removed(plan, name) for name in (NAME, TALK_NAME)]
     return [*units, Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}"))]
@@ -196,13 +196,13 @@ def _removed(plan: Plan, name: str) -> Step:
 
 
 def privileged(step: Step, rights: str) -> str:
-    """The script as it is sent: through sudo where the user is not root, stopping at the first failure."""
+    """Return the script as it is sent: through sudo where the user is not root, ending at the first failure."""
     script = f"set -e\n{step.script}\n"
     return f"sudo -n sh -c {shlex.quote(script)}\n" if step.as_root and rights == "sudo" else script
 
 
 def look(remote: Remote) -> dict[str, str]:
-    """What is at the other end: machine, python, board, root (yes, sudo, no), systemd."""
+    """Return the facts about the device: machine, python, board, root (yes, sudo, no), systemd."""
     return dict(line.split("=", 1) for line in remote.run(_LOOK).splitlines() if "=" in line)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The other machine, through the ssh and scp that are installed here: one connection, one password at most."""
+"""Commands on another machine through the installed ssh and scp: one connection, one password at most."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Agent:
     vocoder: str | None = None
 
     def command(self, program: str) -> str:
-        """The command line of the service."""
+        """Return the command line of the service."""
         words = [program, *self.words(), "--realtime", "--lock-memory"]
         given = {"--playout": self.playout, "--status": self.status, "--vocoder": self.vocoder}
         words += [word for name, value in given.items() if value for word in (name, value)]
@@ -85,7 +85,7 @@ class Agent:
         return " ".join(quoted).replace("%", "%%")
 
     def words(self) -> list[str]:
-        """The verb and what it is about."""
+        """Return the verb and its arguments."""
         return ["agent", "--listen", self.listen, "--out", self.out]
 
     @property
@@ -109,7 +109,7 @@ class Agent:
         return self.listen
 
     def devices(self) -> list[str]:
-        """Device nodes the agent needs, as DeviceAllow takes them."""
+        """Return the device nodes the agent needs, as DeviceAllow takes them."""
         needed = ["char-alsa"] if self.plays else []
         for wire in self.wires():
             path = wire.partition("://")[2].partition("?")[0]
@@ -117,12 +117,12 @@ class Agent:
         return list(dict.fromkeys(needed))
 
     def wires(self) -> list[str]:
-        """URLs of serial ports: of the stream, of boards that hear or speak."""
+        """Return the URLs of serial ports: of the stream, and of boards with a microphone or loudspeaker."""
         boards = [text for text in self.sounds if scheme_of(text) is PCM_LINE]
         return [self.wire, *boards] if self.on_a_wire else boards
 
     def walls(self) -> list[str]:
-        """The part of the sandbox that depends on what the agent needs: devices, other users' ids, the network."""
+        """Return the lines of the sandbox that depend on the agent's needs: devices, other users' ids, the network."""
         lines = [f"DeviceAllow={device} rw" for device in self.devices()]
         groups = ["audio"] * self.plays + ["dialout"] * bool(self.wires())
         boards_on_the_network = any(scheme_of(text) is PCM_UDP for text in self.sounds)
@@ -141,7 +141,7 @@ class Agent:
         return lines
 
     def urls(self) -> list[str]:
-        """Where it meets others over a network."""
+        """Return the URLs at which it listens or which it calls over a network."""
         return [url for url in (self.listen, self.status) if url is not None and scheme_of(url) is not SERIAL]
 
     @property
@@ -150,7 +150,7 @@ class Agent:
         return f"/etc/dredge/{self.words()[0]}.toml"
 
     def options(self, program: str) -> str:
-        """The text of that file at first; whoever owns the device changes it from then on."""
+        """Return the first text of the options file; later the device's owner changes it."""
         verb = self.words()[0]
         return (
             f"# Options of `dredge {verb}` on this device; what `dredge deploy` was told comes before them.\n"
@@ -173,7 +173,7 @@ class TalkEnd(Agent):
     half_duplex: bool = False
 
     def words(self) -> list[str]:
-        """The verb and what it is about."""
+        """Return the verb and its arguments."""
         about = ["talk", *([self.call] if self.call else [])]
         if not self.on_a_wire:
             about += ["--listen", self.listen]
@@ -199,14 +199,16 @@ class TalkEnd(Agent):
         return self.call or ""
 
     def urls(self) -> list[str]:
-        """Where it meets others over a network."""
+        """Return the URLs at which it listens or which it calls over a network."""
         if self.on_a_wire:
             return [self.status] if self.status is not None else []
         return [*([self.call] if self.call is not None else []), *super().urls()]
 
 
 def unit(agent: Agent, program: str, calibration: str = "") -> str:
-    """The text of the unit. program: path of the `dredge` command on the device; calibration: of what it measured."""
+    """Return the text of the unit. program: path of the `dredge` command on the device; calibration: that of its
+    measurement.
+    """
     lines = [
         "# Written by `dredge deploy`; changes are lost at the next one. Use: systemctl edit "
         + agent.name.removesuffix(".service"),

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One page of facts about this machine."""
+"""`dredge doctor`: facts about this machine and installation."""

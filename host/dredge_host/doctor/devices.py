@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What this user may do with sound cards, serial ports and the scheduler of this machine."""
+"""This user's rights on the sound cards, serial ports and the scheduler of this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _REALTIME = 50  # what `dredge agent --realtime` asks for
 
 
 def examine(root: Path = Path("/")) -> list[Finding]:
-    """Findings about the devices below `root`; never raises."""
+    """Return the findings about the devices below `root`. Raises nothing."""
     return [_playback(root), *_serial(root), _realtime()]
 
 
 def cards(root: Path) -> list[str]:
-    """Names of the sound cards that can play, from ALSA's own lists."""
+    """Return the names of the sound cards that can play, from ALSA's own lists."""
     try:
         text = (root / "proc/asound/pcm").read_text(errors="replace")
     except OSError:
@@ -44,7 +44,7 @@ def _playback(root: Path) -> Finding:
 
 
 def ports(root: Path) -> list[Path]:
-    """Serial ports a link could use; a link such as serial0 stands for the port it points to."""
+    """Return the serial ports a link could use; a link such as serial0 stands for the port it points to."""
     found: dict[Path, Path] = {}
     for pattern in _SERIAL:
         for node in sorted((root / "dev").glob(pattern)):

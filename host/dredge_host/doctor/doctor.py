@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One page of facts about this installation, and what to do about each problem."""
+"""The facts about this installation, with advice for each problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def examine(machine: Machine | None = None) -> list[Finding]:
 
 
 def result(findings: list[Finding]) -> dict[str, Any]:
-    """The JSON document."""
+    """Return the JSON document."""
     return {
         "schema": SCHEMA,
         "pass": not any(finding.state == FAIL for finding in findings),
@@ -38,7 +38,7 @@ def result(findings: list[Finding]) -> dict[str, Any]:
 
 
 def page(findings: list[Finding]) -> list[str]:
-    """Lines for people; advice stands below the line it belongs to."""
+    """Return the lines for people; advice stands below the line that it belongs to."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:<5}{finding.name:<16}{finding.value}")
@@ -109,8 +109,9 @@ def _power(facts: dict[str, Any]) -> Finding:
 
 
 def _libopus() -> Finding:
-    """Its version, and what that means: DRED is never its business here, the low-rate copies are, and so is what its
-    decoder makes of speech."""
+    """Return the version of libopus and its meaning: DRED is ours, but the low-rate copies and the decoder's networks
+    are its own.
+    """
     abilities = opus_abilities()
     version = abilities.version
     digits = re.search(r"(\d+)\.(\d+)", version)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether things work, not only whether they are there: speech is sent and recovered, files and sockets are used."""
+"""Checks that things work rather than that they are installed: speech is recovered, files and sockets are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNTIME = "pip install tflite-runtime 'numpy<2' (Python <= 3.11) or ai-edge-lite
 
 
 def recovery() -> Finding:
-    """One second through encoder, models, a gap of 100 ms and the receiver."""
+    """Return the finding of one second of speech through encoder, models, a gap of 100 ms and the receiver."""
     from dredge_host.offline.simulate import simulate
     from dredge_host.sending.loss import parse_loss
     from dredge_host.settings import Settings
@@ -42,7 +42,7 @@ def recovery() -> Finding:
 
 
 def calibration(machine: Machine) -> Finding:
-    """Two seconds of the receive path on this machine; what is kept of it serves `dredge agent --vocoder auto`."""
+    """Return the finding of two seconds of the receive path; `dredge agent --vocoder auto` uses the kept figures."""
     found = calibrate(machine, measure, default_places(), anew=True)
     choice = found.choice
     advice = "" if choice.fits else "serve one stream; see clock, governor and temperature above"
@@ -50,7 +50,7 @@ def calibration(machine: Machine) -> Finding:
 
 
 def audio_files() -> Finding:
-    """FLAC and WAV are written and read; other rates need soxr."""
+    """Return the finding about writing and reading FLAC and WAV, and about soxr, which other rates need."""
     import soundfile
 
     pcm = np.arange(-400, 400, dtype=np.int16)
@@ -71,7 +71,7 @@ def audio_files() -> Finding:
 
 
 def network() -> Finding:
-    """A datagram from a socket of this machine to another one, by IPv4 and IPv6."""
+    """Return the finding of a datagram from one socket of this machine to another, by IPv4 and IPv6."""
     families = {"IPv4": (socket.AF_INET, "127.0.0.1"), "IPv6": (socket.AF_INET6, "::1")}
     passed = [name for name, (family, address) in families.items() if _passes(family, address)]
     if not passed:
@@ -93,7 +93,7 @@ def _passes(family: int, address: str) -> bool:
 
 
 def user_folders() -> Finding:
-    """Where imported models and finished measurements are kept; both are optional."""
+    """Return the findings about the folders of imported models and finished measurements; both are optional."""
     from dredge_host.evaluation.running.cache import default_folder
     from dredge_models.modelset import user_folder
 
@@ -106,7 +106,7 @@ def user_folders() -> Finding:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder is, or could be made, writable."""
+    """Return whether the folder is, or could be made, writable."""
     for place in (folder, *folder.parents):
         try:
             if place.exists():

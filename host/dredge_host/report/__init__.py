@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One self-contained HTML page about one run."""
+"""The report of one run as a self-contained HTML page."""
 
 from dredge_host.report.page import render, write_page, write_report
 from dredge_host.report.timeline import timeline_rows

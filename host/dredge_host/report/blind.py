@@ -17,9 +17,9 @@ _ANSWERS = (
 
 
 def panel(signals: Sequence[Signal], pair: tuple[str, str]) -> str:
-    """HTML; pair: the signals that A and B are before anybody chooses others.
+    """Return the panel as HTML; pair: the signals that A and B are at first.
 
-    Nothing in it tells which signal X is, or how the listener is doing, before the end of the test.
+    Before the end of the test nothing in it tells which signal X is, or how the listener is doing.
     """
     hear = "".join(
         f'<button type="button" id="hear-{key}" aria-pressed="false">'

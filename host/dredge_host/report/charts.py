@@ -26,18 +26,18 @@ class Scale(NamedTuple):
 
 
 def svg(width: float, height: float, label: str, body: str, kind: str) -> str:
-    """An SVG element that is stretched to its place; with an empty label it is decoration."""
+    """Return an SVG element that is stretched to its place; an empty label makes it decoration."""
     name = f'role="img" aria-label="{escape(label, quote=True)}"' if label else 'aria-hidden="true"'
     return f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" {name}>{body}</svg>'
 
 
 def source_strip(rows: Sequence[Row], packets: int) -> str:
-    """A band in the colour of each packet's source."""
+    """Return a band in the colour of each packet's source."""
     return svg(packets, 1, "Which source filled each packet", _bands(runs(rows)), "strip")
 
 
 def _bands(parts: Sequence[Run]) -> str:
-    """One path per source: thousands of packets in a few elements."""
+    """Return one path per source, so that thousands of packets are a few elements."""
     paths: dict[str, list[str]] = {}
     for part in parts:
         paths.setdefault(part.source, []).append(f"M{part.start} 0h{part.end - part.start}v1H{part.start}z")
@@ -45,7 +45,7 @@ def _bands(parts: Sequence[Run]) -> str:
 
 
 def gap_marks(rows: Sequence[Row], packets: int, fill: str | None) -> str:
-    """Brackets around the gaps, to lie on a spectrogram: bars above and below, thin edges, the picture stays free.
+    """Return the brackets around the gaps for a spectrogram: bars above and below, thin edges, the picture stays free.
 
     fill: the source that filled all gaps of this signal; "" where it has none (neutral marks); None: as in the rows.
     """
@@ -62,7 +62,7 @@ def gap_marks(rows: Sequence[Row], packets: int, fill: str | None) -> str:
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
-    """At most about MAX_POINTS points; of each bucket the highest, so that peaks stay visible."""
+    """Return about MAX_POINTS points at most: the highest of each bucket, so that peaks stay visible."""
     if len(points) <= MAX_POINTS:
         return list(points)
     step = -(-len(points) // MAX_POINTS)
@@ -71,7 +71,7 @@ def thin(points: Sequence[Point]) -> list[Point]:
 
 
 def linear_scale(top: float) -> Scale:
-    """From 0 to a round value above `top`, with two to five labelled values."""
+    """Return the scale from 0 to a round value above `top`, with two to five labelled values."""
     top = top if top > 0 else 1.0
     step = _round_step(top / 3.0)
     count = max(1, math.ceil(top / step - 1e-9))
@@ -80,7 +80,7 @@ def linear_scale(top: float) -> Scale:
 
 
 def log_scale(low: float, high: float) -> Scale:
-    """From `low` to `high`; the powers of ten between are labelled.
+    """Return the logarithmic scale from `low` to `high` with the powers of ten labelled.
 
     Raises ValueError unless 0 < low < high.
     """
@@ -92,13 +92,13 @@ def log_scale(low: float, high: float) -> Scale:
 
 
 def _round_step(value: float) -> float:
-    """1, 2 or 5 times a power of ten, at least `value`."""
+    """Return 1, 2 or 5 times a power of ten, at least `value`."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(m * power for m in (1, 2, 5, 10) if m * power >= value * (1 - 1e-9))
 
 
 def line_chart(points: Sequence[Point], packets: int, scale: Scale, label: str, limit: float | None = None) -> str:
-    """A line over the common time axis: points are (packet, value)."""
+    """Return a line over the common time axis: points are (packet, value)."""
     body = "".join(f'<path class="grid" d="M0 {scale.at(t):.2f}H{packets}"/>' for t in scale.ticks)
     path = " ".join(f"{'L' if i else 'M'}{x:g} {scale.at(y):.2f}" for i, (x, y) in enumerate(thin(points)))
     if path:
@@ -109,7 +109,7 @@ def line_chart(points: Sequence[Point], packets: int, scale: Scale, label: str, 
 
 
 def split_bar(parts: Sequence[tuple[str, float]]) -> str:
-    """One bar split in proportion to the values; order and names are the legend's."""
+    """Return one bar split in proportion to the values; order and names are the legend's."""
     total = sum(value for _, value in parts) or 1.0
     body, x = "", 0.0
     for index, (name, value) in enumerate(parts):

@@ -28,7 +28,7 @@ class Histogram(NamedTuple):
 
 
 def of_values(values_ms: Sequence[float], least_span_ms: float = 20.0) -> Histogram:
-    """Histogram of measured values; alike values are shown in a range of least_span_ms around them."""
+    """Return the histogram of measured values; values alike are shown in a range of least_span_ms around them."""
     low, high = min(values_ms), max(values_ms)
     if high - low < least_span_ms:
         middle = (low + high) / 2
@@ -38,7 +38,7 @@ def of_values(values_ms: Sequence[float], least_span_ms: float = 20.0) -> Histog
 
 
 def of_times(values_ms: Sequence[float]) -> Histogram:
-    """Histogram of times over a logarithmic axis: fast packets and rare slow ones both have room."""
+    """Return the histogram of times on a logarithmic axis, which has room for fast packets and rare slow ones."""
     low = max(min(values_ms), LEAST_MS)
     edges = np.geomspace(low * 0.95, max(*values_ms, low) * 1.05, BINS + 1)
     counts, _ = np.histogram(np.maximum(values_ms, low), bins=edges)
@@ -46,10 +46,10 @@ def of_times(values_ms: Sequence[float]) -> Histogram:
 
 
 def of_bins(edges_us: Sequence[float], counts: Sequence[float], marks_ms: Mapping[str, float]) -> Histogram:
-    """Histogram of a device: edges_us are the upper edges of the bins that are not empty, after a first 0.
+    """Return the histogram of a device: edges_us are the upper edges of the bins that are not empty, after a first 0.
 
     A bin is a sixteenth of an octave wide (dredge_device.budget), however far the bin before it is away. Raises
-    ValueError when there is not one edge more than counts.
+    ValueError unless there is one edge more than counts.
     """
     if len(edges_us) != len(counts) + 1 or not counts:
         raise ValueError(f"histogram: {len(counts)} counts need {len(counts) + 1} edges, got {len(edges_us)}")
@@ -69,10 +69,10 @@ def _marks(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def figure(histogram: Histogram, label: str, limit: tuple[str, float] | None = None) -> str:
-    """The histogram with its marks and their labels, each label on a line of its own so that none overlap.
+    """Return the drawn histogram with its marks; each label has a line of its own, so that none overlap.
 
-    Heights grow with the square root of the count, which keeps the rare slow packets visible. limit: name and value
-    of a strong line.
+    Heights grow with the square root of the count, which keeps the rare slow packets visible. limit: name and value of
+    a strong line.
     """
     every = {**histogram.marks, **(dict([limit]) if limit else {})}
     place = Place([v for bar in histogram.bars for v in bar[:2]] + list(every.values()), histogram.log)
@@ -114,7 +114,7 @@ def _flag(name: str, value: float, left: float, kind: str) -> str:
 
 
 def ranges(rows: Mapping[str, Mapping[str, float]], limit: tuple[str, float] | None, label: str) -> str:
-    """One bar per row from p50 to the largest value with a tick at p95 and p99, on one logarithmic scale.
+    """Return one bar per row from p50 to the largest value with a tick at p95 and p99, on one logarithmic scale.
 
     rows: name to {"p50", "p95", "p99", "max"} in ms; a row without p50 and max is left out.
     """
@@ -147,7 +147,7 @@ def _range(row: Mapping[str, float], place: Place, limit: tuple[str, float] | No
 
 
 def ms(value: float) -> str:
-    """Milliseconds for people: three digits that matter."""
+    """Return milliseconds for people, with three digits."""
     if value < 0.0995:
         return f"{1000 * value:.0f} µs"
     return f"{value:.2f} ms" if value < 9.995 else f"{value:.1f} ms" if value < 99.95 else f"{value:.0f} ms"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Saved results as one shape: what `dredge demo`, `stream` and `simulate` print, as the page reads it."""
+"""Saved results of `dredge demo`, `stream` and `simulate` in the one shape that the page reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEPT = ("schema", "settings", "seconds", "packets", "models", "timeline", "alig
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The result in a JSON file. Raises InputError when it is no result that a page can be made from."""
+    """Return the result in a JSON file. Raises InputError when no page can be made from it."""
     try:
         result = json.loads(read_text(path))
     except OSError as error:
@@ -36,7 +36,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def normal(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result in the shape of a stream's; what it does not hold is left out. Never raises."""
+    """Return the result in the shape of a stream's; what it does not hold is left out. Raises nothing."""
     if result.get("schema") not in SCHEMAS or result.get("schema") in _LIVE:
         return dict(result)
     settings, cpu, loss = part(result, "settings"), part(result, "cpu"), part(result, "loss")
@@ -59,7 +59,7 @@ def normal(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sound_files(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """The sounds that a result names: those a demo wrote beside it, or what went into a run and came out."""
+    """Return the sound files that a result names: those a demo wrote beside it, or a run's input and output."""
     found = {str(n): folder / str(f) for n, f in part(result, "files").items()}
     if not found and isinstance(result.get("input"), str):
         found["original"] = Path(result["input"])
@@ -71,13 +71,15 @@ def sound_files(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 
 
 def lookahead(result: Mapping[str, Any]) -> int:
-    """Samples by which decoded Opus comes after what was sent; that of libopus at 16 kHz where it is not said."""
+    """Return the samples by which decoded Opus is later than what was sent; libopus' value at 16 kHz where none is
+    given.
+    """
     samples = part(result, "alignment").get("opus_lookahead_samples")
     return samples if isinstance(samples, int) else LOOKAHEAD
 
 
 def part(result: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """The mapping below these keys; empty where there is none."""
+    """Return the mapping below these keys, empty where there is none."""
     value: Any = result
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -85,5 +87,5 @@ def part(result: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def adaptive(result: Mapping[str, Any]) -> bool:
-    """Whether playout was adaptive, so that a recording's time is not that of the packets."""
+    """Return whether playout was adaptive, so that a recording's time is not that of the packets."""
     return bool(part(result, "settings").get("adaptive") or part(result, "device_report").get("adaptive"))

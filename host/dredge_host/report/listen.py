@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The part of the page to listen to: players, blind test, and all that shares the time axis."""
+"""The part of the page to listen to: players, blind test, and everything on the shared time axis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Chart(NamedTuple):
 
 
 def lane(signal: Signal, picture: str, marks: str, audio: str) -> str:
-    """One signal on the common time axis, with a plain player that needs no script."""
+    """Return the lane of one signal on the common time axis, with a plain player that needs no script."""
     key, label = escape(signal.name, quote=True), escape(signal.label, quote=True)
     return (
         f'<figure class="lane" data-signal="{key}"><figcaption>{label}</figcaption><div class="picture">'
@@ -47,8 +47,11 @@ def body(
     charts: Sequence[Chart],
     notes: Sequence[str],
 ) -> str:
-    """The whole section; counts: packets by source; gaps: for the list of the longest; worst: where the page
-    opens; pair: the signals A and B."""
+    """Return the whole section.
+
+    counts: packets by source; gaps: for the list of the longest; worst: where the page opens; pair: the signals A and
+    B.
+    """
     seconds = packets * PACKET_SECONDS
     source_lane = _lane("Source of each 20 ms packet", strip) if strip else ""
     zoom = (
@@ -123,7 +126,7 @@ def _letter(letter: str | None) -> str:
 
 
 def _what_to_hear(signals: Sequence[Signal], worst: Run | None, letters: Mapping[str, str]) -> str:
-    """Two lines: where the page opens, and what the difference between A and B is."""
+    """Return two lines: where the page opens, and how A and B differ."""
     if worst is None or not letters:
         return ""
     label = {letter: next(s.label for s in signals if s.name == name) for name, letter in letters.items()}
@@ -143,7 +146,7 @@ def _difference(a: str, b: str) -> str:
 
 
 def _levels(signals: Sequence[Signal]) -> str:
-    """The switch that makes all signals equally loud, where they are not, with by how much."""
+    """Return the switch that makes all signals equally loud, with the differences; empty where they are equal."""
     known = [(s, s.level_db) for s in signals if s.level_db is not None]
     if not any(abs(level) >= LEAST_DB for _, level in known):
         return ""

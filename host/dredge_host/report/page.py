@@ -40,12 +40,12 @@ def write_report(path: str | Path, result: Mapping[str, Any], wavs: Mapping[str,
 
 
 def write_page(path: str | Path, result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None = None) -> Path:
-    """The same from samples, int16[n] at 16 kHz by name; step(done, signals) reports progress."""
+    """Write the page from samples, int16[n] at 16 kHz by name; step(done, signals) reports progress."""
     return write_text(path, render(result, pcm, step))
 
 
 def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None = None) -> str:
-    """The page as text; pcm are int16[n] at 16 kHz by name."""
+    """Return the page as text; pcm are int16[n] at 16 kHz by name."""
     result = normal(result)
     rows = timeline_rows(result)
     packets = signals.packet_count(rows, pcm, adaptive(result))
@@ -73,7 +73,7 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
 
 
 def _worst(rows: Sequence[Row], sounds: Sequence[signals.Signal]) -> Run | None:
-    """The gap at which the page opens: the one that took most speech, by the first signal where it shares our time."""
+    """Return the gap at which the page opens: the one that took most speech of the first signal on the common time."""
     speech = signals.speech_packets(sounds[0].pcm) if sounds and sounds[0].heard is None else None
     return worst_gap(gaps(rows), speech)
 
@@ -86,7 +86,7 @@ def _listen(
     worst: Run | None,
     step: Step | None,
 ) -> str:
-    """The common time axis: deck, source strip, one lane per signal, delay and CPU below."""
+    """Return the common time axis: deck, source strip, one lane per signal, delay and CPU below."""
     if not rows and not sounds:
         return ""
     exact = signals.lossless({s.name: s.pcm for s in sounds})
@@ -124,7 +124,7 @@ def _lanes(
 def _notes(
     result: Mapping[str, Any], rows: Sequence[Row], packets: int, sounds: Sequence[signals.Signal], exact: bool
 ) -> list[str]:
-    """What a reader could otherwise take for something else."""
+    """Return notes on what readers easily mistake."""
     notes = []
     if sounds and not exact:
         notes.append("The run is long: its sounds are in this page as Ogg Vorbis, not bit by bit. Judge by the files.")

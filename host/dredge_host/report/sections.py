@@ -24,7 +24,7 @@ _SIGN = {
 
 
 def text(value: Any) -> str:
-    """A value for people: numbers short, dictionaries as `key value` pairs, escaped."""
+    """Return a value for people: short numbers, dictionaries as `key value` pairs, escaped."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -37,7 +37,7 @@ def text(value: Any) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the cells are HTML already, the first of each row is its heading."""
+    """Return a table; the cells are HTML already, the first of each row is its heading."""
     header = "".join(f"<th scope=col>{escape(h)}</th>" for h in head)
     body = "".join(
         f"<tr><th scope=row>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows
@@ -47,13 +47,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def section(name: str, heading: str, body: str) -> str:
-    """A section of the page with its heading; nothing when there is nothing in it."""
+    """Return a section of the page with its heading; empty when its body is empty."""
     head = escape(heading)
     return f'<section id="{name}" aria-label="{head}"><h2>{head}</h2>{body}</section>' if body else ""
 
 
 def title(result: Mapping[str, Any]) -> str:
-    """The page's title, with the loss it went through when that is known."""
+    """Return the page's title, with the loss where that is known."""
     measured = number(part(result, "stream", "loss").get("measured_pct"))
     return f"Dredge: speech through {'' if measured is None else f'{measured:.1f} % '}packet loss"
 
@@ -88,7 +88,7 @@ def verdict(given: Mapping[str, Any], gain: Any = None) -> str:
 
 
 def _allowed(check: Mapping[str, Any]) -> str:
-    """The limit and its direction: "at least 95 %"."""
+    """Return the limit with its direction: "at least 95 %"."""
     if check.get("limit") is None:
         return ""
     least = check.get("at_least")
@@ -97,12 +97,12 @@ def _allowed(check: Mapping[str, Any]) -> str:
 
 
 def folded(summary: str, body: str, opened: bool = False) -> str:
-    """HTML that is shown when somebody asks for it."""
+    """Return HTML that is hidden until it is asked for."""
     return f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{body}</details>"
 
 
 def facts(tiles: Sequence[tuple[str, str, str]]) -> str:
-    """The few numbers that matter most: (name, value, what it means), escaped here."""
+    """Return the few most important numbers: (name, value, meaning), which are escaped here."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd><b>{escape(value)}</b>{escape(more)}</dd></div>"
         for name, value, more in tiles
@@ -111,7 +111,7 @@ def facts(tiles: Sequence[tuple[str, str, str]]) -> str:
 
 
 def frames(given: Mapping[str, Any]) -> str:
-    """How many packets each source filled, and why."""
+    """Return how many packets each source filled, and the reasons."""
     counts = {k: n for k, n in part(given, "by_source").items() if number(n) is not None}
     if not counts:
         return ""
@@ -140,7 +140,7 @@ def _swatch(source: str) -> str:
 
 
 def legend(counts: Mapping[str, int]) -> str:
-    """Colour keys with words and counts, for the sources that occur."""
+    """Return the colour keys with words and counts, for the sources that occur."""
     items = "".join(
         f'<li>{_swatch(s)}{escape(SOURCES[s].text)} <span class="count">{counts[s]}</span></li>'
         for s in SOURCES
@@ -151,7 +151,7 @@ def legend(counts: Mapping[str, int]) -> str:
 
 
 def bitrate(stream: Mapping[str, Any]) -> str:
-    """What the bits on the wire were spent for."""
+    """Return the table of the bits on the wire by what they were spent for."""
     split = {str(k): number(v) or 0.0 for k, v in part(stream, "bitrate_bps").items()}
     if not split:
         return ""
@@ -165,7 +165,7 @@ def bitrate(stream: Mapping[str, Any]) -> str:
 
 
 def groups(name: str, heading: str, parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """Small tables side by side, folded; groups without a value are left out, counters at zero share a line."""
+    """Return the small tables side by side, folded; groups without a value are left out, zero counters share a line."""
     cards = ""
     for head, values in parts.items():
         kept = {str(k): v for k, v in values.items() if v not in (None, {}, [])}
@@ -190,11 +190,11 @@ def _entry(key: str, value: Any) -> str:
 
 
 def _words(key: str) -> tuple[str, str]:
-    """A key as words, and its unit: "missed_deadlines_pct" is ("missed deadlines", "%")."""
+    """Return a key as words, and its unit: "missed_deadlines_pct" is ("missed deadlines", "%")."""
     ending = next((e for e in UNITS if key.endswith(e)), "")
     return key.removesuffix(ending).replace("_", " "), UNITS.get(ending, "")
 
 
 def raw(result: Any) -> str:
-    """The result as JSON, folded away."""
+    """Return the result as folded JSON."""
     return _folded_section("json", "Result as JSON", f'<pre tabindex="0">{escape(json.dumps(result, indent=1))}</pre>')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What every self-contained page has: the frame with its content policy, assets, data for scripts."""
+"""The frame of every self-contained page: content policy, assets, data for scripts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-
 
 
 def page(title: str, sections: Iterable[str], styles: Iterable[str], scripts: Iterable[str], data: Any) -> str:
-    """A whole page: `sections` are HTML, styles and scripts name files among the assets; the colours of
-    the sources are added.
+    """Return a whole page: `sections` are HTML, styles and scripts name files among the assets; the colours of the
+    sources are added.
 
     data: what the scripts read from the element `data`; NaN becomes null.
     """
@@ -38,17 +38,18 @@ def page(title: str, sections: Iterable[str], styles: Iterable[str], scripts: It
 
 
 def _csp_hash(script: str) -> str:
-    """The source expression that allows exactly this inline script (Content Security Policy 3, section 2.3.1)."""
+    """Return the source expression that allows exactly this inline script (Content Security Policy 3, section 2.3.1).
+    """
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def asset(name: str) -> str:
-    """The text of a file in dredge_host/assets."""
+    """Return the text of a file in dredge_host/assets."""
     return resources.files("dredge_host").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def plain(value: Any) -> Any:
-    """The same document with NaN as null and NumPy scalars as numbers, as JSON wants it."""
+    """Return the same document as JSON wants it: NaN as null, NumPy scalars as numbers."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -61,7 +62,7 @@ def plain(value: Any) -> Any:
 
 
 def _script_json(value: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it can end the element."""
+    """Return JSON for a script element: nothing in it can end the element."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

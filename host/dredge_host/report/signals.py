@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sounds of a page: names, levels, pictures, and the audio itself inside the page."""
+"""The signals of a page: names, levels, pictures, and the audio itself inside the page."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Signal:
         return None if self.owner else FILLED_BY.get(self.name, "")
 
     def columns(self, packets: int) -> NDArray[np.float64]:
-        """Power spectrogram with columns on the common time axis."""
+        """Return the power spectrogram with columns on the common time axis."""
         if self.heard is not None:
             return power_columns(self.pcm, np.round(self.heard[:-1] * SAMPLE_RATE).astype(np.int64))
         padded = np.zeros(packets * PACKET_SAMPLES, np.int16)
@@ -68,7 +68,9 @@ class Signal:
         return power_columns(padded)
 
     def warp(self) -> list[list[float]]:
-        """[packet, seconds of the recording] where the difference of the two changes; linear between."""
+        """Return [packet, seconds of the recording] at the points where the difference of the two changes; linear
+        between.
+        """
         if self.heard is None:
             return []
         slope = np.diff(self.heard, prepend=np.nan, append=np.nan)
@@ -80,10 +82,10 @@ class Signal:
 def gather(
     pcm: Mapping[str, Pcm], rows: Sequence[Row], packets: int, adaptive: bool, lookahead: int
 ) -> list[Signal]:
-    """The signals of a page in order.
+    """Return the signals of a page in order.
 
-    adaptive: the one that the timeline is about was played with adaptive playout and has a time of its own;
-    lookahead: samples by which that one's recording is late.
+    adaptive: the one that the timeline is about was played with adaptive playout and has a time of its own; lookahead:
+    samples by which that one's recording is late.
     """
     owner = owner_of(pcm)
     reference = next(iter(pcm.values()), None)
@@ -98,12 +100,13 @@ def gather(
 
 
 def owner_of(pcm: Iterable[str]) -> str | None:
-    """The signal that the timeline is about: the first whose name begins with dred or received."""
+    """Return the signal to which the timeline belongs: the first whose name begins with dred or received."""
     return next((name for name in pcm if name.startswith(("dred", "received"))), None)
 
 
 def pair_of(pcm: Sequence[str]) -> tuple[str, str] | None:
-    """Names of the two signals to compare, A and B: what was received, and the same losses with classic concealment.
+    """Return the names of the two signals to compare, A and B: what was received, and the same losses with classic
+    concealment.
 
     Where these are not on the page others stand in; None for fewer than two signals.
     """
@@ -115,13 +118,13 @@ def pair_of(pcm: Sequence[str]) -> tuple[str, str] | None:
 
 
 def speech_packets(pcm: Pcm) -> NDArray[np.bool_]:
-    """bool[packets]: where int16[n] at 16 kHz is less than 40 dB below its loudest packet."""
+    """Return bool[packets]: False where int16[n] at 16 kHz is 40 dB or more below its loudest packet."""
     power = _powers(pcm)
     return np.asarray(power > power.max(initial=0.0) * 10 ** (-ACTIVE_DB / 10), np.bool_)
 
 
 def _louder_db(reference: Pcm, pcm: Pcm, arrived: NDArray[np.int64] | None) -> float | None:
-    """Level over that of the reference in dB, over packets with speech that arrived; None without such."""
+    """Return the level above that of the reference in dB, over packets with speech that arrived; None without such."""
     a, b = _powers(reference), _powers(pcm)
     if arrived is not None:
         both = arrived[arrived < min(len(a), len(b))]
@@ -138,7 +141,7 @@ def _powers(pcm: Pcm) -> NDArray[np.float64]:
 
 
 def read(path: Path) -> Pcm:
-    """int16[n] of a 16 kHz file, its first channel; ValueError for another rate."""
+    """Return int16[n]: the first channel of a 16 kHz file. Raises ValueError for another rate."""
     pcm, rate = soundfile.read(path, dtype="int16", always_2d=True)
     if rate != SAMPLE_RATE:
         raise ValueError(f"{path.name}: the report needs 16000 Hz, this is {rate} Hz")
@@ -146,12 +149,12 @@ def read(path: Path) -> Pcm:
 
 
 def lossless(pcm: Mapping[str, Pcm]) -> bool:
-    """Whether the page holds these signals bit by bit."""
+    """Return whether the page holds these signals bit by bit."""
     return sum(map(len, pcm.values())) <= LOSSLESS_S * SAMPLE_RATE
 
 
 def data_uri(pcm: Pcm, exact: bool) -> str:
-    """The sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of that again."""
+    """Return the sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of that again."""
     form, subtype, kind = ("FLAC", "PCM_16", "audio/flac") if exact else ("OGG", "VORBIS", "audio/ogg")
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", SAMPLE_RATE, 1, subtype=subtype, format=form) as file:
@@ -161,7 +164,8 @@ def data_uri(pcm: Pcm, exact: bool) -> str:
 
 
 def packet_count(rows: Sequence[Row], pcm: Mapping[str, Pcm], adaptive: bool) -> int:
-    """Length of the common axis; a stretched recording does not make it longer than its packets."""
+    """Return the length of the common axis in packets; a stretched recording does not make it longer than its packets.
+    """
     stretched = owner_of(pcm) if adaptive and rows else None
     longest = max((len(samples) for name, samples in pcm.items() if name != stretched), default=0)
     last = rows[-1].packet + 1 if rows else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What stands around the pictures: the few numbers first, the counters and the environment last."""
+"""The texts around the pictures: the few numbers first, counters and environment last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REDUNDANT = ("dred", "lbrr")
 
 
 def facts(result: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Loss, packets rebuilt, quality, delay, CPU and bit rate, as far as the result tells them."""
+    """Return loss, packets rebuilt, quality, delay, CPU and bit rate, as far as the result has them."""
     tiles = [_loss(result), _filled(result, rows), _quality(result), _delay(result, rows), _cpu(result), _rate(result)]
     return sections.facts([tile for tile in tiles if tile])
 
@@ -35,7 +35,7 @@ def _loss(result: Mapping[str, Any]) -> Tile:
 
 
 def counts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, int]:
-    """Packets by source: the result's own count, else that of the timeline."""
+    """Return the packets by source: the result's own count, else that of the timeline."""
     counts = {str(k): int(n) for k, n in part(result, "frames", "by_source").items() if number(n) is not None}
     return counts or dict(Counter(row.source for row in rows))
 
@@ -50,7 +50,8 @@ def _filled(result: Mapping[str, Any], rows: Sequence[Row]) -> Tile:
 
 
 def _quality(result: Mapping[str, Any]) -> Tile:
-    """What listeners would say: another share than that of the packets, since a rebuilt packet is not the original."""
+    """Return the share of the quality won back, which is not that of the packets: a rebuilt packet is not the original.
+    """
     for metric, title in TITLES.items():
         scores = part(result, "quality", metric)
         heard, classic, clean = (number(scores.get(name)) for name in ("dred", "opus", "clean"))
@@ -92,7 +93,7 @@ def _rate(result: Mapping[str, Any]) -> Tile:
 
 
 def counters(result: Mapping[str, Any]) -> str:
-    """Every counter of both ends, in groups."""
+    """Return every counter of both ends, in groups."""
     stream, report = part(result, "stream"), part(result, "device_report")
     loss = {k: v for k, v in part(stream, "loss").items() if k != "burst_histogram"}
     known = ("bitrate_total_bps", "bitrate_bps", "loss", "accounting", "line", "sender_late_ms")
@@ -115,7 +116,7 @@ def counters(result: Mapping[str, Any]) -> str:
 
 
 def environment(result: Mapping[str, Any]) -> str:
-    """Machines, versions and models, as far as the run recorded them."""
+    """Return the machines, versions and models, as far as the run recorded them."""
     given = part(result, "environment")
     parts = {k: v for k, v in given.items() if isinstance(v, Mapping)}
     loose = {k: v for k, v in given.items() if k not in parts}

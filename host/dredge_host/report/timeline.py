@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What happened to every packet, as the page needs it: rows, runs, gaps, and a compact form for its scripts."""
+"""The fate of every packet as the page needs it: rows, runs, gaps, and a compact form for its scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
 
 def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
-    """The rows in order of packets, one per packet (the last); those of no packet or no known source are left out."""
+    """Return one row per packet (its last) in order of packets; rows of no packet or no known source are left out."""
     rows: dict[int, Row] = {}
     given = result.get("timeline")
     for entry in given if isinstance(given, (list, tuple)) else ():
@@ -62,7 +62,7 @@ def runs(rows: Sequence[Row]) -> list[Run]:
 
 
 def gaps(rows: Sequence[Row]) -> list[Run]:
-    """Neighbouring packets that did not arrive, whatever filled them; source: what filled most of it."""
+    """Return the runs of packets that did not arrive, whatever filled them; source: what filled most of each."""
     joined: list[list[Run]] = []
     for run in runs(rows):
         if run.source in WHOLE:
@@ -75,9 +75,9 @@ def gaps(rows: Sequence[Row]) -> list[Run]:
 
 
 def worst_gap(found: Sequence[Run], speech: NDArray[np.bool_] | None = None) -> Run | None:
-    """The gap that took most speech, of equal ones the longest; None without gaps.
+    """Return the gap that took most speech, of equal ones the longest; None without gaps.
 
-    found: from `gaps`; speech: bool[packets], where somebody spoke; None counts every packet.
+    found: from `gaps`; speech: bool[packets], True where somebody spoke; None counts every packet.
     """
 
     def taken(gap: Run) -> tuple[int, int]:
@@ -93,7 +93,7 @@ def _main_source(part: Sequence[Run]) -> str:
 
 
 def packed(rows: Sequence[Row], packets: int) -> dict[str, Any]:
-    """The rows for the page's scripts.
+    """Return the rows for the page's scripts.
 
     One letter per packet ("." where nothing is known), delays as [value, packets] pairs, CPU in us.
     """
@@ -113,10 +113,11 @@ def _pairs(values: Sequence[float | None]) -> list[list[float | None]]:
 
 
 def heard_at(rows: Sequence[Row], packets: int) -> NDArray[np.float64]:
-    """Seconds in a recording of adaptive playout at which packet 0, 1, ... packets begins; float64[packets + 1].
+    """Return the seconds in a recording of adaptive playout at which packet 0, 1, ... packets begins; float64[packets +
+    1].
 
-    Packet n is played n periods and its delay after the first was sent, so the difference of two delays is how
-    much speech was shortened or held between them. Never runs backwards: packets given up have no length.
+    Packet n is played n periods and its delay after the first was sent, so the difference of two delays is how much
+    speech was shortened or held between them. The values never decrease: packets given up have no length.
     """
     known = [row for row in rows if row.delay_ms is not None and row.source not in ("silence", "skipped")]
     if not known:
@@ -132,7 +133,7 @@ def heard_at(rows: Sequence[Row], packets: int) -> NDArray[np.float64]:
 
 
 def number(value: Any) -> float | None:
-    """A finite number as float; None for anything else."""
+    """Return a finite number as float; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

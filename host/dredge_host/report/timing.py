@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CPU time, buffer delay and lateness: over time and as distributions."""
+"""CPU time, buffer delay and lateness, over time and as distributions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = ("p50", "p95", "p99", "max")
 
 
 def charts(rows: Sequence[Row], packets: int) -> list[Chart]:
-    """Delay and CPU time of every packet over the common time axis."""
+    """Return the charts of delay and CPU time of every packet on the common time axis."""
     out = []
     delay = [(r.packet + 0.5, r.delay_ms) for r in rows if r.delay_ms is not None]
     if delay:
@@ -36,7 +36,7 @@ def charts(rows: Sequence[Row], packets: int) -> list[Chart]:
 
 
 def distributions(result: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """The section with histograms and ranges; a part that the result does not hold is left out."""
+    """Return the section with histograms and ranges; a part that the result does not hold is left out."""
     cpu = part(result, "cpu")
     body = _cpu(cpu, [r.cpu_us / 1000.0 for r in rows if r.cpu_us is not None])
     delays = [r.delay_ms for r in rows if r.delay_ms is not None and r.source != "silence"]
@@ -53,7 +53,7 @@ def distributions(result: Mapping[str, Any], rows: Sequence[Row]) -> str:
 
 
 def _cpu(cpu: Mapping[str, Any], times_ms: Sequence[float]) -> str:
-    """The device's own histogram counts every period; the timeline stands in for it where there is none."""
+    """Return the histogram of CPU times: the device's own, which counts every period, else one of the timeline."""
     given, marks = part(cpu, "histogram"), _times(cpu)
     try:
         edges = [float(edge) for edge in given.get("edges_us") or []]
@@ -85,7 +85,7 @@ def _ranges(result: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
 
 
 def _times(given: Mapping[str, Any]) -> dict[str, float]:
-    """{"p50": ms, ...} of {"p50_us": us, ...}, as far as they are numbers."""
+    """Return {"p50": ms, ...} of {"p50_us": us, ...}, as far as they are numbers."""
     found = {name: number(given.get(f"{name}_us")) for name in _NAMES}
     return {name: value / 1000.0 for name, value in found.items() if value is not None}
 

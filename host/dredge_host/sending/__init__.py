@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From speech to packets, and what a network does to them."""
+"""Speech as packets: audio files, the sender, loss models and the simulated network."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`--redundancy auto`: as much history as the losses call for, within a bit rate.
+"""The control of `--redundancy auto`: as much history as the losses call for, within a bit rate.
 
-The device reports every second which bursts it met. The history in every packet is made as long as
-the bursts that hold 95 % of the lost packets lately, and some margin; the quantiser gets coarser
-where that would cost more than allowed. With LBRR in the packets no history is sent while hardly
-any packet is lost but alone: the copy is better there, and costs nothing more. Each change says why.
+The device reports every second which bursts it met. The history in every packet is made as long as the bursts that hold
+95 % of the lost packets of the last reports, and some margin; the quantiser gets coarser where that would cost more
+than allowed. With LBRR in the packets no history is sent while hardly any packet is lost but alone, because the copy
+sounds better there and costs nothing more. Each change is logged with its reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ FINEST_BITS, RATIO = 75.8, 0.846  # of a latent at level 0 as the fit sees it, a
 
 
 class AutoRedundancy:
-    """Steers one sender by the device's reports. cap_bps: all bits per second on the wire; 0: no cap."""
+    """The control of one sender by the device's reports.
+
+    cap_bps: the limit of all bits on the wire in b/s; 0 sets none.
+    """
 
     def __init__(self, sender: Sender, playout_ms: int, cap_bps: int = 0) -> None:
         self._sender = sender
@@ -51,7 +54,7 @@ class AutoRedundancy:
         self.log: list[dict[str, Any]] = []
 
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
-        """One report of the device; changes the sender when that is called for."""
+        """Take in one report of the device and change the sender where that is called for."""
         self._learn(report)
         wanted, why = self._wanted()
         current = self._sender.redundancy_s
@@ -96,7 +99,7 @@ class AutoRedundancy:
         return seconds, why
 
     def _within_cap(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[int, float, str]:
-        """Quantiser and length that fit: coarser first, then shorter."""
+        """Return the quantiser, the length in seconds and the reason that fit the cap: coarser first, then shorter."""
         if not self._cap_bps:
             return self._sender.q0, wanted, why
         recent = meter.recent()
@@ -110,7 +113,9 @@ class AutoRedundancy:
 
 
 def estimated_bps(redundancy_s: float, q0: int) -> float:
-    """b/s of the redundancy: framing and state, and every latent (one per 40 ms) at the level of its age."""
+    """Return the bit rate of the redundancy in b/s: framing and state, and every latent (one per 40 ms) at the level of
+    its age.
+    """
     ages = np.arange(max(1, round(redundancy_s / LATENT_SECONDS)))
     levels = np.minimum(15, q0 + (LEVEL_SIXTEENTHS * ages + 8) // 16)
     bits = 8 * FRAMING_BYTES + STATE_BITS - STATE_LESS * q0 + float(np.sum(FINEST_BITS * RATIO**levels))

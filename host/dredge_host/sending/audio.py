@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audio files: anything soundfile reads becomes 16 kHz mono int16; what is written is whole or not there."""
+"""Audio files: what soundfile reads becomes 16 kHz mono int16; a written file is whole or absent."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # what cannot exceed full scale
 
 @dataclass
 class Audio:
-    """Speech ready for the pipeline.
+    """Speech that is ready for the pipeline.
 
-    pcm: int16[n], 16 kHz mono; rate, channels: what the file had; notes: what was changed.
+    pcm: int16[n], 16 kHz mono; rate (Hz), channels: what the file had; notes: what was changed.
     """
 
     pcm: Pcm
@@ -52,11 +52,11 @@ class Audio:
 
 
 class AudioFile:
-    """An audio file as speech, block by block: however long it is, it takes little memory.
+    """An audio file as speech, read block by block, so that a file of any length takes little memory.
 
-    path: a file, a FIFO, ``-`` or another name of standard input. rate, channels, frames: what its header says (of the
-    first link, where several follow each other in an Ogg file; frames: of all); notes: what is changed. A context
-    manager. Raises InputError when it is missing or damaged, on the way too.
+    path: a file, a FIFO, ``-`` or another name of standard input. rate (Hz), channels, frames: what its header says (of
+    the first link, where several follow each other in an Ogg file; frames: of all); notes: what is changed. A context
+    manager. Raises InputError when it is missing or damaged, while it is read too.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -73,7 +73,7 @@ class AudioFile:
         self.notes += dict.fromkeys(note for link in self._links for note in link.notes)
 
     def blocks(self) -> Iterator[Pcm]:
-        """int16[n], 16 kHz mono, from the beginning; InputError if there is not a single sample."""
+        """Yield int16[n], 16 kHz mono, from the beginning; raise InputError if there is not a single sample."""
         count = 0
         for link in self._links:
             for block in link.blocks():
@@ -83,7 +83,7 @@ class AudioFile:
             raise InputError(f"{self.path}: the file holds no audio samples")
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file."""
         self._stack.close()
 
     def __enter__(self) -> AudioFile:
@@ -120,7 +120,7 @@ class _Link:
         self._file.close()
 
     def blocks(self) -> Iterator[Pcm]:
-        """int16[n], 16 kHz mono, from the beginning."""
+        """Yield int16[n], 16 kHz mono, from the beginning."""
         if self._exact:
             for block in self._read("int16"):
                 yield np.ascontiguousarray(block[:, 0])
@@ -148,7 +148,7 @@ class _Link:
 
 
 def _resampled(blocks: Iterable[NDArray[np.float32]], rate: int) -> Iterator[NDArray[np.float32]]:
-    """The same samples as those of one conversion of the whole."""
+    """Yield the blocks at 16 kHz, equal sample for sample to a conversion of the whole."""
     import soxr
 
     stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
@@ -174,7 +174,7 @@ def read_audio(path: str | Path) -> Audio:
 
 
 def audio_length(path: str | Path) -> tuple[int, int]:
-    """Samples per channel and their rate in Hz, as the header tells. Raises InputError."""
+    """Return the samples per channel and their rate in Hz, as the header says. Raises InputError."""
     import soundfile
 
     with open_input(path) as (opened, _):
@@ -191,7 +191,7 @@ def _check_size(path: str | Path, values: int) -> None:
 
 
 def to_int16(signal: NDArray[np.float32]) -> Pcm:
-    """float32[n] in -1 … 1 to int16[n], rounded and clipped."""
+    """Return float32[n] in -1 … 1 as int16[n], rounded and clipped."""
     scaled = np.rint(np.asarray(signal, dtype=np.float64) * 32768.0)
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 
@@ -207,7 +207,7 @@ def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
 
 
 def check_audio_target(path: str | Path) -> str:
-    """The container that the name asks for: WAV where it says nothing. Raises UsageError for any other."""
+    """Return the container that the name asks for, WAV where it says nothing. Raises UsageError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix in CONTAINERS:
         return CONTAINERS[suffix]
@@ -245,7 +245,7 @@ def _encoded(container: str, pcm: Pcm, rate: int) -> bytes:
 
 
 def repacked(blocks: Iterable[Pcm], samples: int | None = None) -> Iterator[Pcm]:
-    """int16[320] pieces of blocks of any length; so many samples at most, the last piece filled with zeros."""
+    """Yield int16[320] pieces of blocks of any length, `samples` at most; the last piece is filled with zeros."""
     rest, left = np.zeros(0, np.int16), samples
     for block in blocks:
         block = block if left is None else block[:left]
@@ -261,7 +261,7 @@ def repacked(blocks: Iterable[Pcm], samples: int | None = None) -> Iterator[Pcm]
 
 @contextmanager
 def bundled_clip() -> Iterator[Path]:
-    """The speech clip that comes with the package, as a path."""
+    """Yield the path of the speech clip that comes with the package."""
     entry = resources.files("dredge_host") / "assets" / CLIP_NAME
     if not entry.is_file():
         raise InputError(f"the bundled clip {CLIP_NAME} is missing; reinstall the package")

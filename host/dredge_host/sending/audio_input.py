@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Opening audio wherever it comes from: files, links, FIFOs, standard input, recordings that were never finished."""
+"""Audio is opened wherever it comes from: files, links, FIFOs, standard input, recordings that were never finished."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _OGG_HEAD, _OGG_FIRST = 27, 2
 def open_input(
     path: str | os.PathLike[str], what: str = "an audio file"
 ) -> Iterator[tuple[IO[bytes], list[str]]]:
-    """A file that can be read from anywhere in it, and notes about repairs; what: for messages.
+    """Yield a file in which one can seek, and notes about repairs; what: its name in messages.
 
-    A pipe, FIFO or device is read to its end first. Raises InputError for what is not there or cannot be read.
+    A pipe, FIFO or device is read to its end first. Raises InputError for what is absent or cannot be read.
     """
     name = os.fspath(path)
     file = _opened(name, what)
@@ -75,7 +75,7 @@ def _is_terminal(name: str) -> bool:
 
 
 def _kept(name: str, source: BinaryIO | Any) -> IO[bytes]:
-    """Everything a stream gives."""
+    """Return a file with everything that a stream gives."""
     kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
     while piece := source.read(_PIECE):
         kept.write(piece)
@@ -87,7 +87,9 @@ def _kept(name: str, source: BinaryIO | Any) -> IO[bytes]:
 
 
 def _repaired(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
-    """A WAV whose header does not know how long it is (its recorder was killed, or wrote into a pipe), made good."""
+    """Return a WAV with a header whose lengths are right, and notes; its recorder may have been killed or written into
+    a pipe.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(12)
@@ -113,7 +115,7 @@ def _repaired(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
 
 
 def _samples_at(file: IO[bytes], size: int) -> tuple[int, int] | None:
-    """Where the samples of a WAV begin, and how many bytes of them its header promises; None without samples."""
+    """Return where the samples of a WAV begin, and how many bytes of them its header promises; None without samples."""
     at = 12
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
@@ -129,7 +131,7 @@ def _samples_at(file: IO[bytes], size: int) -> tuple[int, int] | None:
 
 
 def _are_chunks(file: IO[bytes], at: int, size: int) -> bool:
-    """Whether chunks with readable names fill the file from here: then no samples means no samples."""
+    """Return whether chunks with readable names fill the file from here, so that it holds no samples at all."""
     while at < size:
         file.seek(at)
         head = file.read(8)
@@ -141,7 +143,7 @@ def _are_chunks(file: IO[bytes], at: int, size: int) -> bool:
 
 
 def links_of(file: IO[bytes]) -> list[IO[bytes]]:
-    """The files that follow each other in a chained Ogg file (RFC 3533 section 4); [file] for any other."""
+    """Return the files that follow each other in a chained Ogg file (RFC 3533 section 4), [file] for any other."""
     size = file.seek(0, os.SEEK_END)
     starts, at, begun = [0], 0, True
     while at < size:

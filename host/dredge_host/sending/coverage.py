@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which losses redundancy can fill at all."""
+"""The losses that redundancy can fill at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dredge_host.settings import Settings
 
 
 def coverable(trace: Sequence[bool], settings: Settings, delays_us: Mapping[int, int] | None = None) -> set[int]:
-    """Lost packets that a later packet describes before playout needs them.
+    """Return the lost packets that a later packet describes before playout needs them.
 
-    Packet n + d arrives d periods later and carries redundancy_s of history before itself: it
-    helps packet n if d lies within the history and before packet n is played. delays_us: how late each
-    packet was played, microseconds, where that is not settings.playout_ms for all (adaptive playout).
+    Packet n + d arrives d periods later and carries redundancy_s of history before itself: it helps packet n if d lies
+    within the history and before packet n is played. delays_us: how late each packet was played, microseconds, where
+    that is not settings.playout_ms for all (adaptive playout).
     """
     history = int(round(settings.redundancy_s / PACKET_SECONDS, 6))
     found = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The deep redundancy of a stream: what was said, as the extension of a packet."""
+"""The DRED history of a stream, as the extension of a packet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class HistoryEncoder(Protocol):
 
 
 class PacketHistory:
-    """Puts the history of a stream into its packets. extension_id: 126 with a prefix (libopus), or 32 without."""
+    """The history of a stream and its way into the packets. extension_id: 126 with a prefix (libopus), or 32 without.
+    """
 
     def __init__(self, encoder: HistoryEncoder, extension_id: int = DRED_EXTENSION_ID) -> None:
         self._encoder = encoder

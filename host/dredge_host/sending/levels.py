@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a recording needs before it is 16-bit mono speech: which channel, and which gain."""
+"""The preparation of a recording for 16-bit mono speech: which channel is used, and which gain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _CANCELLED = 0.1  # a mix with less of its loudest channel's energy (-10 dB) has
 
 @dataclass(frozen=True)
 class Treatment:
-    """channel: the one that is used, None for the mean of all; gain: of the samples; notes: what was chosen and why."""
+    """How a recording becomes mono speech.
+
+    channel: the one that is used, None for the mean of all; gain: of the samples; notes: what was chosen and why.
+    """
 
     channel: int | None = None
     gain: float = 1.0
@@ -28,7 +31,7 @@ class Treatment:
 
 
 def examine(blocks: Iterable[Block], channels: int) -> Treatment:
-    """Look at all samples, float32[n, channels], full scale 1."""
+    """Return the treatment that all samples call for; blocks: float32[n, channels], full scale 1."""
     energy, peaks = np.zeros(channels), np.zeros(channels)
     mixed_energy = mixed_peak = 0.0
     bad = 0
@@ -58,7 +61,7 @@ def examine(blocks: Iterable[Block], channels: int) -> Treatment:
 
 
 def treat(block: Block, treatment: Treatment) -> Block:
-    """float32[n] from float32[n, channels]."""
+    """Return float32[n] made of float32[n, channels] by the treatment's channel and gain."""
     data, _ = finite(block)
     mono = data[:, treatment.channel] if treatment.channel is not None else data.mean(axis=1, dtype=np.float64)
     if treatment.gain != 1.0:
@@ -67,7 +70,7 @@ def treat(block: Block, treatment: Treatment) -> Block:
 
 
 def finite(block: Block) -> tuple[Block, int]:
-    """The block with zeros for what is no number, and how many these were."""
+    """Return the block with zeros in place of NaN and infinity, and how many values these were."""
     bad = ~np.isfinite(block)
     count = int(bad.sum())
     return (np.where(bad, np.float32(0), block), count) if count else (block, 0)

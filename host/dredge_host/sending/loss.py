@@ -45,12 +45,12 @@ class LossModel:
         return decision
 
     def skip(self) -> None:
-        """A period in which nothing is sent can lose nothing; the history keeps its place."""
+        """Pass over a period in which nothing is sent and so nothing lost; the history gets a place for it."""
         self.history.append(False)
 
 
 def trace_file(text: str) -> str | None:
-    """The file that a loss specification reads, if it reads one."""
+    """Return the file that a loss specification reads, None if it reads none."""
     kind, _, name = text.strip().partition(":")
     return name if kind == "trace" and name else None
 
@@ -97,7 +97,7 @@ def save_trace(path: str | Path, trace: Iterable[bool]) -> None:
 
 
 def _forms() -> list[str]:
-    """The first words of the grammar but for the percentage, each with a colon where arguments follow."""
+    """Return the first words of the grammar but for the percentage, each with a colon where arguments follow."""
     words = [line.split()[0] for line in GRAMMAR.splitlines()]
     return [head + colon for head, colon, _ in (word.partition(":") for word in words) if not head.endswith("%")]
 
@@ -116,7 +116,7 @@ def _plain(spec: str, body: str, seed: int) -> LossModel:
 
 
 def _gilbert(spec: str, arguments: str, rng: random.Random) -> LossModel:
-    """Runs of losses and deliveries with geometric lengths (Gilbert 1960).
+    """Return runs of losses and deliveries with geometric lengths (Gilbert 1960).
 
     loss = burst / (burst + gap), with both means at least one packet.
     """
@@ -159,7 +159,7 @@ def _runs(rng: random.Random, enter: float, leave: float, longest: int | None) -
 
 
 def _leave_probability(mean: float, longest: int) -> float:
-    """r such that a geometric length cut at `longest` has the mean (1 - (1-r)^longest) / r."""
+    """Return the r for which a geometric length cut at `longest` has the mean (1 - (1-r)^longest) / r."""
     low, high = 1e-9, 1.0
     for _ in range(80):
         middle = (low + high) / 2
@@ -171,7 +171,7 @@ def _leave_probability(mean: float, longest: int) -> float:
 
 
 def _gilbert_elliott(spec: str, arguments: str, rng: random.Random) -> LossModel:
-    """p: good to bad, r: bad to good, h: delivered in bad, k: delivered in good (tc-netem(8)).
+    """Return the model with p: good to bad, r: bad to good, h: delivered in bad, k: delivered in good (tc-netem(8)).
 
     netem takes 1-h and 1-k on its command line; both forms are understood here by name.
     """
@@ -230,7 +230,7 @@ def _bursts(start: int, length: int, period: int) -> Iterator[bool]:
 
 
 def _phases(spec: str, arguments: str, rng: random.Random) -> LossModel:
-    """A path that changes: so much of each model in turn. Every model has a seed of its own."""
+    """Return a model that changes with time: so much of each model in turn. Every model has a seed of its own."""
     length, *parts = (part.strip() for part in arguments.split("/"))
     count = round(_milliseconds(spec, length, "the time") / PACKET_MS)
     if count < 1 or not all(parts) or not 2 <= len(parts) <= MAX_PHASES:
@@ -287,7 +287,7 @@ def _number(spec: str, name: str, text: str) -> float:
 
 
 def _share(spec: str, name: str, text: str) -> float:
-    """A probability: `10%` or `0.1`."""
+    """Return the probability that a text such as `10%` or `0.1` names."""
     percent = text.endswith("%")
     try:
         value = float(text.removesuffix("%")) / (100 if percent else 1)

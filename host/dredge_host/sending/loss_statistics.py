@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a loss pattern looked like: rate and burst lengths."""
+"""Statistics of a loss pattern: rate and burst lengths."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class LossStats:
         return max(self.histogram, default=0)
 
     def __add__(self, other: LossStats) -> LossStats:
-        """Both patterns together; a burst does not go on from one to the other."""
+        """Return the statistics of both patterns together; no burst goes on from one to the other."""
         histogram = self.histogram + other.histogram
         return LossStats(self.packets + other.packets, self.lost + other.lost, histogram)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, with units in the names."""
+        """Return the statistics for JSON, with units in the names."""
         return {
             "packets": self.packets,
             "lost_packets": self.lost,
@@ -54,7 +54,7 @@ class LossStats:
         }
 
     def sentence(self) -> str:
-        """For people."""
+        """Return the statistics as a sentence."""
         if not self.lost:
             return f"no packet of {self.packets} was lost"
         return (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a network does to packets that it does not lose: delay, jitter, disorder, copies.
 
-Made on the sending side with a seed, like losses; `tc_netem` names the same thing for a real path.
+All of it is simulated on the sending side with a seed, like losses; `tc_netem` names the same thing for a real path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PARETO_SHAPE = 3.0
 
 
 class Network:
-    """Holds packets until they are due; times are seconds and come from outside.
+    """The packets on their way through the simulated network; times are seconds and come from outside.
 
     Raises UsageError for a malformed value, see GRAMMAR.
     """
@@ -42,14 +42,14 @@ class Network:
         self._counters = {"delayed": 0, "reordered": 0, "duplicated": 0}
 
     def put(self, now: float, datagram: bytes) -> None:
-        """A packet enters the network."""
+        """Put a packet into the network at this time."""
         self._hold(now + self.lag(), datagram)
         if self.duplicate and self._dice.random() < self.duplicate:
             self._counters["duplicated"] += 1
             self._hold(now + self.lag(), datagram)
 
     def lag(self) -> float:
-        """How late the next packet will be, in seconds."""
+        """Return how late the next packet will be, in seconds."""
         lag = self.delay_s + self._jitter()
         if self.reorder and self._dice.random() < self.reorder:
             self._counters["reordered"] += 1
@@ -58,22 +58,22 @@ class Network:
         return lag
 
     def due(self) -> float | None:
-        """When the next packet leaves; None when none is held."""
+        """Return when the next packet leaves, in seconds; None when none is held."""
         return self._held[0][0] if self._held else None
 
     def take(self, now: float) -> list[bytes]:
-        """The packets that leave by now, in the order of their times."""
+        """Return the packets that leave by now, in the order of their times."""
         out = []
         while self._held and self._held[0][0] <= now:
             out.append(heapq.heappop(self._held)[2])
         return out
 
     def counters(self) -> dict[str, int]:
-        """Packets delayed, reordered and duplicated so far."""
+        """Return the numbers of packets delayed, reordered and duplicated so far."""
         return dict(self._counters)
 
     def tc_netem(self, loss: str = "", device: str = "eth0") -> str:
-        """The command that makes the kernel do the same on this device."""
+        """Return the `tc` command that makes the kernel do the same on this device."""
         words = [f"tc qdisc add dev {device} root netem limit 100000"]
         if self.delay_s or self.jitter_s:
             words.append(_netem_delay(self))
@@ -99,7 +99,7 @@ class Network:
 
 
 def _netem_delay(network: Network) -> str:
-    """netem adds its jitter on both sides of the delay, ours only makes it longer."""
+    """Return our delay as netem writes it; netem puts its jitter on both sides of the delay, ours only lengthens it."""
     half = network.jitter_s / 2 if network.shape == "uniform" else network.jitter_s
     shift = half if network.shape == "uniform" else 0.0
     words = f"delay {1000 * (network.delay_s + shift):g}ms"
@@ -110,7 +110,7 @@ def _netem_delay(network: Network) -> str:
 
 
 def netem_loss(spec: str) -> str:
-    """netem's words for a loss model of ours; UsageError where it has none."""
+    """Return a loss model of ours in netem's words. Raises UsageError where it has none."""
     from dredge_host.sending.loss import parse_loss
 
     model = parse_loss(spec)

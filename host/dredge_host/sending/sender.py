@@ -32,7 +32,7 @@ LBRR_LOSS_PCT = 2
 
 @dataclass(frozen=True)
 class Split:
-    """Where the bytes of one packet go."""
+    """The bytes of one packet by what they are spent for."""
 
     speech: int
     lbrr: int
@@ -120,8 +120,11 @@ class Sender:
 
     @classmethod
     def from_settings(cls, settings: Settings, live: bool = False) -> Sender:
-        """The sender of these settings. live: SSRC, first sequence number and timestamp are random (RFC 3550
-        section 5.1), so that nobody off the path can guess them; otherwise every run is the same."""
+        """Return the sender of these settings.
+
+        live: SSRC, first sequence number and timestamp are random (RFC 3550 section 5.1), so that nobody off the path
+        can guess them; otherwise every run is the same.
+        """
         sender = cls(
             settings.bitrate,
             settings.redundancy_s,
@@ -155,13 +158,14 @@ class Sender:
         self.close()
 
     def mute(self, on: bool = True) -> None:
-        """While muted silence is sent; what was said before, or meanwhile, is in no later packet (`flush`)."""
+        """Send silence from now on, or speech again; nothing said before or meanwhile is in any later packet (`flush`).
+        """
         if on and not self.muted:
             self.flush()
         self.muted = on
 
     def flush(self) -> None:
-        """Nothing said before is in any later packet: on mute, and before packets under new keys.
+        """Forget everything said before, so that no later packet holds it: on mute, and before packets under new keys.
 
         The history is not the only memory. The next packet's low-rate copy (LBRR) repeats the last 20 ms, its own
         samples begin with the look-ahead of what was said before, and the coder predicts from that.
@@ -218,7 +222,7 @@ class Sender:
 
 
 class BitrateMeter:
-    """Sums splits into bit rates, over the whole stream and over its last second."""
+    """The bit rates of a stream, over the whole of it and over its last second."""
 
     def __init__(self) -> None:
         self.packets = 0
@@ -232,7 +236,7 @@ class BitrateMeter:
             self._bytes[name] += getattr(split, name)
 
     def rates(self) -> dict[str, float]:
-        """Mean b/s of each part over all packets added."""
+        """Return the mean b/s of each part over all packets added."""
         seconds = max(1, self.packets) * 0.02
         return {name: round(8 * count / seconds, 1) for name, count in self._bytes.items()}
 
@@ -240,7 +244,7 @@ class BitrateMeter:
         return round(sum(self.rates().values()), 1)
 
     def recent(self) -> dict[str, float]:
-        """b/s of each part over the last second."""
+        """Return the b/s of each part over the last second."""
         seconds = max(1, len(self._recent)) * 0.02
         return {name: round(8 * sum(getattr(s, name) for s in self._recent) / seconds, 1) for name in PARTS}
 

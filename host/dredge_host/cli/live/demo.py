@@ -77,7 +77,7 @@ def command(
 
 
 def summary(result: dict[str, Any], out: Path) -> list[str]:
-    """The verdict and its reasons, the figures, and last what was gained and which file to open."""
+    """Return the verdict and its reasons, the figures, and last the gain and the file to open."""
     from dredge_host.live.result import lines
 
     verdict = result["verdict"]

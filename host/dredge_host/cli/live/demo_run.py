@@ -121,7 +121,7 @@ def _raw(job: Job) -> Path:
 
 
 def _align(job: Job, outcome: StreamOutcome, sender: Sender) -> Path:
-    """The agent's recording as a file that is aligned with the original, sample by sample."""
+    """Return the agent's recording aligned with the original, sample by sample."""
     raw = _raw(job)
     rows = livesummary.timeline_rows(outcome.report, sender.first_sequence)
     played = read_audio(raw).pcm if raw.is_file() and raw.stat().st_size > 44 else _nothing()
@@ -132,7 +132,7 @@ def _align(job: Job, outcome: StreamOutcome, sender: Sender) -> Path:
 
 
 def place(pcm: Pcm, start: int, length: int) -> Pcm:
-    """int16[length] with pcm's sample 0 at `start` (may be negative); silence around it."""
+    """Return int16[length] with sample 0 of pcm at `start` (may be negative), silence around it."""
     out = np.zeros(length, np.int16)
     first, last = max(0, start), min(length, start + len(pcm))
     if first < last:
@@ -145,7 +145,7 @@ def _nothing() -> Pcm:
 
 
 def _offline(job: Job, conceal: str, words: str, loss: str = "") -> Pcm:
-    """What is heard without redundancy: the same losses, or `loss`."""
+    """Return what is heard without redundancy after the same losses, or after `loss`."""
     settings = replace(job.settings, conceal=conceal, redundancy_s=0.0, lbrr=False)
     model = parse_loss(loss or f"trace:{job.out / 'trace.txt'}")
     with Bar(f"the same losses, {words}" if not loss else words, 0, "packets") as bar:

@@ -50,13 +50,13 @@ printf '%s\\n' "$said"
 
 
 def repository() -> Path | None:
-    """The clone this program runs from, if it does."""
+    """Return the clone that this program runs from, None if it is installed."""
     root = Path(__file__).resolve().parents[4]
     return root if (root / "scripts/wheel.sh").exists() else None
 
 
 def build_wheel(machine: str) -> Path:
-    """A wheel for the machine (aarch64 or x86_64), made by scripts/wheel.sh."""
+    """Return a wheel for the machine (aarch64 or x86_64), made by scripts/wheel.sh."""
     root = repository()
     if root is None:
         raise UsageError("no clone of the repository here to build a wheel from; name one with --wheel FILE")
@@ -73,7 +73,7 @@ def _tell(title: str, outcome: str) -> None:
 
 
 def dry_run(plan: deploy.Plan) -> list[str]:
-    """Every step with its script, without connecting."""
+    """Return every step with its script, without connecting."""
     place = f"/tmp/.../{plan.wheel.name}"
     lines = [f"# copy {plan.wheel} to {place}"]
     for step in deploy.steps(plan, place, "SHA-256-of-the-wheel"):
@@ -82,7 +82,9 @@ def dry_run(plan: deploy.Plan) -> list[str]:
 
 
 def _check_words(plan: deploy.Plan) -> list[str]:
-    """`dredge check` on the device: of the running agent, or of one of its own where none runs or it has no socket."""
+    """Return the command line of `dredge check` on the device: of the running agent, or of one of its own without a
+    socket.
+    """
     words = [plan.program, "check", "--json"]
     # An end of a talk may be in a call: then the device checks an agent of its own.
     running = plan.live and not isinstance(plan.agent, TalkEnd)
@@ -94,7 +96,7 @@ def _check_words(plan: deploy.Plan) -> list[str]:
 
 
 def verdicts(remote: Remote, plan: deploy.Plan, rights: str) -> dict[str, Any]:
-    """What doctor and check say on the device: their JSON documents, {"error": ...} where one gave none."""
+    """Return the JSON documents of doctor and check on the device, {"error": ...} where one gave none."""
     found = {}
     doctor = ["env", f"{GIVEN}={plan.calibration}", plan.program, "doctor", "--json"]
     for name, words in (("doctor", doctor), ("check", _check_words(plan))):
@@ -162,7 +164,7 @@ FOR_BOTH = ("board", "dry_run", "uninstall", "as_json", "target")
 
 
 def refuse_others(to_a_board: bool) -> None:
-    """UsageError for an option on the command line that the target does not know."""
+    """Raise UsageError for an option on the command line that the target does not know."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -249,7 +251,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
 
 
 def agent_from(given: dict[str, Any]) -> Agent:
-    """The options of the agent, or of one end of a talk, from the command's."""
+    """Return the options of the agent, or of one end of a talk, made of the command's."""
     reachable = given["allow_remote"] or given["key_file"]
     words = {name: given[name] for name in ("out", "playout", "status", "vocoder") if given[name] is not None}
     words.update({name: given[name] for name in ("allow_remote", "key_file", "core")})

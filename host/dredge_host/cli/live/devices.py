@@ -32,7 +32,7 @@ def command(as_json: bool) -> None:
 
 
 def _cards() -> tuple[list[dict[str, Any]], str | None]:
-    """The sound cards; a sentence where they cannot be listed."""
+    """Return the sound cards, or a sentence where they cannot be listed."""
     from dredge_device.pi.output.cards import cards
     from dredge_device.pi.output.interface import CapabilityError
 
@@ -65,7 +65,7 @@ def _ports() -> list[dict[str, Any]]:
 
 
 def _described(port: Any) -> str:
-    """What the system calls it; pyserial says n/a where it does not."""
+    """Return the system's description; empty where pyserial says n/a."""
     return "" if port.description in (None, "n/a") else str(port.description)
 
 

@@ -159,7 +159,7 @@ def command(
 
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:
-    """The URL, and whether a plain RTP receiver is there."""
+    """Return the URL, and whether it names a plain RTP receiver."""
     if plain and scheme_of(url) is UDP:
         url = "rtp://" + url.removeprefix("udp://")
     if plain and scheme_of(url) is not RTP:
@@ -170,7 +170,7 @@ def _destination(url: str, plain: bool) -> tuple[str, bool]:
 def _opened(
     url: str, key_file: str | None, sdp: Path | None, settings: Settings, payload_type: int | None
 ) -> Link:
-    """The link, after the stream's description has been written."""
+    """Return the link, after the stream's description has been written."""
     from dredge_host.links.description import write_description
     from dredge_host.links.open import open_rtp
 
@@ -185,12 +185,12 @@ def _opened(
 
 
 def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
-    """What the closed loop did and why."""
+    """Return the changes of the adaptive redundancy with their reasons."""
     return [f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}: {e['why']}" for e in log]
 
 
 def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:
-    """The live source, None for a file; the pieces to send; how many, 0 where nobody knows."""
+    """Return the live source (None for a file), the pieces to send, and their number (0 where nobody knows)."""
     from dredge_host.audio_io.open import is_live, open_source
     from dredge_host.audio_io.source import pieces
     from dredge_host.sending.audio import AudioFile, repacked
@@ -212,9 +212,9 @@ def _captured(
     stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None, overwrite: bool,
     history_ms: int,
 ) -> tuple[Link, Callable[[bytes], None] | None]:
-    """The link with its traffic written to a file, if one is wanted.
+    """Return the link with its traffic written to a file, if one is wanted.
 
-    With a key only the media is written, in the clear: what is on the wire nobody could play.
+    With a key only the media is written, in the clear, since nobody could play what is on the wire.
     """
     if path is None:
         return link, None

@@ -179,7 +179,7 @@ def _plan(given: dict[str, Any]) -> Plan:
 
 
 def _peer(text: str | None) -> str | None:
-    """The program of --peer."""
+    """Return the program that --peer names."""
     from dredge_host.evaluation.running.peer import Peer
 
     if text is None:
@@ -207,7 +207,7 @@ def _lines(result: dict[str, Any], plan: Plan) -> list[str]:
 
 
 def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
-    """Every policy meets the same burst losses, on up to a minute of the clips in a row."""
+    """Return the result of every policy under the same burst losses, on up to a minute of the clips in a row."""
     import numpy as np
 
     from dredge_host.evaluation.judging.plcmos import Plcmos
@@ -247,7 +247,7 @@ def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[di
 
 
 def _write(result: dict[str, Any], given: dict[str, Any]) -> None:
-    """Every file that was asked for."""
+    """Write every file that was asked for."""
     from dredge_device.pi.output.files import write_text
 
     if given["out"]:

@@ -86,7 +86,7 @@ def command(
 
 
 def comparison_lines(result: dict[str, Any]) -> list[str]:
-    """A comparison for people."""
+    """Return the comparison as lines for people."""
     limits = result["limits"]
     rows = [[name, f"{result[name]:.4f}", f"{limits[name]:g}"] for name in ("err4", "err16", "pitch")]
     verdict = "pass" if result["pass"] else "fail: " + "; ".join(result["exceeded"])
@@ -95,7 +95,7 @@ def comparison_lines(result: dict[str, Any]) -> list[str]:
 
 
 def packet_lines(packets: list[dict[str, Any]]) -> list[str]:
-    """One line per packet for people."""
+    """Return one line per packet for people."""
     head = ["packet", "bytes", "mode", "LBRR", "DRED", "q0/dQ/max", "offset", "latents", "from", "to", "bytes", "bits"]
     rows, remarks = [], []
     for packet in packets:
@@ -122,7 +122,7 @@ def _row(packet: dict[str, Any]) -> list[str]:
 
 
 def total_lines(result: dict[str, Any]) -> list[str]:
-    """The totals for people."""
+    """Return the totals as lines for people."""
     totals = result["totals"]
     lines = [
         "",

@@ -134,7 +134,7 @@ def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) ->
 
 
 def summary(result: dict[str, Any]) -> list[str]:
-    """The result in a few lines for people."""
+    """Return the result in a few lines for people."""
     from dredge_host.offline.quality import line
 
     filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)

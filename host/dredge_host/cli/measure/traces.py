@@ -188,7 +188,7 @@ def _show_lines(rows: Sequence[dict[str, Any]], whole: LossStats, problems: Sequ
 
 
 def _histogram(stats: LossStats) -> list[str]:
-    """One bar for every burst length that occurs."""
+    """Return one bar for every burst length that occurs."""
     if not stats.histogram:
         return []
     most = max(stats.histogram.values())

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The page about an evaluation."""
+"""The page of an evaluation."""

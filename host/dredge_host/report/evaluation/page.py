@@ -40,7 +40,7 @@ def write_evaluation_report(path: str | Path, document: Document) -> Path:
 
 
 def render(document: Document) -> str:
-    """The page as text."""
+    """Return the page as text."""
     rows = document["summary"]
     sections = [
         _verdict(rows),
@@ -73,7 +73,7 @@ def _columns(name: str, heading: str, body: str) -> str:
 
 
 def _verdict(rows: Sequence[Row]) -> str:
-    """The goals that the methods can be held against."""
+    """Return the section with the goals and how the methods meet them."""
     lines, good = "", True
     for name, goal, share in goals(rows):
         held = share.mean >= goal
@@ -185,7 +185,7 @@ def _explained(rows: Sequence[Row], document: Document) -> str:
 
 
 def _environment(document: Document) -> str:
-    """The command, and every part of the document that says how it was made; what is unknown is left out."""
+    """Return the section with the command and the circumstances; what is unknown is left out."""
     body = f"<p><code>{escape(command(document))}</code></p>"
     words = {"word_reference": document["word_reference"]} if document.get("word_reference") else {}
     for heading, facts in (

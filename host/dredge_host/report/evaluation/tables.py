@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tables of an evaluation as HTML that sorts: every cell carries the number it shows."""
+"""Tables of an evaluation as HTML that sorts; every cell carries the number that it shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORST = 40  # cells of each method
 
 
 class Cell(NamedTuple):
-    """What is shown, and what sorts it: a number, text, or None for a dash."""
+    """What is shown, and what it is sorted by: a number, text, or None for a dash."""
 
     text: str
     value: float | str | None = None
@@ -33,7 +33,7 @@ NOTHING = Cell("–")
 
 
 def sortable(columns: Sequence[Column], rows: Iterable[Row], attributes: Callable[[Row], str] = lambda row: "") -> str:
-    """A table whose head gets buttons by script; the first cell of a row is its heading."""
+    """Return a table whose head gets buttons by script; the first cell of a row is its heading."""
     head = "".join(f"<th scope=col>{escape(column.title)}</th>" for column in columns)
     body = "".join(f"<tr{attributes(row)}>{_cells([c.cell(row) for c in columns])}</tr>" for row in rows)
     return (
@@ -53,7 +53,7 @@ def _cells(cells: Sequence[Cell]) -> str:
 
 
 def with_interval(key: str) -> Column:
-    """A metric's mean ± half of its 95 % interval."""
+    """Return the column of a metric: mean ± half of its 95 % interval."""
     metric = METRICS[key]
 
     def cell(row: Row) -> Cell:
@@ -64,18 +64,18 @@ def with_interval(key: str) -> Column:
 
 
 def interval_text(value: Interval, metric: Metric) -> str:
-    """Mean ± half of the interval, with a real minus."""
+    """Return the mean ± half of the interval, with a typographic minus."""
     return metric.text(value.mean, value.half).replace("-", "−")
 
 
 def score(key: str) -> Column:
-    """A metric of one cell."""
+    """Return the column of a metric of single cells."""
     metric = METRICS[key]
     return number(metric.title, metric.form, metric.unit, key, scale=metric.scale)
 
 
 def number(title: str, form: str, unit: str, *path: str, scale: float = 1.0) -> Column:
-    """A plain number somewhere in the row."""
+    """Return the column of a plain number that lies somewhere in the row."""
 
     def cell(row: Row) -> Cell:
         value: Any = row
@@ -89,7 +89,7 @@ def number(title: str, form: str, unit: str, *path: str, scale: float = 1.0) -> 
 
 
 def named(row: Row) -> Cell:
-    """The method's name."""
+    """Return the column of the method's name."""
     text = method(str(row["method"])).text
     return Cell(text, text)
 
@@ -108,7 +108,7 @@ SUMMARY = (
 
 
 def table_of(rows: Sequence[Row], columns: Sequence[Column] = SUMMARY) -> str:
-    """The columns that were measured in at least one row."""
+    """Return the table of the columns that were measured in at least one row."""
     return sortable([c for c in columns if any(c.cell(row) is not NOTHING for row in rows)], rows)
 
 
@@ -140,9 +140,9 @@ def _word_errors(row: Row) -> Cell:
 
 
 def worst_cells(records: Sequence[Row], count: int = WORST) -> list[dict[str, Any]]:
-    """The `count` cells of every method that lost most PLCMOS against no loss on the same clip, worst first.
+    """Return the `count` cells of every method that lost most PLCMOS against no loss on the same clip, worst first.
 
-    Where there is no PLCMOS the order is that of the records; cells without loss are left out.
+    Where there is no PLCMOS they are in the order of the records; cells without loss are left out.
     """
     clean = {r["clip"]: r["plcmos"] for r in records if r.get("method") == "clean" and "plcmos" in r}
     found: dict[str, list[dict[str, Any]]] = {}
@@ -162,7 +162,7 @@ def _lost(row: Row) -> float:
 
 
 def cells_table(rows: Sequence[Row]) -> str:
-    """Cells with the filters by method and by longest burst above them (they need the script)."""
+    """Return the cells with the filters by method and by longest burst above them (they need the script)."""
     methods = {str(row["method"]): method(str(row["method"])).text for row in rows}
     names = [str(row["stratum"]) for row in rows if row.get("stratum")]
     strata = {name: STRATA.get(name, name) for name in names}
