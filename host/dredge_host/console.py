@@ -16,12 +16,12 @@ from dredge_device.pi.output.files import is_stdout
 
 
 def note(text: str) -> None:
-    """A remark for people; never part of a result."""
+    """Write a remark for people on standard error; it is never part of a result."""
     click.echo(f"note: {text}", err=True)
 
 
 def to_json(result: dict[str, Any]) -> str:
-    """Indented JSON; NumPy scalars become numbers, paths become text, what is no number becomes null."""
+    """Return indented JSON; NumPy scalars become numbers, paths become text, what is no number becomes null."""
     try:
         return json.dumps(result, indent=2, default=_plain, allow_nan=False)
     except ValueError:
@@ -35,7 +35,7 @@ def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool, beside: Pa
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
-    """Columns aligned with spaces; text left, figures right."""
+    """Return the rows as aligned columns: text to the left, figures to the right."""
     grid = [list(head), *[list(row) for row in rows]]
     widths = [max(len(row[i]) for row in grid) for i in range(len(head))]
     lines = []

@@ -65,7 +65,7 @@ EXIT_CODES: dict[str, int] = {
 
 
 def exit_code(error: BaseException) -> int | None:
-    """The exit code for an exception, or None if it is none of ours (a bug: let it be seen)."""
+    """Return the exit code for an exception, None for one that is not ours and so a bug that should be seen."""
     for cls in type(error).__mro__:
         code = EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}")
         if code is not None:
@@ -74,7 +74,7 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def sentence(error: BaseException) -> str:
-    """One line for the user: the message, with what to do where the class tells us."""
+    """Return one line for the user: the message, with advice where the class has some."""
     if isinstance(error, KeyboardInterrupt) or type(error).__qualname__ == "Abort":
         return "interrupted"
     text = _shown(" ".join(str(error).split())) or type(error).__name__
@@ -87,7 +87,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _shown(text: str) -> str:
-    """What a terminal may show: names of files and hosts can hold anything, and be very long."""
+    """Return text that a terminal may show: names of files and hosts can hold anything, and be very long."""
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST // 2]} … {clean[-_LONGEST // 2 :]}"
 

@@ -32,7 +32,7 @@ PURPOSES = {
 
 
 def names() -> list[str]:
-    """Every extra of the installed distribution, alphabetically. Raises CapabilityError without its metadata."""
+    """Return every extra of the installed distribution, alphabetically. Raises CapabilityError without its metadata."""
     try:
         return sorted(metadata(DISTRIBUTION).get_all("Provides-Extra") or [])
     except PackageNotFoundError:
@@ -42,7 +42,7 @@ def names() -> list[str]:
 
 
 def requirements(extra: str) -> list[str]:
-    """Requirement strings (PEP 508) that this extra adds on this machine, those of extras it names included.
+    """Return the requirement strings (PEP 508) that this extra adds on this machine, those of extras it names included.
 
     Raises UsageError for an unknown extra.
     """
@@ -64,7 +64,7 @@ def requirements(extra: str) -> list[str]:
 
 
 def missing(extra: str) -> list[str]:
-    """Those of `requirements(extra)` that are not installed in a fitting version."""
+    """Return those of `requirements(extra)` that are not installed in a fitting version."""
     return [text for text in requirements(extra) if not _installed(Requirement(text))]
 
 
@@ -83,7 +83,8 @@ def add(extra: str, dry_run: bool = False) -> list[str]:
 
 
 def _held() -> list[str]:
-    """The distribution's own ranges, so that an extra does not replace NumPy by a version that does not fit."""
+    """Return the distribution's own version ranges, so that an extra does not replace NumPy by one that does not fit.
+    """
     texts = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     base = [r for r in texts if r.marker is None or r.marker.evaluate({"extra": ""})]
     return [f"{r.name}{r.specifier}" for r in base if _normal(r.name) == "numpy"]

@@ -41,12 +41,12 @@ LETTERS = {name: timeline.LETTERS[timeline.SOURCES.index(name)] for name in SOUR
 
 
 def counted(counts: Mapping[str, int]) -> dict[str, int]:
-    """Packets by source in the order of SOURCES; those of RARE only where there are any."""
+    """Return the packets by source in the order of SOURCES; those of RARE only where there are any."""
     return {name: counts.get(name, 0) for name in SOURCES if name not in RARE or counts.get(name)}
 
 
 def style_sheet() -> str:
-    """CSS: the variable of every source in both themes, and the classes of bands, keys and brackets."""
+    """Return the CSS: the variable of every source in both themes, and the classes of bands, keys and brackets."""
     light = " ".join(f"--{name}: {source.light};" for name, source in SOURCES.items())
     dark = " ".join(f"--{name}: {source.dark};" for name, source in SOURCES.items())
     on_picture = " ".join(f"--on-{name}: {source.bracket};" for name, source in SOURCES.items() if source.bracket)

@@ -47,11 +47,13 @@ class Bar:
             self._line()
 
     def step(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count so many more as done."""
         self.reach(self._done + count)
 
     def reach(self, done: int, total: int | None = None, *_: Any) -> None:
-        """So many are done in all; total: where it is known only now. What else a hook passes is not used."""
+        """Count so many as done in all; total: given where it is known only now. Further arguments of a hook are not
+        used.
+        """
         self._done, self._total = done, self._total if total is None else total
         if self._rich is not None:
             self._rich.update(self._row, completed=done, total=self._total, text=self.text())

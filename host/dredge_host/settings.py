@@ -63,7 +63,7 @@ class Settings(SessionOptions):
 
 
 def parse_playout(text: str) -> tuple[bool, int]:
-    """(adaptive, delay in ms) from `fixed:<ms>`, `adaptive` or `adaptive:<longest ms>`. Raises UsageError."""
+    """Return (adaptive, delay in ms) from `fixed:<ms>`, `adaptive` or `adaptive:<longest ms>`. Raises UsageError."""
     try:
         policy, milliseconds = playout.parse_playout(text)
     except ValueError as error:

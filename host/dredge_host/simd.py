@@ -7,7 +7,7 @@ from dredge_host.errors import UsageError
 
 
 def simd_level() -> str:
-    """The level that the vocoder kernel chose at import."""
+    """Return the level that the vocoder kernel chose at import."""
     from dredge_kernels.lpcnet import simd_level as level
 
     return str(level())

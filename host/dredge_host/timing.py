@@ -9,10 +9,10 @@ import numpy as np
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """min, p50, p95, p99, max of measured values; empty for no values.
+    """Return min, p50, p95, p99, max of measured values; empty for no values.
 
-    Percentiles are observed values (the smallest one that is not exceeded by that share), never
-    interpolated: a p99 is a time that really happened.
+    Percentiles are observed values (the smallest one that is not exceeded by that share), never interpolated: a p99 is
+    a time that really happened.
     """
     if not len(values):
         return {}

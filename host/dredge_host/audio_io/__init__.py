@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where live speech comes from: files, pipes, microphones. The other direction is dredge_device.pi.output."""
+"""Sources of live speech: files, pipes, microphones. The other direction is dredge_device.pi.output."""

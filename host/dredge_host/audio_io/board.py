@@ -24,7 +24,7 @@ _MANY = 0.02  # share of missing packets that is worth a word
 
 
 class BoardSource:
-    """A board's samples when they are due by its clock (PcmQueue); while it is away, silence by this machine's.
+    """The samples of a board when they are due by its clock (PcmQueue); while it is away, silence by this machine's.
 
     url: ``udp-pcm://[ADDR]:PORT`` listens there (``?from=ADDRESS``: to that board only), ``board://DEVICE?baud=N``
     reads a port. Raises UsageError for another URL, UnreachableError for a port that cannot be had.
@@ -58,7 +58,7 @@ class BoardSource:
             return self._queue.delay_us
 
     def read(self) -> Pcm | None:
-        """int16[320]; never None."""
+        """Return int16[320]; never None."""
         while True:
             with self._lock:
                 now, due = monotonic_us(), self._queue.due_us()
@@ -86,7 +86,7 @@ class BoardSource:
         self._pacer = None
 
     def report(self) -> dict[str, Any]:
-        """What came, what was missing, how far the board's clock is off."""
+        """Return the packets that came and were missing, and the error of the board's clock."""
         with self._lock:
             report = {"kind": "board", **self._queue.report(), **self._reader.report()}
         report["silent_ms"] = PACKET_MS * self._silent

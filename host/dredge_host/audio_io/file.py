@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Recorded speech, as if it was spoken now."""
+"""Recorded speech at the pace at which it was spoken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from dredge_host.sending.audio import AudioFile, repacked
 
 
 class PacedSource:
-    """20 ms of recorded samples every 20 ms. blocks: gives them from the beginning; repeat: again at the end."""
+    """A source that gives 20 ms of recorded samples every 20 ms. blocks: gives them from the beginning; repeat: again
+    at the end.
+    """
 
     backlog_us = 0
 
@@ -31,7 +33,7 @@ class PacedSource:
         self._pacer: Pacer | None = None
 
     def read(self) -> Pcm | None:
-        """int16[320]; None at the end of what is not repeated."""
+        """Return int16[320]; None at the end of what is not repeated."""
         piece = next(self._pieces, None)
         if piece is None and self._repeat:
             self._pieces = repacked(self._blocks())
@@ -46,16 +48,16 @@ class PacedSource:
         self._pacer = None
 
     def report(self) -> dict[str, Any]:
-        """Deadlines that were missed."""
+        """Return the number of missed deadlines."""
         return {"kind": self._kind, "late": self._pacer.missed if self._pacer else 0}
 
 
 def read_file(path: str, repeat: bool) -> PacedSource:
-    """An audio file. Raises InputError."""
+    """Return an audio file as a source. Raises InputError."""
     file = AudioFile(path)
     return PacedSource("file", file.blocks, repeat, file.close)
 
 
 def silence() -> PacedSource:
-    """Zeros without end."""
+    """Return a source of zeros without end."""
     return PacedSource("null", lambda: [np.zeros(PACKET_SAMPLES, np.int16)], True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A microphone, and what happens when it goes away."""
+"""A microphone, which may go away and come back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OLD_S = 0.2  # what has waited for longer is not sent any more
 
 
 class Microphone:
-    """A card's input; while the card is away it is silent, and tried again every second.
+    """The input of a sound card; while the card is away it is silent, and tried again every second.
 
     Raises CapabilityError when there is none at the start.
     """
@@ -38,7 +38,7 @@ class Microphone:
         return held + 1_000_000 * len(self._rest) // SAMPLE_RATE + self._resampler.delay_us
 
     def read(self) -> Pcm | None:
-        """int16[320]; never None."""
+        """Return int16[320]; never None."""
         while len(self._rest) < PACKET_SAMPLES:
             piece = self._captured(self._card.rate // 50)
             if piece is None:
@@ -51,7 +51,7 @@ class Microphone:
         return np.ascontiguousarray(out)
 
     def _captured(self, frames: int) -> Pcm | None:
-        """So many frames of one channel as soon as they are there; None when the card is away."""
+        """Return so many frames of one channel as soon as they are there; None when the card is away."""
         begin = time.monotonic()
         while (room := self._card.room()) is not None and room < frames:
             if time.monotonic() - begin > _STUCK_S:
@@ -86,7 +86,7 @@ class Microphone:
             self._card.read(room)
 
     def report(self) -> dict[str, Any]:
-        """Overflows, what was too old, how long the card was away."""
+        """Return the overflows, what was too old, how long the card was away."""
         report: dict[str, Any] = {"kind": "microphone", "rate": self._card.rate, "overflows": self._overflows}
         if self._overflows or self._skipped_ms:
             report["skipped_ms"] = self._skipped_ms

@@ -24,12 +24,12 @@ _FALL, _RISE = 256, 64  # samples, around a hole
 
 
 class PcmQueue:
-    """No socket and no clock: times in µs are passed in.
+    """Packets of samples that leave by the board's clock; no socket and no clock: times in µs are passed in.
 
-    What leaves is what came, sample by sample; only the times at which it leaves follow the board's clock, by the
-    fastest packets of the last 8 to 10 s. So a board whose clock is off becomes a stream whose clock is off by as much,
-    which every receiver follows. A packet that is missing when it is due is replaced by what was said before, turned
-    round and fading, then by silence.
+    The samples are not changed; only the times at which they leave follow the board's clock, by the fastest packets of
+    the last 8 to 10 s. So a board whose clock is off becomes a stream whose clock is off by as much, which every
+    receiver follows. A packet that is missing when it is due is replaced by the speech before it, reversed and fading,
+    then by silence.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class PcmQueue:
         self.received = self.missing = self.late = self.repeated = self.garbage = self.restarts = self.skipped = 0
 
     def insert(self, datagram: bytes, at_us: int) -> None:
-        """A datagram came; what is none of a board's is counted."""
+        """Take in a datagram; one that is not a board's is counted."""
         try:
             ssrc, sequence, pcm = packets.parse(datagram)
         except ValueError:
@@ -78,11 +78,11 @@ class PcmQueue:
         self._waiting[number] = pcm
 
     def due_us(self) -> int | None:
-        """When `take` is to be called; None while there is no board."""
+        """Return when `take` is to be called; None while there is no board."""
         return None if self._next is None else self._due_us
 
     def take(self) -> Pcm:
-        """int16[320] that are due now."""
+        """Return int16[320] that are due now."""
         assert self._next is not None
         number, self._next = self._next, self._next + 1
         pcm = self._waiting.pop(number, None)
@@ -112,13 +112,13 @@ class PcmQueue:
         return max(0, self._due_us - self._delays.base_us() - self._next * PACKET_US)
 
     def clock_ppm(self) -> float | None:
-        """How much faster the board's clock is than this machine's; None before there are 20 s to tell it from."""
+        """Return by how many ppm the board's clock is faster than this machine's; None before 20 s are measured."""
         if self._begun is None or self._next is None or self._next - self._begun[0] < _MEASURED:
             return None
         return -1e6 * (self._delays.base_us() - self._begun[1]) / ((self._next - self._begun[0]) * PACKET_US)
 
     def report(self) -> dict[str, Any]:
-        """Counters of packets, delay and clock."""
+        """Return the counters of packets, the delay and the clock."""
         ppm = self.clock_ppm()
         return {
             "received": self.received, "missing": self.missing, "late": self.late, "repeated": self.repeated,
@@ -136,7 +136,7 @@ class PcmQueue:
         self._next, self._begun, self._steps = None, None, 0
 
     def _step(self) -> None:
-        """The next packet is due 20 ms later, and up to 0.2 ms nearer to where the board's clock says."""
+        """Set the next packet's time: 20 ms later, and up to 0.2 ms nearer to what the board's clock says."""
         assert self._next is not None
         base = self._delays.base_us()
         wait = min(max(self._delays.spread_us(990) + _ROOM_US, _LEAST_US), _MOST_US)

@@ -35,10 +35,11 @@ _PATIENCE_S = 0.04  # how long the next packet of a recorder is waited for befor
 
 
 class PipeSource:
-    """``stream`` is opened in a thread of its own, because a FIFO waits for its writer.
+    """The speech that another program gives; ``stream`` is opened in a thread of its own, because a FIFO waits for its
+    writer.
 
-    Until the first sample comes, and while a recorder pauses, there is silence. After the last sample of a pipe
-    `read` returns None; a FIFO waits for another writer. A program that gives no sample at all is an InputError.
+    Until the first sample comes, and while a recorder pauses, there is silence. After the last sample of a pipe `read`
+    returns None; a FIFO waits for another writer. A program that gives no sample at all is an InputError.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class PipeSource:
         return 0 if self._eager else PACKET_US * len(self._queue)
 
     def read(self) -> Pcm | None:
-        """int16[320]; None at the end. Raises InputError for a WAV stream that cannot be used."""
+        """Return int16[320]; None at the end. Raises InputError for a WAV stream that cannot be used."""
         if self._pacer is None:
             self._pacer = Pacer()
         if self._eager:
@@ -100,7 +101,8 @@ class PipeSource:
             self._pacer = None
 
     def report(self) -> dict[str, Any]:
-        """Silence that stood in for missing speech, speech that was too old."""
+        """Return the length of the silence in place of missing speech, and of speech left out because it was too old.
+        """
         report: dict[str, Any] = {"kind": self._kind, "rate": self._format.rate, "silent_ms": 20 * self._silent}
         if self._skipped:
             report["skipped_ms"] = 20 * self._skipped
@@ -141,7 +143,7 @@ class PipeSource:
         raise InputError(f"{self._kind}: it gave no samples{how}; expected 16-bit integers, or a WAV stream")
 
     def _take(self, stream: BinaryIO) -> None:
-        """All samples of one stream."""
+        """Take in all samples of one stream."""
         self._format, head = read_header(stream, self._format)
         resampler = Resampler(self._format.rate, SAMPLE_RATE)
         size = 2 * self._format.channels * max(1, self._format.rate // 100)  # bytes of 10 ms

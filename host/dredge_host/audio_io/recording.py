@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Live speech for what works offline: recorded whole, played whole."""
+"""Live speech for offline verbs: recorded whole, played whole."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from dredge_host.sending.audio import packets
 
 
 def records(text: str) -> bool:
-    """True for a source that has to be listened to: a microphone, a command, a board."""
+    """Return whether a source has to be recorded first: a microphone, a command, a board."""
     return text == "mic" or text.startswith(("mic:", COMMAND)) or is_board(text)
 
 
 def recorded(text: str, seconds: float | None) -> Pcm:
-    """int16[n] of such a source, to its end or so long. Raises UsageError for a microphone without a length."""
+    """Return int16[n] of such a source, to its end or so many seconds. Raises UsageError for a microphone without a
+    length.
+    """
     if seconds is None and not text.startswith(COMMAND):
         raise UsageError(f"{text}: a microphone has no end; say with --seconds how long it is recorded")
     count = None if seconds is None else -(-round(seconds * SAMPLE_RATE) // PACKET_SAMPLES)
@@ -35,7 +37,7 @@ def recorded(text: str, seconds: float | None) -> Pcm:
 
 
 def play(text: str, pcm: Pcm) -> None:
-    """int16[n] to a loudspeaker or a command, in real time where it has a clock.
+    """Play int16[n] through a loudspeaker or a command, in real time where it has a clock.
 
     Raises InputError when the command reads no more before the end.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a source of live speech offers."""
+"""The interface of a source of live speech."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dredge_device.pi.interfaces import Pcm
 
 
 class Source(Protocol):
-    """20 ms at a time, each when it is due: by a card's clock, by that of a program at the other end of a pipe,
-    or by this machine's.
+    """A source of 20 ms at a time, each when it is due: by a card's clock, by that of a program at the other end of a
+    pipe, or by this machine's.
 
     ``backlog_us``: microseconds for which what ``read`` returned last had waited here, beyond its own 20 ms.
     """
@@ -20,22 +20,22 @@ class Source(Protocol):
     def backlog_us(self) -> int: ...
 
     def read(self) -> Pcm | None:
-        """int16[320], 16 kHz mono, when it is due; None at the end."""
+        """Return int16[320], 16 kHz mono, when it is due; None at the end."""
         ...
 
     def flush(self) -> None:
-        """What has been waiting is old: go on with what comes now."""
+        """Leave out what has been waiting, because it is old."""
         ...
 
     def report(self) -> dict[str, Any]:
-        """What it is, and what went wrong so far."""
+        """Return the source's kind and its faults so far."""
         ...
 
     def close(self) -> None: ...
 
 
 def pieces(source: Source, count: int | None = None) -> Iterator[Pcm]:
-    """int16[320] as they come, so many or to the end."""
+    """Yield int16[320] as they come, `count` or to the end."""
     taken = 0
     while count is None or taken < count:
         piece = source.read()

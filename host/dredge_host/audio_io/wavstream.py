@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The head of a WAV file in a stream that cannot be rewound."""
+"""The header of a WAV file in a stream that cannot be rewound."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LONGEST = 1 << 20  # bytes of a chunk before the samples
 
 @dataclass(frozen=True)
 class Format:
-    """Samples are int16, little-endian, channels interleaved."""
+    """The format of a stream: int16, little-endian, channels interleaved."""
 
     rate: int
     channels: int
 
 
 def read_header(stream: BinaryIO, raw: Format) -> tuple[Format, bytes]:
-    """The format of a stream, and the samples that were read with it; raw: what it is without a WAV header.
+    """Return the format of a stream, and the samples that were read with it; raw: its format without a WAV header.
 
-    The size that the header promises is not believed: programs that write into a pipe do not know it.
-    Raises InputError for a WAV of another kind than 16-bit PCM.
+    The size that the header promises is not believed: programs that write into a pipe do not know it. Raises InputError
+    for a WAV of another kind than 16-bit PCM.
     """
     head = stream.read(12)
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The pipeline inside somebody's own program: a receiver that threads may share, a duplex end for asyncio."""
+"""The pipeline for other programs: a receiver that threads may share, a duplex end for asyncio."""

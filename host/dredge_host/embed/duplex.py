@@ -53,7 +53,7 @@ class Duplex(asyncio.DatagramProtocol):
         return str(host), int(port)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        """asyncio: a datagram has arrived."""
+        """Take in a datagram that has arrived (called by asyncio)."""
         if self.remote is None and not rtp.is_rtcp(data):
             self.remote = addr[:2]
         if addr[:2] == self.remote:
@@ -67,7 +67,7 @@ class Duplex(asyncio.DatagramProtocol):
         return packet
 
     async def receive(self) -> Played:
-        """The next 20 ms, when they are due; call it once after the other."""
+        """Return the next 20 ms, when they are due; call it again only after it has returned."""
         loop = asyncio.get_running_loop()
         self._due = loop.time() if self._due is None else self._due + PACKET_SECONDS
         await asyncio.sleep(max(0.0, self._due - loop.time()))

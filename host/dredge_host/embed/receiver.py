@@ -23,14 +23,15 @@ _ROOM = 4096  # datagrams that wait for the next pull: 80 s
 
 
 class Receiver:
-    """RTP packets in, speech out; what is lost is filled from redundancy or concealed.
+    """A receiver that other threads may feed: RTP packets in, speech out; what is lost is filled from redundancy or
+    concealed.
 
-    `push` may be called from any thread, `pull` or `read` from one other (a sound card's callback): nobody has to
-    hold a lock, and `push` never waits.
+    `push` may be called from any thread, `pull` or `read` from one other (a sound card's callback): nobody has to hold
+    a lock, and `push` never waits.
 
-    playout: ``fixed:<ms>`` or ``adaptive[:<longest ms>]``; conceal: dred, plc or opus; vocoder: a name
-    of `dredge_models.vocoders`; opus_complexity: of libopus' decoder (6 and 7 enhance speech, where libopus 1.5 or
-    later was built for it, else CapabilityError); clock: seconds. pipeline: in place of the one that these make.
+    playout: ``fixed:<ms>`` or ``adaptive[:<longest ms>]``; conceal: dred, plc or opus; vocoder: a name of
+    `dredge_models.vocoders`; opus_complexity: of libopus' decoder (6 and 7 enhance speech, where libopus 1.5 or later
+    was built for it, else CapabilityError); clock: returns seconds; pipeline: in place of the one that these make.
 
     Raises UsageError for a malformed playout, ValueError for an unknown mode or vocoder, ModelError for missing
     weights.
@@ -59,25 +60,27 @@ class Receiver:
         self.last: Played | None = None
 
     def push(self, datagram: bytes, now: float | None = None) -> None:
-        """A datagram arrived (now: when, in the clock's seconds). Whatever it holds, nothing is raised."""
+        """Take in a datagram that arrived at `now` (seconds of the clock, None for this moment). Raises nothing,
+        whatever it holds.
+        """
         self._arrived.append((bytes(datagram), microseconds(self._clock() if now is None else now)))
 
     def pull(self) -> Pcm:
-        """int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` tells where they come from."""
+        """Return int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` tells their source."""
         with self._busy:
             self._take()
             self.last = self._pipeline.pull()
             return self.last.pcm
 
     def read(self, samples: int) -> Pcm:
-        """int16[samples], for a clock that asks for other pieces than 20 ms."""
+        """Return int16[samples], for a clock that asks for other pieces than 20 ms."""
         while len(self._rest) < samples:
             self._rest = np.concatenate([self._rest, self.pull()])
         out, self._rest = self._rest[:samples], self._rest[samples:]
         return out
 
     def finish(self, sequence_number: int, timestamp: int | None = None) -> None:
-        """The sender said that this was its last packet: after it there is silence."""
+        """Note the sender's last packet; after it there is silence."""
         with self._busy:
             self._take()
             self._pipeline.finish(sequence_number, timestamp)
@@ -89,7 +92,7 @@ class Receiver:
             return self._pipeline.ended
 
     def report(self) -> dict[str, Any]:
-        """Everything counted so far, as JSON values (docs/reference/protocol.md, "Reports")."""
+        """Return all counts so far as JSON values (docs/reference/protocol.md, "Reports")."""
         with self._busy:
             return self._pipeline.report()
 

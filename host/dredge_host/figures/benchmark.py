@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `dredge bench --json` found about redundancy and streams, drawn."""
+"""Drawings of what `dredge bench --json` measured about redundancy and streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dredge_host.figures.style import SOFT
 
 
 def redundancy(figure: Any, document: Mapping[str, Any]) -> None:
-    """Milliseconds of CPU against the length of the redundancy: sender, first 20 ms after a gap, whole gap."""
+    """Draw the CPU time in ms against the length of the redundancy: sender, first 20 ms after a gap, whole gap."""
     axes, rows = figure.subplots(), document["redundancy"]
     length = [row["redundancy_ms"] for row in rows]
     for label, values in (
@@ -24,7 +24,7 @@ def redundancy(figure: Any, document: Mapping[str, Any]) -> None:
 
 
 def streams(figure: Any, document: Mapping[str, Any]) -> None:
-    """Milliseconds of CPU per period of 20 ms against the number of streams."""
+    """Draw the CPU time in ms per period of 20 ms against the number of streams."""
     axes, rows = figure.subplots(), document["streams"]
     number = [row["streams"] for row in rows]
     for name in ("p50", "p99"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The bitrate table: what redundancy of a length and a quantiser costs, measured on speech."""
+"""The bit rate of redundancy by length and quantiser, measured on speech."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Row = dict[str, Any]
 def measure(
     clips: Sequence[Pcm], speech: str = BUNDLED, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """Rates over clips, int16[n] each at 16 kHz. Raises InputError when no clip is longer than a second.
+    """Return the rates over clips, int16[n] each at 16 kHz. Raises InputError when no clip is longer than a second.
 
     speech: where the clips are from, for the record. In the result, rows: per length and quantiser the bytes in a
-    packet (extension framing included), b/s, and b/s per second of features: what each second of the history costs
-    in the packet that holds it; only packets with full history count. speech: plain Opus by the rate it is set to.
-    split: the parts of whole streams with headers.
+    packet (extension framing included), b/s, and b/s per second of features: what each second of the history costs in
+    the packet that holds it; only packets with full history count. speech: plain Opus by the rate it is set to. split:
+    the parts of whole streams with headers.
     """
     clips = [clip for clip in clips if len(clip) > (WARM_UP + 1) * 320]
     if not clips:
@@ -69,7 +69,7 @@ def measure(
 
 
 def _history_bytes(pcm: Pcm) -> Any:
-    """Bytes int[packets, lengths * quantisers] by which every packet grows."""
+    """Return the bytes by which every packet grows, int[packets, lengths * quantisers]."""
     from dredge_kernels.extensions import add_extension
     from dredge_kernels.opus import OpusEncoder
     from dredge_models.dred import DRED_EXTENSION_ID, DredEncoder
@@ -87,7 +87,7 @@ def _history_bytes(pcm: Pcm) -> Any:
 
 
 def _speech_bytes(pcm: Pcm) -> Any:
-    """Bytes int[packets, rates] of plain Opus."""
+    """Return the bytes of plain Opus, int[packets, rates]."""
     from dredge_kernels.opus import OpusEncoder
 
     encoders = [OpusEncoder(bitrate=rate, lbrr=False, loss_pct=20) for rate in SPEECH_BPS]
@@ -120,7 +120,9 @@ def _rates(sizes: Any) -> list[Row]:
 
 
 def totals(document: dict[str, Any]) -> list[Row]:
-    """Speech + 1 s of redundancy without headers, for every rate and quantiser, and whether it stays in the goal."""
+    """Return the rate of speech + 1 s of redundancy without headers for every rate and quantiser, and whether it meets
+    the goal.
+    """
     return [
         {**speech, "q0": row["q0"], "dq": row["dq"], "total_bps": total, "held": total <= GOAL_TOTAL_BPS}
         for speech in document["speech"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The bitrate table as Markdown and as a picture."""
+"""The table of bit rates as Markdown and as a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ LINES = {"#073f70": "P", "#a56a00": "s", "#0b6fc2": "o", "#7d5ba6": "D", "#0a7f5
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:
-    """Left: kb/s against the length, one line per quantiser; right: the parts of whole streams."""
+    """Draw kb/s against the length, one line per quantiser, at the left, and the parts of whole streams at the right.
+    """
     figure.set_size_inches(12, 4.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     for (name, rows), (colour, marker) in zip(_by_quantiser(document).items(), LINES.items(), strict=False):
@@ -49,12 +50,12 @@ def _quantiser(row: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 
 def _is_default(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Whether senders quantised like this when the document was made."""
+    """Return whether senders quantised like this when the document was made."""
     return bool({"q0": row["q0"], "dq": row["dq"]} == document["default"])
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Three tables: redundancy by length and quantiser, speech + 1 s, parts of whole streams; then the goals."""
+    """Return three tables: redundancy by length and quantiser, speech + 1 s, parts of whole streams; then the goals."""
     lengths = sorted({row["redundancy_s"] for row in document["rows"]})
     head = ["quantiser", *(f"{length:g} s" for length in lengths), "per second of features, 1 s"]
     grid = []

@@ -15,7 +15,7 @@ GROUP_WIDTH = 0.84  # of the distance between two groups of bars
 
 
 def bars(axes: Any, rows: Sequence[Row], key: str, scale: float = 1.0, form: str = ".2f") -> None:
-    """One lying bar per method with its interval and its value, in the order of the rows."""
+    """Draw one horizontal bar per method with its interval and its value, in the order of the rows."""
     found = measured(rows, key)
     for place, (name, value) in enumerate(found):
         axes.barh(place, scale * value.mean, height=0.66, color=method(name).colour)
@@ -36,7 +36,7 @@ def _whisker(axes: Any, low: float, high: float, place: float) -> None:
 
 
 def goal_marks(axes: Any, rows: Sequence[Row], key: str, marks: Mapping[str, float]) -> None:
-    """An upright line across the bar of every method that has a goal."""
+    """Draw a vertical line across the bar of every method that has a goal."""
     places = {name: place for place, (name, _) in enumerate(measured(rows, key))}
     label = "goal"
     for name, value in marks.items():
@@ -50,7 +50,7 @@ def goal_marks(axes: Any, rows: Sequence[Row], key: str, marks: Mapping[str, flo
 
 
 def plcmos_goals(rows: Sequence[Row]) -> dict[str, float]:
-    """The goals as PLCMOS: classic concealment and the share of the way to no loss."""
+    """Return the goals as PLCMOS: that of classic concealment, and a share of the way from it to no loss."""
     worst, best = interval(row_of(rows, "opus"), "plcmos"), interval(row_of(rows, "clean"), "plcmos")
     if worst is None or best is None:
         return {}
@@ -58,7 +58,7 @@ def plcmos_goals(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def grouped(axes: Any, groups: Mapping[str, Sequence[Row]], key: str, scale: float = 1.0) -> None:
-    """Standing bars with intervals: one group per table, one bar per method."""
+    """Draw vertical bars with intervals: one group per table, one bar per method."""
     values = {group: dict(measured(rows, key)) for group, rows in groups.items()}
     names = list(dict.fromkeys(name for found in values.values() for name in found))
     width = GROUP_WIDTH / max(1, len(names))
@@ -81,7 +81,7 @@ def _group_text(name: str, rows: Sequence[Row]) -> str:
 
 
 def _room(values: Sequence[Interval], scale: float) -> tuple[float, float]:
-    """Limits of an axis: PLCMOS begins at 1, shares may be negative, a little air above."""
+    """Return the limits of an axis with some space above; PLCMOS begins at 1, shares may be negative."""
     low = scale * min((v.low for v in values), default=0.0)
     high = scale * max((v.high for v in values), default=1.0)
     start = 1.0 if low > 1.0 and high <= 5.0 else min(0.0, low)
@@ -89,7 +89,7 @@ def _room(values: Sequence[Interval], scale: float) -> tuple[float, float]:
 
 
 def stacked_rates(axes: Any, rows: Sequence[Row]) -> None:
-    """One lying bar per method, split into what the bits are for, in kb/s."""
+    """Draw one horizontal bar per method, split into the parts of its bit rate in kb/s."""
     shown = [row for row in rows if isinstance(row.get("bitrate_bps"), Mapping)]
     for part, (text, colour) in PARTS.items():
         rates = [float(row["bitrate_bps"].get(part) or 0.0) / 1000 for row in shown]
@@ -113,7 +113,7 @@ def _before(part: str) -> list[str]:
 
 
 def scatter(axes: Any, rows: Sequence[Row], key: str = "plcmos") -> None:
-    """Quality against bit rate, one labelled point with its interval per method."""
+    """Draw quality against bit rate, one labelled point with its interval per method."""
     for turn, (name, value) in enumerate(measured(rows, key)):
         row = row_of(rows, name)
         rate = float(row.get("bitrate_total_bps") or 0.0) / 1000 if row else 0.0

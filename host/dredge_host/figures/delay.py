@@ -29,7 +29,8 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
     score: Callable[[Pcm], float] | None = None,
 ) -> dict[str, Any]:
-    """All policies on `seconds` of int16[n] (repeated as needed) and one loss trace of every model.
+    """Return the results of all policies on `seconds` of int16[n] (repeated as needed) and one loss trace of every
+    model.
 
     score: quality of what is heard, judged in pieces of 10 s. Raises UsageError for a bad loss model or less than a
     second.
@@ -52,7 +53,7 @@ def measure(
 
 
 def _in_pieces(score: Callable[[Pcm], float]) -> Callable[[Pcm], float]:
-    """The mean score of the pieces of 10 s that speech consists of."""
+    """Return the mean score of the pieces of 10 s of which speech consists."""
     length = 10 * SAMPLE_RATE
 
     def mean(pcm: Pcm) -> float:
@@ -63,7 +64,9 @@ def _in_pieces(score: Callable[[Pcm], float]) -> Callable[[Pcm], float]:
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:
-    """Mean delay to the right (logarithmic), quality upwards, or the recovered share where quality was not judged."""
+    """Draw the mean delay to the right (logarithmic), quality upwards, or the recovered share where quality was not
+    judged.
+    """
     paths = document["paths"]
     figure.set_size_inches(2.2 + 3.1 * len(paths), 3.8)
     judged = all("plcmos" in row for path in paths for row in path["rows"])
@@ -93,7 +96,7 @@ def _panel(axes: Any, rows: Sequence[Mapping[str, Any]], key: str) -> None:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """One table per path, one line per policy."""
+    """Return one table per path, one line per policy."""
     parts = []
     for path in document["paths"]:
         rows = path["rows"]

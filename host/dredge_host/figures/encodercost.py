@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Constant encoder cost: CPU of the sender per packet against the length of the redundancy."""
+"""The constant cost of the encoder: CPU time of the sender per packet against the length of the redundancy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ GOAL = 1.1
 
 
 def measure(pcm: Pcm, count: int = PACKETS) -> dict[str, Any]:
-    """Costs of ten senders that encode the same speech packet by packet in turn, so that all of them see the same
-    disturbances; `count` packets each, after one second of history. ratio: median of 1 s to that of 100 ms.
+    """Return the costs of ten senders that encode the same speech packet by packet in turn, so that all of them meet
+    the same disturbances.
+
+    Each encodes `count` packets, after one second of history. ratio: median of 1 s to that of 100 ms.
     """
     from dredge_device.pi.machine import Machine
 
@@ -29,7 +31,7 @@ def measure(pcm: Pcm, count: int = PACKETS) -> dict[str, Any]:
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:
-    """Medians relative to 100 ms with the goal above them, and the bytes for which they are spent."""
+    """Draw the medians relative to 100 ms with the goal above them, and the bytes that they buy."""
     figure.set_size_inches(7.5, 4)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     rows, base = document["rows"], document["rows"][0]["cpu_us"]["p50"]
@@ -44,7 +46,7 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """One line per length, and the verdict."""
+    """Return one line per length, and the verdict."""
     base = document["rows"][0]["cpu_us"]["p50"]
     rows = [
         [f"{row['redundancy_ms']} ms", f"{row['cpu_us']['p50']:.0f} µs", f"{row['cpu_us']['p95']:.0f} µs",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""All plots of one evaluation; what was not measured is left out."""
+"""All plots of one evaluation; those of what was not measured are left out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _chosen(document: Document) -> Iterator[tuple[str, Draw]]:
 
 
 def gap_won_back(figure: Any, document: Document) -> None:
-    """Share of what classic concealment loses, against the goals."""
+    """Draw the share won back of what classic concealment loses, with the goals."""
     rows = without_silence(document["summary"])
     _size(figure, rows)
     axes = figure.subplots()
@@ -54,12 +54,12 @@ def gap_won_back(figure: Any, document: Document) -> None:
 
 
 def gap_by_burst(figure: Any, document: Document) -> None:
-    """The same by the longest burst of the losses."""
+    """Draw the same by the longest burst of the losses."""
     _by(figure, {STRATA.get(k, k): v for k, v in groups(document, "strata").items()}, "longest burst")
 
 
 def gap_by_loss(figure: Any, document: Document) -> None:
-    """The same by the measured share of lost packets."""
+    """Draw the same by the measured share of lost packets."""
     _by(figure, groups(document, "loss_rates"), "lost packets")
 
 
@@ -71,7 +71,7 @@ def _by(figure: Any, tables: Any, what: str) -> None:
 
 
 def metric_bars(key: str) -> Draw:
-    """What draws one bar per method for a metric."""
+    """Return a function that draws one bar per method for a metric."""
     metric = METRICS[key]
 
     def draw(figure: Any, document: Document) -> None:
@@ -84,7 +84,7 @@ def metric_bars(key: str) -> Draw:
 
 
 def bitrate(figure: Any, document: Document) -> None:
-    """Where the bits go."""
+    """Draw the parts of the bit rate."""
     _size(figure, document["summary"], 8.5)
     axes = figure.subplots()
     charts.stacked_rates(axes, document["summary"])
@@ -92,7 +92,7 @@ def bitrate(figure: Any, document: Document) -> None:
 
 
 def quality_against_bitrate(figure: Any, document: Document) -> None:
-    """What more bits buy."""
+    """Draw quality against bit rate."""
     figure.set_size_inches(7.5, 4.6)
     axes = figure.subplots()
     charts.scatter(axes, document["summary"])

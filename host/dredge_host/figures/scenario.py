@@ -61,7 +61,9 @@ def measure(pcm: Pcm, burst_ms: int = 240) -> dict[str, Any]:
 
 
 def _loudest(pcm: Pcm, burst: int) -> Pcm:
-    """The stretch in which the gap and the 100 ms before it hold the most speech: no point in losing a pause."""
+    """Return the stretch in which the gap and the 100 ms before it hold the most speech, since losing a pause shows
+    nothing.
+    """
     count = len(pcm) // PACKET_SAMPLES
     need = LEAD_IN + BEFORE + burst + AFTER
     if count < need:
@@ -88,7 +90,7 @@ def _way(pcm: Pcm, lost: Sequence[bool], shown: slice, options: dict[str, Any]) 
 
 
 def _carried(pcm: Pcm, settings: Settings) -> list[float]:
-    """How far back the redundancy of every packet reaches from its own first sample, read from the packet."""
+    """Return how far the redundancy of every packet reaches back from its own first sample, read from the packet."""
     from dredge_device import rtp
 
     inspector = Inspector()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Draws the loss scenario: a staircase of packets, what filled every period, and the spectrogram of it."""
+"""Drawing of the loss scenario: a staircase of packets, the source of every period, and their spectrogram."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEP_DB = 3.0  # fewer colours make the file a third
 
 
 def draw(figure: Any, document: Mapping[str, Any]) -> None:
-    """Three columns, one per way; the time axis of all is the time of the speech described."""
+    """Draw three columns, one per way; the time axis of all is the time of the speech described."""
     ways = document["ways"]
     figure.set_size_inches(12.5, 7.2)
     axes = figure.subplots(4, len(ways), sharex=True, squeeze=False, height_ratios=(3.4, 0.22, 1.15, 1.15))
@@ -46,7 +46,7 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
 
 
 def _staircase(axes: Any, way: Mapping[str, Any], lost: Sequence[bool], period: float) -> None:
-    """One bar per packet, later ones lower: its own 20 ms, and the history that it carries to the left."""
+    """Draw one bar per packet, later ones lower: its own 20 ms, and the history that it carries to the left."""
     method, spans = way["method"], [ms / 1000 for ms in way["carries_ms"]]
     helpers = _helpers(way["sources"], lost, way["carries_ms"], 1000 * period)
     places = [(n * period, gone) for n, gone in enumerate(lost)]
@@ -65,7 +65,7 @@ def _staircase(axes: Any, way: Mapping[str, Any], lost: Sequence[bool], period: 
 
 
 def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float]], height: float, **look: Any) -> None:
-    """Rectangles as (left, top, width) in one collection."""
+    """Draw rectangles given as (left, top, width) in one collection."""
     from matplotlib.collections import PolyCollection
 
     corners = [[(x, y), (x + w, y), (x + w, y + height), (x, y + height)] for x, y, w in boxes]
@@ -75,7 +75,7 @@ def _boxes(axes: Any, boxes: Sequence[tuple[float, float, float]], height: float
 def _helpers(
     sources: Sequence[str], lost: Sequence[bool], carries_ms: Sequence[float], packet_ms: float
 ) -> dict[int, int]:
-    """For every packet that came back: the first packet after it that arrived and reaches it."""
+    """Return, for every recovered packet, the first packet after it that arrived and reaches it."""
     found = {}
     for n, source in enumerate(sources):
         if source in USED:
@@ -108,7 +108,7 @@ def _spectrogram(axes: Any, pcm: NDArray[np.int16], peak: float, seconds: float)
 
 
 def _power(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
-    """float64[columns, rows], one column every 5 ms, centred; the strongest frequency of each row."""
+    """Return float64[columns, rows], one column every 5 ms, centred; the strongest frequency of each row."""
     padded = np.pad(pcm.astype(np.float64) / 32768.0, WINDOW // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: len(pcm) : HOP]
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), axis=1)[:, : WINDOW // 2]) ** 2

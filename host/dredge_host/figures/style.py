@@ -48,7 +48,7 @@ def check_plotting() -> None:
 
 
 def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:
-    """What `draw(figure, document)` draws. Raises CapabilityError without matplotlib."""
+    """Return what `draw(figure, document)` draws, as SVG. Raises CapabilityError without matplotlib."""
     check_plotting()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:
 
 
 def _settle(figure: Any) -> None:
-    """Lay out once and round the places: the solver differs in the last digits, of which names are hashes."""
+    """Lay out once and round the positions: the solver differs in the last digits, and names are hashes of them."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:

@@ -26,7 +26,7 @@ _PATIENCE_S = 0.04  # how long a browser's next packet is waited for before ther
 
 
 class BrowserSource:
-    """What a browser's microphone says: `feed` in the event loop, `read` in the talk's thread."""
+    """A browser's microphone as a source: `feed` in the event loop, `read` in the talk's thread."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[Pcm] = queue.Queue(_ROOM)
@@ -42,7 +42,7 @@ class BrowserSource:
         return 1_000_000 * waiting // SAMPLE_RATE + self._resampler.delay_us
 
     def feed(self, frame: Any) -> None:
-        """An av.AudioFrame of packed int16."""
+        """Take in an av.AudioFrame of packed int16."""
         if frame.sample_rate != self._resampler.source:
             self._resampler = Resampler(frame.sample_rate, SAMPLE_RATE)
         pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
@@ -57,7 +57,7 @@ class BrowserSource:
         self._rest = rest
 
     def read(self) -> Pcm | None:
-        """int16[320]; silence while no browser speaks."""
+        """Return int16[320]; silence while no browser speaks."""
         if self._pacer is not None:
             self._pacer.wait()
         try:
@@ -75,15 +75,16 @@ class BrowserSource:
             self._queue.get_nowait()
 
     def report(self) -> dict[str, Any]:
-        """Silence that stood in for missing speech, speech that was too old."""
+        """Return the length of the silence in place of missing speech, and of speech left out because it was too old.
+        """
         return {"kind": "browser", "silent_ms": 20 * self._silent, "skipped_ms": 20 * self._skipped}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
 
 class BrowserOutput:
-    """What the far end says, for the browser that is there: `write` in a thread, `frame` in the event loop."""
+    """The far end's speech as output to the connected browser: `write` in a thread, `frame` in the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -93,7 +94,7 @@ class BrowserOutput:
         self._samples = 0
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """20 ms."""
+        """Queue 20 ms for the browser."""
         del spoken
         self._rest = np.concatenate([self._rest, self._resampler.convert(pcm)])
         self._samples += len(pcm)
@@ -108,23 +109,23 @@ class BrowserOutput:
         self._queue.put_nowait(piece)
 
     async def piece(self) -> Pcm:
-        """int16[960] at 48 kHz; silence when nothing comes."""
+        """Return int16[960] at 48 kHz; silence when nothing comes."""
         try:
             return await asyncio.wait_for(self._queue.get(), PACKET_SECONDS)
         except TimeoutError:
             return np.zeros(_PIECE, np.int16)
 
     def close(self) -> dict[str, Any]:
-        """End of a session."""
+        """Do nothing, since nothing is open."""
         done, self._samples = self._samples, 0
         return {"kind": "browser", "samples": done}
 
     def discard(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
 
 def track(output: BrowserOutput) -> Any:
-    """The track that a peer connection sends. Raises CapabilityError without aiortc."""
+    """Return the track that a peer connection sends. Raises CapabilityError without aiortc."""
     aiortc = need("aiortc", "a browser's call", "gateway")
     av = need("av", "a browser's call", "gateway")
 

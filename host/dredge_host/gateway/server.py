@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The page and its call: HTTP with one answer to one offer (WebRTC, RFC 8829), no other signalling."""
+"""The page and its call: HTTP with one answer to one offer (WebRTC, RFC 8829) is all the signalling."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LARGEST_OFFER = 64 << 10
 
 
 class Gateway:
-    """Serves the page, and is one end of a talk with the browser that has it open; a newer browser takes over.
+    """An end of a talk that serves a page and talks with the browser that has it open; a newer browser takes over.
 
-    http: (host, port), port 0 is any; certificate: (certificate file, key file), None for HTTP, which browsers give
-    their microphone to on localhost only; talk: its other end. `token` must be in the page's URL. An asynchronous
-    context manager. Raises CapabilityError without the extra, UsageError for a bad certificate, UnreachableError
-    when the port is taken, and what Talk raises.
+    http: (host, port), port 0 is any; certificate: (certificate file, key file), None for HTTP, with which browsers
+    give their microphone to localhost only; talk: its other end. `token` must be in the page's URL. An asynchronous
+    context manager. Raises CapabilityError without the extra, UsageError for a bad certificate, UnreachableError when
+    the port is taken, and what Talk raises.
     """
 
     def __init__(self, http: tuple[str, int], certificate: tuple[str, str] | None, talk: TalkOptions) -> None:
@@ -117,7 +117,7 @@ class Gateway:
             listener.cancel()
 
     def _admit(self, request: Any) -> None:
-        """Other pages in the same browser do not know the token."""
+        """Refuse a request without the token, which other pages in the same browser do not know."""
         if not secrets.compare_digest(request.query.get("t", "").encode(), self.token.encode()):
             raise self._web.HTTPForbidden(text="open the address that `dredge gateway` printed")
 

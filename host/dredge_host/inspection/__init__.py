@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What captured packets carry, and how far two recordings of the same stream are apart."""
+"""The content of captured packets, and the distance of two recordings of the same stream."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How far decoded speech is from that of a reference decoder, as libopus measures it for conformance.
+"""The distance of decoded speech from that of a reference decoder, as libopus measures it for conformance.
 
-Two decoders of DRED may differ in rounding, and a vocoder's samples depend on it, so samples are not compared. What is
-compared is the loudness over time and frequency after masking, and how periodic the speech is. The figures are those of
-the program dred_compare of libopus 1.6, written anew from what it calculates; docs/reference/interop.md has its limits.
+Two decoders of DRED may differ in rounding, and a vocoder's samples depend on it, so samples are not compared. Compared
+are the loudness over time and frequency after masking, and the periodicity. The figures are those of the program
+dred_compare of libopus 1.6, written anew from what it calculates; docs/reference/interop.md has its limits.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def compare(reference: Pcm, output: Pcm) -> Comparison:
 
 
 def read_speech(path: str | Path) -> Pcm:
-    """int16[n] of an audio file, or of raw samples (16 kHz mono, as opus_demo writes them) by the name's ending.
+    """Return int16[n] of an audio file, or of raw samples (16 kHz mono, as opus_demo writes them) by the name's ending.
 
     Raises InputError for a missing or damaged file, and for one with another sample rate or more channels: a conversion
     would be compared instead of a decoder.
@@ -103,7 +103,7 @@ def read_speech(path: str | Path) -> Pcm:
 
 
 def document(reference: str, output: str, skip: int, limits: str) -> dict[str, Any]:
-    """The JSON document of two files. skip: samples by which the output is late (early if negative).
+    """Return the JSON document of two files. skip: samples by which the output is late (early if negative).
 
     limits: a name of dredge_host.inspection.limits. Raises InputError.
     """
@@ -125,7 +125,8 @@ def document(reference: str, output: str, skip: int, limits: str) -> dict[str, A
 
 
 def _high_passed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without what lies below 50 Hz or so: a filter of second order, whose response is over after 0.25 s."""
+    """Return the signal without its part below about 50 Hz: a second-order filter whose response is over after 0.25 s.
+    """
     response = np.zeros(_RINGING)
     response[:3] = _ZEROS
     for i in range(1, _RINGING):
@@ -136,7 +137,7 @@ def _high_passed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pitch_error(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, int]:
-    """Mean difference of the correlations at the reference's pitch, and the voiced frames; 0 without any."""
+    """Return the mean difference of the correlations at the reference's pitch, and the voiced frames; 0 without any."""
     sharp = [np.concatenate(([0.0], pcm[1:] - 0.8 * pcm[:-1])) for pcm in (x, y)]
     frames = (len(x) - WINDOW + FRAME_SAMPLES) // FRAME_SAMPLES
     total, voiced = 0.0, 0
@@ -152,7 +153,7 @@ def _pitch_error(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float,
 
 
 def _correlations(signal: NDArray[np.float64], start: int, shortest: int, longest: int) -> NDArray[np.float64]:
-    """Normalised correlation of 20 ms with what lay `shortest` … `longest` samples before."""
+    """Return the normalised correlation of 20 ms with the samples `shortest` … `longest` samples before."""
     now = signal[start : start + _PITCH_SAMPLES]
     before = signal[start - longest : start - shortest + _PITCH_SAMPLES]
     past = sliding_window_view(before, _PITCH_SAMPLES)[::-1]
@@ -163,7 +164,7 @@ def _correlations(signal: NDArray[np.float64], start: int, shortest: int, longes
 
 
 def _power(samples: NDArray[np.float64]) -> Spectrum:
-    """Power of every bin, under a Blackman-Harris window."""
+    """Return the power of every bin, under a Blackman-Harris window."""
     at = 2 * np.pi * (np.arange(WINDOW) + 0.5) / WINDOW
     window = 0.35875 - 0.48829 * np.cos(at) + 0.14128 * np.cos(2 * at) - 0.01168 * np.cos(3 * at)
     windows = sliding_window_view(samples, WINDOW)[::FRAME_SAMPLES]
@@ -176,7 +177,9 @@ def _power(samples: NDArray[np.float64]) -> Spectrum:
 
 @lru_cache(maxsize=1)
 def _slopes() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How much of a bin's power is heard in the one above (10 dB per Bark) and in the one below (25 dB per Bark)."""
+    """Return the shares of a bin's power that are heard in the bin above (10 dB per Bark) and in the one below (25 dB
+    per Bark).
+    """
     hertz = SAMPLE_RATE / (2 * _BINS) * np.arange(_BINS)
     bark = 8.288e-8 * hertz / (3.4225e-16 * hertz**4 + 1) + 0.009694 / (5.476e-7 * hertz**2 + 1) + 1e-4
     bark *= SAMPLE_RATE / (2 * _BINS)
@@ -184,7 +187,7 @@ def _slopes() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _spread(spectrum: Spectrum) -> None:
-    """Masking over frequency, in place, scaled so that a flat spectrum stays what it is."""
+    """Apply masking over frequency in place, scaled so that a flat spectrum stays what it is."""
     up, down = _slopes()
     flat = np.ones((1, _BINS), np.float32)
     for rows in (flat, spectrum):
@@ -196,7 +199,7 @@ def _spread(spectrum: Spectrum) -> None:
 
 
 def _masked(spectrum: Spectrum) -> None:
-    """Masking over time, in place: forwards, then backwards."""
+    """Apply masking over time in place: forwards, then backwards."""
     for frame in range(1, len(spectrum)):
         spectrum[frame] += np.float32(_AFTER) * spectrum[frame - 1]
     for frame in range(len(spectrum) - 3, -1, -1):
@@ -204,7 +207,7 @@ def _masked(spectrum: Spectrum) -> None:
 
 
 def _loudness_errors(reference: Spectrum, output: Spectrum) -> tuple[float, float]:
-    """err4 and err16."""
+    """Return err4 and err16."""
     widths = np.diff(_EDGES)
     # A threshold like the de-emphasis of an Opus decoder, 1 / (1 - 0.85 z^-1) at 48 kHz.
     threshold = (0.1 / (0.15**2 + (np.arange(_BINS) * np.pi / 960) ** 2)).astype(np.float32)

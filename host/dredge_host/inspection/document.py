@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A whole capture: what every packet carries, totals, and what to look at when no packet carries DRED."""
+"""The document of a whole capture: the content of every packet, totals, and advice when no packet carries DRED."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ NOTHING_SENT = (
 def inspect(
     capture: Capture, symbols: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """The JSON document of a capture (docs/reference/interop.md); progress(done, total) is called now and then."""
+    """Return the JSON document of a capture (docs/reference/interop.md); progress(done, total) is called now and then.
+    """
     inspector = Inspector(symbols)
     packets = []
     for index, captured in enumerate(capture.packets):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How far a conforming decoder of DRED may be from libopus' (the limits that its own conformance test sets)."""
+"""The limits of the distance between a conforming decoder of DRED and libopus' (of its own conformance test)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Limits:
     pitch: float
 
     def exceeded(self, found: Mapping[str, float]) -> list[str]:
-        """What is above its limit, in words; empty for a pass."""
+        """Return the figures above their limits, in words; empty for a pass."""
         return [
             f"{name} is {found[name]:.3f}, expected at most {most:g}"
             for name, most in asdict(self).items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What one Opus packet says about itself and about the past: TOC, LBRR, DRED."""
+"""The content of one Opus packet: TOC, LBRR, DRED."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIBRARY = {LIBOPUS_1_5: "libopus 1.5", LIBOPUS_1_6: "libopus 1.6"}
 
 
 def toc_facts(packet: Packet) -> dict[str, Any]:
-    """Configuration, mode, bandwidth, frames and channels by the TOC byte (RFC 6716 section 3.1)."""
+    """Return the configuration, mode, bandwidth, frames and channels by the TOC byte (RFC 6716 section 3.1)."""
     config = packet.toc >> 3
     if config < 12:
         mode, band = "SILK", _BANDS_SILK[config // 4]
@@ -44,16 +44,16 @@ def toc_facts(packet: Packet) -> dict[str, Any]:
 
 
 class Inspector:
-    """Looks at packets one by one; loads the tables of a DRED version when a packet first needs them."""
+    """The inspection of packets one by one; the tables of a DRED version are loaded when a packet first needs them."""
 
     def __init__(self, symbols: bool = False) -> None:
-        """symbols: give the quantised integers of state and latents too."""
+        """Make an inspector; symbols: the quantised integers of state and latents are given too."""
         self._symbols = symbols
         self._tables: dict[int, QuantTables | None] = {}
         self.notes: list[str] = []
 
     def packet(self, index: int, data: bytes) -> dict[str, Any]:
-        """One entry of the JSON document; `dred` is None where there is none, and `no_dred` says why."""
+        """Return one entry of the JSON document; `dred` is None where there is none, and `no_dred` says why."""
         entry: dict[str, Any] = {"index": index, "bytes": len(data), "toc": None, "lbrr": None, "dred": None}
         try:
             packet = parse_packet(data)
@@ -96,7 +96,7 @@ class Inspector:
         return {**found, **self._span(decoded, found["offset"], version)}
 
     def _span(self, decoded: DecodedPayload, offset: int, version: int) -> dict[str, Any]:
-        """What the latents cover, in ms from the packet's first decoded sample."""
+        """Return the time that the latents cover, in ms from the packet's first decoded sample."""
         count = len(decoded.latents)
         ends = UNIT_MS * offset - (0 if version == DRED_VERSION else WINDOW_MS)
         bits = int(decoded.tells[-1] - decoded.tells[0])

@@ -58,7 +58,7 @@ class AgentProcess:
         return self._process.pid
 
     def _address(self) -> str:
-        """The line "listening udp://…" that the agent prints when it is ready."""
+        """Return the URL of the line "listening udp://…" that the agent prints when it is ready."""
         assert self._process.stdout is not None
         line = b""
         until = time.monotonic() + START_S

@@ -22,10 +22,10 @@ class Link(Protocol):
 
 
 def trouble_of(link: Link) -> str:
-    """What the link itself knows to be wrong, one sentence; empty when it knows nothing."""
+    """Return the link's own knowledge of a fault as a sentence, empty when it knows of none."""
     return str(getattr(link, "trouble", ""))
 
 
 def damaged_of(link: Link) -> int:
-    """Frames that came damaged over the link's own wire; 0 for links that are none."""
+    """Return how many frames came damaged over the link's own wire; 0 for links without one."""
     return int(getattr(link, "damaged", 0))

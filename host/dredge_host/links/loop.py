@@ -38,7 +38,7 @@ class LoopLink:
 
 
 def loop_pair() -> tuple[LoopLink, LoopLink]:
-    """Two ends that hear each other."""
+    """Return two links, each of which receives what the other sends."""
     there: queue.Queue[bytes] = queue.Queue()
     back: queue.Queue[bytes] = queue.Queue()
     return LoopLink(there, back), LoopLink(back, there)

@@ -78,7 +78,7 @@ class LoopDevice:
 
 
 def open_loop() -> LoopLink:
-    """A link to a new device in this process, which ends when the link is closed."""
+    """Return a link to a new device in this process, which ends when the link is closed."""
     device = LoopDevice()
     device.link.on_close = device.stop
     return device.link

@@ -16,7 +16,7 @@ from dredge_host.links.udp import UdpLink
 
 
 def parse_udp(url: str) -> tuple[str, int]:
-    """`udp://host:port` or `udp://[v6]:port` to (host, port). Raises UsageError."""
+    """Return (host, port) of `udp://host:port` or `udp://[v6]:port`. Raises UsageError."""
     try:
         parts = urlsplit(url)
         port = DEFAULT_PORT if parts.port is None else parts.port
@@ -41,7 +41,8 @@ def _udp(url: str) -> Link:
 def open_rtp(
     url: str, key_file: str | None = None, mux: bool = False, payload_type: int = rtp.PAYLOAD_TYPE
 ) -> RtpLink:
-    """The link to a plain RTP receiver; key_file: its first 30 bytes are the static key of SRTP; payload_type: of Opus.
+    """Return the link to a plain RTP receiver; key_file: its first 30 bytes are the static key of SRTP; payload_type:
+    of Opus.
 
     Raises UsageError, UnreachableError, CapabilityError.
     """

@@ -64,12 +64,12 @@ class SecureLink:
         return damaged_of(self._link)
 
     def renew(self) -> None:
-        """The device may have started anew: ask for another cookie, and take it when it comes."""
+        """Ask for another cookie, in case the device has started anew, and take it when it comes."""
         self._nonce = os.urandom(NONCE)
         self._link.send((MAGIC + bytes([OPEN]) + self._nonce).ljust(OPEN_BYTES, b"\0"))
 
     def send(self, datagram: bytes) -> None:
-        """Media as SRTP, control with counter and tag."""
+        """Send media as SRTP, control with counter and tag."""
         if self._keys is None:
             self._connect()
         assert self._keys is not None
@@ -79,7 +79,7 @@ class SecureLink:
             self._link.send(self._media.protect(datagram))
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
-        """The next genuine datagram; whatever else arrives is counted and dropped."""
+        """Return the next genuine datagram; whatever else arrives is counted and dropped."""
         until = self._clock() + timeout
         while True:
             datagram = self._link.recv(max(0.0, until - self._clock()))

@@ -69,7 +69,7 @@ class UdpLink:
         return self._socket
 
     def _refuse(self) -> None:
-        """Nobody listens at this address: the next one, if there is one that was not tried."""
+        """Go on to the next address where nobody listens at this one, if one was not tried."""
         if self._heard or not self._left:
             self._left = 0 if self._heard else len(self._addresses) - 1
             raise UnreachableError(

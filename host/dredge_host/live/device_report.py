@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A device's report as the host may believe it: every field that is used has the type and size that it should have.
+"""The check of a device's report: every field that is used has the type and size that it should have.
 
-A report comes from a network. What passes here can be counted, drawn and printed without further questions, and is not
+A report comes from a network. What passes here can be counted, drawn and printed without further checks, and is not
 larger in memory than it was on the wire.
 """
 
@@ -19,8 +19,9 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 
 
 def sound(document: dict[str, Any]) -> dict[str, Any]:
-    """The document itself; ValueError when something in it would do harm: numbers that are none, text that steers a
-    terminal, more depth than a device sends. Every answer and every report passes here first."""
+    """Return the document itself. Raises ValueError for numbers that are none, text that steers a terminal, or more
+    depth than a device sends. Every answer and every report passes here first.
+    """
     if not _harmless(document, _DEEPEST):
         raise ValueError("the device's answer holds what no device sends")
     return document
@@ -43,7 +44,9 @@ def _harmless(value: Any, depth: int) -> bool:
 
 
 def checked(report: dict[str, Any]) -> DeviceReport:
-    """The report itself; ValueError names the first field that is not as it should be. Unknown fields pass."""
+    """Return the report itself. Raises ValueError that names the first field of a wrong type or size. Unknown fields
+    pass.
+    """
     for name, good in FIELDS.items():
         value = report.get(name)
         if value is not None and not good(value):
@@ -52,7 +55,7 @@ def checked(report: dict[str, Any]) -> DeviceReport:
 
 
 def _timeline(value: Any) -> bool:
-    """As many delays and times as periods: a run length must not become memory."""
+    """Return whether there are as many delays and times as periods, so that a run length cannot become memory."""
     if not SHAPE(value):
         return False
     periods = len(value["sources"])

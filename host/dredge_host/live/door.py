@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The host's door: what is sent to a device, and what of all that arrives is believed."""
+"""Requests to a device and its answers and reports; only what was asked for and is well formed is believed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Update = Callable[[dict[str, Any]], None]
 
 
 class Door:
-    """Sends over a link, takes answers to what was asked, and collects reports; all else is counted.
+    """The exchange with a device over a link: requests, answers to what was asked, and reports; all else is counted.
 
-    A question is noted in `_awaited` (kind and number); its answer is in `_answer` then. `clock` replaces real time
-    in tests. Errors: UnreachableError (nobody there, unless ``tolerant``), VersionMismatch (another protocol).
+    A question is noted in `_awaited` (kind and number); its answer is in `_answer` then. `clock` replaces real time in
+    tests. Errors: UnreachableError (nobody there, unless ``tolerant``), VersionMismatch (another protocol).
     """
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
@@ -53,7 +53,7 @@ class Door:
         return self._tolerantly(lambda: self.link.send(datagram))
 
     def _tolerantly(self, work: Callable[[], None]) -> bool:
-        """The one rule of everything that is sent: while streaming, nobody there is a loss and not the end."""
+        """Send and return True; while streaming, a refused datagram is only counted and returns False."""
         try:
             work()
         except UnreachableError:
@@ -69,7 +69,7 @@ class Door:
         return round(max(0.0, self._clock() - self.reported_s), 2)
 
     def listen(self, until: float, once: bool = False) -> None:
-        """Handle what arrives until then (or until the first datagram)."""
+        """Handle what arrives until that time (or only the first datagram)."""
         while True:
             try:
                 datagram = self.link.recv(max(0.0, until - self._clock()))
@@ -84,7 +84,7 @@ class Door:
                 return
 
     def _handle(self, datagram: bytes) -> None:
-        """The door: what is not asked for, not well formed or not to be believed is counted and has no effect."""
+        """Handle a datagram; count it without effect when it is not asked for, malformed or not to be believed."""
         try:
             messages = control.parse(datagram)
         except control.VersionError as error:
@@ -109,7 +109,7 @@ class Door:
                 self.ignored += 1
 
     def _take(self, message: control.Message) -> bool:
-        """True when the message is one that a device says now."""
+        """Return True for a message that a device may send now."""
         if message.kind == control.REPORT:
             self._take_report(message)
             return True
@@ -168,7 +168,7 @@ class Door:
 
 
 def progress_of(report: DeviceReport) -> dict[str, Any]:
-    """The live figures in a checked report, for dredge_host.live.screen.display.Display.update."""
+    """Return the live figures in a checked report, for dredge_host.live.screen.display.Display.update."""
     state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
     state["report_age_s"] = 0.0
     budget, timeline = report.get("budget"), report.get("timeline")

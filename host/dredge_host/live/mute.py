@@ -35,7 +35,7 @@ class MuteSwitch:
         self._undo = contextlib.ExitStack()
 
     def __call__(self) -> bool:
-        """Whether the stream is muted; never waits."""
+        """Return whether the stream is muted, without waiting."""
         if self._fd is not None and self._foreground(self._fd):
             while select.select([self._fd], [], [], 0)[0]:
                 pressed = os.read(self._fd, 64)
@@ -73,7 +73,9 @@ class MuteSwitch:
         self._fd = fd
 
     def _foreground(self, fd: int) -> bool:
-        """A background process that touches its terminal would be stopped."""
+        """Return whether this process is in the foreground of its terminal; one in the background would be stopped
+        there.
+        """
         try:
             return os.tcgetpgrp(fd) == os.getpgrp()
         except OSError:
@@ -81,4 +83,4 @@ class MuteSwitch:
 
 
 def _nothing() -> None:
-    """Another key."""
+    """Ignore any other key."""

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A stream to a plain RTP receiver: no hello, no report; sender reports, a name and a goodbye by RTCP (RFC 3550)."""
+"""A stream to a plain RTP receiver: no hello and no report, but sender reports, a name and a goodbye by RTCP (RFC
+3550).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ _NTP_EPOCH = 2208988800  # 1900 to 1970, in seconds
 
 
 class PlainSession(Session):
-    """Takes the place of `Session` for receivers that speak RTP and RTCP only.
+    """A session with a receiver that speaks RTP and RTCP only; it takes the place of `Session`.
 
     ``receiver``: what the receiver's own reports say, {} when it sends none: packets lost, loss now in %, jitter in ms.
     wall: the clock of the sender reports.
@@ -41,7 +43,7 @@ class PlainSession(Session):
         self._next_s: float | None = None
 
     def greet(self, models: list[str] | None = None) -> dict[str, Any]:
-        """Nothing is asked."""
+        """Return the description of a device of which nothing is known, without asking anything."""
         del models
         self.device = {"ok": True, "role": "plain RTP receiver"}
         return self.device
@@ -49,13 +51,13 @@ class PlainSession(Session):
     def configure(
         self, settings: Settings, ssrc: int, first_sequence: int, first_timestamp: int = 0
     ) -> dict[str, Any]:
-        """Notes whose stream it is."""
+        """Note the stream's SSRC and return the answer of a device that takes no settings."""
         del settings, first_sequence, first_timestamp
         self._ssrc = ssrc
         return {"ok": True}
 
     def rehello(self) -> None:
-        """Nobody has to be greeted again."""
+        """Do nothing, since a plain receiver is not greeted."""
 
     @property
     def report_age_s(self) -> float | None:
@@ -81,7 +83,7 @@ class PlainSession(Session):
         super().transmit(self._report(timestamp or 0) + rtcp.build_bye(self._ssrc))
 
     def summary(self) -> str:
-        """One line: what was sent, and what the receiver says about it."""
+        """Return one line: what was sent, and what the receiver's reports say."""
         text = f"sent     {self._sent} packets, {self._octets} bytes of payload"
         if self.refused:
             text += f"; {self.refused} more found nobody who listens at {self.link.url}"

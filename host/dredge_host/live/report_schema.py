@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device's report as types, and the check that is made from them.
+"""The types of a device's report, and the check that is made from them.
 
 A new field is a line in a class below: `device_report.checked` then refuses reports in which it has another type or
 size, and mypy holds the screen, the result and the verdict to it. A field may be absent or null unless its class is
@@ -18,19 +18,19 @@ Check = Callable[[Any], bool]
 
 
 def number(value: Any) -> bool:
-    """A finite number that float64 holds."""
+    """Return whether a value is a finite number that float64 holds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= LARGEST and math.isfinite(value)
 
 
 def whole(value: Any) -> bool:
-    """An integer."""
+    """Return whether a value is an integer."""
     return isinstance(value, int) and number(value)
 
 
 def count(value: Any) -> bool:
-    """An integer from 0 on."""
+    """Return whether a value is an integer from 0 on."""
     return whole(value) and value >= 0
 
 
@@ -78,7 +78,7 @@ class BudgetReport(BudgetNeeded, total=False):
 
 
 class MachineReport(TypedDict, total=False):
-    """What the device runs on (dredge_device.pi.machine.Machine.facts)."""
+    """The device's machine (dredge_device.pi.machine.Machine.facts)."""
 
     board: str
     soc: str
@@ -97,7 +97,7 @@ class MachineReport(TypedDict, total=False):
 
 
 class OutputReport(TypedDict, total=False):
-    """What the process adds at the end of a session."""
+    """The part of the report about the output, which the process adds at the end of a session."""
 
     pacing: dict[str, float]
     machine: MachineReport
@@ -133,8 +133,9 @@ class DeviceReport(TypedDict, total=False):
 
 
 def check_of(kind: Any) -> Check:
-    """Whether a JSON value is of a type: str, int, float, list[...], dict[str, ...], a TypedDict, or Annotated with a
-    check of its own."""
+    """Return the check of a JSON value for a type: str, int, float, list[...], dict[str, ...], a TypedDict, or
+    Annotated with a check of its own.
+    """
     if get_origin(kind) is Annotated:
         own: Check = get_args(kind)[1]
         return own
@@ -161,5 +162,5 @@ def _record(kind: Any) -> Check:
 
 
 def fields_of(kind: Any) -> dict[str, Check]:
-    """The check of every field of a TypedDict."""
+    """Return the check of every field of a TypedDict."""
     return {name: check_of(of) for name, of in get_type_hints(kind, include_extras=True).items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A live stream as one result document: what was sent, what the device made of it."""
+"""The result document of a live stream: what was sent, and what the device reported of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = tuple[int, str, float, float]
 
 
 def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[Row]:
-    """(packet, source, delay_ms, cpu_us) per played packet, packets counted from 0."""
+    """Return (packet, source, delay_ms, cpu_us) per played packet, packets counted from 0."""
     part = report.get("timeline") if report else None
     if not part or not part["sources"]:
         return []
@@ -32,7 +32,7 @@ def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[
 
 
 def by_source(rows: list[Row], packets: int) -> dict[str, int]:
-    """Packets of the stream per source, in all `packets`; `silence` is what the device never played.
+    """Return the packets of the stream per source, in all `packets`; `silence` is what the device never played.
 
     A device that is starved predicts what it then receives: a packet that was played twice counts as it was last.
     """
@@ -43,7 +43,7 @@ def by_source(rows: list[Row], packets: int) -> dict[str, int]:
 
 
 def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
-    """The JSON result of a stream; the same shape as the report page expects."""
+    """Return the JSON result of a stream in the shape that the report page expects."""
     report = outcome.report or {}
     rows = timeline_rows(outcome.report, outcome.first_sequence)
     loss = measure_loss(outcome.trace)
@@ -82,10 +82,12 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
 
 
 def accounting(outcome: StreamOutcome) -> dict[str, Any]:
-    """Where every packet went: made = lost by the model + sent + refused + withheld; sent (copies included) = arrived +
-    missing on the way. complete: the device's books agree with ours to the packet. After a restart they cannot: what
-    came to the process before it is known up to its last report (arrived_before_restart); of unaccounted packets nobody
-    that lives can tell whether they arrived.
+    """Return the fate of every packet: made = lost by the model + sent + refused + withheld; sent (copies included) =
+    arrived + missing on the way.
+
+    complete: the device's counts agree with ours to the packet. After a restart they cannot: what came to the process
+    before it is known up to its last report (arrived_before_restart); of the unaccounted packets nobody knows whether
+    they arrived.
     """
     report = outcome.report or {}
     packets = report.get("packets") or {}
@@ -113,7 +115,7 @@ def accounting(outcome: StreamOutcome) -> dict[str, Any]:
 
 
 def missed_deadlines_pct(report: DeviceReport) -> float | None:
-    """Share of the device's periods that were not done when the next was due, by the wall clock.
+    """Return the share in % of the device's periods that were not done when the next was due, by the wall clock.
 
     Far above the share of late packets by CPU time it says that the machine was busy elsewhere.
     """
@@ -126,7 +128,7 @@ def missed_deadlines_pct(report: DeviceReport) -> float | None:
 
 
 def cpu_part(budget: Mapping[str, Any]) -> dict[str, Any]:
-    """CPU per packet as the report page wants it: percentiles and a histogram with edges."""
+    """Return the CPU time per packet as the report page expects it: percentiles and a histogram with edges."""
     part = {k: v for k, v in budget.items() if k != "histogram"}
     bins = budget.get("histogram") or []
     if bins:
@@ -136,7 +138,7 @@ def cpu_part(budget: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result in a few lines for people."""
+    """Return the result in a few lines for people."""
     rates = result["stream"]["bitrate_bps"]
     parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
     filled = result["frames"]["by_source"]
@@ -159,7 +161,7 @@ def lines(result: dict[str, Any]) -> list[str]:
 
 
 def overload_lines(report: dict[str, Any]) -> list[str]:
-    """What a device beyond its rating took away from this stream; nothing while it gave all."""
+    """Return the periods that a device beyond its rating rendered at lower quality; nothing while it gave all."""
     load = report.get("load") or {}
     spent = ", ".join(f"{name} {periods}" for name, periods in load.items() if name != "full" and periods)
     return [f"load     the device was beyond its rating; periods at each level: {spent}"] if spent else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The host's half of a conversation with a device: greet it, configure it, collect its reports."""
+"""The host's half of a session with a device: it is greeted and configured, and its reports are collected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ REQUEST_BYTES = 1100  # requests over UDP are this long: a device never answers 
 
 
 class Session(Door):
-    """One conversation with a device agent over a link.
+    """A session with a device agent over a link.
 
-    Control messages are RTCP APP packets on the same link as the media (RFC 5761). `clock` and
-    `sleep` replace real time in tests. Errors: UnreachableError (no or a refusing answer),
-    VersionMismatch (another protocol or other models).
+    Control messages are RTCP APP packets on the same link as the media (RFC 5761). `clock` and `sleep` replace real
+    time in tests. Errors: UnreachableError (no or a refusing answer), VersionMismatch (another protocol or other
+    models).
     """
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
@@ -36,7 +36,7 @@ class Session(Door):
         self._wanted: dict[str, Any] = {}
 
     def greet(self, models: list[str] | None = None) -> dict[str, Any]:
-        """What the device says about itself; with `models`, it must have the same ones."""
+        """Greet the device and return its description; with `models`, it must have the same ones."""
         info = self._ask(control.HELLO, {"role": "host"}, GREETING_S)
         self.device, self.boot = info, info.get("boot")
         theirs = info.get("models")
@@ -67,7 +67,7 @@ class Session(Door):
         return int(getattr(self.link, "key_changes", 0))
 
     def rehello(self) -> None:
-        """While streaming: greet and configure again without waiting, in case the device restarted."""
+        """Greet and configure again while streaming, without waiting, in case the device restarted."""
         renew = getattr(self.link, "renew", None)
         self._number += 2
         for step, (kind, document) in enumerate(((control.HELLO, {"role": "host"}), (control.CONFIGURE, self._wanted))):
@@ -76,7 +76,7 @@ class Session(Door):
             self._tolerantly(renew)
 
     def probe(self, body: bytes, timeout: float = 1.0) -> float | None:
-        """Seconds until the device has sent these bytes back unchanged; None if it did not."""
+        """Send these bytes and return the seconds until the device has sent them back unchanged; None if it did not."""
         self._number += 1
         begin = self._clock()
         self._echo = None
@@ -89,7 +89,7 @@ class Session(Door):
         return None
 
     def ping(self) -> None:
-        """A probe that nobody waits for; `trip_s` is set when it comes back."""
+        """Send a probe without waiting for it; `trip_s` is set when it comes back."""
         self._number += 1
         self._pinged = (self._number & 0xFFFF, self._clock())
         self.transmit(control.build(control.Message(control.PROBE, self._number)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A live stream: packets at absolute deadlines, through a network model, whatever the link does."""
+"""A live stream: packets at absolute deadlines, through a network model, over any link."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REHELLO_S = 0.25
 
 
 class Control(Protocol):
-    """What may steer the sender while it runs (dredge_host.sending.adaptive_redundancy.AutoRedundancy)."""
+    """The control of a running sender (dredge_host.sending.adaptive_redundancy.AutoRedundancy)."""
 
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None: ...
 
@@ -134,7 +134,7 @@ class StreamRun:
         self.control: Control | None = None
 
     def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
-        """Everything, then what the network model still holds."""
+        """Send all pieces, then what the network model still holds."""
         self.begin()
         try:
             for pcm in pieces:
@@ -151,12 +151,12 @@ class StreamRun:
         return self._outcome.meter.recent_total()
 
     def begin(self) -> None:
-        """From now on a refused datagram is a loss."""
+        """Begin the stream: from now on a refused datagram is a loss."""
         self._session.tolerant = True
         self._session.heard_s = self._session.reported_s = self._clock()
 
     def end(self) -> None:
-        """The last packet is sent."""
+        """End the stream after its last packet, and complete the outcome."""
         self._session.tolerant = False
         self._outcome.arrived_before = self._session.arrived_before
         self._outcome.refused = self._media_refused
@@ -191,7 +191,7 @@ class StreamRun:
             self._network.put(self._clock(), datagram)
 
     def _forget(self) -> None:
-        """After a change of keys, or when somebody muted: what was said before stays here.
+        """Forget what was said before a change of keys or a mute, so that no later packet holds it.
 
         What the network model holds was sent under the old keys, so nobody could read it any more.
         """
@@ -232,20 +232,20 @@ class StreamRun:
                 self._media_refused += 1
 
     def flush(self) -> None:
-        """What the network still holds is on its way when the stream ends."""
+        """Send what the network model still holds when the stream ends."""
         while (due := self._network.due()) is not None:
             self._session.listen(max(due, self._clock()))
             self._release()
 
     def count_restart(self) -> bool:
-        """True when another device process has told of itself since this was asked last; the outcome counts it."""
+        """Return whether another device process has answered since the last call; the outcome counts it."""
         changed = self._session.boot != self._boot
         self._boot = self._session.boot
         self._outcome.restarts += changed
         return bool(changed)
 
     def _look_after_the_device(self) -> None:
-        """After a refusal, a stand-still of ours or a long silence the device is asked until it is heard again."""
+        """Ask the device after a refusal, a stand-still of ours or a long silence, until it is heard again."""
         session, now = self._session, self._clock()
         self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
         if self.count_restart():
@@ -259,7 +259,7 @@ class StreamRun:
 
 
 def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> dict[str, Any]:
-    """What a display shows of this end, and how old the device's share is."""
+    """Return what a display shows of this end, and the age of the device's figures."""
     return {
         "t_s": round(sender.index * PACKET_SECONDS, 2),
         "bitrate_bps": meter.recent_total(),
@@ -271,7 +271,7 @@ def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> dict[str,
 
 
 def _hang_up(session: Session) -> None:
-    """Best effort: the device is told to end now, without playing what it has buffered."""
+    """Try to tell the device to end now, without playing what it has buffered."""
     try:
         session.goodbye(None, 2.0)
     except (UnreachableError, VersionMismatch, OSError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reports of a board: who it is, then one document per second for as long as somebody asks."""
+"""The reports of a board: its description, then one document per second for as long as somebody asks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ RENEW_S = 5.0  # a hello keeps the reports coming for ten seconds
 
 
 class Watch:
-    """Asks a bridge for its reports (docs/guide/micropython.md) over a link.
+    """The reports of a bridge (docs/guide/micropython.md), asked for over a link.
 
-    `info`: what the board answered to the hello. Raises UnreachableError when nobody answers,
-    VersionMismatch when the board speaks another version of the protocol.
+    `info`: what the board answered to the hello. Raises UnreachableError when nobody answers, VersionMismatch when the
+    board speaks another version of the protocol.
     """
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +48,7 @@ class Watch:
         self._link.send(control.build(message))
 
     def _take(self, datagram: bytes | None) -> dict[str, Any] | None:
-        """A report that this datagram completes; what is not ours is passed over."""
+        """Return the report that this datagram completes, None for anything else."""
         try:
             messages = control.parse(datagram) if datagram else []
         except control.VersionError as error:
@@ -66,7 +66,7 @@ class Watch:
         return None
 
     def reports(self, count: int | None = None) -> Iterator[dict[str, Any]]:
-        """The next `count` reports as they come (None: until the caller stops)."""
+        """Yield the next `count` reports as they come (None: until the caller stops)."""
         heard = self._clock()
         seen = 0
         while count is None or seen < count:
@@ -85,7 +85,7 @@ class Watch:
 
 
 def line(report: dict[str, Any]) -> str:
-    """One report of a board for people: what it carries, in the order of the path."""
+    """Return one report of a board for people: its traffic, in the order of the path."""
     parts = [words(report[name]) for name, words in _WORDS.items() if name in report]
     wire, budget = report.get("line") or {}, report.get("budget", {})
     if wire:

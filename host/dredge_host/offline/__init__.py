@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The same pipeline without a clock."""
+"""The pipeline on a virtual clock."""

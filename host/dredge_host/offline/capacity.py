@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How many streams one core of this machine decodes in real time."""
+"""The number of streams that one core of this machine decodes in real time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Feed = list[bytes | None]
 def capacity(
     pcm: Pcm, settings: Settings, seconds: float = 10.0, most: int = 256, say: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """The largest number of streams whose CPU time stays below 20 ms in 99 of 100 periods.
+    """Return the largest number of streams whose CPU time stays below 20 ms in 99 of 100 periods.
 
-    All streams carry the same speech with the losses of ``settings``, each from another point on. One
-    thread decodes them one after the other; `runs` holds what was measured for each number tried.
+    All streams carry the same speech with the losses of ``settings``, each from another point on. One thread decodes
+    them one after the other; `runs` holds what was measured for each number tried.
     """
     feed = _feed(pcm, settings, seconds)
     runs: dict[int, dict[str, float]] = {}
@@ -60,7 +60,7 @@ def _feed(pcm: Pcm, settings: Settings, seconds: float) -> Feed:
 
 
 def _busy_us(feed: Feed, settings: Settings, streams: int) -> list[float]:
-    """CPU time of each period in which all streams are decoded."""
+    """Return the CPU time of each period in which all streams are decoded, microseconds."""
     players = [OfflineStream(lambda clock: make_receiver(settings, clock)) for _ in range(streams)]
     begin = settings.playout_ms // PACKET_MS + STAGGER * streams % len(feed)
     busy = []
@@ -74,13 +74,15 @@ def _busy_us(feed: Feed, settings: Settings, streams: int) -> list[float]:
 
 
 def _arriving(feed: Feed, number: int) -> bytes | None:
-    """The datagram of this number in a stream that repeats the feed; None before its beginning, or where it is lost."""
+    """Return the datagram of this number in a stream that repeats the feed; None before its beginning, or where it is
+    lost.
+    """
     datagram = feed[number % len(feed)] if number >= 0 else None
     return None if datagram is None else _renumbered(datagram, number)
 
 
 def _renumbered(datagram: bytes, number: int) -> bytes:
-    """The feed repeats, the stream goes on."""
+    """Return a datagram of the feed under the number that it has in the stream, which does not repeat."""
     from dredge_device import rtp
 
     packet = rtp.parse(datagram)

@@ -40,9 +40,12 @@ class PacketReceiver(Protocol):
 
 @dataclass
 class Simulation:
-    """pcm: int16[n], as long as the input and aligned with it (with adaptive playout: what is heard,
-    as long as that takes); result: the JSON document; trace: the losses, True = lost; timeline:
-    (packet, source, delay_us, cpu_us) per packet."""
+    """The outcome of a run.
+
+    pcm: int16[n], as long as the input and aligned with it (with adaptive playout: what is heard, as long as that
+    takes); result: the JSON document; trace: the losses, True = lost; timeline: (packet, source, delay_us, cpu_us) per
+    packet.
+    """
 
     pcm: Pcm
     result: dict[str, Any]
@@ -70,7 +73,9 @@ class OfflineStream:
         self.number = 0  # of the next period
 
     def period(self, *datagrams: bytes | None) -> Any:
-        """What the receiver plays (dredge_device.pi.receiver.Played); datagrams: what arrives, None for nothing."""
+        """Play the next period and return it (dredge_device.pi.playing.played.Played); datagrams: what arrives, None
+        for nothing.
+        """
         self.clock.now_us = self.number * PACKET_US
         self.number += 1
         for datagram in datagrams:
@@ -80,7 +85,8 @@ class OfflineStream:
 
 
 class Recording:
-    """Collects what a receiver plays of `count` packets, by packet number; lookahead: of the sender's encoder.
+    """The speech that a receiver plays of `count` packets, by packet number; lookahead: of the sender's encoder, in
+    samples.
 
     adaptive: what is heard is kept as it comes, since speech is shortened and lengthened.
     """
@@ -105,7 +111,7 @@ class Recording:
         self._enter(played)
 
     def _take_stretched(self, played: Any, heard: list[Pcm]) -> None:
-        """Adaptive playout: what is heard in a period belongs to no, one or several packets."""
+        """Add one period of adaptive playout, whose 20 ms belong to no, one or several packets."""
         for frame in played.frames:
             if 0 <= frame.packet < self.count:
                 self._enter(frame)
@@ -128,7 +134,7 @@ class Recording:
         self.sources["silence"] += missing  # lost before the receiver knew of the stream
 
     def aligned(self, length: int) -> Pcm:
-        """int16[length], sample i of it belonging to sample i that was sent (adaptive: all that was heard)."""
+        """Return int16[length] whose sample i belongs to sample i that was sent (adaptive: all that was heard)."""
         if self._heard is not None:
             return np.concatenate([*self._heard, np.zeros(0, np.int16)])
         return np.ascontiguousarray(self._pcm[self.lookahead : self.lookahead + length])

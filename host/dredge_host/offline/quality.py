@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How good a run sounds, by whatever metrics are installed, and one sentence about what it gained."""
+"""The quality of a run by whatever metrics are installed, and one sentence about the gain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def measure(original: Pcm | None, played: Mapping[str, Pcm], step: Step | None =
 
 
 def available() -> bool:
-    """Whether at least one metric is installed."""
+    """Return whether at least one metric is installed."""
     return any(importlib.util.find_spec(package) is not None for package in ("speechmos", "pystoi"))
 
 
@@ -64,9 +64,9 @@ def _rounded(score: float | None) -> float | None:
 
 
 def won_back(scores: Mapping[str, float | None], way: str = "dred") -> float | None:
-    """Share of the quality that losses take from classic concealment which `way` gives back, 0 to 1 (or beyond).
+    """Return the share of the quality lost to classic concealment that `way` gives back, 0 to 1 (or beyond).
 
-    (way − opus) / (clean − opus); None where a score is missing or classic concealment loses nothing.
+    It is (way − opus) / (clean − opus); None where a score is missing or classic concealment loses nothing.
     """
     clean, classic, score = (scores.get(name) for name in ("clean", "opus", way))
     if clean is None or classic is None or score is None or clean - classic < 0.01:
@@ -75,7 +75,7 @@ def won_back(scores: Mapping[str, float | None], way: str = "dred") -> float | N
 
 
 def line(quality: Mapping[str, Any], condition: str) -> str:
-    """The scores of one condition in words, or which command installs the metrics."""
+    """Return the scores of one condition in words, or the command that installs the metrics."""
     found = [(name, quality[name].get(condition)) for name in TITLES if name in quality]
     words = [f"{TITLES[name]} {score:{FORMS[name]}}" for name, score in found if score is not None]
     if words:
@@ -84,7 +84,7 @@ def line(quality: Mapping[str, Any], condition: str) -> str:
 
 
 def gain(result: Mapping[str, Any]) -> str:
-    """One sentence about a live run with DRED: what came back, how it sounds, delay, and cost.
+    """Return one sentence about a live run with DRED: share recovered, quality, delay and cost.
 
     result: a document of `dredge demo`; without scores in `quality` the sentence leaves quality out.
     """
@@ -106,7 +106,7 @@ def gain(result: Mapping[str, Any]) -> str:
 
 
 def _compared(quality: Mapping[str, Any]) -> str:
-    """"; PLCMOS 3.59 ..." for the first metric that has all scores, "" for none."""
+    """Return "; PLCMOS 3.59 ..." for the first metric that has all scores, "" for none."""
     for name, title in TITLES.items():
         scores = quality.get(name) or {}
         dred, classic, clean = (scores.get(condition) for condition in ("dred", "opus", "clean"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A captured stream through a lossy link into our receiver, offline: what would have been heard."""
+"""A captured stream through a lossy link into our receiver, offline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = "dredge.replay/1"
 
 
 def timed(capture: Capture) -> list[tuple[int, int, Captured | None]]:
-    """Number and 48 kHz timestamp of every packet from 0 on, None for those that the capture lacks.
+    """Return the number and 48 kHz timestamp of every packet from 0 on, None for those that the capture lacks.
 
     A packet that was lost lasted as long as the one before the gap; formats without timestamps have no pauses.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What DRED costs on this machine, and what it recovers: bundled speech, both vocoders, one page."""
+"""The cost of DRED on this machine and its gain: bundled speech, both vocoders, one page."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _changed(settings: Settings, **changes: Any) -> Settings:
 
 
 def _sender(pcm: Pcm, redundancy_s: float) -> float:
-    """Median CPU time of a packet, microseconds."""
+    """Return the median CPU time of a packet, microseconds."""
     spent = []
     with Sender(redundancy_s=redundancy_s) as sender:
         for index, piece in enumerate(packets(np.resize(pcm, (_WARM_UP + SENT_PACKETS) * 320))):
@@ -87,7 +87,7 @@ def _sender(pcm: Pcm, redundancy_s: float) -> float:
 
 
 def _receiver(run: Simulation, settings: Settings) -> dict[str, Any]:
-    """Cost per period by what was played, and the share recovered of the losses that a later packet describes."""
+    """Return the cost per period by source, and the share recovered of the losses that a later packet describes."""
     rows = [(source, cpu_us) for _, source, _, cpu_us in run.timeline]
     costs = {name: [cpu for source, cpu in rows if source == name] for name in dict.fromkeys(s for s, _ in rows)}
     firsts = [cpu for (before, _), (source, cpu) in itertools.pairwise(rows)
@@ -112,12 +112,12 @@ def _receiver(run: Simulation, settings: Settings) -> dict[str, Any]:
 
 
 def _peak_kb() -> int:
-    """Largest resident size of this process so far, KiB (Linux)."""
+    """Return the largest resident size of this process so far, KiB (Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def lines(card: dict[str, Any]) -> list[str]:
-    """The card on one screen."""
+    """Return the card as lines of one screen."""
     machine, loss, rates = card["machine"], card["loss"], card["bitrate_bps"]
     names = [name for name in card["receiver"] if name != "classic"]
     columns = ["classic", *names]

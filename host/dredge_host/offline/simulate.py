@@ -63,7 +63,7 @@ def simulate(
 
 
 def arriving(packet: Packet, loss: LossModel) -> bytes | None:
-    """The packet's datagram where it is neither lost nor left out by DTX; the loss model takes its step."""
+    """Return the packet's datagram, None where it is lost or left out by DTX; the loss model takes its step."""
     if not packet.data:
         loss.skip()
         return None
@@ -71,7 +71,7 @@ def arriving(packet: Packet, loss: LossModel) -> bytes | None:
 
 
 def make_receiver(settings: Settings, clock_us: Callable[[], int]) -> PacketReceiver:
-    """The real receiver for these settings; clock_us returns microseconds."""
+    """Return the real receiver for these settings; clock_us returns microseconds."""
     from dredge_device.pi.receiver import Receiver
 
     receiver: PacketReceiver = Receiver(

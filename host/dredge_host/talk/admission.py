@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who may talk with this end, and what it may send to somebody who has not proven that he is there."""
+"""Who may talk with this end, and what it may send to a peer that has not proven its address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Admission:
         return self._key is not None
 
     def secured(self, link: Link) -> Link:
-        """The link as this end speaks over it."""
+        """Return the link with this end's keys."""
         if self._key is None:
             return link
         from dredge_host.links.secure import SecureLink
@@ -47,12 +47,14 @@ class Admission:
         return SecureLink(link, self._key)
 
     def may_send(self, datagram: bytes, peer: Any) -> bool:
-        """Whom we call ourselves, or who holds the key, may be asked; everybody else in proportion."""
+        """Return whether a datagram may go to a peer: always to the one we call or who holds the key, to others in
+        proportion.
+        """
         return self._calls or self.keyed or self.access.wrap(datagram, peer) is not None
 
 
 def _is_local(options: TalkOptions) -> bool:
-    """True where nobody can forge a sender's address."""
+    """Return whether nobody can forge a sender's address there."""
     if options.to is not None and not scheme_of(options.to).may_amplify:
         return True
     return is_local(options.listen or "udp://127.0.0.1:0")

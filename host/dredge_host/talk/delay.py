@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From mouth to ear, piece by piece.
+"""The delay from mouth to ear in its parts.
 
 capture    the 20 ms of a packet, and what had waited in the card or pipe before it
 encode     from the last sample to the link, and the codec's look-ahead

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a person sees while talking; on standard error.
+"""The display of a talk on standard error.
 
-On a terminal one line that is drawn anew; elsewhere a line per second; in systemd's journal a line whenever the state
-changes; or JSON lines.
+On a terminal it is one line that is drawn anew; elsewhere a line per second; in systemd's journal a line whenever the
+state changes; or JSON lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _LOUDEST_DB, _QUIETEST_DB = -6.0, -54.0
 
 
 class TalkDisplay:
-    """Give `update` to Talk.run. A context manager: it leaves the cursor below its last line."""
+    """The display of one talk: give `update` to Talk.run. A context manager: it leaves the cursor below its last line.
+    """
 
     def __init__(self, json_lines: bool = False, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -33,7 +34,7 @@ class TalkDisplay:
         self._shown: tuple[str, str] | None = None
 
     def update(self, state: dict[str, Any]) -> None:
-        """The newest figures of Talk.state."""
+        """Show the newest figures of Talk.state."""
         about = (state["state"], state["problem"])
         if self._live:
             print(f"\r{line(state)}\x1b[K", end="", file=self._stream, flush=True)
@@ -58,7 +59,7 @@ class TalkDisplay:
 
 
 def line(state: dict[str, Any]) -> str:
-    """Both directions in one line."""
+    """Return both directions in one line."""
     mic = "MUTED   " if state["muted"] else _bar(state["mic_db"]) + (" down" if state["ducked"] else "")
     words = [
         f"{state['t_s']:7.1f} s {state['state']}",
@@ -74,7 +75,8 @@ def line(state: dict[str, Any]) -> str:
 
 
 def _side(part: dict[str, Any], age_s: float | None, what: str) -> str:
-    """One direction; age_s: since it was heard of last, which is said in place of figures that are old."""
+    """Return one direction as text; age_s: seconds since it was last heard of, shown in place of figures that are old.
+    """
     if age_s is not None and age_s >= SILENT_S:
         return f"no {what} for {age_s:.0f} s"
     if part["loss_pct"] is None:

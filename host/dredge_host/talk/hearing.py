@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The hearing half of a talk: the device's agent and receiver, driven by the clock of what plays."""
+"""The receiving half of a talk: the device's agent and receiver, driven by the output's clock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _MeasuredReceiver:
 
 
 class Hearing:
-    """Call `run` in a thread; `peer` and `hung_up` may be read from others.
+    """The receiving half of a talk: `run` in a thread; `peer` and `hung_up` may be read from others.
 
     about: what the reports to the other end say beyond what was heard. Raises the models' errors.
     """
@@ -92,7 +92,7 @@ class Hearing:
         return self._sessions.log
 
     def rekeyed(self, peer: Any) -> None:
-        """See dredge_device.pi.security.access.KeyedAccess."""
+        """Tell the sessions that a peer has new keys (dredge_device.pi.security.access.KeyedAccess)."""
         self._sessions.rekeyed(peer)
 
     @property
@@ -116,7 +116,7 @@ class Hearing:
         return self._agent.state == states.IDLE
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """20 ms after 20 ms, until told to stop; then the session is ended and reported."""
+        """Play 20 ms after 20 ms until told to stop; then end the session and report it."""
         while not stop():
             self._speaker.wait()
             self._answer()
@@ -137,7 +137,7 @@ class Hearing:
         return _MeasuredReceiver(make_receiver(wanted, self._cache), self.delay, self._about)
 
     def _answer_until(self, seconds: float) -> None:
-        """Waits so long, and answers what is asked at once: round trips are measured by it."""
+        """Wait so many seconds and answer meanwhile what is asked at once, since round trips are measured by it."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self._line.asked.wait(left):
@@ -145,7 +145,7 @@ class Hearing:
                 self._answer()
 
     def _answer(self) -> None:
-        """Everything that arrived since the last period."""
+        """Answer everything that arrived since the last period."""
         questions = self._line.questions
         while questions:
             datagram, peer, now_us = questions.popleft()
@@ -189,7 +189,7 @@ class Hearing:
 
 
 def _calls(datagram: bytes) -> bool:
-    """True when it asks for a session."""
+    """Return whether the datagram asks for a session."""
     try:
         messages = control.parse(datagram)
     except ValueError:

@@ -33,10 +33,11 @@ class StoppedError(DredgeError):
 
 
 class Line:
-    """``questions``: (datagram, peer, arrival in µs) for the hearing half; ``answers``: the same for the speaking half.
+    """The socket of a talk.
 
-    notices: who is not heard. Raises UsageError for a URL that cannot be used, UnreachableError for one that cannot be
-    opened.
+    ``questions``: (datagram, peer, arrival in µs) for the receiving half; ``answers``: the same for the sending half;
+    notices: are told who is not heard. Raises UsageError for a URL that cannot be used, UnreachableError for one that
+    cannot be opened.
     """
 
     def __init__(self, to: str | None, listen: str | None, remote: bool, keyed: bool, notices: Notices) -> None:
@@ -63,7 +64,7 @@ class Line:
         return self._endpoint.address
 
     def send(self, datagram: bytes, peer: Any) -> None:
-        """Best effort, from any thread."""
+        """Try to send a datagram to a peer, from any thread."""
         self._endpoint.send(datagram, peer)
 
     @property
@@ -72,11 +73,11 @@ class Line:
         return str(getattr(self._endpoint, "trouble", ""))
 
     def report(self) -> dict[str, Any]:
-        """The endpoint's counters."""
+        """Return the endpoint's counters."""
         return {**self._endpoint.report(), "strangers": self.strangers}
 
     def close(self) -> None:
-        """Ends the thread and frees the port."""
+        """Do nothing, since the line stays open for the other half."""
         self.stopping.set()
         self._thread.join()
         self._endpoint.close()
@@ -105,8 +106,11 @@ class Line:
 
 
 class PeerLink:
-    """The line as a link to one peer, for a session. ``may_send``: False withholds a datagram from a peer that has
-    not proven that it is there, so that a forged call makes nobody send much. Raises StoppedError at the end."""
+    """The line as a link to one peer, for a session.
+
+    ``may_send``: False withholds a datagram from a peer that has not proven that it is there, so that a forged call
+    makes nobody send much. Raises StoppedError at the end.
+    """
 
     def __init__(self, line: Line, peer: Any, may_send: Callable[[bytes], bool]) -> None:
         self.url = line.url if line.called is not None else _url(peer)
@@ -140,7 +144,7 @@ class PeerLink:
         return datagram
 
     def close(self) -> None:
-        """The line stays open."""
+        """Do nothing, since the line stays open for the other half."""
 
 
 def _stranger(peer: Any, called: Any) -> str:
@@ -184,7 +188,7 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
 
 
 def _peer(url: str, endpoint: Endpoint) -> Any:
-    """What an endpoint calls the peer of this URL. Raises UsageError, UnreachableError."""
+    """Return the endpoint's name for the peer of this URL. Raises UsageError, UnreachableError."""
     if not isinstance(endpoint, UdpEndpoint):
         return "serial"
     host, port = parse_udp(url)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sink of a talk: its clock, its volume, its level."""
+"""The output of a talk with its clock, its volume and its level."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _NAP_S = 0.02  # between two looks at a card's clock
 
 class Loudspeaker:
     """An output with a clock: a card asks for the next 20 ms when it has room for them; for everything else they are
-    due every 20 ms by this machine's clock. output: in place of the text's. Raises UsageError, and what
-    `open_output` raises.
+    due every 20 ms by this machine's clock.
+
+    output: in place of the text's. Raises UsageError, and what `open_output` raises.
     """
 
     def __init__(self, text: str, rate: int, volume: float, output: Output | None = None) -> None:
@@ -66,7 +67,7 @@ class Loudspeaker:
         return Pacer(sleep=lambda seconds: self.nap(seconds))
 
     def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
-        """20 ms of a stream, as loud as `volume` says."""
+        """Write 20 ms of a stream, as loud as `volume` says."""
         pcm = self._fader.apply(pcm, self.volume)
         self.level.add(pcm)
         self.written += 1
@@ -77,7 +78,7 @@ class Loudspeaker:
         self._output.write(pcm, spoken)
 
     def idle(self) -> None:
-        """Nobody is heard: a card goes on with silence, so that it keeps time and does not run dry."""
+        """Write silence to a card while nobody is heard, so that it keeps time and does not run dry."""
         silence = np.zeros(PACKET_SAMPLES, np.int16)
         self.level.add(silence)
         if self.heard is not None:

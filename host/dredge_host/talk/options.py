@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a talk can be told."""
+"""The options of a talk."""
 
 from __future__ import annotations
 

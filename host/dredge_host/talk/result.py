@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a talk was like, as one document."""
+"""The result document of a talk, and its state while it runs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def document(
     source: dict[str, Any],
     line: dict[str, Any],
 ) -> dict[str, Any]:
-    """The JSON result. spoken: this end's speech, as the other end reports it, with the books of the last call; heard:
-    the other end's, as it was played here. delay_ms: mean of every piece in ms (dredge_host.talk.delay).
+    """Return the JSON result.
 
-    source, line: reports of the source and of the line.
+    spoken: this end's speech, as the other end reports it, with the accounting of the last call; heard: the other
+    end's, as it was played here. delay_ms: mean of every part in ms (dredge_host.talk.delay). source, line: reports of
+    the source and of the line.
     """
     told = speaking.session.report or speaking.session.newest if speaking.session is not None else {}
     return {
@@ -59,7 +60,7 @@ def document(
 def state(
     speaking: Speaking, hearing: Hearing, gate: MicrophoneGate, speaker_db: float, seconds: float
 ) -> dict[str, Any]:
-    """What a display shows now; figures are a second old at most. Any thread may ask."""
+    """Return what a display shows now; figures are a second old at most. Any thread may call it."""
     heard = hearing.figures
     session = speaking.session
     told = session.newest if session is not None else {}
@@ -81,13 +82,13 @@ def state(
 
 
 def path_heard(speaking: Speaking, hearing: Hearing) -> dict[str, Any]:
-    """The delays of what is heard here; see dredge_host.talk.delay."""
+    """Return the delays of what is heard here (dredge_host.talk.delay)."""
     network_us = speaking.delay.network_us if speaking.delay is not None else None
     return path(speaking.spoken_there(), network_us, hearing.delay.report())
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result in a few lines for people."""
+    """Return the result in a few lines for people."""
     out = [f"talked   {result['seconds']:.1f} s in {result['calls']} call{'' if result['calls'] == 1 else 's'}"]
     for side in ("spoken", "heard"):
         part = result[side]
@@ -107,7 +108,7 @@ def lines(result: dict[str, Any]) -> list[str]:
 
 
 def delay_words(path: dict[str, Any]) -> str:
-    """Mouth to ear where it is known, else what is."""
+    """Return the delay from mouth to ear as text where it is known, else that of playout."""
     if path["mouth_to_ear"] is not None:
         return f"{path['mouth_to_ear']:.0f} ms from mouth to ear"
     if path["playout"] is not None:

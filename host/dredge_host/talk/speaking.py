@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The speaking half of a talk: calls the other end, sends what the source gives, calls again when it is gone."""
+"""The sending half of a talk: it calls the other end, sends what the source gives, and calls again when it is gone."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _FINAL_S = 8.0  # after playout: the other end drains, then repeats its report f
 
 
 class Speaking:
-    """Call `run` in a thread; the figures may be read from others.
+    """The sending half of a talk: `run` in a thread; the figures may be read from others.
 
-    peer: whom to call, None while nobody is known; hung_up: True when the other end has said goodbye; gate: what goes
-    out of int16[320]; muted: asked once per packet; secure: wraps the link with keys; may_send: see PeerLink.
+    peer: whom to call, None while nobody is known; hung_up: True when the other end has said goodbye; gate: what is
+    sent of int16[320]; muted: asked once per packet; secure: wraps the link with keys; may_send: see PeerLink.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Speaking:
                 self._rest(stop)
 
     def path(self) -> dict[str, Any]:
-        """The delays of what this end says; see dredge_host.talk.delay."""
+        """Return the delays of what this end says (dredge_host.talk.delay)."""
         if self.delay is None or self.session is None:
             return path(None, None, None)
         return path(self.delay.report(), self.delay.network_us, self._told().get("heard"))
 
     def spoken_there(self) -> dict[str, Any] | None:
-        """What the other end says about its own share of what is heard here."""
+        """Return the other end's report of its own share of the delay of what is heard here."""
         return self._told().get("spoken")
 
     def _told(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Speaking:
         steering: AutoRedundancy | None,
         stop: Callable[[], bool],
     ) -> None:
-        """Until told to stop, or the other end has hung up. Raises UnreachableError when it is gone."""
+        """Send until told to stop, or until the other end has hung up. Raises UnreachableError when it is gone."""
         self._spoken.flush()
         run.begin()
         probed = 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The status of one end of a talk: what it hears is a device's session, what it says stands beside."""
+"""The status of one end of a talk: that of a device's session for what it hears, with what it says beside."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Both halves of a talk together."""
+"""A talk: both halves together."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Talk:
         self._halves.start()
 
     def run(self, update: Update | None = None) -> dict[str, Any]:
-        """Talks until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
+        """Talk until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
 
         Returns the result document (dredge_host.talk.result). Raises UnreachableError when nobody came in time, and
         what went wrong in the halves.
@@ -171,7 +171,7 @@ class Talk:
         return 0.0 if first is None else round(time.monotonic() - first, 2)
 
     def state(self) -> dict[str, Any]:
-        """What a display shows now; see dredge_host.talk.result."""
+        """Return what a display shows now (dredge_host.talk.result)."""
         return state(self._speaking, self._hearing, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:

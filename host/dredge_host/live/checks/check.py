@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does this device keep up? Streams loss patterns at it and reads its own clocks."""
+"""`dredge check`: loss patterns are streamed to a device, whose own clocks tell whether it keeps up."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def check(
     pcm: Pcm, open_link: OpenLink, settings: Settings, budget_pct: float, seconds: float,
     models: list[str] | None = None, update: Update | None = None, begin: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Stream every pattern for so long; the result document with the verdict. begin: is told that a pattern begins.
+    """Stream every pattern for `seconds` and return the result document with the verdict.
 
     A pattern fails when a period was not ready when it had to be handed out, when fewer than MIN_RECOVERED_PCT of the
     losses that a packet described in time were recovered, when the mean CPU time is above the budget (in % of the
     period), or when its report never came. One period may cost more than its 20 ms, since the device renders ahead: the
-    p99 stands beside. A probe has a verdict of its own (dredge_host.live.checks.probe). Raises what greeting a device
-    raises.
+    p99 stands beside. A probe has a verdict of its own (dredge_host.live.checks.probe). begin(pattern) is called when a
+    pattern begins. Raises what greeting a device raises.
     """
     results = []
     for name, loss in PATTERNS.items():
@@ -121,7 +121,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The verdict first, then each pattern, then the board."""
+    """Return the verdict, then each pattern, then the board, as lines for people."""
     probed = probe.is_probe(result["device"])
     out = [("PASS" if result["pass"] else "FAIL") + (" (a probe: the path to it; it plays nothing)" if probed else "")]
     for pattern in result["patterns"]:
@@ -149,7 +149,7 @@ def _times(cpu: dict[str, Any]) -> str:
 
 
 def board_lines(result: dict[str, Any]) -> list[str]:
-    """What was measured on; unknown facts are left out."""
+    """Return the facts about the board; unknown ones are left out."""
     board, device = result["board"] or {}, result["device"]
     throttling = board.get("throttling")
     facts = [
@@ -167,7 +167,7 @@ def board_lines(result: dict[str, Any]) -> list[str]:
 
 
 def junit(result: dict[str, Any]) -> bytes:
-    """The verdict as JUnit XML: one test case per pattern."""
+    """Return the verdict as JUnit XML: one test case per pattern."""
     cases = result["patterns"]
     failed = sum(not case["pass"] for case in cases)
     suite = ET.Element("testsuite", name="dredge check", tests=str(len(cases)), failures=str(failed), errors="0")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `dredge check` says of a probe: it plays nothing, so the path to it is judged and what could be recovered."""
+"""The verdict of `dredge check` on a probe: it plays nothing, so the path to it and what could be recovered are judged.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ MAX_PATH_LOSS_PCT = 1.0  # beside the losses that were made here
 
 
 def is_probe(device: dict[str, Any]) -> bool:
-    """True for what a probe says about itself when it is greeted."""
+    """Return whether the answer to a greeting is that of a probe."""
     return device.get("role") == "probe"
 
 
 def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
-    """One pattern's entry in the document of `dredge check`.
+    """Return one pattern's entry in the document of `dredge check`.
 
     It fails when the report never came, when more than MAX_PATH_LOSS_PCT of what was sent did not arrive, when fewer
     than MIN_RECOVERED_PCT of the losses that a packet described in time could have been recovered by what did arrive,
@@ -71,7 +72,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
 
 
 def words(pattern: dict[str, Any]) -> str:
-    """What was found in one pattern, for people."""
+    """Return the findings of one pattern, for people."""
     if pattern["arrived"] is None:
         return ""
     text = f"  arrived {pattern['arrived']} of {pattern['sent']}"

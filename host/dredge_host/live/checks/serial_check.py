@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does a serial line carry what a stream needs? Asked before streaming, not after."""
+"""The check whether a serial line carries what a stream needs, made before streaming."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_line(session: Session, settings: Settings) -> dict[str, Any]:
 
 
 def needed_baud(settings: Settings) -> int:
-    """Line rate for these settings, in one direction: ten bits per byte, framing included."""
+    """Return the baud rate that these settings need in one direction: ten bits per byte, framing included."""
     bits = settings.bitrate * (LBRR_RATE_FACTOR if settings.lbrr else 1.0) + DRED_BPS * settings.redundancy_s
     per_packet = bits * PACKET_SECONDS / 8 + HEADER_BYTES + OVERHEAD + 1
     return round(10 * per_packet / PACKET_SECONDS)

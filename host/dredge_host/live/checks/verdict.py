@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Did a stream do what it should? Every check with what was measured and what is allowed."""
+"""The verdict on a stream: every check with the measured value and its limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MAX_LOAD_PCT = 50.0
 
 
 def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
-    """(losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the timeline."""
+    """Return (losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the
+    timeline.
+    """
     rows = timeline_rows(outcome.report, outcome.first_sequence)
     source = {row[0]: row[1] for row in rows}
     delays_us = {row[0]: round(1000 * row[2]) for row in rows} if settings.adaptive else None
@@ -26,7 +28,7 @@ def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
 
 
 def load_pct(report: DeviceReport) -> float:
-    """Mean CPU time of a period in per cent of the period; 100 without a report."""
+    """Return the mean CPU time of a period in percent of the period; 100 without a report."""
     budget = report.get("budget")
     mean_us = budget.get("mean_us") if budget else None
     return 100.0 if mean_us is None else round(mean_us / (1e4 * PACKET_SECONDS), 2)
@@ -54,7 +56,7 @@ def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
 
 
 def _verdict(checks: list[tuple[str, float, str, float, bool]]) -> dict[str, Any]:
-    """Each check: name, value, unit, limit, and whether the value has to be at least (else at most) the limit."""
+    """Return each check: name, value, unit, limit, and whether the limit is the least (else the greatest) value."""
     judged = [
         {
             "name": name,

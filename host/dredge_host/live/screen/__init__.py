@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a person watches while a stream runs."""
+"""The live display of a stream."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a person watches while a stream runs; on standard error, results go to standard output.
+"""The live display of a stream on standard error; results go to standard output.
 
-On a terminal a panel that redraws itself; elsewhere, or without rich, one line per second. All
-numbers come in through `update`; nothing here reads a clock, so a replay shows what the run did.
+On a terminal it is a panel that redraws itself; elsewhere, or without rich, one line per second. All numbers come in
+through `update`; nothing here reads a clock, so a replay shows what the run did.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Display:
             self._print_line()
 
     def restart(self) -> None:
-        """Another stream begins: nothing of the one before is shown any more."""
+        """Forget what was shown, since another stream begins."""
         self.figures.restart()
         self._second = -1
         if self._live is not None:
@@ -92,7 +92,7 @@ class Display:
         return panel(self.figures, self.total_packets)
 
     def _open_panel(self) -> Any:
-        """A running rich display, or None where only lines make sense."""
+        """Return a running rich display, or None where only lines make sense."""
         if not self.stream.isatty() or os.environ.get("TERM", "") == "dumb":
             return None
         try:

@@ -36,12 +36,12 @@ class Figures:
         return age if age is not None and age >= SILENT_S else None
 
     def record(self) -> dict[str, Any]:
-        """The figures as a JSON object; device_silent: the device's share of them is old."""
+        """Return the figures as a JSON object; device_silent: the device's share of them is old."""
         silent = self.silent_s is not None
         return {"schema": "dredge.meter/1", **self.state, "cpu_worst_us": self.worst_us, "device_silent": silent}
 
     def line(self) -> str:
-        """The figures as one line of text."""
+        """Return the figures as one line of text."""
         time = f"{self.state.get('t_s') or 0:6.1f} s"
         told = [f"loss {self.value('loss_pct', '.1f')} %"]
         told += [f"{name} {count}" for name, count in self.counts().items()]
@@ -61,23 +61,23 @@ class Figures:
         return "report_age_s" in self.state and all(value is None for value in told)
 
     def silence_text(self) -> str:
-        """How long nothing has come from the device."""
+        """Return for how long nothing has come from the device, as text."""
         return f"no report for {self.silent_s or 0.0:.0f} s"
 
     def value(self, key: str, form: str) -> str:
-        """One figure as text, a dash while it is not known."""
+        """Return one figure as text, a dash while it is not known."""
         value = self.state.get(key)
         return "-" if value is None else format(value, form)
 
     def cpu_text(self) -> str:
-        """The slowest packet of the last report, and of all; a dash while none was played."""
+        """Return the slowest packet of the last report, and of all, as text; a dash while none was played."""
         if self.state.get("cpu_us") is None:
             return "-"
         now = float(self.state["cpu_us"])
         return f"{now / 1000:.1f} of {self.period_us / 1000:g} ms, worst {self.worst_us / 1000:.1f} ms"
 
     def rate_text(self) -> str:
-        """The bit rate, and what it is made of where that is known."""
+        """Return the bit rate as text, with its parts where they are known."""
         text = f"{self.state['bitrate_bps'] / 1000:.1f} kb/s"
         split = {name: rate for name, rate in (self.state.get("split_bps") or {}).items() if rate}
         if split:
@@ -85,7 +85,7 @@ class Figures:
         return text
 
     def counts(self) -> dict[str, int]:
-        """Packets so far, by the label of their source."""
+        """Return the packets so far, by the label of their source."""
         given = dict(self.state.get("by_source") or {})
         shown = {name: int(given.get(name) or 0) for name in SOURCES if name != "silence"}
         return {SOURCES[name].label: count for name, count in shown.items() if count or name in ALWAYS}

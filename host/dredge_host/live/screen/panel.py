@@ -13,7 +13,7 @@ BAR = 30
 
 
 def panel(figures: Figures, total_packets: int) -> Any:
-    """A rich renderable; what the device reported is dim while no report comes."""
+    """Return the figures as a rich renderable; the device's are dim while no report comes."""
     from rich.panel import Panel
     from rich.table import Table
 
@@ -49,6 +49,6 @@ def _coloured(style: str, share: float, silent: bool) -> str:
 
 
 def bar(share: float) -> str:
-    """BAR characters, filled up to this share."""
+    """Return BAR characters, filled up to this share."""
     filled = round(BAR * min(max(share, 0.0), 1.0))
     return "█" * filled + "·" * (BAR - filled)

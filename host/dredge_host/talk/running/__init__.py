@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What keeps both halves of a talk going, and tells that they are alive."""
+"""The threads of a talk, and the watchdog that tells that they are alive."""

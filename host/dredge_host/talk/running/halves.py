@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The two threads of a talk, and when they are over."""
+"""The two threads of a talk and their end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
 
 
 class Halves:
-    """Speaking and hearing, each in a thread of its own. ``ending`` is set when the talk is to end, ``error`` is what
-    went wrong first, ``scheduling`` what came of `options.realtime`.
+    """The sending and the receiving half, each in a thread of its own.
+
+    ``ending`` is set when the talk is to end, ``error`` is what went wrong first, ``scheduling`` what came of
+    `options.realtime`.
     """
 
     def __init__(self, speaking: Speaking, hearing: Hearing, options: TalkOptions) -> None:
@@ -43,7 +45,9 @@ class Halves:
             thread.start()
 
     def over(self) -> bool:
-        """True when told to end, after `options.seconds`, or with `options.once` when the other end has hung up."""
+        """Return whether the talk is over: told to end, after `options.seconds`, or with `options.once` when the other
+        end hung up.
+        """
         options, now = self._options, time.monotonic()
         if self.ending.is_set():
             return True
@@ -70,7 +74,9 @@ class Halves:
         self._guarded(lambda: self._hearing.run(self._hearing_over))
 
     def _hearing_over(self) -> bool:
-        """After our goodbye: the other end has said its own, or had the time to."""
+        """Return whether the receiving half may end after our goodbye: the other end has said its own, or had the time
+        to.
+        """
         if self.error is not None:
             return True
         late = self._deadline_s is not None and time.monotonic() > self._deadline_s
@@ -85,7 +91,7 @@ class Halves:
             self.ending.set()
 
     def _punctual(self) -> None:
-        """What was asked of the system for the thread that calls this."""
+        """Ask the system for the scheduling of the calling thread that the options name."""
         if self._options.core is not None:
             scheduling.pin(self._options.core)
         if self._options.realtime:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tells systemd that a talk is alive, so that one that hangs (in a driver, say) is started again.
+"""The watchdog of systemd: it is told that a talk is alive, so that one that hangs (in a driver, say) is started again.
 
 The unit of `dredge deploy --talk` sets WatchdogSec (sd_notify(3), systemd.service(5)).
 """
@@ -24,7 +24,7 @@ class Watchdog:
         self._where = os.environ.get("NOTIFY_SOCKET", "")
 
     def look(self) -> bool:
-        """True when everything has moved since the last look, or the one before; then systemd is told."""
+        """Return whether every number has grown since the last look or the one before; then systemd is told."""
         now = self._progress()
         moved = not self._before or all(a > b for a, b in zip(now, self._before, strict=True))
         self._still = 0 if moved else self._still + 1

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is done to the samples of a talk: levels, gain, mute, push-to-talk, half duplex, echo."""
+"""The processing of a talk's samples: levels, gain, mute, push-to-talk, half duplex, echo."""

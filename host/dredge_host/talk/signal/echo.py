@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Echo: an open microphone hears the loudspeaker, and the other end itself."""
+"""Echo cancellation: an open microphone hears the loudspeaker, and so the other end hears itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOW = "or an echo canceller: pactl load-module module-echo-cancel (PulseAudio, 
 
 
 def advice() -> str:
-    """What to do about it."""
+    """Return advice about echo, for the report."""
     return f"{_ADVICE}, {_HOW}"
 
 
@@ -34,7 +34,7 @@ def use_canceller() -> str:
 
 
 def _named(kind: str) -> str | None:
-    """The source or sink of an echo canceller (module-echo-cancel of PulseAudio or PipeWire)."""
+    """Return the source or sink of an echo canceller (module-echo-cancel of PulseAudio or PipeWire)."""
     if shutil.which("pactl") is None:
         return None
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How loud speech is, the gain that turns it down without a click, and what of the microphone goes out."""
+"""The level of speech, the gain that turns it down without a click, and what the microphone lets through."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Level:
         self.now_db = SILENT_DB  # of the last packet
 
     def add(self, pcm: Pcm) -> None:
-        """int16[320]"""
+        """Take in the level of int16[320]."""
         power = float(np.mean(np.square(pcm.astype(np.float32))))
         self.now_db = 10 * math.log10(power) - 90.3 if power >= 1 else SILENT_DB
         self.db = max(self.now_db, self.db - _FALL_DB, SILENT_DB)
@@ -43,7 +43,7 @@ class Fader:
         self._gain = gain
 
     def apply(self, pcm: Pcm, gain: float) -> Pcm:
-        """int16[320] as loud as asked."""
+        """Return int16[320] with this gain, which is reached over the 20 ms."""
         before, self._gain = self._gain, gain
         if before == gain == 1.0:
             return pcm
@@ -65,13 +65,13 @@ class Ducking:
         return self._hold > 0
 
     def apply(self, pcm: Pcm) -> Pcm:
-        """int16[320] of the microphone."""
+        """Return int16[320] of the microphone, turned down while the other end speaks."""
         self._hold = _HOLD if self._heard_db() > SPEAKS_DB else max(0, self._hold - 1)
         return self._fader.apply(pcm, DUCKED if self.down else 1.0)
 
 
 class PushToTalk:
-    """``closed`` is True while nothing may be said: until the key opens the microphone, while the button is up."""
+    """The push-to-talk switch: ``closed`` is True until the key opens the microphone, or while the button is up."""
 
     def __init__(self, how: str) -> None:
         self._button: Any = None
@@ -86,7 +86,7 @@ class PushToTalk:
         return not (self._open if self._button is None else self._button.is_pressed)
 
     def toggle(self) -> None:
-        """The key: a terminal tells when it goes down, not when it comes up."""
+        """Open or close the microphone by the key, since a terminal reports only that a key goes down."""
         self._open = not self._open
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class PushToTalk:
 
 
 class MicrophoneGate:
-    """All of it for one talk: call it with int16[320] of the microphone; `muted` may be set at any time.
+    """All processing of a microphone for one talk: call it with int16[320]; `muted` may be set at any time.
 
     ptt, half_duplex, echo: as in TalkOptions; switch: asked once per packet; heard_db: how loud the other end is now.
     Raises CapabilityError for a button or an echo canceller that is not there.

@@ -19,10 +19,11 @@ _SET_SAMPLING_RATE = 24  # of speex/speex_echo.h
 
 
 class EchoCanceller:
-    """`played` takes what the loudspeaker is given, in its thread; `cancel` what the microphone heard, in another.
+    """An echo canceller: `played` takes what the loudspeaker is given, in its thread; `cancel` what the microphone
+    heard, in another.
 
-    Both are int16[320] at the same pace. The filter learns the way from one to the other in a few seconds; two cards
-    with clocks of their own it cannot follow. Raises CapabilityError without the library.
+    Both are int16[320] at the same pace. The filter learns the way from one to the other in a few seconds; it cannot
+    follow two cards with clocks of their own. Raises CapabilityError without the library.
     """
 
     def __init__(self) -> None:
@@ -39,11 +40,11 @@ class EchoCanceller:
         self._lock = threading.Lock()  # around the state, which `close` frees
 
     def played(self, pcm: Pcm) -> None:
-        """The loudspeaker was given this."""
+        """Take in int16[320] that the loudspeaker was given."""
         self._played.append(pcm)
 
     def cancel(self, pcm: Pcm) -> Pcm:
-        """What the microphone heard, without what the loudspeaker played."""
+        """Return int16[320] of the microphone without the echo of what the loudspeaker played."""
         far = self._played.popleft() if self._played else np.zeros(PACKET_SAMPLES, np.int16)
         near, far = np.ascontiguousarray(pcm, np.int16), np.ascontiguousarray(far, np.int16)
         out = np.empty(PACKET_SAMPLES, np.int16)

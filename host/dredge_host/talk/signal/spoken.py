@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is said, without an end."""
+"""A source of speech that never ends."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Spoken:
         return self._source.backlog_us
 
     def flush(self) -> None:
-        """What waits is old."""
+        """Leave out what waits in the source, because it is old."""
         self._source.flush()
 
     def next(self) -> Pcm:
-        """The next 20 ms, int16[320]."""
+        """Return the next 20 ms, int16[320]."""
         pcm = None if self._ended else self._source.read()
         if pcm is None:
             if not self._ended:
