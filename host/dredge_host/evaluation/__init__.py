@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Quality: clips x losses x methods, judged by metrics; each noun has its module."""
+"""Evaluation of quality: clips x losses x methods, judged by metrics."""

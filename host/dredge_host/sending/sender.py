@@ -68,20 +68,18 @@ class SpeechEncoder(Protocol):
 
 
 class Sender:
-    """Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
+    """A sender of Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
 
-    bitrate: speech in b/s; LBRR and DRED come on top. redundancy_s: history in every packet, 0
-    sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
-    three may change between packets. dtx: in a pause one short packet says so (and repeats the
-    history, or a loss before the pause could not be filled), then nothing is sent until Opus
-    renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version: whose
-    model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126
-    with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
+    bitrate: speech in b/s; LBRR and DRED come on top. redundancy_s: history in every packet, 0 sends none. q0, dq:
+    quantiser level of the newest latent and how fast it grows with age; all three may change between packets. dtx: in a
+    pause one short packet says so (and repeats the history, or a loss before the pause could not be filled), then
+    nothing is sent until Opus renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version:
+    whose model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126 with
+    a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
 
-    Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and
-    padding length included. `lbrr` cannot be read from a packet, so it is estimated against a twin
-    encoder that hears the same speech at `bitrate` without LBRR: what the real packet is larger
-    than the twin's. The twin runs only when LBRR is on.
+    Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and padding length
+    included. `lbrr` cannot be read from a packet, so it is estimated against a twin encoder that gets the same speech
+    at `bitrate` without LBRR: by how much the real packet is larger. The twin runs only when LBRR is on.
     """
 
     def __init__(
@@ -158,8 +156,7 @@ class Sender:
         self.close()
 
     def mute(self, on: bool = True) -> None:
-        """Send silence from now on, or speech again; nothing said before or meanwhile is in any later packet (`flush`).
-        """
+        """Send silence, or speech again; nothing said before or meanwhile is in any later packet (`flush`)."""
         if on and not self.muted:
             self.flush()
         self.muted = on

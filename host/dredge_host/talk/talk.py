@@ -123,8 +123,7 @@ class Talk:
     def run(self, update: Update | None = None) -> dict[str, Any]:
         """Talk until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
 
-        Returns the result document (dredge_host.talk.result). Raises UnreachableError when nobody came in time, and
-        what went wrong in the halves.
+        Returns the result (dredge_host.talk.result). Raises UnreachableError when nobody came, and the halves' errors.
         """
         if not self._halves.started:
             self.start()

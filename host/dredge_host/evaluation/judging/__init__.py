@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How good the result is."""
+"""The metrics and checks that judge what is heard."""

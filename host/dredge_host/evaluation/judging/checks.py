@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two checks that need no listener: is recovered speech in time, and is there a click at a seam."""
+"""Two checks that need no listener: whether recovered speech is in time, and whether there is a click at a seam."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Envelopes = NDArray[np.float64]
 
 
 def band_envelopes(pcm: Pcm) -> Envelopes:
-    """Envelopes of six bands, float64[6, n / 16], of int16[n] at 16 kHz; zero phase throughout.
+    """Return the envelopes of six bands, float64[6, n / 16], of int16[n] at 16 kHz; zero phase throughout.
 
-    Power to the 1/4, as loudness goes: a logarithm would weigh the floor before an onset as much as
-    the onset, and read speech that a vocoder smeared in time as early.
+    Power to the 1/4, as loudness goes: a logarithm would weigh the floor before an onset as much as the onset, and read
+    speech that a vocoder smeared in time as early.
     """
     size = -(-len(pcm) // 4000) * 4000  # lengths with large prime factors transform slowly
     spectrum = np.fft.rfft(np.asarray(pcm, np.float64), size)
@@ -42,7 +42,7 @@ def band_envelopes(pcm: Pcm) -> Envelopes:
 def envelope_scores(
     first: Envelopes, second: Envelopes, mask: NDArray[np.bool_] | None = None, reach_ms: float = 40.0
 ) -> NDArray[np.float64]:
-    """Mean envelope correlation for every lag in steps of 1 ms from -reach_ms to reach_ms.
+    """Return the mean envelope correlation for every lag in steps of 1 ms from -reach_ms to reach_ms.
 
     first, second: `band_envelopes` of two signals of one length n at 16 kHz; mask: bool[n], samples of the second that
     count (recovered speech only, say). The scores are sums over the envelope values that counted, so that those of
@@ -66,7 +66,9 @@ def envelope_scores(
 
 
 def peak_ms(scores: NDArray[np.float64]) -> float:
-    """The lag with the highest score, ms, by a parabola through the peak; negative when the second signal is early."""
+    """Return the lag with the highest score in ms, by a parabola through the peak; negative when the second signal is
+    early.
+    """
     return (_peak(scores) - (len(scores) - 1) / 2) * STEP * 1000.0 / SAMPLE_RATE
 
 
@@ -77,7 +79,7 @@ def _standard(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _peak(scores: NDArray[np.float64]) -> float:
-    """Position of the maximum, between the samples."""
+    """Return the position of the maximum, interpolated between the samples."""
     at = int(scores.argmax())
     if not 0 < at < len(scores) - 1:
         return float(at)

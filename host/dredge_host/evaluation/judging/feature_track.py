@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The codec's features of a whole signal, and what judges read in them: band levels, activity, voicing."""
+"""The codec's features of a whole signal, and what judges take from them: band levels, activity, voicing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VOICED = 0.1  # correlation feature above which a pitch means something
 
 
 def track(pcm: Pcm) -> Rows:
-    """float32[n // 160, 20]: the features of every whole frame of int16[n] at 16 kHz."""
+    """Return the features of every whole frame of int16[n] at 16 kHz, float32[n // 160, 20]."""
     from dredge_kernels.features import FeatureExtractor
 
     frames = len(pcm) // FRAME_SAMPLES
@@ -25,7 +25,7 @@ def track(pcm: Pcm) -> Rows:
 
 
 def band_levels(rows: Rows) -> NDArray[np.float64]:
-    """Levels of the 18 bands in dB, float64[n, 18] (inverse of the cosine transform behind the cepstrum)."""
+    """Return the levels of the 18 bands in dB, float64[n, 18] (inverse of the cosine transform behind the cepstrum)."""
     cepstra = rows[:, :18].astype(np.float64)
     cepstra[:, 0] += 4.0
     order, band = np.arange(18), np.arange(18) + 0.5
@@ -35,6 +35,6 @@ def band_levels(rows: Rows) -> NDArray[np.float64]:
 
 
 def active(rows: Rows) -> NDArray[np.bool_]:
-    """Frames within ACTIVE_DB of the loudest."""
+    """Return the frames within ACTIVE_DB of the loudest."""
     level = 10.0 * np.log10(np.sum(10.0 ** (band_levels(rows) / 10.0), axis=1))
     return np.asarray(level > level.max() - ACTIVE_DB)

@@ -27,14 +27,17 @@ class Asked(Protocol):
 
 @dataclass
 class Judges:
-    """scores: by name, (original, played) to a score or None; hear: int16[n] at 16 kHz to words, None without."""
+    """The loaded metrics.
+
+    scores: by name, (original, played) to a score or None; hear: int16[n] at 16 kHz to words, None without.
+    """
 
     scores: dict[str, Score] = field(default_factory=dict)
     hear: Callable[[Pcm], list[str]] | None = None
 
 
 def load_judges(plan: Asked) -> Judges:
-    """The metrics of the plan. Raises CapabilityError when a package is missing."""
+    """Return the metrics of the plan. Raises CapabilityError when a package is missing."""
     judges = Judges()
     for name in plan.scores:
         load = SCORES[name].load
@@ -48,7 +51,7 @@ def load_judges(plan: Asked) -> Judges:
 
 
 def metric_versions(plan: Asked) -> dict[str, str]:
-    """What the scores of this plan depend on besides the speech: packages, and the recogniser's model."""
+    """Return the versions on which the scores of this plan depend: packages, and the recogniser's model."""
     wanted = ["numpy", *(package for name in plan.scores for package in SCORES[name].packages)]
     wanted += [plan.recogniser] if plan.recogniser else []  # each is called as its package is
     found: dict[str, str] = {name: _version(name) for name in wanted}
@@ -58,7 +61,7 @@ def metric_versions(plan: Asked) -> dict[str, str]:
 
 
 def noise_of(judges: Judges, pcm: Pcm) -> float | None:
-    """Standard error of one clip's PLCMOS; None without PLCMOS."""
+    """Return the standard error of one clip's PLCMOS; None without PLCMOS."""
     measure: Any = getattr(judges.scores.get("plcmos"), "noise", None)
     return None if measure is None else round(float(measure(pcm)), 4)
 
@@ -71,7 +74,9 @@ def _version(package: str) -> str:
 
 
 def _model_digest(path: Path) -> str:
-    """A short digest of names, sizes and times of a model's files: reading gigabytes for every run would take long."""
+    """Return a short digest of names, sizes and times of a model's files, since reading gigabytes for every run takes
+    long.
+    """
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     found = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.exists()]
     return sha256(repr(found or str(path)).encode()).hexdigest()[:16]

@@ -14,7 +14,7 @@ from dredge_kernels.arrays import Pcm
 
 
 def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
-    """Fewest substitutions, deletions and insertions between two word lists (Levenshtein 1966)."""
+    """Return the fewest substitutions, deletions and insertions between two word lists (Levenshtein 1966)."""
     row = list(range(len(heard) + 1))
     for i, word in enumerate(reference, 1):
         diagonal, row[0] = row[0], i
@@ -28,13 +28,12 @@ SEGMENT = 6144  # samples in the 384 ms that ESTOI compares at a time
 
 
 def estoi(reference: Pcm, played: Pcm) -> float | None:
-    """Extended short-time objective intelligibility of `played`; 1 = as the reference, 0 = unrelated.
+    """Return the extended short-time objective intelligibility of `played`; 1 = as the reference, 0 = unrelated.
 
-    reference, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other. Source:
-    J. Jensen, C. H. Taal, IEEE/ACM TASLP 24(11), 2016. None when the reference is silent or its speech
-    fills no segment of 384 ms. The same input gives the same figure: pystoi draws its tiny noise from
-    NumPy's global generator, which is seeded here and put back. Raises ValueError for different
-    lengths, CapabilityError without pystoi.
+    reference, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other. Source: J. Jensen, C. H.
+    Taal, IEEE/ACM TASLP 24(11), 2016. None when the reference is silent or its speech fills no segment of 384 ms. The
+    same input gives the same figure: pystoi draws its tiny noise from NumPy's global generator, which is seeded here
+    and put back. Raises ValueError for different lengths, CapabilityError without pystoi.
     """
     if len(reference) != len(played):
         raise ValueError(f"played: expected {len(reference)} samples as in the reference, got {len(played)}")
@@ -55,11 +54,11 @@ def estoi(reference: Pcm, played: Pcm) -> float | None:
 
 
 def pesq(reference: Pcm, played: Pcm) -> float | None:
-    """Perceptual evaluation of speech quality of `played`, wideband (ITU-T P.862.2): 1 to 4.64.
+    """Return the perceptual evaluation of speech quality of `played`, wideband (ITU-T P.862.2): 1 to 4.64.
 
     reference, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other. None where it finds no
-    speech in either, or less than a quarter of a second of it. Raises ValueError for different lengths,
-    CapabilityError without the package pesq.
+    speech in either, or less than a quarter of a second of it. Raises ValueError for different lengths, CapabilityError
+    without the package pesq.
     """
     if len(reference) != len(played):
         raise ValueError(f"played: expected {len(reference)} samples as in the reference, got {len(played)}")

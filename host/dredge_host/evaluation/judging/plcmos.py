@@ -50,7 +50,7 @@ class Plcmos:
         return float(np.mean(self._by_offset(pcm)))
 
     def noise(self, pcm: Pcm) -> float:
-        """Standard error of a score: that of the mean over the offsets."""
+        """Return the standard error of a score, which is the mean over the offsets."""
         return float(np.std(self._by_offset(pcm), ddof=1) / np.sqrt(len(OFFSETS)))
 
     def _by_offset(self, pcm: Pcm) -> list[float]:
@@ -62,7 +62,7 @@ class Plcmos:
 
 
 def _whole(path: str, session: Callable[[Any], Any], raters: Floats) -> Callable[[Floats], float]:
-    """Mean score of a spectrum, the whole network once for every rater."""
+    """Return the mean score of a spectrum by running the whole network once for every rater."""
     network = session(path)
 
     def scores(spectrum: Floats) -> float:
@@ -73,7 +73,9 @@ def _whole(path: str, session: Callable[[Any], Any], raters: Floats) -> Callable
 
 
 def _cut(path: str, session: Callable[[Any], Any], raters: Floats) -> Callable[[Floats], float]:
-    """Mean score of a spectrum, all raters in one run of the network's head. Raises CapabilityError without onnx."""
+    """Return the mean score of a spectrum with all raters in one run of the network's head. Raises CapabilityError
+    without onnx.
+    """
     onnx = need("onnx", "PLCMOS by 500 raters", "judge")
     model = need("onnx.shape_inference", "PLCMOS by 500 raters", "judge").infer_shapes(onnx.load(path))
     extractor = need("onnx.utils", "PLCMOS by 500 raters", "judge").Extractor(model)
@@ -90,7 +92,7 @@ def _cut(path: str, session: Callable[[Any], Any], raters: Floats) -> Callable[[
 
 
 def _seam(graph: Any) -> list[str]:
-    """Names of the values that the trunk hands to the part of the network that knows the rater."""
+    """Return the names of the values that the trunk hands to the part of the network that depends on the rater."""
     known = {RATER}
     constants = {tensor.name for tensor in graph.initializer}
     constants |= {name for node in graph.node if node.op_type == "Constant" for name in node.output}

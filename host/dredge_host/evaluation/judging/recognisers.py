@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who hears words: pocketsphinx, or vosk and faster-whisper with a model of the user's.
-
-A recogniser is called with int16[n] at 16 kHz and gives the words it heard, in lower case. Every call
-starts afresh, so that no clip is heard in the next one. Nothing is ever downloaded.
-"""
+"""Speech recognisers: pocketsphinx, or vosk and faster-whisper with a model of the user's."""
 
 from __future__ import annotations
 
@@ -28,11 +24,11 @@ Hear = Callable[[Pcm], list[str]]
 
 
 def open_recogniser(name: str = "pocketsphinx", model: str | Path | None = None) -> Hear:
-    """A recogniser by name: pocketsphinx, vosk, faster-whisper.
+    """Return a recogniser by name: pocketsphinx, vosk, faster-whisper.
 
-    model: folder of the model; needed by the last two, refused by pocketsphinx, which has its own
-    (US English). Raises UsageError for an unknown name or a model too many or too few, InputError for a
-    folder that holds no such model, CapabilityError when the package is missing.
+    model: folder of the model; needed by the last two, refused by pocketsphinx, which has its own (US English). Raises
+    UsageError for an unknown name or a model too many or too few, InputError for a folder that holds no such model,
+    CapabilityError when the package is missing.
     """
     if name not in RECOGNISERS:
         raise UsageError(f"recogniser '{name}' is unknown; expected one of {', '.join(RECOGNISERS)}")
@@ -127,7 +123,7 @@ RECOGNISERS: dict[str, Callable[..., Hear]] = {
 
 
 def words(text: str) -> list[str]:
-    """Words of a transcript: lower case, without punctuation; an apostrophe inside a word stays, as '."""
+    """Return the words of a transcript: lower case, without punctuation; an apostrophe inside a word stays, as '."""
     return [word.replace("’", "'") for word in WORD.findall(text.lower())]
 
 

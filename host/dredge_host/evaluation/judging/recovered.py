@@ -1,15 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the speech in place of lost packets is off by: spectrum and pitch, in those packets alone.
-
-Both signals go through the feature extractor of the codec, one row of features per 10 ms. A row belongs
-to the packet that holds the middle of its 10 ms; rows of packets that arrived do not count, nor do rows
-in which the reference is silent.
-
-Cepstral distance: the classic one (N. Kitawaki, H. Nagabuchi, K. Itoh, IEEE JSAC 6(2), 1988) is the RMS
-difference of two log spectra in dB, written in cepstra by Parseval's theorem. Ours is the same over the
-18 bands of the features, level (c0) included: 10 sqrt(sum over k of (c_k - c'_k)^2 / 18). A frame that
-is 6 dB too quiet in all bands is 6 dB off.
-"""
+"""The errors of the speech in place of lost packets: spectrum and pitch, in those packets alone."""
 
 from __future__ import annotations
 
@@ -27,15 +17,14 @@ Mask = NDArray[np.bool_]
 
 
 def recovered_errors(reference: Pcm, played: Pcm, lost: Mask, lookahead: int) -> dict[str, float | int]:
-    """Errors of `played` in the packets that are marked in `lost`.
+    """Return the errors of `played` in the packets that are marked in `lost`.
 
-    reference, played: int16[n] at 16 kHz, aligned; lost: bool[packets]; packet k starts at sample
-    320 k - lookahead, as in what `simulate` gives. Keys:
+    reference, played: int16[n] at 16 kHz, aligned; lost: bool[packets]; packet k starts at sample 320 k - lookahead, as
+    in what `simulate` gives. Keys:
 
-    frames, voiced_frames: rows of 10 ms that count, and those voiced in both signals;
-    cepstral_distance_db: mean over the frames, absent without any;
-    pitch_error_pct: mean deviation over voiced frames, without gross errors; absent without any;
-    gross_pitch_pct: share of the voiced frames whose pitch is off by more than 20 %, absent without any;
+    frames, voiced_frames: rows of 10 ms that count, and those voiced in both signals; cepstral_distance_db: mean over
+    the frames, absent without any; pitch_error_pct: mean deviation over voiced frames, without gross errors; absent
+    without any; gross_pitch_pct: share of the voiced frames whose pitch is off by more than 20 %, absent without any;
     voicing_error_pct: share of the frames voiced in only one of the signals, absent without any.
 
     Raises ValueError for signals of different lengths, or fewer packets than the signal needs.
@@ -56,13 +45,13 @@ def recovered_errors(reference: Pcm, played: Pcm, lost: Mask, lookahead: int) ->
 
 
 def lost_frames(lost: Mask, frames: int, lookahead: int) -> Mask:
-    """bool[frames]: the frames of 10 ms whose middle lies in a lost packet."""
+    """Return bool[frames]: True for the frames of 10 ms whose middle lies in a lost packet."""
     middles = np.arange(frames) * FRAME_SAMPLES + FRAME_SAMPLES // 2
     return np.asarray(lost, np.bool_)[(middles + lookahead) // PACKET_SAMPLES]
 
 
 def frame_distances(wanted: Rows, got: Rows) -> NDArray[np.float64]:
-    """Cepstral distance of every row in dB, float64[n], of float32[n, 20] each."""
+    """Return the cepstral distance of every row in dB, float64[n], between two float32[n, 20]."""
     levels = band_levels(wanted)
     floor = levels.max() - FLOOR_DB
     difference = np.maximum(levels, floor) - np.maximum(band_levels(got), floor)

@@ -17,13 +17,7 @@ Score = Callable[[NDArray[np.int16], NDArray[np.int16]], float | None]
 
 
 class Metric(NamedTuple):
-    """How one figure of an evaluation is called, shown and computed.
-
-    title: of its column; what: one sentence for readers; form, unit: of the value times scale; heading: of its chart
-    beside those of quality, "" for none; axis: what that chart's axis says; weight: key of a cell by which means are
-    weighted. Only a score of a whole cell has load (makes the function, CapabilityError without its packages), packages
-    (whose versions decide the score), switch (the option's help) and default (measured unless the command says no).
-    """
+    """One figure of an evaluation: its name, how it is shown and how it is computed."""
 
     title: str
     what: str
@@ -39,7 +33,7 @@ class Metric(NamedTuple):
     weight: str = ""
 
     def text(self, mean: float, half: float | None = None) -> str:
-        """A value with its unit, and half of its interval."""
+        """Return a value with its unit, and half of its interval, as text."""
         around = "" if half is None else f" ± {self.scale * half:{self.form}}"
         return f"{self.scale * mean:{self.form}}{around}{self.unit}"
 
@@ -75,7 +69,7 @@ def _pesq() -> Score:
 
 
 def _tried(score: Score) -> Score:
-    """The score itself, after one call: a missing package shows now, not hours later."""
+    """Return the score itself after one call, so that a missing package shows now and not hours later."""
     score(np.zeros(16000, np.int16), np.zeros(16000, np.int16))
     return score
 

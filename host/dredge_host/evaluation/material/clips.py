@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which speech an evaluation uses: files over all speakers, and pieces of long ones when more clips are wanted."""
+"""The speech of an evaluation: files over all speakers, and pieces of long ones when more clips are wanted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Clip:
 
 
 def choose_clips(folder: Path, clips: int, notes: list[str] | None = None) -> list[Path]:
-    """Speech files, evenly over the speakers (the part of the name before `_`), in a fixed order; clips: 0 = all.
+    """Return the speech files, evenly over the speakers (the part of the name before `_`), in a fixed order; clips: 0 =
+    all.
 
     What is left out is added to `notes`. Raises InputError for a folder without speech.
     """
@@ -56,11 +57,11 @@ def choose_clips(folder: Path, clips: int, notes: list[str] | None = None) -> li
 
 
 def read_clips(folder: Path, clips: int, seconds: float) -> tuple[list[Clip], list[str]]:
-    """The clips of a folder and notes about them.
+    """Return the clips of a folder and notes about them.
 
-    clips: how many, 0 = one for every file; seconds: length of each, 0 = whole files. When there are fewer files
-    than clips, later pieces of the files follow, every one `seconds` long. A file that cannot be read is left out
-    with a note. Raises InputError for a folder without speech.
+    clips: how many, 0 = one for every file; seconds: length of each, 0 = whole files. When there are fewer files than
+    clips, later pieces of the files follow, every one `seconds` long. A file that cannot be read is left out with a
+    note. Raises InputError for a folder without speech.
     """
     notes: list[str] = []
     files = choose_clips(folder, 0, notes)
@@ -76,7 +77,7 @@ def read_clips(folder: Path, clips: int, seconds: float) -> tuple[list[Clip], li
 
 
 def _readable(files: Sequence[Path], most: int, notes: list[str]) -> list[tuple[Path, Pcm]]:
-    """The first files that can be read, all of them with most=0; InputError if none can."""
+    """Return the first files that can be read, all of them with most=0. Raises InputError if none can."""
     speech: list[tuple[Path, Pcm]] = []
     problems: list[str] = []
     for path in files:
@@ -93,7 +94,7 @@ def _readable(files: Sequence[Path], most: int, notes: list[str]) -> list[tuple[
 
 
 def _later_pieces(speech: Sequence[tuple[Path, Pcm]], length: int, english: set[str]) -> list[Clip]:
-    """Whole pieces after the first of every file: all second ones, then all third ones."""
+    """Return the whole pieces after the first of every file: all second ones, then all third ones."""
     most = max(len(pcm) for _, pcm in speech) // length
     return [
         Clip(
@@ -118,7 +119,7 @@ def _note(clips: int, files: int, more: int, seconds: float) -> str:
 
 
 def english_files(folder: Path, files: Sequence[Path], notes: list[str] | None = None) -> set[str]:
-    """Names of the files in English, as far as a manifest tells (`manifest_rows`); all if it says no language."""
+    """Return the names of the files in English as a manifest says (`manifest_rows`), all if it says no language."""
     rows = manifest_rows(folder, notes)
     if rows and "language" in rows[0]:
         return {Path(row["file"]).name for row in rows if row["language"].lower().startswith("en")}

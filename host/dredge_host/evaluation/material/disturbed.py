@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Speech as a bad place, microphone or cable leaves it; int16[n] at 16 kHz in and out, the same on every call."""
+"""Speech disturbed by the room, the microphone or the cable; int16[n] at 16 kHz in and out, the same on every call."""
 
 from __future__ import annotations
 
@@ -15,35 +15,39 @@ CLIPPED_DB = 12.0  # peaks above full scale
 
 
 def noisy(speech: Pcm, noise: Pcm, snr_db: float = SNR_DB) -> Pcm:
-    """Speech with noise, repeated as needed, at a signal-to-noise ratio over the whole clip."""
+    """Return the speech with noise, repeated as needed, at a signal-to-noise ratio over the whole clip."""
     return _with(speech, np.resize(noise, len(speech)).astype(np.float64), snr_db)
 
 
 def quiet(speech: Pcm, dbfs: float = QUIET_DBFS) -> Pcm:
-    """The same speech at an RMS level of `dbfs`."""
+    """Return the same speech at an RMS level of `dbfs`."""
     clean = speech.astype(np.float64)
     return rounded(clean * (32768.0 * 10.0 ** (dbfs / 20.0) / np.sqrt(np.mean(clean**2) + 1e-9)))
 
 
 def clipped(speech: Pcm, above_db: float = CLIPPED_DB) -> Pcm:
-    """The same speech with its peaks that far above full scale, cut off."""
+    """Return the same speech with its peaks raised that far above full scale and cut off."""
     peak = float(np.abs(speech.astype(np.float64)).max()) + 1e-9
     return rounded(speech * (32767.0 * 10.0 ** (above_db / 20.0) / peak))
 
 
 def childlike(speech: Pcm, ratio: float = 1.45) -> Pcm:
-    """Pitch and formants raised by this ratio (and faster): a child's vocal tract where no child was recorded."""
+    """Return the speech with pitch and formants raised by this ratio (and faster), as a child's vocal tract would
+    sound.
+    """
     places = np.arange(0, len(speech) - 1, ratio)
     return rounded(np.interp(places, np.arange(len(speech)), speech))
 
 
 def offset(speech: Pcm, steps: int = 4000) -> Pcm:
-    """Half as loud, on top of a constant: a sound card with a DC offset."""
+    """Return the speech half as loud on top of a constant, as from a sound card with a DC offset."""
     return rounded(0.5 * speech.astype(np.float64) + steps)
 
 
 def rumbling(speech: Pcm, snr_db: float = 0.0) -> Pcm:
-    """Speech in a vehicle: noise below 120 Hz that rises towards low frequencies, as strong as the speech."""
+    """Return the speech in a vehicle: with noise below 120 Hz that rises towards low frequencies, as strong as the
+    speech.
+    """
     spectrum = np.fft.rfft(np.random.default_rng(21).standard_normal(len(speech)))
     hertz = np.fft.rfftfreq(len(speech), 1.0 / SAMPLE_RATE)
     spectrum *= (hertz < 120.0) / np.maximum(hertz, 8.0)
@@ -51,14 +55,14 @@ def rumbling(speech: Pcm, snr_db: float = 0.0) -> Pcm:
 
 
 def humming(speech: Pcm, snr_db: float = 0.0) -> Pcm:
-    """Speech with the mains in it: 50 Hz and six harmonics, as strong as the speech."""
+    """Return the speech with mains hum: 50 Hz and six harmonics, as strong as the speech."""
     at = 2 * np.pi * 50.0 * np.arange(len(speech)) / SAMPLE_RATE
     hum = np.sum([np.sin(k * at + k) / k for k in range(1, 8)], axis=0)
     return _with(speech, hum, snr_db)
 
 
 def handled(speech: Pcm) -> Pcm:
-    """Speech while somebody moves the microphone: thumps of 30 to 90 Hz and scratching, twice a second."""
+    """Return the speech with a moved microphone: thumps of 30 to 90 Hz and scratching, twice a second."""
     rng = np.random.default_rng(22)
     touch = np.zeros(len(speech))
     length = SAMPLE_RATE // 4
@@ -73,7 +77,7 @@ def handled(speech: Pcm) -> Pcm:
 
 
 def reverberant(speech: Pcm, decay_s: float = 0.8, direct_db: float = -3.0) -> Pcm:
-    """Speech across a room: noise that falls by 60 dB in `decay_s`, with four of the room's own low tones.
+    """Return the speech across a room: noise that falls by 60 dB in `decay_s`, with four of the room's own low tones.
 
     direct_db: the direct sound against the reverberation.
     """

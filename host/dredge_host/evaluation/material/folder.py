@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A folder of speech as it comes from a disk, a Mac or a stick: its speech files, and what its manifest says."""
+"""A folder of speech as it comes from a disk, a Mac or a stick: its speech files and its manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _APPLE_DOUBLE = bytes.fromhex("00051607")
 
 
 def speech_files(folder: Path, notes: list[str] | None = None) -> list[Path]:
-    """Speech files by their names, sorted; a note says what is left out: hidden, empty, dangling or Mac's own files.
+    """Return the speech files by their names, sorted; a note says what is left out: hidden, empty, dangling or Mac's
+    own files.
 
     Raises InputError when the folder cannot be listed.
     """
@@ -47,7 +48,7 @@ def demand_speech(folder: Path, found: list[Path]) -> None:
 
 
 def _no_speech(path: Path) -> str:
-    """Why a file with the name of speech is none; empty if it may be."""
+    """Return why a file with a speech file's name is none, empty if it may be one."""
     try:
         if path.name.startswith("."):
             return "a hidden file"
@@ -65,7 +66,8 @@ def _no_speech(path: Path) -> str:
 
 
 def manifest_rows(folder: Path, notes: list[str] | None = None) -> list[dict[str, str]] | None:
-    """The rows of a MANIFEST.csv in or above a folder; None without one, or without its column `file` (then a note).
+    """Return the rows of a MANIFEST.csv in or above a folder; None without one, or without its column `file` (then a
+    note).
 
     Any encoding with a byte order mark, UTF-8 or Windows-1252; separated by commas, semicolons or tabs. What a short
     row lacks is an empty text.

@@ -18,11 +18,11 @@ ADULT = 18  # years
 
 
 def cases(folder: Path, seconds: float = 8.0) -> dict[str, Pcm]:
-    """Named inputs, int16[n] at 16 kHz, from a folder of speech.
+    """Return the named inputs, int16[n] at 16 kHz, from a folder of speech.
 
     A MANIFEST.csv beside or above the folder (columns file and age) tells which clips are of children; without one a
-    child is made of an adult. A folder `noise` beside it, with a subfolder of the same name, gives the noise;
-    without one it is white. Raises InputError for a folder without speech.
+    child is made of an adult. A folder `noise` beside it, with a subfolder of the same name, gives the noise; without
+    one it is white. Raises InputError for a folder without speech.
     """
     files = choose_clips(folder, 0)
     children = _children(folder)

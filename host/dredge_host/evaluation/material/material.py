@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What an evaluation sends: clips, and the losses that each of them meets."""
+"""The material of an evaluation: clips, and the losses that each of them meets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Task(NamedTuple):
     methods: tuple[str, ...]
 
     def name(self, method: str) -> str:
-        """What people call one of the cells."""
+        """Return the name of one of the cells for people."""
         return f"clip {self.clip.name}, {self.trace.stratum} losses, method {method}"
 
 
@@ -45,12 +45,13 @@ class Material(NamedTuple):
         return list(dict.fromkeys(trace.stratum for _, trace in self.pairs))
 
     def tasks(self, methods: tuple[str, ...]) -> list[Task]:
-        """The grid: one task for every clip and trace."""
+        """Return the grid: one task for every clip and trace."""
         return [Task(number, clip, trace, methods) for number, (clip, trace) in enumerate(self.pairs)]
 
 
 def from_folder(folder: Path, plan: Plan) -> Material:
-    """Speech files and drawn traces: all three strata for every clip, or one in turn if the plan is not crossed.
+    """Return the speech files with drawn traces: all three strata for every clip, or one in turn if the plan is not
+    crossed.
 
     Raises InputError for a folder without speech.
     """
@@ -67,12 +68,13 @@ def _drawn(index: int, clip: Clip, plan: Plan) -> list[Trace]:
 
 
 def packets_of(clip: Clip) -> int:
-    """Packets that a trace has to cover: those of the clip, and some for the codec's delay."""
+    """Return how many packets a trace has to cover: those of the clip, and some for the codec's delay."""
     return -(-len(clip.pcm) // PACKET_SAMPLES) + 2
 
 
 def from_set(folder: Path, plan: Plan) -> Material:
-    """A trace set on disk (see dredge_host.evaluation.material.traceset): every clip meets its own recorded losses.
+    """Return a trace set on disk (dredge_host.evaluation.material.traceset), in which every clip meets its own recorded
+    losses.
 
     Raises InputError for a folder without any clip that has a trace, and for speech whose losses are silence already.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is the same for every cell of an evaluation; plain values, so that workers elsewhere can have it."""
+"""The settings that all cells of an evaluation share; plain values, so that workers elsewhere can have them."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Plan:
         Settings(bitrate=self.bitrate)
 
     def metrics(self) -> list[str]:
-        """Names of what is measured in every cell beyond rates, lags and seams."""
+        """Return the names of the metrics of every cell beyond rates, lags and seams."""
         return [*self.scores, *([f"words by {self.recogniser}"] if self.recogniser else [])]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values for the document."""
+        """Return JSON values for the document."""
         return {
             "seconds": self.seconds,
             "seed": self.seed,

@@ -14,7 +14,7 @@ VOWELS_HZ = ((730, 1090, 2440), (530, 1840, 2480), (300, 870, 2240), (570, 840, 
 
 
 def melody(samples: int) -> Pcm:
-    """Music-like input: chords of decaying harmonic tones over a beat."""
+    """Return music: chords of decaying harmonic tones over a beat."""
     at = np.arange(samples) / SAMPLE_RATE
     out = np.zeros(samples)
     rng = np.random.default_rng(7)
@@ -30,14 +30,14 @@ def melody(samples: int) -> Pcm:
 
 
 def silence(samples: int) -> Pcm:
-    """Digital silence, then the last bit of a microphone's noise."""
+    """Return digital silence, then the last bit of a microphone's noise."""
     out = np.zeros(samples, np.int16)
     out[samples // 2 :] = np.random.default_rng(1).integers(-1, 2, samples - samples // 2)
     return out
 
 
 def ticking(samples: int) -> Pcm:
-    """A wall clock in a quiet room: two short knocks of a few resonances every second."""
+    """Return a wall clock in a quiet room: two short knocks of a few resonances every second."""
     rng = np.random.default_rng(11)
     out = rng.standard_normal(samples) * 4.0
     length = SAMPLE_RATE // 25
@@ -50,7 +50,9 @@ def ticking(samples: int) -> Pcm:
 
 
 def plucked(samples: int) -> Pcm:
-    """Plucked strings from 82 Hz on, each left to ring (K. Karplus, A. Strong, Computer Music Journal 7(2), 1983)."""
+    """Return plucked strings from 82 Hz on, each left to ring (K. Karplus, A. Strong, Computer Music Journal 7(2),
+    1983).
+    """
     rng = np.random.default_rng(13)
     out = np.zeros(samples)
     for number, start in enumerate(range(0, samples, int(0.4 * SAMPLE_RATE))):
@@ -61,7 +63,8 @@ def plucked(samples: int) -> Pcm:
 
 
 def _string(row: Values, samples: int) -> Values:
-    """A string's period and what becomes of it, float64[samples]: every round is the mean of two neighbours."""
+    """Return the decay of a string from its first period, float64[samples]: every round is the mean of two neighbours.
+    """
     row = row - row.mean()
     rounds = []
     for _ in range(-(-samples // len(row))):
@@ -71,7 +74,7 @@ def _string(row: Values, samples: int) -> Values:
 
 
 def sung(samples: int) -> Pcm:
-    """A singing voice: notes of 0.8 s with vibrato, harmonics under the formants of changing vowels."""
+    """Return a singing voice: notes of 0.8 s with vibrato, harmonics under the formants of changing vowels."""
     at = np.arange(samples) / SAMPLE_RATE
     note = (at / 0.8).astype(int)
     semitones = np.array([0, 4, 7, 12, 11, 7, 5, 2])[note % 8] + 0.6 * np.sin(2 * np.pi * 5.5 * at)
@@ -91,5 +94,5 @@ def sung(samples: int) -> Pcm:
 
 
 def rounded(values: Values) -> Pcm:
-    """Rounded to int16 and limited to it."""
+    """Return a signal rounded to int16 and limited to its range."""
     return np.clip(np.rint(values), -32768, 32767).astype(np.int16)

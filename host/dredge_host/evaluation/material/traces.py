@@ -48,16 +48,16 @@ class Trace(NamedTuple):
         return sum(self.lost) / max(1, len(self.lost))
 
     def model(self) -> LossModel:
-        """A loss model that plays this trace, then loses nothing."""
+        """Return a loss model that plays this trace and then loses nothing."""
         spec = self.spec if self.seed is None else f"{self.spec} (seed {self.seed})"
         return LossModel(spec, self.rate, chain(self.lost, repeat(False)))
 
 
 def draw_trace(stratum: Stratum, packets: int, seed: int) -> Trace:
-    """The first trace from `seed` on whose longest burst and rate fit the stratum.
+    """Return the first trace from `seed` on whose longest burst and rate fit the stratum.
 
-    Fitting: longest burst in (shortest_ms, longest_ms], rate within a third of the aim. Speech
-    shorter than a few bursts may not allow that: then the trace nearest in rate is taken.
+    Fitting: longest burst in (shortest_ms, longest_ms], rate within a third of the aim. Speech shorter than a few
+    bursts may not allow that: then the trace nearest in rate is taken.
     """
     best, best_miss = None, float("inf")
     for number in range(seed * TRIES, (seed + 1) * TRIES):
@@ -77,17 +77,17 @@ def draw_trace(stratum: Stratum, packets: int, seed: int) -> Trace:
 
 
 def trace_for_clip(index: int, packets: int, seed: int) -> Trace:
-    """The trace of clip number `index`: the strata in turn, every clip its own draw."""
+    """Return the trace of clip number `index`: the strata in turn, every clip its own draw."""
     return draw_trace(STRATA[index % len(STRATA)], packets, 1000 * seed + index)
 
 
 def crossed_traces(index: int, packets: int, seed: int) -> list[Trace]:
-    """One trace of every stratum for clip number `index`; that of `trace_for_clip` is among them."""
+    """Return one trace of every stratum for clip number `index`; that of `trace_for_clip` is among them."""
     return [draw_trace(stratum, packets, 1000 * seed + index) for stratum in STRATA]
 
 
 def recorded_trace(name: str, lost: Sequence[bool]) -> Trace:
-    """A trace that somebody recorded, in the stratum of its longest burst; `beyond` where that has none."""
+    """Return a recorded trace in the stratum of its longest burst, `beyond` where that has none."""
     longest = measure_loss(lost).longest_burst * PACKET_MS
     fitting = (stratum.name for stratum in STRATA if longest <= stratum.longest_ms)
     return Trace(tuple(map(bool, lost)), next(fitting, BEYOND), name, None)

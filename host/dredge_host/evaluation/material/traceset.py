@@ -42,13 +42,13 @@ class Item(NamedTuple):
 
 
 def read_set(folder: str | Path, clean: str | Path | None = None) -> list[Item]:
-    """The clips of a folder in the order of their names.
+    """Return the clips of a folder in the order of their names.
 
-    clean: where the speech before the losses is; by default, and if there are traces, the folder `clean`
-    inside or beside `folder`; otherwise the files of `folder` itself are the speech. Instead of a folder
-    with traces the one above it will do, when they are in its `lossy`. A trace may be one packet shorter
-    or longer than the speech. Raises InputError for a folder without speech, a trace without speech, a
-    clip that `clean` lacks, a damaged trace, or lengths that do not fit.
+    clean: where the speech before the losses is; by default, and if there are traces, the folder `clean` inside or
+    beside `folder`; otherwise the files of `folder` itself are the speech. Instead of a folder with traces the one
+    above it will do, when they are in its `lossy`. A trace may be one packet shorter or longer than the speech. Raises
+    InputError for a folder without speech, a trace without speech, a clip that `clean` lacks, a damaged trace, or
+    lengths that do not fit.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -74,7 +74,8 @@ def _item(name: str, here: Path | None, trace: Path | None, originals: dict[str,
 
 
 def read_speech(item: Item) -> NDArray[np.int16]:
-    """int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silence already."""
+    """Return int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silence already.
+    """
     pcm = read_audio(item.path).pcm
     lost = np.repeat(np.asarray(item.lost or (), np.bool_), PACKET_SAMPLES)[: len(pcm)]
     if lost.any() and pcm.any() and not pcm[: len(lost)][lost].any():
@@ -86,7 +87,7 @@ def read_speech(item: Item) -> NDArray[np.int16]:
 
 
 def read_matching(trace: str | Path, speech: str | Path) -> list[bool]:
-    """A trace whose length fits the speech; one packet more or less is made good. Raises InputError."""
+    """Return a trace whose length fits the speech; one packet more or less is corrected. Raises InputError."""
     lost, packets = read_trace(trace), count_packets(speech)
     if abs(len(lost) - packets) > TOLERANCE:
         raise InputError(
@@ -96,9 +97,9 @@ def read_matching(trace: str | Path, speech: str | Path) -> list[bool]:
 
 
 def retime(lost: Sequence[bool], from_ms: int, to_ms: int) -> list[bool]:
-    """The same losses for packets of another duration (10, 20, 40, 60 ms).
+    """Return the same losses for packets of another duration (10, 20, 40, 60 ms).
 
-    A packet is lost when anything in it was; what is left over at the end makes one more packet.
+    A packet is lost when any part of it was; a remainder at the end makes one more packet.
     """
     tens = [value for value in lost for _ in range(from_ms // UNIT_MS)]
     step = to_ms // UNIT_MS
@@ -106,13 +107,13 @@ def retime(lost: Sequence[bool], from_ms: int, to_ms: int) -> list[bool]:
 
 
 def count_packets(speech: str | Path) -> int:
-    """Packets of 20 ms that a speech file fills, the last one perhaps in part. Raises InputError."""
+    """Return how many packets of 20 ms a speech file fills, the last one perhaps in part. Raises InputError."""
     frames, rate = audio_length(speech)
     return -(-frames * SAMPLE_RATE // (rate * PACKET_SAMPLES))
 
 
 def _originals(folder: Path, clean: str | Path | None) -> dict[str, Path]:
-    """Clean speech by name; empty when there is none."""
+    """Return the clean speech by name, empty when there is none."""
     if clean is not None:
         if not Path(clean).is_dir():
             raise InputError(f"{clean}: there is no such folder with clean speech")
@@ -132,7 +133,7 @@ def _speech(folder: Path) -> dict[str, Path]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a set. Raises InputError when it is no JSON object."""
+    """Return the manifest of a set. Raises InputError when it is no JSON object."""
     try:
         document = json.loads(read_text(folder / MANIFEST))
     except (OSError, ValueError) as error:
@@ -143,7 +144,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_traces(source: str | Path) -> dict[str, tuple[bool, ...]]:
-    """Traces by name: of one file, or of a folder with or without its speech.
+    """Return the traces by name: of one file, or of a folder with or without its speech.
 
     Raises InputError for a folder without traces, and what `read_trace` and `read_set` raise.
     """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Makes the folders that traceset reads: the same clips and seed give the same bytes on every machine."""
+"""Trace sets are written in the form that traceset reads: the same clips and seed give the same bytes on every machine.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ class Clip(NamedTuple):
 
 
 def draw_clips(speech: Sequence[Speech], seed: int, stratum: str = "all") -> Iterator[Clip]:
-    """A loss trace for each piece of speech, from one stratum or from all of them in turn.
+    """Yield a loss trace for each piece of speech, from one stratum or from all of them in turn.
 
     Raises InputError for speech that is too short for a trace of its stratum.
     """
@@ -104,7 +105,7 @@ def _write_clip(place: Path, clip: Clip, lossy: bool) -> dict[str, Any]:
 
 
 def silenced(pcm: Pcm, lost: Sequence[bool]) -> Pcm:
-    """int16[n] with zeros in the lost packets of 320 samples."""
+    """Return int16[n] with zeros in the lost packets of 320 samples."""
     mask = np.repeat(np.asarray(lost, np.bool_), PACKET_SAMPLES)[: len(pcm)]
     quiet = pcm.copy()
     quiet[: len(mask)][mask] = 0
@@ -112,12 +113,14 @@ def silenced(pcm: Pcm, lost: Sequence[bool]) -> Pcm:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()
 
 
 def changed_files(folder: Path) -> list[str]:
-    """One sentence for every file of a set that is missing or not as in its manifest; none without a manifest."""
+    """Return one sentence for every file of a set that is missing or differs from its manifest; none without a
+    manifest.
+    """
     if not (folder / MANIFEST).is_file():
         return []
     problems = []
@@ -132,7 +135,7 @@ def changed_files(folder: Path) -> list[str]:
 
 
 def _write_wav(path: Path, pcm: Pcm) -> None:
-    """16-bit mono WAV with the shortest header there is, so that no library's version shows."""
+    """Write a 16-bit mono WAV with the shortest header there is, the same with every library's version."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ways to live with losses that are compared."""
+"""The methods against losses that are compared."""

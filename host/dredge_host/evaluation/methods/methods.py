@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The ways to live with losses that an evaluation compares: a sender, a receiver and their settings."""
+"""The methods that an evaluation compares: a sender, a receiver and their settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Method(NamedTuple):
     transport: str = "plain"
 
     def settings(self, bitrate: int) -> Settings:
-        """The settings of a simulation at this many b/s of speech."""
+        """Return the settings of a simulation at this many b/s of speech."""
         return Settings(bitrate=bitrate, redundancy_s=self.redundancy_s, lbrr=self.lbrr, conceal=self.conceal)
 
 
@@ -58,7 +58,7 @@ DEFAULT_METHODS = ("clean", "silence", "opus", "lbrr", "red", "plc", "dred", "dr
 
 
 def known(methods: Sequence[str]) -> tuple[str, ...]:
-    """The same keys, each once, in the order of METHODS. Raises UsageError for an unknown one."""
+    """Return the same keys, each once, in the order of METHODS. Raises UsageError for an unknown one."""
     for name in methods:
         if name not in METHODS:
             raise UsageError(f"method '{name}' is unknown; expected one of {', '.join(METHODS)}")
@@ -80,7 +80,7 @@ class MeteredSender:
         self.lookahead, self.ssrc, self.first_sequence = sender.lookahead, sender.ssrc, sender.first_sequence
 
     def push(self, pcm: Any) -> Packet:
-        """int16[320] as one packet."""
+        """Send int16[320] as one packet and return it."""
         started = self._cpu_clock()
         packet = self._sender.push(pcm)
         self._cpu_ns += self._cpu_clock() - started
@@ -92,23 +92,23 @@ class MeteredSender:
         return packet
 
     def rates(self) -> dict[str, float]:
-        """Mean b/s of each part."""
+        """Return the mean b/s of each part."""
         seconds = max(1, self._packets) * PACKET_SECONDS
         return {part: round(8 * count / seconds, 1) for part, count in self._bytes.items()}
 
     def cpu_us(self) -> float:
-        """Mean CPU time per packet, µs."""
+        """Return the mean CPU time per packet, µs."""
         return self._cpu_ns / 1000 / max(1, self._packets)
 
 
 def open_sender(method: Method, settings: Settings) -> MeteredSender:
-    """The sending side of a method."""
+    """Return the sending side of a method."""
     sender = Sender.from_settings(settings)
     return MeteredSender(RedSender(sender) if method.transport == "red" else sender)
 
 
 def open_receiver(method: Method, settings: Settings, clock: Callable[[], int]) -> PacketReceiver:
-    """The receiving side of a method."""
+    """Return the receiving side of a method."""
     if method.transport == "mute":
         return MuteReceiver()
     receiver = make_receiver(settings, clock)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The receiver that does nothing about losses: what arrived is decoded, what did not is 20 ms of zeros."""
+"""A receiver that does nothing about losses: received packets are decoded, missing ones are 20 ms of zeros."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Heard:
 
 
 class MuteReceiver:
-    """Plays every packet in the period it arrives in, and zeros for one that has not arrived by then.
+    """A receiver that plays every packet in the period in which it arrives, and zeros for one that has not arrived by
+    then.
 
     Interface of dredge_host.offline.player.PacketReceiver, one packet per period from `announce` on. The decoder is not
     told about a gap: it goes on from its last packet. cpu_clock: nanoseconds.
@@ -42,11 +43,11 @@ class MuteReceiver:
         self._next = 0
 
     def announce(self, ssrc: int, sequence: int) -> None:
-        """The number of the sender's first packet; there is one sender."""
+        """Note the number of the sender's first packet; there is one sender."""
         self._next = sequence
 
     def push(self, datagram: bytes, now_us: int) -> None:
-        """A datagram arrived; what is no RTP packet is dropped."""
+        """Take in a datagram; one that is no RTP packet is dropped."""
         try:
             packet = rtp.parse(datagram)
         except ValueError:
@@ -56,7 +57,7 @@ class MuteReceiver:
             self._waiting[self._next + age] = packet.payload
 
     def pull(self) -> Heard:
-        """The next 20 ms."""
+        """Return the next 20 ms."""
         started = self._cpu_clock()
         number, self._next = self._next, self._next + 1
         pcm = self._decoded(self._waiting.pop(number, None))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Playout delay against recovered share and quality: what each policy waits, and what it gets for it."""
+"""Playout delay against recovered share and quality, for each playout policy."""
 
 from __future__ import annotations
 
@@ -32,13 +32,12 @@ def run_policies(
     progress: Callable[[int, int], None] | None = None,
     score: Callable[[Pcm], float] | None = None,
 ) -> list[Row]:
-    """One row per playout policy, all meeting the same losses.
+    """Return one row per playout policy, all meeting the same losses.
 
-    pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED).
-    Keys: policy; mean_ms, p95_ms: playout delay; lost_packets; recovered_pct: share of them played from
-    redundancy (DRED or LBRR), None when nothing was lost; predicted, given_up: packets concealed or
-    never played; plcmos: with `score`, of what was heard. Raises
-    UsageError for an impossible policy or loss, InputError for empty speech.
+    pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED). Keys: policy;
+    mean_ms, p95_ms: playout delay; lost_packets; recovered_pct: share of them played from redundancy (DRED or LBRR),
+    None when nothing was lost; predicted, given_up: packets concealed or never played; plcmos: with `score`, of what
+    was heard. Raises UsageError for an impossible policy or loss, InputError for empty speech.
     """
     chosen = [(policy, *parse_playout(policy)) for policy in policies]  # refuse a wrong one before the first runs
     rows, sent = [], Sent(settings or Settings())
@@ -51,7 +50,7 @@ def run_policies(
 
 
 class Sent:
-    """The sender of several runs that say the same: what the first one encoded, the others send again."""
+    """A sender for several runs with the same speech: the packets that the first one encoded are sent again."""
 
     def __init__(self, settings: Settings) -> None:
         self._sender = Sender.from_settings(settings)
@@ -65,11 +64,11 @@ class Sent:
         return self._sender.lookahead
 
     def rewind(self) -> None:
-        """The next packet is the first one."""
+        """Begin again with the first packet."""
         self._next = 0
 
     def push(self, pcm: Pcm) -> Packet:
-        """The packet of int16[320]."""
+        """Return the packet of int16[320]."""
         if self._next == len(self._packets):
             self._packets.append(self._sender.push(pcm))
         self._next += 1
@@ -96,12 +95,12 @@ def _measure(policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Calla
 
 
 def head(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Titles of `table_rows`."""
+    """Return the titles of `table_rows`."""
     return (*HEAD, SCORE) if any("plcmos" in row for row in rows) else HEAD
 
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """The rows as text cells under `head`."""
+    """Return the rows as text cells under `head`."""
     return [
         [
             row["policy"],

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""RFC 2198 redundancy: every packet repeats the Opus packets before it, byte for byte.
-
-The classic remedy that deep redundancy is compared with: a sender that wraps another one's packets,
-and a receiver that takes them apart again for an ordinary receiver. One packet per period: no DTX.
-"""
+"""RFC 2198 redundancy: every packet repeats the Opus packets before it, byte for byte."""
 
 from __future__ import annotations
 
@@ -32,7 +28,8 @@ class Block(NamedTuple):
 
 
 def build_red(blocks: Sequence[Block]) -> bytes:
-    """The payload of a RED packet (RFC 2198 section 3); the last block is the primary one, its offset is not sent.
+    """Return the payload of a RED packet (RFC 2198 section 3); the last block is the primary one, its offset is not
+    sent.
 
     Raises ValueError for no blocks, a payload type above 127, or an offset or length that its field cannot hold.
     """
@@ -52,7 +49,7 @@ def build_red(blocks: Sequence[Block]) -> bytes:
 
 
 def parse_red(payload: bytes) -> list[Block]:
-    """The blocks of a RED payload, the primary one last. Raises ValueError for bytes that are none."""
+    """Return the blocks of a RED payload, the primary one last. Raises ValueError for bytes that are none."""
     sizes: list[tuple[int, int, int]] = []
     at = 0
     while at < len(payload) and payload[at] & 0x80:
@@ -75,11 +72,7 @@ def parse_red(payload: bytes) -> list[Block]:
 
 
 class RedSender:
-    """Wraps the packets of a sender: each carries the `copies` payloads before its own.
-
-    Interface of dredge_host.sending.sender.Sender. The split of a packet stays that of its own speech; what the copies
-    cost is what the datagram has grown by. A payload longer than RFC 2198 can describe is not repeated.
-    """
+    """A sender whose packets carry the `copies` payloads before their own."""
 
     def __init__(self, sender: PacketSender, copies: int = COPIES) -> None:
         self._sender = sender
@@ -87,7 +80,7 @@ class RedSender:
         self.lookahead, self.ssrc, self.first_sequence = sender.lookahead, sender.ssrc, sender.first_sequence
 
     def push(self, pcm: Any) -> Packet:
-        """int16[320] as one RED packet; errors are those of the wrapped sender."""
+        """Send int16[320] as one RED packet and return it; errors are those of the wrapped sender."""
         packet = self._sender.push(pcm)
         if not packet.data:
             return packet
@@ -116,7 +109,7 @@ class RedReceiver:
         self.malformed = 0
 
     def push(self, datagram: bytes, now_us: int) -> None:
-        """A datagram arrived at this time. Whatever it holds, nothing is raised."""
+        """Take in a datagram that arrived at this time. Raises nothing, whatever it holds."""
         try:
             packet = rtp.parse(datagram)
         except ValueError:
@@ -133,19 +126,20 @@ class RedReceiver:
             self._receiver.push(one, now_us)
 
     def pull(self) -> Any:
-        """The next 20 ms of the ordinary receiver."""
+        """Return the next 20 ms of the ordinary receiver."""
         return self._receiver.pull()
 
     def announce(self, ssrc: int, sequence: int) -> None:
-        """The sender's first packet."""
+        """Note the number of the sender's first packet."""
         self._receiver.announce(ssrc, sequence)
 
 
 def plain_packets(packet: Any) -> list[bytes]:
-    """RTP datagrams of every block in a parsed RED packet, oldest first; ValueError for a malformed one.
+    """Return the RTP datagrams of every block in a parsed RED packet, oldest first. Raises ValueError for a malformed
+    one.
 
-    The sequence number of a copy follows from its age in whole packet periods; copies of another age, empty ones
-    and those that claim to be as new as the packet itself are left out.
+    The sequence number of a copy follows from its age in whole packet periods; copies of another age, empty ones and
+    those that claim to be as new as the packet itself are left out.
     """
     *copies, primary = parse_red(packet.payload)
     found = []

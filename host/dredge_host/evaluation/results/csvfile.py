@@ -27,7 +27,7 @@ def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """One level: {"a": {"b": 1}} becomes {"a.b": 1}."""
+    """Return the nested keys as one level: {"a": {"b": 1}} becomes {"a.b": 1}."""
     line: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):

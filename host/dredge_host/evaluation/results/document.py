@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reading saved measurements: the document of an evaluation and those of the figures."""
+"""Saved measurements: the document of an evaluation and those of the figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 def read_document(path: str | Path, schema: str = EVALUATE) -> dict[str, Any]:
-    """The JSON document in a file. Raises InputError when it is missing, no JSON, or of another schema."""
+    """Return the JSON document in a file. Raises InputError when it is missing, no JSON, or of another schema."""
     try:
         document = json.loads(read_text(path))
     except (OSError, ValueError) as error:
@@ -41,7 +41,7 @@ def _check_rows(path: str | Path, document: Document) -> None:
 
 
 def interval(row: Row | None, key: str) -> Interval | None:
-    """A measured mean with its 95 % interval, or None where the run did not measure it."""
+    """Return a measured mean with its 95 % interval, or None where the run did not measure it."""
     value = row.get(key) if row else None
     if not isinstance(value, Mapping):
         return None
@@ -52,23 +52,25 @@ def interval(row: Row | None, key: str) -> Interval | None:
 
 
 def row_of(rows: Sequence[Row], method: str) -> Row | None:
-    """The row of one method."""
+    """Return the row of one method."""
     return next((row for row in rows if row.get("method") == method), None)
 
 
 def measured(rows: Sequence[Row], key: str) -> list[tuple[str, Interval]]:
-    """(method, interval) of every row in which `key` was measured, in order."""
+    """Return (method, interval) of every row in which `key` was measured, in order."""
     pairs = ((str(row["method"]), interval(row, key)) for row in rows)
     return [(name, value) for name, value in pairs if value is not None]
 
 
 def without_silence(rows: Sequence[Row]) -> list[Row]:
-    """The rows for pictures of the gap: silence lies so far below classic concealment that it would set the scale."""
+    """Return the rows for pictures of the gap, without silence, which is so far below classic concealment that it would
+    set the scale.
+    """
     return [row for row in rows if row.get("method") != "silence"]
 
 
 def goals(rows: Sequence[Row]) -> Iterator[tuple[str, float, Interval]]:
-    """(method, goal, share won back) of every goal that the rows can tell about."""
+    """Yield (method, goal, share won back) of every goal that the rows can judge."""
     for name, goal in GOALS.items():
         value = interval(row_of(rows, name), "gap_won_back")
         if value is not None:
@@ -76,6 +78,6 @@ def goals(rows: Sequence[Row]) -> Iterator[tuple[str, float, Interval]]:
 
 
 def groups(document: Document, key: str) -> dict[str, list[Row]]:
-    """The tables by `strata` or `loss_rates`; empty without them."""
+    """Return the tables by `strata` or `loss_rates`, empty without them."""
     found = document.get(key)
     return {str(name): list(rows) for name, rows in found.items() if rows} if isinstance(found, Mapping) else {}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Method(NamedTuple):
-    """One way to live with losses; `colour` is for white paper and matches the run report's sources."""
+    """One method against losses for people; `colour` is for white paper and matches the run report's sources."""
 
     text: str
     colour: str
@@ -59,5 +59,5 @@ PARTS = {
 
 
 def method(key: str) -> Method:
-    """The method of that key; an unknown one is called by its key."""
+    """Return the method of that key; an unknown one has its key as name."""
     return METHODS.get(key) or UNKNOWN._replace(text=key)

@@ -18,7 +18,7 @@ MAIN = ("dred", "dred_lbrr")  # printed bold
 
 
 def command(document: Document, folder: str | None = None) -> str:
-    """The command that makes such a document again; folder: as it should be written, default its name."""
+    """Return the command that makes such a document again; folder: as it should be written, by default its name."""
     plan = document.get("plan") or {}
     words = ["dredge evaluate", folder or str(plan.get("folder", "FOLDER"))]
     words.append(f"--clips {len(plan.get('clips') or [])}")
@@ -35,7 +35,7 @@ def command(document: Document, folder: str | None = None) -> str:
 
 
 def provenance(document: Document) -> str:
-    """Where, when and how long, in one sentence or two."""
+    """Return one sentence or two: where, when and how long it was measured."""
     plan, timing = document.get("plan") or {}, document.get("timing") or {}
     where = document.get("environment") or {}
     traces = f"{len(plan.get('strata') or [])} loss traces each" if plan.get("crossed") else "one loss trace each"
@@ -52,7 +52,7 @@ def provenance(document: Document) -> str:
 
 
 def summary(document: Document) -> str:
-    """Quality, goals and rates of every method."""
+    """Return the table of quality, goals and rates of every method."""
     rows = []
     for row in document["summary"]:
         goal = GOALS.get(row["method"])
@@ -69,7 +69,7 @@ def summary(document: Document) -> str:
 
 
 def verdicts(document: Document) -> str:
-    """One line per goal: held, or missed by how much."""
+    """Return one line per goal: held, or missed by how much."""
     lines = []
     for name, goal, share in goals(document["summary"]):
         missed = 100 * (goal - share.mean)
@@ -80,7 +80,7 @@ def verdicts(document: Document) -> str:
 
 
 def by_group(document: Document, key: str) -> str:
-    """PLCMOS and share won back for every group of `strata` or `loss_rates`, methods across."""
+    """Return the table of PLCMOS and share won back for every group of `strata` or `loss_rates`, methods across."""
     tables = groups(document, key)
     names = list(dict.fromkeys(str(row["method"]) for rows in tables.values() for row in rows))
     lines = []
@@ -95,14 +95,14 @@ def by_group(document: Document, key: str) -> str:
 
 
 def intelligibility(document: Document) -> str:
-    """Words, ESTOI, and what is wrong with the recovered frames."""
+    """Return the table of words, ESTOI, and the errors of the recovered frames."""
     shown = [key for key, metric in METRICS.items() if metric.heading and measured(document["summary"], key)]
     rows = [[_name(row["method"]), *(_text(interval(row, key), key) for key in shown)] for row in document["summary"]]
     return table(["method", *(METRICS[key].title for key in shown)], rows)
 
 
 def seams(document: Document) -> str:
-    """Lags, seams and clicks."""
+    """Return the table of lags, seams and clicks."""
     rows = [
         [
             _name(row["method"]),
@@ -119,7 +119,7 @@ def seams(document: Document) -> str:
 
 
 def timing(document: Document) -> str:
-    """What the evaluation itself took."""
+    """Return the times that the evaluation itself took."""
     taken = document.get("timing") or {}
     fresh = taken.get("cells", 0) - taken.get("cells_cached", 0)
     parts = ", ".join(f"{name} {seconds:.0f}" for name, seconds in (taken.get("by_part_s") or {}).items())
@@ -131,7 +131,7 @@ def timing(document: Document) -> str:
 
 
 def policies(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Delay against recovered share."""
+    """Return the table of delay against recovered share."""
     plain = list(map(dict, rows))
     return table(head(plain), table_rows(plain))
 

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 def resamples(clips: int, seed: int = 1, rounds: int = ROUNDS) -> NDArray[np.int64]:
-    """Which clips each bootstrap round draws: int64[rounds, clips]."""
+    """Return the clips that each bootstrap round draws, int64[rounds, clips]."""
     return np.random.default_rng(seed).integers(0, clips, (rounds, clips))
 
 
@@ -39,7 +39,8 @@ def _interval(estimate: float, rounds: Values) -> Interval:
 
 
 def mean_interval(values: Sequence[float], draws: NDArray[np.int64]) -> Interval:
-    """Mean of one value per clip. Raises ValueError for draws of another number of clips."""
+    """Return the mean of one value per clip with its interval. Raises ValueError for draws of another number of clips.
+    """
     array = _checked(values, draws)
     return _interval(float(array.mean()), array[draws].mean(axis=1))
 
@@ -59,7 +60,7 @@ def share_interval(
     best: Sequence[float],
     draws: NDArray[np.int64],
 ) -> Interval:
-    """Share of the gap from `worst` to `best` that `values` wins back, clips paired."""
+    """Return the share of the gap from `worst` to `best` that `values` wins back, clips paired."""
     middle, low, high = (_checked(v, draws) for v in (values, worst, best))
     gap = float(high.mean() - low.mean())
     with np.errstate(divide="ignore", invalid="ignore"):

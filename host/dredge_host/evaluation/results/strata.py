@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The result of an evaluation by longest burst and by loss rate: they have different remedies."""
+"""The result of an evaluation by longest burst and by loss rate, since these have different remedies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATES_PCT = ((0, 10), (10, 20), (20, 30), (30, 100))
 
 
 def by_stratum(records: Records, methods: Sequence[str], seed: int = 1) -> dict[str, Rows]:
-    """For every stratum that has cells: one row per method as in `summarise`, its own recordings resampled."""
+    """Return, for every stratum that has cells, one row per method as in `summarise`, its own recordings resampled."""
     return {
         stratum.name: summarise(chosen, methods, seed)
         for stratum in STRATA
@@ -24,7 +24,7 @@ def by_stratum(records: Records, methods: Sequence[str], seed: int = 1) -> dict[
 
 
 def by_loss_rate(records: Records, methods: Sequence[str], seed: int = 1) -> dict[str, Rows]:
-    """The same by the loss rate of the trace, measured: from `low` (included, as is 100 %) to `high`."""
+    """Return the same by the measured loss rate of the trace: from `low` (included, as is 100 %) to `high`."""
     return {
         f"{low} to {high} %": summarise(chosen, methods, seed)
         for low, high in RATES_PCT
@@ -33,18 +33,18 @@ def by_loss_rate(records: Records, methods: Sequence[str], seed: int = 1) -> dic
 
 
 def span(stratum: str) -> str:
-    """What people call a stratum; loss rates name themselves."""
+    """Return the name of a stratum for people; loss rates name themselves."""
     named = {s.name: f"{s.shortest_ms} to {s.longest_ms} ms" for s in STRATA}
     return named.get(stratum, stratum)
 
 
 def head(title: str, methods: Sequence[str]) -> tuple[str, ...]:
-    """Titles of `table_rows`."""
+    """Return the titles of `table_rows`."""
     return (title, "cells", "", *methods)
 
 
 def table_rows(groups: Mapping[str, Rows]) -> list[list[str]]:
-    """Two lines for each group: PLCMOS, and the share of the gap won back; none without PLCMOS."""
+    """Return two lines for each group: PLCMOS, and the share of the gap won back; none without PLCMOS."""
     lines = []
     for name, rows in groups.items():
         if not rows or "plcmos" not in rows[0]:

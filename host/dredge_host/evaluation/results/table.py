@@ -26,7 +26,7 @@ WEIGHTS = {key: metric.weight for key, metric in METRICS.items() if metric.weigh
 
 
 def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[dict[str, Any]]:
-    """One row per method; metrics that were not measured are absent."""
+    """Return one row per method; metrics that were not measured are absent."""
     by_method = {name: [r for r in records if r["method"] == name] for name in methods}
     units = sorted({recording(r) for r in records})
     draws = resamples(max(1, len(units)), seed)
@@ -34,7 +34,7 @@ def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[d
 
 
 def recording(record: Record) -> str:
-    """The file that a clip is from: pieces of one are no independent speech."""
+    """Return the file that a clip is from, since pieces of one are no independent speech."""
     return str(record["clip"]).split("@")[0]
 
 
@@ -59,7 +59,7 @@ def _row(name: str, by_method: Mapping[str, Records], units: Sequence[str], draw
 def _interval(
     key: str, records: Records, units: Sequence[str], draws: Draws, weight: Callable[[Record], float]
 ) -> dict[str, Any]:
-    """Mean over the records that have this metric, weighted; nothing where none has."""
+    """Return the weighted mean over the records that have this metric; nothing where none has."""
     chosen = [r for r in records if key in r]
     if not chosen:
         return {}
@@ -68,7 +68,7 @@ def _interval(
 
 
 def _share(name: str, by_method: Mapping[str, Records], units: Sequence[str], draws: Draws) -> dict[str, Any]:
-    """The share of the gap from classic concealment to no loss, where both were measured."""
+    """Return the share of the gap from classic concealment to no loss, where both were measured."""
     trio = [by_method.get(key, ()) for key in (name, "opus", "clean")]
     if name in ("opus", "clean") or not all(rows and all("plcmos" in r for r in rows) for rows in trio):
         return {}
@@ -94,7 +94,7 @@ def _sums(records: Records, units: Sequence[str], value: Callable[[Record], floa
 
 
 def _plain_means(records: Records) -> dict[str, Any]:
-    """What is told without an interval: rates, CPU, seams."""
+    """Return the figures without an interval: rates, CPU, seams."""
     row: dict[str, Any] = {"bitrate_total_bps": _mean(records, lambda r: r["bitrate_total_bps"])}
     for key in ("bitrate_bps", "cpu_us_per_packet"):
         row[key] = {
@@ -106,7 +106,7 @@ def _plain_means(records: Records) -> dict[str, Any]:
 
 
 def _lags(records: Records) -> dict[str, float]:
-    """Lags of whole files, and one lag of all recovered speech together."""
+    """Return the lags of whole files, and one lag of all recovered speech together."""
     lags = [abs(r["lag_ms"]) for r in records if "lag_ms" in r]
     scores = [r["lag_recovered_scores"] for r in records if "lag_recovered_scores" in r]
     row = {}
@@ -123,30 +123,30 @@ def _mean(records: Records, value: Callable[[Record], float]) -> float:
 
 
 def as_dict(value: Interval) -> dict[str, float]:
-    """An interval as JSON values."""
+    """Return an interval as JSON values."""
     return {k: round(v, 4) for k, v in value._asdict().items()}
 
 
 def cell(value: Mapping[str, float] | None, metric: Metric) -> str:
-    """Mean and half the interval's width as the metric shows them; a dash for nothing."""
+    """Return the mean and half the interval's width as the metric shows them; a dash for nothing."""
     if value is None or not np.isfinite(value["mean"]):
         return "–"
     return metric.text(value["mean"], (value["high"] - value["low"]) / 2.0)
 
 
 def shown(summary: Sequence[Mapping[str, Any]]) -> dict[str, Metric]:
-    """The metrics that were measured in at least one row."""
+    """Return the metrics that were measured in at least one row."""
     return {key: metric for key, metric in METRICS.items() if any(key in row for row in summary)}
 
 
 def head(summary: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Titles of `table_rows`."""
+    """Return the titles of `table_rows`."""
     titles = [metric.title for metric in shown(summary).values()]
     return ["method", *titles, "kb/s", "CPU µs send", "receive", "loss", "cells"]
 
 
 def table_rows(summary: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The summary as text cells under `head`."""
+    """Return the summary as text cells under `head`."""
     metrics = shown(summary)
     return [
         [
@@ -162,7 +162,7 @@ def table_rows(summary: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def markdown(summary: Sequence[Mapping[str, Any]]) -> str:
-    """The summary as a Markdown table."""
+    """Return the summary as a Markdown table."""
     titles = head(summary)
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     lines += [f"| {' | '.join(cells)} |" for cells in table_rows(summary)]

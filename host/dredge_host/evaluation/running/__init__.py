@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The cells of an evaluation, done on all cores or on a cluster."""
+"""The cells of an evaluation, computed on all cores or on a cluster."""

@@ -21,7 +21,9 @@ FORMAT = 1  # of the files below
 
 
 def default_folder() -> Path | None:
-    """`dredge/evaluate` in the user's cache folder (XDG Base Directory Specification); None where there is no such."""
+    """Return `dredge/evaluate` in the user's cache folder (XDG Base Directory Specification); None where there is no
+    such.
+    """
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dredge" / "evaluate"
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +33,7 @@ def default_folder() -> Path | None:
 
 
 def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
-    """SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`."""
+    """Return the SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`."""
     chosen = METHODS[method]
     content = {
         "format": FORMAT,
@@ -47,7 +49,7 @@ def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[s
 
 
 def digest_of(content: Any) -> str:
-    """SHA-256 of JSON values, whatever the order of their names."""
+    """Return the SHA-256 of JSON values, whatever the order of their names."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -73,7 +75,7 @@ class Cache:
         return self._folder is not None
 
     def get(self, key: str) -> Measurement | None:
-        """What was measured before, or None."""
+        """Return what was measured before, or None."""
         path = self._path(key)
         if path is None:
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One cell of the grid: one clip meets one loss trace with one method, and everything about it is measured."""
+"""One cell of the grid: one clip meets one loss trace with one method and is measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Failure(NamedTuple):
 
 
 class Shared:
-    """What all cells of one clip need: words and envelopes of the original, and the clip without loss."""
+    """What all cells of one clip share: words and envelopes of the original, and the clip without loss."""
 
     def __init__(self) -> None:
         self.envelopes: checks.Envelopes | None = None
@@ -57,7 +57,7 @@ class CellRunner:
         self._memory: dict[str, Shared] = {}
 
     def run(self, task: Task) -> Iterator[tuple[str, Measurement | Failure]]:
-        """Every method of a task in turn; one that fails says so and the next one follows."""
+        """Yield every method of a task in turn; a failed one is a Failure, and the next one follows."""
         for method in task.methods:
             try:
                 yield method, self.measure(task.clip, task.trace, method)
@@ -66,7 +66,7 @@ class CellRunner:
                 yield method, Failure(sentence(error) if known else f"{type(error).__name__}: {sentence(error)}")
 
     def measure(self, clip: Clip, trace: Trace, method: str) -> Measurement:
-        """One cell as JSON values; `seconds` says how long each part of it took."""
+        """Return one cell as JSON values; `seconds` holds how long each part of it took."""
         shared = self._shared(clip)
         if METHODS[method].lossless:
             if shared.clean is not None:
@@ -100,7 +100,7 @@ class CellRunner:
         return plain({**cell, "seconds": watch.seconds})
 
     def _recovered(self, clip: Clip, played: Any, shared: Shared) -> Measurement:
-        """Errors of what replaced lost packets, against the same clip decoded without loss."""
+        """Return the errors of what replaced lost packets, against the same clip decoded without loss."""
         if shared.decoded is None:
             shared.decoded = send(clip.pcm, "clean", None, self._plan.bitrate)[0].pcm
         look = played.result["alignment"]["opus_lookahead_samples"]
@@ -140,7 +140,7 @@ class Stopwatch:
 
 
 def send(pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Any, Measurement]:
-    """One simulation (see dredge_host.offline.simulate) and what it says about loss, rates, sources and CPU."""
+    """Return one simulation (dredge_host.offline.simulate) and its figures: loss, rates, sources and CPU."""
     from dredge_host.offline.simulate import simulate
 
     chosen = METHODS[method]
@@ -167,14 +167,14 @@ def send(pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Any,
 
 
 def plain(cell: Measurement) -> Measurement:
-    """The same as JSON values, so that a fresh cell equals one that was kept; what is no number is left out."""
+    """Return the same as JSON values, so that a fresh cell equals a kept one; NaN and infinity are left out."""
     finite = {k: v for k, v in cell.items() if not isinstance(v, float) or np.isfinite(v)}
     values: Measurement = json.loads(to_json(finite))
     return values
 
 
 def sources_of(played: Any) -> list[str]:
-    """Where every packet of a simulation came from; `silence` for one that was never played."""
+    """Return the source of every packet of a simulation, `silence` for one that was never played."""
     sources = ["silence"] * played.result["packets"]
     for number, source, *_ in played.timeline:
         sources[number] = source
@@ -182,7 +182,7 @@ def sources_of(played: Any) -> list[str]:
 
 
 def lags_and_seams(envelopes: checks.Envelopes, played: Any) -> Measurement:
-    """Lag over the whole file, evidence for that of recovered speech alone, and the seams.
+    """Return the lag over the whole file, evidence for that of recovered speech alone, and the seams.
 
     envelopes: `checks.band_envelopes` of the original.
     """

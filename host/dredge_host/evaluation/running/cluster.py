@@ -30,7 +30,9 @@ _RUNNERS: dict[Plan, CellRunner] = {}
 
 
 def run_task(plan: Plan, task: Task, wanted: dict[str, Any]) -> list[tuple[str, Measurement | Failure]]:
-    """All cells of a task, on a worker. Raises VersionMismatch where this dredge is not the one that asks."""
+    """Return all cells of a task, on a worker. Raises VersionMismatch where the worker's dredge differs from the asking
+    one.
+    """
     own = identity(plan)
     different = [name for name in wanted if own.get(name) != wanted[name]]
     if different:
@@ -47,10 +49,10 @@ def run_task(plan: Plan, task: Task, wanted: dict[str, Any]) -> list[tuple[str, 
 
 
 def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator[Result, None, None]:
-    """Every cell once, in the order in which the workers of a scheduler finish them.
+    """Yield every cell once, in the order in which the workers of a scheduler finish them.
 
-    address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without
-    the package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
+    address: tcp://host:port. Tasks of a worker that dies are done by another one. Raises CapabilityError without the
+    package distributed, UnreachableError without a scheduler or workers, VersionMismatch for other software.
     """
     distributed = need("distributed", "--scheduler", "cluster")
     wanted = identity(plan)
@@ -99,7 +101,7 @@ def _next(finished: Queue[Any], client: Any, address: str) -> Any:
 
 
 def _cells(distributed: Any, future: Any, task: Task, address: str) -> list[tuple[str, Measurement | Failure]] | None:
-    """The cells of one finished task; a failure of the cluster fails them all.
+    """Return the cells of one finished task; a failure of the cluster fails them all.
 
     None when they cannot be had: they lay on a worker that has died since, and another one will do the task again.
     """

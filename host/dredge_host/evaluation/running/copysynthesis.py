@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge evaluate --copy-synthesis`: how near a vocoder comes to speech whose exact features it gets."""
+"""`dredge evaluate --copy-synthesis`: how near a vocoder comes to speech from its exact features."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HEAD = ("vocoder", "PLCMOS", "pitch error", "band distance", "level", "clips")
 
 
 def resynthesise(rows: Rows, model: str) -> Pcm:
-    """int16[160 n] from float32[n, 20] by a vocoder that starts from silence."""
+    """Return int16[160 n] made of float32[n, 20] by a vocoder that starts from silence."""
     held = np.concatenate((rows[:1], rows[:1], rows, rows[-1:], rows[-1:]))
     speech: Pcm = open_vocoder(model).synthesise(held)
     return speech
 
 
 def compare(wanted: Rows, got: Rows) -> dict[str, float]:
-    """What the synthesised speech is off by.
+    """Return the errors of the synthesised speech.
 
     pitch_error_pct: mean deviation of the pitch where both are voiced; pitch_jumps_pct: share of those frames off by
     more than a third of an octave, which the mean leaves out; band_distance_db: RMS over bands and active frames.
@@ -48,7 +48,7 @@ def compare(wanted: Rows, got: Rows) -> dict[str, float]:
 
 
 def loudness_db(pcm: Pcm, reference: Pcm) -> float:
-    """Level of one signal against another's, dB."""
+    """Return the level of one signal against another's in dB."""
     power = [float(np.mean(x.astype(np.float64) ** 2)) + 1e-3 for x in (pcm, reference)]
     return 10.0 * float(np.log10(power[0] / power[1]))
 
@@ -59,10 +59,10 @@ def run(
     score: Callable[[Pcm], float] | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, Any]:
-    """A `dredge.copy-synthesis/1` document for named clips, int16[n] at 16 kHz.
+    """Return a `dredge.copy-synthesis/1` document for named clips, int16[n] at 16 kHz.
 
-    models: names of dredge_models.vocoders, by default all whose weights are here; score: PLCMOS, left out without
-    one. The first row is the recordings themselves. Raises UsageError for a vocoder without weights.
+    models: names of dredge_models.vocoders, by default all whose weights are here; score: PLCMOS, left out without one.
+    The first row is the recordings themselves. Raises UsageError for a vocoder without weights.
     """
     known = present()
     for name in models:
@@ -104,7 +104,7 @@ def _row(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table_rows(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The summary as text cells under HEAD."""
+    """Return the summary as text cells under HEAD."""
     return [
         [
             row["vocoder"],
@@ -119,7 +119,7 @@ def table_rows(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def read_clips(paths: Sequence[Path], seconds: float) -> list[tuple[str, Pcm]]:
-    """Names and samples of speech files, the first `seconds` of each (0: all)."""
+    """Return the names and samples of speech files, the first `seconds` of each (0: all)."""
     from dredge_host.sending.audio import read_audio
 
     return [(p.name, read_audio(p).pcm[: int(seconds * SAMPLE_RATE) or None]) for p in paths]

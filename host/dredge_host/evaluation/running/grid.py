@@ -42,7 +42,7 @@ def run(
     cache: Path | None = None,
     on_cell: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Evaluates a grid and returns a `dredge.evaluate/2` document.
+    """Evaluate a grid and return a `dredge.evaluate/2` document.
 
     jobs: processes, each with one thread, 0 for none but this one (where ESTOI may differ in its last digits, since
     NumPy sums in as many threads as there are cores); scheduler: tcp://host:port of a Dask cluster instead; cache:
@@ -78,7 +78,7 @@ def run(
 
 
 def _missing(tasks: Sequence[Task], found: dict[Place, Measurement]) -> list[Task]:
-    """The tasks with the methods that nobody has computed yet."""
+    """Return the tasks with the methods that are not computed yet."""
     left = [
         task._replace(methods=tuple(method for method in task.methods if (task.number, method) not in found))
         for task in tasks
@@ -129,7 +129,7 @@ def _collect(
 
 
 def _record(task: Task, method: str, cell: Measurement, cached: bool) -> dict[str, Any]:
-    """A cell with its place in the grid."""
+    """Return a cell with its place in the grid."""
     measured = {key: value for key, value in cell.items() if key != "seconds"}
     return {
         "clip": task.clip.name,
@@ -166,7 +166,7 @@ def _plan_part(material: Material, plan: Plan) -> dict[str, Any]:
 
 
 def _environment(same: dict[str, Any]) -> dict[str, Any]:
-    """The machine, and everything that decided the results."""
+    """Return the machine, and everything that decided the results."""
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
     from dredge_models.registry import model_ids
@@ -177,7 +177,7 @@ def _environment(same: dict[str, Any]) -> dict[str, Any]:
 
 
 def _noise(judges: Judges, material: Material, store: Cache, same: dict[str, Any]) -> float | None:
-    """What a single score of the first clip is worth; kept like a cell, since it never changes either."""
+    """Return the standard error of a single score, measured on the first clip and kept like a cell."""
     clip = material.clips[0]
     key = digest_of({"plcmos noise": clip.digest, "metrics": same["metrics"]})
     known = store.get(key)
@@ -189,7 +189,7 @@ def _noise(judges: Judges, material: Material, store: Cache, same: dict[str, Any
 
 
 def _timing(cells: dict[Place, Measurement], cached: int, workers: str | int, taken: float) -> dict[str, Any]:
-    """Wall-clock seconds of this run; by_part_s: summed over its workers, fresh cells only."""
+    """Return the wall-clock seconds of this run; by_part_s: summed over its workers, fresh cells only."""
     parts: dict[str, float] = {}
     for cell in cells.values():
         for part, seconds in cell.get("seconds", {}).items():

@@ -18,10 +18,10 @@ FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
 
 def identity(plan: Plan) -> dict[str, Any]:
-    """JSON values that are equal where the same cell has the same result.
+    """Return JSON values that are equal where the same cell has the same result.
 
-    The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an
-    installed package without sources is known by its version).
+    The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an installed
+    package without sources is known by its version).
     """
     return {
         "dredge": dredge_host.__version__,
@@ -35,7 +35,7 @@ def identity(plan: Plan) -> dict[str, Any]:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 over the sources of everything that a cell runs through."""
+    """Return the SHA-256 over the sources of everything that a cell runs through."""
     digest = hashlib.sha256()
     for name, path in sorted(_sources()):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
@@ -44,8 +44,10 @@ def code_digest() -> str:
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
-    """What a cell can run through: everything in dredge_host that `FIRST` imports, directly or not, and the packages
-    below it as a whole. Links, reports and commands are not among it and cannot change a result.
+    """Yield the sources that a cell can run through: everything in dredge_host that `FIRST` imports, directly or not,
+    and the packages below it as a whole.
+
+    Links, reports and commands are not among it and cannot change a result.
     """
     import dredge_device
     import dredge_kernels
@@ -62,7 +64,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
 
 
 def import_closure(first: str, package: Path) -> set[Path]:
-    """Files of a package that a module imports, itself included, wherever in a file the import stands.
+    """Return the files of a package that a module imports, itself included, wherever in a file the import stands.
 
     first: dotted name of the module; package: folder of its top package.
     """
@@ -84,7 +86,7 @@ def import_closure(first: str, package: Path) -> set[Path]:
 
 
 def _file(name: str, package: Path) -> Path | None:
-    """The file of a module of the package; None for other names (functions, other packages)."""
+    """Return the file of a module of the package; None for other names (functions, other packages)."""
     top, *parts = name.split(".")
     if top != package.name:
         return None

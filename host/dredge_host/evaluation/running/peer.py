@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""libopus with DRED beside us: the user's opus_demo (libopus 1.5) codes and recovers the same clips and losses.
-
-At equal rate: a packet of libopus' own `-dred` stream is not taken as it is, since its rate control would take the
-history out of the speech or send little of it. The packets are those of the plain rate; the history is what an
-unmodified stream of 20 kb/s more carries at 30 % expected loss (levels 6, 5, 1.04 s), put into their padding.
-"""
+"""libopus with DRED as a method: the user's opus_demo (libopus 1.5) codes and recovers the same clips and losses."""
 
 from __future__ import annotations
 
@@ -54,7 +49,7 @@ class Peer:
             raise UsageError(f"{program}: there is no such program; expected the opus_demo of a libopus with DRED")
 
     def send(self, pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Simulation, dict[str, Any]]:
-        """What is heard of int16[n] at 16 kHz, aligned with it, and a cell as `running.cell.send` gives it.
+        """Return what is heard of int16[n] at 16 kHz, aligned with it, and a cell as `running.cell.send` gives it.
 
         Raises CapabilityError when the program fails, or its libopus has no DRED.
         """
@@ -102,7 +97,7 @@ class Peer:
 
 
 def _with_history(packet: bytes, lender: bytes) -> bytes:
-    """The packet with the DRED extension of another one in its padding; itself where that has none."""
+    """Return the packet with the DRED extension of another one in its padding; itself where that has none."""
     for extension in read_extensions(lender):
         if extension.id == DRED_EXTENSION_ID:
             return bytes(add_extension(packet, DRED_EXTENSION_ID, extension.data))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge evaluate --robustness`: speech that models were not trained for must not come out as noise."""
+"""`dredge evaluate --robustness`: inputs for which the models were not trained must not come out as noise."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Verdict(NamedTuple):
 
 
 def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
-    """Levels of the recovered packets against the clean decode around them.
+    """Return the levels of the recovered packets against the clean decode around them.
 
     played, clean: int16[n], aligned; sources: where each whole packet of them came from. Nearby is AROUND packets on
-    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and
-    it may fade.
+    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and it
+    may fade.
     """
     ours, theirs = _levels(played), _levels(clean)
     names = list(sources)[: min(len(ours), len(theirs))]
@@ -69,7 +69,7 @@ def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
 
 
 def _gap(names: Sequence[str], k: int) -> tuple[int, int]:
-    """First and last packet of the gap around packet k."""
+    """Return the first and last packet of the gap around packet k."""
     first = last = k
     while first > 0 and names[first - 1] != "opus":
         first -= 1
@@ -79,7 +79,7 @@ def _gap(names: Sequence[str], k: int) -> tuple[int, int]:
 
 
 def run_case(pcm: Pcm, conceal: str, seed: int = 1) -> tuple[Verdict, Pcm, Pcm]:
-    """One input through burst loss: verdict, what was played, the clean decode; both int16[n]."""
+    """Return verdict, output and clean decode (both int16[n]) of one input through burst loss."""
     from dredge_host.offline.simulate import simulate
 
     redundancy = 1.0 if conceal == "dred" else 0.0
@@ -99,7 +99,7 @@ def run(
     pictures: Path | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, Any]:
-    """A `dredge.robustness/1` document for named inputs, int16[n] at 16 kHz.
+    """Return a `dredge.robustness/1` document for named inputs, int16[n] at 16 kHz.
 
     pictures: folder for one PNG per input, spectrograms of the clean decode and of every concealment mode below it.
     """
@@ -119,7 +119,7 @@ def run(
 
 
 def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Text cells under HEAD."""
+    """Return the rows as text cells under HEAD."""
     return [
         [
             row["input"],
@@ -136,7 +136,7 @@ def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _levels(pcm: Pcm) -> NDArray[np.float64]:
-    """RMS of every whole packet, dBFS, not below the floor."""
+    """Return the RMS of every whole packet in dBFS, not below the floor."""
     rows = pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES].reshape(-1, PACKET_SAMPLES).astype(np.float64) / 32768.0
     return np.maximum(10.0 * np.log10(np.mean(rows**2, axis=1) + 1e-12), FLOOR_DBFS)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Worker processes of this machine: every core does cells, and one that dies costs only the cell it was at."""
+"""Worker processes of this machine: every core computes cells, and a dead one costs only the cell it was at."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_here(plan: Plan, tasks: Sequence[Task], runner: CellRunner | None = None) -> Generator[Result, None, None]:
-    """Every cell in this process, in order."""
+    """Yield every cell in this process, in order."""
     runner = runner or CellRunner(plan)
     for task in tasks:
         for method, found in runner.run(task):
@@ -33,7 +33,7 @@ def run_here(plan: Plan, tasks: Sequence[Task], runner: CellRunner | None = None
 
 
 def run_in_processes(plan: Plan, tasks: Sequence[Task], jobs: int) -> Generator[Result, None, None]:
-    """Every cell once, in the order in which `jobs` processes finish them.
+    """Yield every cell once, in the order in which `jobs` processes finish them.
 
     A process that dies leaves a Failure for the cell it was at; a fresh one takes the rest of its task. Closing the
     iterator ends the processes at once.
@@ -83,7 +83,7 @@ class Worker:
             self.connection.send(self.task)
 
     def results(self, waiting: list[Task]) -> Iterator[Result]:
-        """What the process has sent; it gets its next task when it is through with this one."""
+        """Yield what the process has sent; it gets its next task when it is through with this one."""
         task = self.task
         if task is None:
             return
@@ -123,7 +123,7 @@ def _ending(code: int | None) -> str:
 
 
 def _serve(connection: Connection[Any, Any], plan: Plan) -> None:
-    """Body of a worker process: tasks in, one message per cell out, until the other end closes."""
+    """Serve as a worker process: tasks in, one message per cell out, until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     runner: CellRunner | None = None
     while True:
@@ -138,7 +138,7 @@ def _serve(connection: Connection[Any, Any], plan: Plan) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Numerical libraries of a process that starts here use one thread: the cores have a process each."""
+    """Let the numerical libraries of a process that starts here use one thread, since each core has a process."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
