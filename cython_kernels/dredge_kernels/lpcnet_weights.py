@@ -37,7 +37,7 @@ def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...])
 
 
 def checked_matrix(arrays: Arrays, name: str, inputs: int) -> dict[str, NDArray]:
-    """The four arrays of one sparse matrix, contiguous, of any number of outputs. Raises ValueError."""
+    """Return the four arrays of one sparse matrix, contiguous, of any number of outputs. Raises ValueError."""
     count = _need(arrays, f"{name}_count", np.uint16, (None,))
     if not 0 < len(count) <= MAX_STRIPS:
         raise ValueError(f"vocoder weights: {name}_count: expected 1 to {MAX_STRIPS} strips, got {len(count)}")
@@ -78,9 +78,10 @@ def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
 
 
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
-    """ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
+    """Raise ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
 
-    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is here.
+    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is used
+    here.
     """
     worst = float(np.max(np.abs(values.astype(np.float64)) * largest, initial=0.0))
     if worst > LIMIT:
@@ -98,10 +99,10 @@ def _sizes(arrays: Arrays) -> tuple[int, int]:
 
 
 def checked(arrays: Arrays) -> dict[str, NDArray]:
-    """Contiguous arrays of the exact dtypes and shapes the kernels read.
+    """Return the contiguous arrays of the exact dtypes and shapes the kernels read.
 
-    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array,
-    what was expected and what came.
+    Matrices of the frame-rate network are float16, other real numbers float32. Raises ValueError naming the array, what
+    was expected and what came.
     """
     given = dict(arrays)
     a, b = _sizes(given)

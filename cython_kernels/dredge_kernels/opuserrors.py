@@ -35,7 +35,7 @@ class OpusMemoryError(OpusError, MemoryError):
 
 
 def opus_error(code: int, what: str) -> OpusError:
-    """The exception for an error code; `what` names the call."""
+    """Return the exception for an error code; `what` names the call."""
     if code == OUT_OF_MEMORY:
         return OpusMemoryError(code, what)
     return (OpusValueError if code in ARGUMENT_CODES else OpusError)(code, what)

@@ -23,7 +23,7 @@ KINDS = ("scale", "dead_zone", "r", "p0")
 
 
 def check_version(version: int) -> int:
-    """The version byte itself; ValueError for one whose payload format is not known."""
+    """Return the version byte itself. Raises ValueError for one whose payload format is not known."""
     if version not in VERSIONS:
         known = ", ".join(str(v) for v in VERSIONS)
         raise ValueError(f"version: expected one of {known}, got {version}")
@@ -82,7 +82,7 @@ class QuantTables:
 
     @classmethod
     def from_arrays(cls, version: int, arrays: Mapping[str, Any]) -> QuantTables:
-        """From named arrays (an opened .npz): latent_scale ... state_p0; others are ignored."""
+        """Return the tables of named arrays (an opened .npz): latent_scale ... state_p0; others are ignored."""
         names = [f"{part}_{kind}" for part in ("latent", "state") for kind in KINDS]
         missing = [name for name in names if name not in arrays]
         if missing:
@@ -90,12 +90,12 @@ class QuantTables:
         return cls(version, **{name: arrays[name] for name in names})
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
-        """The eight tables by name, as from_arrays takes them."""
+        """Return the eight tables by name, as from_arrays takes them."""
         parts = {"latent": self.latent, "state": self.state}
         return {f"{p}_{k}": a[i].copy() for p, a in parts.items() for i, k in enumerate(KINDS)}
 
     def steps(self, part: str) -> npt.NDArray[np.float32]:
-        """Width of one quantiser step, float32 [16, dim]; part is "latent" or "state"."""
+        """Return the width of one quantiser step, float32 [16, dim]; part is "latent" or "state"."""
         if part not in ("latent", "state"):
             raise ValueError(f"part: expected latent or state, got {part!r}")
         scale = (self.latent if part == "latent" else self.state)[0]

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Deep REDundancy: what a sender adds to every packet, and what a receiver gets out of it.
-
-The extension data is b"D", the version byte of the model, and a payload (docs/reference/bitstream.md). A packet is
-decoded with the model that its version byte names: the shipped one, or one that the user has imported from libopus.
+"""Deep REDundancy (DRED): the payload that a sender adds to every packet, and the features that a receiver takes from
+it.
 """
 
 import math
@@ -48,7 +46,7 @@ def carried(ext_id: int, data: bytes) -> bytes | None:
 
 
 def latents_for(redundancy_s: float) -> int:
-    """How many latents reach `redundancy_s` seconds back from the packet's start, 0 … 26.
+    """Return how many latents reach `redundancy_s` seconds back from the packet's start, 0 … 26.
 
     The newest latent also describes the packet's own 20 ms: they are the vocoder's context.
     """
@@ -60,12 +58,13 @@ def latents_for(redundancy_s: float) -> int:
 
 
 class DredEncoder:
-    """Sender side. Every `push` costs the same, whatever redundancy `payload` is asked for."""
+    """The sender's side of DRED. Every `push` costs the same, whatever redundancy `payload` is asked for."""
 
     def __init__(self, lookahead: int = 104, model: ModelSet = SHIPPED) -> None:
-        """lookahead: samples the Opus decoder's output is late; aligns the features to it.
+        """Open the networks of a model.
 
-        model: whose streams to make; ModelError when its files are missing or damaged.
+        lookahead: samples by which the Opus decoder's output is late; the features are aligned to it. model: whose
+        streams are made. Raises ModelError when its files are missing or damaged.
         """
         delay = (lookahead - 80) % 160
         self._prefix = MARK + bytes([model.version])
@@ -83,7 +82,9 @@ class DredEncoder:
         self._newest = self._count = 0
 
     def push(self, pcm: NDArray[np.int16]) -> None:
-        """The int16 [320] samples that the Opus encoder gets for this packet; else ValueError."""
+        """Take in int16 [320], the samples that the Opus encoder gets for this packet. Raises ValueError for anything
+        else.
+        """
         if pcm.shape != (PACKET,) or pcm.dtype != np.int16:
             raise ValueError(f"pcm: expected int16 [320], got {pcm.dtype} {list(pcm.shape)}")
         joined = np.concatenate([self._delayed, self._highpass.process(pcm)])
@@ -96,10 +97,10 @@ class DredEncoder:
 
     def payload(self, redundancy_s: float, q0: int = Q0, dq: int = DQ,
                 max_bytes: int = MAX_BYTES) -> bytes:
-        """Extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
+        """Return the extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
 
-        redundancy_s: how far back from the packet's start, at most 1.02 s; q0, dq: quantiser level
-        of the newest latent and its slope (docs/reference/bitstream.md). ValueError for bad arguments.
+        redundancy_s: how far back from the packet's start, at most 1.02 s; q0, dq: quantiser level of the newest latent
+        and its slope (docs/reference/bitstream.md). ValueError for bad arguments.
         """
         span = min(2 * latents_for(redundancy_s), self._count)
         if span == 0:
@@ -151,7 +152,7 @@ class DredPacket:
 
 
 class DredDecoder:
-    """Receiver side: one network per model, shared by all packets."""
+    """The receiver's side of DRED: one network per model, shared by all packets."""
 
     def __init__(self) -> None:
         """Load the shipped network and every imported one, so that nothing is loaded while a period waits.
@@ -168,11 +169,10 @@ class DredDecoder:
                 self._models[model.version] = None
 
     def parse(self, data: bytes, frame_offset: int = 0) -> DredPacket:
-        """Extension data -> DredPacket; its version byte selects the model.
+        """Parse extension data and return a DredPacket; its version byte selects the model.
 
-        frame_offset: where the extension's frame begins in a packet of several, 2.5 ms units
-        (Extension.frame times the frame's length). ValueError when there is no model for the
-        version, or the data is damaged or cut short.
+        frame_offset: where the extension's frame begins in a packet of several, 2.5 ms units (Extension.frame times the
+        frame's length). ValueError when there is no model for the version, or the data is damaged or cut short.
         """
         if data[:1] != MARK:
             raise ValueError("DRED: the extension does not start with 'D'")
@@ -188,17 +188,19 @@ class DredDecoder:
         return DredPacket(version, header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded, network)
 
     def _model(self, version: int) -> tuple[QuantTables, RdoVaeDecoder] | None:
-        """Tables and network of a version; None where there is no model. One imported since is loaded now."""
+        """Return the tables and network of a version, None where there is no model. One that was imported since is
+        loaded now.
+        """
         if version not in self._models:
             model = find(version)
             self._models[version] = (model.tables, RdoVaeDecoder(model)) if model else None
         return self._models[version]
 
     def features(self, packet: DredPacket, frames: int) -> Array:
-        """The newest `frames` frames, float32 [frames, 20], oldest first.
+        """Return the newest `frames` frames, float32 [frames, 20], oldest first.
 
-        Decodes only as far back as needed and continues there next time. ValueError when the
-        packet does not reach that far.
+        Decodes only as far back as needed and continues there next time. ValueError when the packet does not reach that
+        far.
         """
         if not 0 <= frames <= packet.span_frames:
             raise ValueError(f"frames: expected 0 to {packet.span_frames}, got {frames}")

@@ -18,7 +18,7 @@ Features = NDArray[np.float32]
 
 
 def fargan_arrays() -> dict[str, NDArray]:
-    """The arrays of the imported model; ModelError when there is none, or it is damaged."""
+    """Return the arrays of the imported model. Raises ModelError when there is none, or it is damaged."""
     return fargan_file().arrays()
 
 
@@ -40,7 +40,7 @@ class FarganVocoder:
             raise ModelError(f"{FARGAN_ID}: {error}; import it again: dredge models import") from None
 
     def reset(self) -> None:
-        """Silence before the first frame."""
+        """Start from silence before the first frame."""
         self._net.reset()
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
@@ -60,9 +60,10 @@ class FarganVocoder:
         self._net.begin(pcm[-PRIMING_SAMPLES:], np.concatenate([past, rows[-1:] if ahead is None else ahead[:AHEAD]]))
 
     def synthesise(self, features: Features) -> Pcm:
-        """float32 [2 + k + 2, 20] (two rows of context on both sides) -> int16 [160 k].
+        """Synthesise int16 [160 k] from float32 [2 + k + 2, 20] (two rows of context on both sides).
 
-        The rows go on where those of the last call ended. ValueError for another shape or values that are not finite.
+        The rows go on where those of the last call ended. Raises ValueError for another shape or values that are not
+        finite.
         """
         rows = np.asarray(features, np.float32)
         if rows.ndim != 2 or rows.shape[1] != 20 or len(rows) <= 2 * CONTEXT:

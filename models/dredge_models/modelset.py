@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One RDO-VAE with everything it needs: the shipped one, or one that a user has imported, found by its version byte.
-
-Imported models live in the user's data folder, one sub-folder each, with a manifest like that of the shipped weights.
-"""
+"""An RDO-VAE with everything it needs, shipped or imported by the user, found by its version byte."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ class ModelSet:
     folder: Path | None       #: None: among the shipped weights
 
     def file(self, name: str) -> ModelFile:
-        """A file of the model, as its manifest pins it; ModelError when it is missing or damaged."""
+        """Return a file of the model, as its manifest pins it. Raises ModelError when it is missing or damaged."""
         return registry.weight_file(name) if self.folder is None else _checked(self.folder, name)
 
     @property
@@ -46,7 +43,7 @@ SHIPPED = ModelSet("shipped", DRED_VERSION, None)
 
 
 def user_folder() -> Path | None:
-    """Where imported models live: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share.
+    """Return the folder of imported models: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share.
 
     None for a user without a home (a service, a container's user id), who has none.
     """
@@ -59,7 +56,7 @@ def user_folder() -> Path | None:
 
 
 def imported() -> list[ModelSet]:
-    """The user's models, by id; a folder that is damaged is left out (`problems` tells)."""
+    """Return the user's models by id; a damaged folder is left out (`problems` names it)."""
     found = []
     for folder in folders():
         try:
@@ -70,7 +67,7 @@ def imported() -> list[ModelSet]:
 
 
 def problems() -> list[registry.Problem]:
-    """What is wrong with the user's models; empty if all is well."""
+    """Return the faults of the user's models, empty if there are none."""
     out = []
     for folder in folders():
         found = registry.verify(folder)
@@ -79,19 +76,21 @@ def problems() -> list[registry.Problem]:
 
 
 def find(version: int) -> ModelSet | None:
-    """The model for streams of this DRED version: ours, an imported one, or None."""
+    """Return the model for streams of this DRED version: ours, an imported one, or None."""
     if version == DRED_VERSION:
         return SHIPPED
     return next((model for model in imported() if model.version == version), None)
 
 
 def versions() -> frozenset[int]:
-    """DRED versions that can be decoded here."""
+    """Return the DRED versions that can be decoded here."""
     return frozenset({DRED_VERSION, *(model.version for model in imported())})
 
 
 def fargan_file() -> ModelFile:
-    """The imported FARGAN vocoder, as its manifest pins it; ModelError when there is none, or it is damaged."""
+    """Return the imported FARGAN vocoder, as its manifest pins it. Raises ModelError when there is none, or it is
+    damaged.
+    """
     folder = next((place for place in folders() if place.name == FARGAN_ID), None)
     if folder is None:
         raise ModelError("no FARGAN vocoder here: bring libopus' own with `dredge models import fargan.bin`")
@@ -99,7 +98,7 @@ def fargan_file() -> ModelFile:
 
 
 def folders() -> list[Path]:
-    """The folders of the user's models, damaged ones too."""
+    """Return the folders of the user's models, damaged ones too."""
     root = user_folder()
     try:
         if root is None or not root.is_dir():

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads .npz files that anybody may have written: nothing is unpickled, and no header's promise becomes memory.
-
-Format: the .npy header of NumPy (numpy.lib.format, versions 1 and 2) and data, in a zip file.
-"""
+"""Reading of .npz files from any source: nothing is unpickled, and no header's promise becomes memory."""
 
 from __future__ import annotations
 
@@ -26,7 +23,9 @@ _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, Runt
 
 
 def read_arrays(content: bytes, prefix: str = "") -> dict[str, NDArray]:
-    """The arrays of an .npz by name, of those whose name begins so; ValueError, in a sentence, for anything else."""
+    """Return the arrays of an .npz by name, of those whose name begins so. Raises ValueError with a sentence for
+    anything else.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [e for e in archive.infolist() if e.filename.endswith(".npy") and e.filename.startswith(prefix)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The RDO-VAE as two streaming objects: features -> latents, and latents -> features backwards."""
+"""The RDO-VAE as two streaming objects: features to latents, and latents to features, backwards in time."""
 
 from functools import lru_cache
 
@@ -20,12 +20,12 @@ Array = NDArray[np.float32]
 
 @lru_cache(maxsize=1)
 def quant_tables() -> QuantTables:
-    """The quantiser tables of the shipped model; ModelError when their file is damaged."""
+    """Return the quantiser tables of the shipped model. Raises ModelError when their file is damaged."""
     return SHIPPED.tables
 
 
 class RdoVaeEncoder:
-    """Turns every 20 ms of features into a latent and a decoder start; causal, constant cost."""
+    """The encoder, which turns every 20 ms of features into a latent and a decoder start; causal, constant cost."""
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graph; ModelError if it is missing or damaged."""
@@ -39,10 +39,10 @@ class RdoVaeEncoder:
         self._memory = np.zeros(self._graph.inputs["memory"], np.float32)
 
     def push(self, features: Array) -> tuple[Array, Array]:
-        """features float32 [2, 20], older frame first -> (latent float32 [L], state float32 [S]).
+        """Encode features float32 [2, 20], older frame first, and return (latent float32 [L], state float32 [S]).
 
-        The latent covers these two frames and the two before them. ValueError for other shapes
-        and for values that are not finite (they would stay in the memory for ever).
+        The latent covers these two frames and the two before them. Raises ValueError for other shapes and for values
+        that are not finite (they would stay in the memory for ever).
         """
         if features.shape != (FRAMES_PER_STEP, FEATURES):
             raise ValueError(f"features: expected [2, 20], got {list(features.shape)}")
@@ -55,7 +55,7 @@ class RdoVaeEncoder:
 
 
 class RdoVaeDecoder:
-    """Decodes one chunk of latents, newest first; call `start` before the first `step`."""
+    """The decoder of one chunk of latents, newest first; call `start` before the first `step`."""
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
         """Loads the graphs; ModelError if one is missing or damaged."""
@@ -74,9 +74,9 @@ class RdoVaeDecoder:
         self._memory = self._start(start=start)["memory"]
 
     def step(self, latent: Array, level: int) -> Array:
-        """The next older 40 ms: dequantised latent float32 [L], level 0 … 15 -> float32 [4, 20].
+        """Decode the next older 40 ms: dequantised latent float32 [L] and level 0 … 15 to float32 [4, 20].
 
-        Rows are oldest first. ValueError for wrong shapes or before `start`.
+        Rows are oldest first. Raises ValueError for wrong shapes or before `start`.
         """
         if self._memory is None:
             raise ValueError("decoder: start() must come before step()")

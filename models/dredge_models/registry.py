@@ -40,7 +40,7 @@ class ModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What `verify` found wrong with one file."""
+    """A fault of one file that `verify` found."""
 
     file: str
     text: str
@@ -58,14 +58,14 @@ class ModelFile:
 
     @classmethod
     def of(cls, path: Path) -> ModelFile:
-        """A file that no manifest knows, such as one just trained; ModelError when it cannot be read."""
+        """Return a file that no manifest names, such as one just trained. Raises ModelError when it cannot be read."""
         try:
             return cls(path.name, path.read_bytes())
         except OSError as error:
             raise ModelError(f"{path.name}: cannot be read ({error.strerror})") from None
 
     def arrays(self) -> dict[str, NDArray]:
-        """The arrays of an .npz by name; ModelError for anything else. Nothing is ever unpickled."""
+        """Return the arrays of an .npz by name. Raises ModelError for anything else. Nothing is unpickled."""
         from dredge_models.npz import read_arrays
 
         try:
@@ -75,7 +75,7 @@ class ModelFile:
 
 
 def read_manifest(folder: Path) -> dict:
-    """The parsed manifest of a weights folder; ModelError if it is missing or not understood."""
+    """Return the parsed manifest of a weights folder. Raises ModelError if it is missing or not understood."""
     path = folder / "manifest.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> dict:
 
 
 def _is_entry(entry: object) -> bool:
-    """Whether it names a file of its own folder, with a size and a sum."""
+    """Return whether an entry names a file of its own folder, with a size and a sum."""
     if not isinstance(entry, dict):
         return False
     name, digest, size = entry.get("file"), entry.get("sha256"), entry.get("bytes")
@@ -107,21 +107,21 @@ def _is_entry(entry: object) -> bool:
 
 @cache
 def manifest() -> dict:
-    """The shipped manifest: `format`, `models` (id -> description) and `files` (list of entries).
+    """Return the shipped manifest: `format`, `models` (id -> description) and `files` (list of entries).
 
-    A file entry has file, model, kind, bytes, sha256 and, where it applies, version (the DRED
-    version byte). Raises ModelError.
+    A file entry has file, model, kind, bytes, sha256 and, where it applies, version (the DRED version byte). Raises
+    ModelError.
     """
     return read_manifest(FOLDER)
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def checked(folder: Path, name: str) -> ModelFile:
-    """The file of this name, equal to what the folder's manifest says; ModelError without advice else."""
+    """Return the file of this name, equal to what the folder's manifest says. Raises ModelError, without advice."""
     for entry in read_manifest(folder)["files"]:
         if entry["file"] == name:
             return _pinned(entry, folder)
@@ -144,7 +144,9 @@ def _pinned(entry: dict, folder: Path) -> ModelFile:
 
 
 def _read(path: Path, most: int) -> tuple[bytes, int]:
-    """The first bytes of a file, and its size; OSError for what is no regular file (a pipe would be waited for)."""
+    """Return the first bytes of a file, and its size. Raises OSError for what is no regular file (a pipe would be
+    waited for).
+    """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
@@ -153,7 +155,7 @@ def _read(path: Path, most: int) -> tuple[bytes, int]:
 
 
 def weight_file(name: str) -> ModelFile:
-    """A shipped weight file, as the manifest pins it; ModelError when it is missing or damaged."""
+    """Return a shipped weight file, as the manifest pins it. Raises ModelError when it is missing or damaged."""
     for entry in manifest()["files"]:
         if entry["file"] == name:
             try:
@@ -188,5 +190,5 @@ def _complaint(entry: dict, folder: Path) -> str:
 
 
 def model_ids() -> list[str]:
-    """Ids of the shipped models, sorted; they go into reports and JSON results."""
+    """Return the ids of the shipped models, sorted; they go into reports and JSON results."""
     return sorted(manifest()["models"])

@@ -27,7 +27,7 @@ Features = NDArray[np.float32]
 
 @cache
 def vocoder_arrays(model: str) -> dict[str, NDArray]:
-    """The arrays of a shipped vocoder. Raises ModelError when they are missing or damaged."""
+    """Return the arrays of a shipped vocoder. Raises ModelError when they are missing or damaged."""
     return weight_file(f"vocoder_{model}.npz").arrays()
 
 
@@ -37,12 +37,14 @@ def _packed(model: str, level: str) -> Weights:
 
 
 def weights(model: str = DEFAULT_MODEL, level: str | None = None) -> Weights:
-    """A shipped vocoder's packed weights, read-only: all vocoders of this process share them. Errors as Vocoder's."""
+    """Return a shipped vocoder's packed weights, read-only, which all vocoders of this process share. Errors as
+    Vocoder's.
+    """
     return _packed(model, level or simd_level())
 
 
 def _last_rows(features: Features, n: int) -> Features:
-    """The last n rows; a track that is shorter is continued backwards with its first row."""
+    """Return the last n rows; a shorter track is continued backwards with its first row."""
     rows = np.asarray(features, np.float32)
     if rows.ndim != 2 or rows.shape[1] != 20 or not len(rows):
         raise ValueError(f"features: expected shape (m, 20) with m >= 1, got {rows.shape}")
@@ -61,9 +63,10 @@ class Vocoder:
     LOOK_BACK = CONTEXT
 
     def __init__(self, model: str = DEFAULT_MODEL, seed: int = 1, level: str | None = None) -> None:
-        """model: a shipped size; level: a SIMD level, the fastest by default.
+        """Load the weights, once per process.
 
-        Raises ModelError (weights missing or damaged) and ValueError (level not available).
+        model: a shipped size; level: a SIMD level, the fastest by default. Raises ModelError (weights missing or
+        damaged) and ValueError (level not available).
         """
         self._net = Lpcnet(weights(model, level))
         self._postfilter = Postfilter()
@@ -77,7 +80,7 @@ class Vocoder:
         return self._net.level
 
     def reset(self) -> None:
-        """Silence before the first frame; the random source starts again."""
+        """Start from silence before the first frame; the random source starts again."""
         self._begun = 0
         self._net.reset(self._seed)
         self._postfilter.reset()
@@ -106,10 +109,10 @@ class Vocoder:
         self._waiting, self._rising = None, True
 
     def synthesise(self, features: Features) -> Pcm:
-        """float32 [2 + k + 2, 20] (two rows of context on both sides) -> int16 [160 k].
+        """Synthesise int16 [160 k] from float32 [2 + k + 2, 20] (two rows of context on both sides).
 
-        The rows go on where those of the last call ended. Raises ValueError on another shape or on values that
-        are not finite.
+        The rows go on where those of the last call ended. Raises ValueError for another shape or values that are not
+        finite.
         """
         rows = np.asarray(features, np.float32)
         if rows.ndim != 2 or rows.shape[1] != 20 or len(rows) <= 2 * CONTEXT:
@@ -125,7 +128,7 @@ class Vocoder:
         return shaped
 
     def _start(self, rows: Features) -> Pcm:
-        """The very first frame; what the postfilter says to it is about the real speech before."""
+        """Return the very first frame; the postfilter's state comes from the real speech before it."""
         first = self._net.synthesise(rows[: 2 * CONTEXT + 1])
         self._postfilter.process(first, rows[CONTEXT : CONTEXT + 1])
         return first

@@ -47,19 +47,19 @@ HELP = "Who speaks what was lost: " + "; ".join(f"{n}: {e.title}" for n, e in VO
 
 
 def checked(name: str) -> str:
-    """The name itself. Raises ValueError for one that is not in the table."""
+    """Return the name itself. Raises ValueError for one that is not in the table."""
     if name not in VOCODERS:
         raise ValueError(f"vocoder is '{name}', expected one of {', '.join(VOCODERS)}")
     return name
 
 
 def open_vocoder(name: str = DEFAULT) -> Any:
-    """A new vocoder of this name. Raises ValueError for an unknown name, ModelError without its weights."""
+    """Return a new vocoder of this name. Raises ValueError for an unknown name, ModelError without its weights."""
     return VOCODERS[checked(name)].open()
 
 
 def missing(name: str) -> str:
-    """Why this vocoder cannot be opened here, as one sentence; "" when it can."""
+    """Return why this vocoder cannot be opened here as one sentence, "" when it can."""
     from dredge_models.registry import ModelError
 
     try:
@@ -70,5 +70,5 @@ def missing(name: str) -> str:
 
 
 def present() -> list[str]:
-    """Names of all vocoders whose weights are here, the default first, each once."""
+    """Return the names of all vocoders whose weights are installed, each once, the default first."""
     return [name for name, entry in VOCODERS.items() if entry.title and not missing(name)]

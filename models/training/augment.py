@@ -11,7 +11,7 @@ _LOG_E5 = math.log1p(math.exp(5.0))
 
 
 def dct_matrix() -> np.ndarray:
-    """Orthonormal [18, 18]: bands = matrix @ cepstrum, cepstrum = bands @ matrix."""
+    """Return the orthonormal matrix [18, 18]: bands = matrix @ cepstrum, cepstrum = bands @ matrix."""
     n = np.arange(BANDS)
     matrix = np.cos(np.pi / BANDS * (n[:, None] + 0.5) * n[None]) * math.sqrt(2 / BANDS)
     matrix[:, 0] *= math.sqrt(0.5)
@@ -49,7 +49,7 @@ def add_noise(features: np.ndarray, snr_db: float, tilt: np.ndarray) -> None:
 
 
 def augment(rng: np.random.Generator, features: np.ndarray) -> None:
-    """Random gain for every sequence of float32 [T, B, 20] and noise for a fifth, in place."""
+    """Change the gain of every sequence of float32 [T, B, 20] at random and add noise to a fifth, in place."""
     batch = features.shape[1]
     for b in np.flatnonzero(rng.random(batch) < 0.2):
         slope = rng.uniform(-1.5, 0.5)

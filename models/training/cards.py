@@ -69,5 +69,5 @@ def write_card(folder: Path, card: dict) -> Path:
 
 
 def rounded(values: dict[str, float], digits: int = 4) -> dict[str, float]:
-    """Figures short enough to read."""
+    """Return the figures with few digits."""
     return {name: float(f"{value:.{digits}g}") for name, value in values.items()}

@@ -29,7 +29,7 @@ REFERENCE_RMS = 2500.0  # int16 units; active speech at about -22 dBFS
 
 
 def load(path: Path) -> NDArray[np.float64]:
-    """One recording as mono 16 kHz float64 at int16 scale."""
+    """Return one recording as mono float64 at 16 kHz and int16 scale."""
     x, rate = sf.read(path, dtype="float64", always_2d=True)
     mono = x.mean(axis=1)
     if rate != RATE:
@@ -38,13 +38,13 @@ def load(path: Path) -> NDArray[np.float64]:
 
 
 def active_rms(x: NDArray[np.float64]) -> float:
-    """Level of the samples that are not background."""
+    """Return the level of the samples that are not background."""
     active = x[np.abs(x) > 100.0]
     return float(np.sqrt(np.mean(active**2))) if len(active) else 1.0
 
 
 def augment(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Random second-order spectral tilt and a level between -12 and +6 dB of the reference."""
+    """Return a piece with a random second-order spectral tilt and a level between -12 and +6 dB of the reference."""
     from scipy.signal import lfilter
 
     b, a = 0.3 * rng.uniform(-1, 1, 2), 0.3 * rng.uniform(-1, 1, 2)
@@ -53,7 +53,7 @@ def augment(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.floa
 
 
 def prepare_file(path: Path, rng: np.random.Generator, train: bool) -> NDArray[np.int16]:
-    """int16 samples of one recording, a whole number of hops, dithered, kept off the rails and high-passed."""
+    """Return int16 samples of one recording, a whole number of hops, dithered, kept off the rails and high-passed."""
     x = load(path)
     x = augment(x, rng) if train else x * (REFERENCE_RMS / active_rms(x))
     peak = np.abs(x).max()
@@ -80,7 +80,7 @@ def prepare_split(folders: list[Path], out: Path, train: bool, seed: int) -> Non
 
 
 def folders(given: list[Path] | None) -> list[Path]:
-    """The folders named, else those in DREDGE_SPEECH and DREDGE_SPEECH2."""
+    """Return the folders named, else those in DREDGE_SPEECH and DREDGE_SPEECH2."""
     named = given or [Path(os.environ[name]) for name in ("DREDGE_SPEECH", "DREDGE_SPEECH2") if os.environ.get(name)]
     for folder in named:
         if not folder.is_dir():

@@ -44,7 +44,7 @@ class Chunk:
 
 
 def cut(rng: np.random.Generator, lane: int, first: int, last: int, shift: int) -> list[Chunk]:
-    """Chunks that tile the frames first … last - 1 and a little beyond, at a random phase.
+    """Return the chunks that tile the frames first … last - 1 and a little beyond, at a random phase.
 
     `shift` (0 or 1) is the frame at which the lane's encoder steps begin, CONTEXT steps before `first`.
     """
@@ -58,7 +58,7 @@ def cut(rng: np.random.Generator, lane: int, first: int, last: int, shift: int) 
 
 
 def lane_rows(features: np.ndarray, first: int, shift: int) -> np.ndarray:
-    """The encoder's input of one lane, float32 [2 * steps, 20]; the ends of the data are held."""
+    """Return the encoder's input of one lane, float32 [2 * steps, 20]; the ends of the data are held."""
     count = LANE + 2 * CONTEXT + 4 * (MOST + 1)
     index = first - 2 * CONTEXT + shift + np.arange(count)
     return features[np.clip(index, 0, len(features) - 1)]
@@ -67,7 +67,7 @@ def lane_rows(features: np.ndarray, first: int, shift: int) -> np.ndarray:
 @torch.no_grad()
 def decode_chunks(model: RdoVae, rng: np.random.Generator, latents: Tensor, states: Tensor, chunks: list[Chunk],
                   put: Callable[[int, np.ndarray], None]) -> None:
-    """Codes and decodes `chunks` of equal or rising length; put(frame, rows float32 [4 * length, 20]) takes each.
+    """Code and decode `chunks` of equal or rising length; put(frame, rows float32 [4 * length, 20]) takes each.
 
     latents [T, B, L], states [T, B, S]. Each chunk has its own level of the newest latent (0 to 10) and slope (4 to 7).
     """
@@ -89,7 +89,7 @@ def decode_chunks(model: RdoVae, rng: np.random.Generator, latents: Tensor, stat
 @torch.no_grad()
 def decoded(model: RdoVae, features: np.ndarray, seed: int = 1,
             show: Callable[[float], None] | None = None) -> np.ndarray:
-    """Every row of features float32 [n, 20] as some packet would bring it -> float32 [n, 20]."""
+    """Return every row of features float32 [n, 20] as some packet would bring it, float32 [n, 20]."""
     rng = np.random.default_rng(seed)
     out = np.full_like(features, np.nan)
 
@@ -115,7 +115,7 @@ def decoded(model: RdoVae, features: np.ndarray, seed: int = 1,
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument("--data", type=Path, default=Path("runs/data"), help="folder of train.npz and valid.npz")
     parser.add_argument("--out", type=Path, default=Path("runs/data"))

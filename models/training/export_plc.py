@@ -25,14 +25,14 @@ GRAPH = "plc_step.tflite"
 
 
 def load_model(checkpoint: dict) -> PlcNet:
-    """The averaged weights as a network."""
+    """Return the averaged weights as a network."""
     model = PlcNet(PlcConfig(**checkpoint["config"]))
     model.load_state_dict(checkpoint["average"]["values"])
     return model.eval()
 
 
 def master_arrays(model: PlcNet) -> dict[str, np.ndarray]:
-    """float16 weights with the feature scale multiplied in."""
+    """Return the float16 weights with the feature scale multiplied in."""
     arrays = {k: v.detach().numpy().copy() for k, v in model.state_dict().items()}
     scale = INPUT_SCALE.numpy()
     arrays["dense.weight"][:, :-3] *= np.tile(scale, 3)
@@ -42,7 +42,7 @@ def master_arrays(model: PlcNet) -> dict[str, np.ndarray]:
 
 
 def build_graph(master: Path, int8: bool = True) -> Graph:
-    """frame [1, 63] (plc_net.inputs), memory -> next [1, 20], memory_out."""
+    """Return the graph frame [1, 63] (plc_net.inputs), memory -> next [1, 20], memory_out."""
     with np.load(master) as file:
         w = {k: file[k].astype(np.float32) for k in file.files}
     size = w["gru1.weight_hh"].shape[1]
@@ -90,7 +90,7 @@ def export(checkpoint: dict, valid: np.ndarray, folder: Path, command: str) -> d
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--run", type=Path, default=Path("runs/plc"))
     parser.add_argument("--data", type=Path, default=Path("runs/data"))

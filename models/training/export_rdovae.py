@@ -43,14 +43,14 @@ RESUME = "rdovae_training.npz"   # everything trained, unfolded, quantiser inclu
 
 
 def load_model(checkpoint: dict) -> RdoVae:
-    """The averaged weights as a network."""
+    """Return the averaged weights as a network."""
     model = RdoVae(RdoVaeConfig(**checkpoint["config"]))
     model.load_state_dict(checkpoint["average"]["values"])
     return model.eval()
 
 
 def master_arrays(model: RdoVae) -> dict[str, np.ndarray]:
-    """Folded float16 weights of encoder and decoder, and `config` (JSON)."""
+    """Return the folded float16 weights of encoder and decoder, and `config` (JSON)."""
     named = {k: v.detach().numpy() for k, v in model.state_dict().items()
              if k.startswith(("encoder.", "decoder."))}
     arrays = {k: v.astype(np.float16) for k, v in folded(named).items()}
@@ -60,7 +60,7 @@ def master_arrays(model: RdoVae) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def fit_tables(model: RdoVae, features: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """The eight uint8 tables [16, dim]; probabilities from augmented training features."""
+    """Return the eight uint8 tables [16, dim]; probabilities from augmented training features."""
     frames = sequences(features, count=128)
     mixed = frames.numpy().copy()
     augment(np.random.default_rng(seed), mixed)
@@ -84,7 +84,9 @@ def fit_tables(model: RdoVae, features: np.ndarray, seed: int = 0) -> dict[str, 
 
 @torch.no_grad()
 def pruned(model: RdoVae, tables: dict[str, np.ndarray]) -> RdoVae:
-    """The network without the latents and state values that no level codes; the same output for what is coded."""
+    """Return the network without the latents and state values that no level codes; the output for coded ones is the
+    same.
+    """
     latent = torch.from_numpy(np.flatnonzero(tables["latent_r"].any(0)))
     state = torch.from_numpy(np.flatnonzero(tables["state_r"].any(0)))
     small = RdoVae(replace(model.cfg, latent=len(latent), state=len(state)))
@@ -106,7 +108,7 @@ def pruned(model: RdoVae, tables: dict[str, np.ndarray]) -> RdoVae:
 
 
 def payload_bytes(model: RdoVae, features: np.ndarray, tables: dict[str, np.ndarray]) -> float:
-    """Mean size of one second at the shipped setting with these tables, prefix included."""
+    """Return the mean size of one second at the shipped setting with these tables, prefix included."""
     got = run(model, sequences(features), *SHIPPED)
 
     def bits(part: str, values: np.ndarray, level: int) -> float:
@@ -159,7 +161,7 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument("--run", type=Path, default=Path("runs/rdovae"))
     parser.add_argument("--data", type=Path, default=Path("runs/data"))

@@ -24,14 +24,14 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def quantised_rows(w: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rows scaled to [-127, 127]; returns the integers and the step of each row."""
+    """Scale the rows to [-127, 127]; return the integers and the step of each row."""
     step = np.maximum(np.abs(w).max(axis=-1), 1e-6) / 127.0
     q = np.clip(np.rint(w / step[..., None]), -127, 127).astype(np.int8)
     return q, step.astype(np.float32)
 
 
 def blocks(name: str, w: NDArray[np.float32]) -> dict[str, NDArray]:
-    """w [outputs, inputs] -> non-zero 8 x 4 blocks with their places; activations come as round(127 x)."""
+    """Return the non-zero 8 x 4 blocks of w [outputs, inputs] with their places; activations come as round(127 x)."""
     q, step = quantised_rows(w)
     outputs, inputs = q.shape
     tiles = q.reshape(outputs // 8, 8, inputs // 4, 4).transpose(0, 2, 1, 3)
@@ -46,12 +46,14 @@ def blocks(name: str, w: NDArray[np.float32]) -> dict[str, NDArray]:
 
 
 def conv(w: NDArray[np.float32]) -> NDArray[np.float16]:
-    """[out, in, 3] -> [3 in, out], oldest frame first."""
+    """Return the kernel [out, in, 3] as [3 in, out], oldest frame first."""
     return w.transpose(2, 1, 0).reshape(-1, w.shape[0]).astype(np.float16)
 
 
 def table(name: str, embedding: NDArray[np.float32], matrix: NDArray[np.float32]) -> dict[str, NDArray]:
-    """embedding [S, L, E], matrix [S E, N] -> what a code adds to each gate, int8 [S, L, N], one step per column."""
+    """Return what a code adds to each gate, int8 [S, L, N] with one step per column, from embedding [S, L, E] and
+    matrix [S E, N].
+    """
     slots, _, width = embedding.shape
     rows = embedding @ matrix.reshape(slots, width, -1)
     step = np.maximum(np.abs(rows).max(axis=(0, 1)), 1e-6) / np.float32(127)
@@ -60,7 +62,7 @@ def table(name: str, embedding: NDArray[np.float32], matrix: NDArray[np.float32]
 
 
 def exported(w: Weights) -> dict[str, NDArray]:
-    """The arrays of dredge_kernels.lpcnet_weights.checked from the trained ones."""
+    """Return the arrays of dredge_kernels.lpcnet_weights.checked made of the trained ones."""
     tree, tree_step = quantised_rows(np.stack([w["tw1"], w["tw2"]]))
     out: dict[str, NDArray] = {
         **table("table", w["emb_a"], w["wx"]), **table("table_b", w["emb_b"], w["wxb"]),
@@ -80,7 +82,7 @@ def exported(w: Weights) -> dict[str, NDArray]:
 
 
 def averaged(state: dict) -> Weights:
-    """The moving average of a checkpoint's weights; what is pruned is zero in it, too."""
+    """Return the moving average of a checkpoint's weights; pruned weights are zero in it, too."""
     weights = {k: v.float().numpy() for k, v in state["average"]["values"].items()}
     for name, mask in state["masks"].items():
         weights[name] = weights[name] * mask.numpy()
@@ -88,14 +90,14 @@ def averaged(state: dict) -> Weights:
 
 
 def save(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Compressed, complete or not at all."""
+    """Write a compressed file that is complete or absent."""
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
     os.replace(part, path)
 
 
 def last_losses(log: Path) -> dict[str, float]:
-    """Losses in nats per sample and millions of samples seen, from the last line of the log."""
+    """Return the losses in nats per sample and millions of samples seen, from the last line of the log."""
     with log.open(newline="", encoding="utf-8") as file:
         row = list(csv.DictReader(file))[-1]
     return rounded({name: float(row[name]) for name in ("loss", "valid_nats", "million_samples")})
@@ -103,7 +105,7 @@ def last_losses(log: Path) -> dict[str, float]:
 
 def card(name: str, state: dict, losses: dict[str, float], density: dict[str, float], quality: dict[str, float],
          note: str) -> dict:
-    """What a reader must know about the model."""
+    """Return the model card."""
     args = state["args"]
     command = f"python -m models.training.train_vocoder --minutes {args['minutes']:g} --hidden {args['hidden']}"
     if args["init"] is not None:
@@ -120,7 +122,7 @@ def card(name: str, state: dict, losses: dict[str, float], density: dict[str, fl
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Run the command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--run", type=Path, default=Path("runs/vocoder"))
     p.add_argument("--out", type=Path, default=Path("models/dredge_models/weights"))

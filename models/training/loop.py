@@ -26,16 +26,18 @@ class Trainer(Protocol):
     budget: Budget
 
     def step(self) -> dict[str, float]:
-        """One update (counts itself in the budget); figures whose means go into the log. `loss` is shown in the bar."""
+        """Do one update (it counts itself in the budget); return figures whose means go into the log. `loss` is shown
+        in the bar.
+        """
 
     def validate(self) -> dict[str, float]:
-        """More figures for the log, from held-out data."""
+        """Return more figures for the log, from held-out data."""
 
     def state(self) -> dict[str, Any]:
-        """Everything a checkpoint must hold, without step and seconds."""
+        """Return everything a checkpoint must hold, without step and seconds."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continues exactly where `state` was taken."""
+        """Continue exactly where `state` was taken."""
 
 
 @dataclass
@@ -95,7 +97,7 @@ def _means(figures: list[dict[str, float]]) -> dict[str, float]:
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """--device, --precision, --threads and --smoke, the same for every trainer."""
+    """Add --device, --precision, --threads and --smoke, which every trainer has."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
                         help="of the large products; auto: bfloat16 where the hardware has it")
@@ -104,14 +106,16 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """auto (the first CUDA GPU if there is one, else the CPU), cpu or cuda; RuntimeError when cuda is not there."""
+    """Return the device for auto (the first CUDA GPU, else the CPU), cpu or cuda. Raises RuntimeError when cuda is not
+    there.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("--device cuda: this PyTorch sees no CUDA GPU; use --device cpu")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def pick_bfloat16(name: str, device: torch.device) -> bool:
-    """auto (where the hardware multiplies bfloat16), bfloat16 or float32 -> whether to train in bfloat16."""
+    """Return whether to train in bfloat16 for auto (where the hardware multiplies it), bfloat16 or float32."""
     if name != "auto":
         return name == "bfloat16"
     if device.type == "cuda":

@@ -17,7 +17,7 @@ _FROM_CARD = ("title", "licence", "version")
 
 
 def file_entry(path: Path, model: str, kind: str, version: int | None) -> dict:
-    """One line of the manifest."""
+    """Return one line of the manifest."""
     content = path.read_bytes()
     entry = {"file": path.name, "model": model, "kind": kind, "bytes": len(content),
              "sha256": hashlib.sha256(content).hexdigest()}
@@ -27,7 +27,7 @@ def file_entry(path: Path, model: str, kind: str, version: int | None) -> dict:
 
 
 def build(folder: Path) -> dict:
-    """The manifest of a weights folder; ValueError when cards and files do not match."""
+    """Return the manifest of a weights folder. Raises ValueError when cards and files do not match."""
     models: dict[str, dict] = {}
     files: list[dict] = []
     owner: dict[str, str] = {}
@@ -59,7 +59,7 @@ def write(folder: Path) -> dict:
 
 
 def main() -> int:
-    """Command line; exit status 1 with one sentence when cards and files do not match."""
+    """Run the command line; return 1 with one sentence when cards and files do not match."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument("--folder", type=Path, default=FOLDER)
     folder = parser.parse_args().folder

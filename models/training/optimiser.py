@@ -18,7 +18,7 @@ class Optimiser:
     """
 
     def __init__(self, model: nn.Module, lr: float, kind: str = "muon") -> None:
-        """kind: "muon" or "adam"."""
+        """Make the optimiser; kind: "muon" or "adam"."""
         named = list(model.named_parameters())
         matrices = [p for n, p in named if kind == "muon" and p.ndim == 2 and not n.startswith("quantiser")]
         chosen = {id(p) for p in matrices}
@@ -34,7 +34,7 @@ class Optimiser:
                                                 adjust_lr_fn="match_rms_adamw"))
 
     def update(self, loss: Tensor, rate: float) -> None:
-        """Gradients of `loss`, clipped, and one step at `rate` times the learning rate."""
+        """Compute the gradients of `loss`, clip them, and take one step at `rate` times the learning rate."""
         for part in self._parts:
             part.zero_grad(set_to_none=True)
             for group in part.param_groups:
@@ -45,11 +45,11 @@ class Optimiser:
             part.step()
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """For the checkpoint."""
+        """Return the state for a checkpoint."""
         return [part.state_dict() for part in self._parts]
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        """From the checkpoint; ValueError when another kind of optimiser made it."""
+        """Take the state from a checkpoint. Raises ValueError when another kind of optimiser made it."""
         if len(state) != len(self._parts):
             raise ValueError("checkpoint: made with another --optimiser; give the same or start a new run")
         for part, values in zip(self._parts, state, strict=True):

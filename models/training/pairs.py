@@ -36,7 +36,7 @@ class Pairs:
 
 
 def load_pairs(folder: Path) -> list[Pairs]:
-    """All pairs_*.npz of a folder, in order; RuntimeError when one is unusable."""
+    """Return all pairs_*.npz of a folder, in order. Raises RuntimeError when one is unusable."""
     found = []
     for path in sorted(folder.glob("pairs_[0-9]*.npz")):
         try:
@@ -48,13 +48,13 @@ def load_pairs(folder: Path) -> list[Pairs]:
 
 
 def colour(rng: np.random.Generator, x: Samples) -> Samples:
-    """`x` through a random filter of two poles and two zeros, stable whatever is drawn."""
+    """Return `x` through a random, always stable filter of two poles and two zeros."""
     b, a = 0.4 * rng.uniform(-1, 1, 2), 0.4 * rng.uniform(-1, 1, 2)
     return signal.lfilter([1.0, *b], [1.0, *a], x)
 
 
 def room(rng: np.random.Generator, x: Samples) -> Samples:
-    """`x` in a synthetic room: the direct sound and an exponentially fading, coloured tail of noise."""
+    """Return `x` in a synthetic room: the direct sound and an exponentially fading, coloured tail of noise."""
     fade = rng.uniform(0.1, 0.6)                     # seconds to -60 dB
     length = int(0.6 * fade * SAMPLE_RATE)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / (fade * SAMPLE_RATE))
@@ -66,7 +66,7 @@ def room(rng: np.random.Generator, x: Samples) -> Samples:
 
 
 def band_limit(rng: np.random.Generator, x: Samples) -> Samples:
-    """`x` as a narrow channel passes it: low-pass, half of them with a telephone's high-pass as well."""
+    """Return `x` as a narrow channel passes it: low-pass, half of them with a telephone's high-pass as well."""
     top = rng.choice([3400.0, 4000.0, 5500.0, 7000.0])
     edges: float | list[float] = top
     kind = "lowpass"
@@ -76,7 +76,7 @@ def band_limit(rng: np.random.Generator, x: Samples) -> Samples:
 
 
 def noise(rng: np.random.Generator, x: Samples) -> Samples:
-    """Coloured noise, in places with hum, between 3 and 40 dB below the loud parts of `x`."""
+    """Return coloured noise, in places with hum, between 3 and 40 dB below the loud parts of `x`."""
     made = signal.lfilter([1.0], [1.0, -rng.uniform(-0.3, 0.97)], colour(rng, rng.standard_normal(len(x))))
     if rng.random() < 0.2:
         turns = 2 * np.pi * rng.choice([50.0, 60.0]) / SAMPLE_RATE * np.arange(len(x))
@@ -86,12 +86,12 @@ def noise(rng: np.random.Generator, x: Samples) -> Samples:
 
 
 def whole(x: Samples) -> NDArray[np.int16]:
-    """Dither-free int16."""
+    """Return the signal as int16 without dither."""
     return np.rint(np.clip(x, -32768, 32767)).astype(np.int16)
 
 
 def disturb(rng: np.random.Generator, pcm: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """One piece [n] as it should come out, and as it is heard (the same array where nothing was added)."""
+    """Return one piece [n] as it should come out, and as it is heard (the same array where nothing was added)."""
     x = colour(rng, pcm.astype(np.float64))
     if rng.random() < 1 / 3:
         x = room(rng, x)
@@ -109,15 +109,15 @@ def disturb(rng: np.random.Generator, pcm: NDArray[np.int16]) -> tuple[NDArray[n
 
 
 def rows(extractor: FeatureExtractor, highpass: HighPass, pcm: NDArray[np.int16]) -> np.ndarray:
-    """Features float16 [n, 20] of int16 [160 n] as the sender sees it."""
+    """Return the features float16 [n, 20] of int16 [160 n] as the sender computes them."""
     extractor.reset()
     highpass.reset()
     return extractor.process(highpass.process(pcm)).astype(np.float16)
 
 
 def eased(clean: np.ndarray, heard: np.ndarray) -> np.ndarray:
-    """`clean` float16 [n, 20] with bands at most LEFT below what is heard: some of the noise may stay, and nobody asks
-    for silence in pauses."""
+    """Return `clean` float16 [n, 20] with bands at most LEFT below what is heard, since some noise may stay in pauses.
+    """
     basis = dct_matrix()
     offset = np.zeros(BANDS, np.float32)
     offset[0] = 4.0
@@ -129,7 +129,7 @@ def eased(clean: np.ndarray, heard: np.ndarray) -> np.ndarray:
 
 
 def make(pcm: NDArray[np.int16], seed: int, bar: Bar) -> Pairs:
-    """Pairs of all of `pcm`, piece by piece."""
+    """Return the pairs of all of `pcm`, piece by piece."""
     rng = np.random.default_rng(seed)
     extractor, highpass = FeatureExtractor(), HighPass()
     clean, heard = [], []
@@ -143,7 +143,7 @@ def make(pcm: NDArray[np.int16], seed: int, bar: Bar) -> Pairs:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("runs/data"), help="folder of train.npz")
     parser.add_argument("--copies", type=int, default=3, help="times that all of the speech is used")

@@ -27,7 +27,7 @@ class PlcConfig:
     gru: int = 96
 
     def as_dict(self) -> dict:
-        """Plain types, for checkpoints and model cards."""
+        """Return plain types for checkpoints and model cards."""
         return asdict(self)
 
 
@@ -53,7 +53,7 @@ class PlcNet(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def step(self, row: Tensor, h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """row [B, 63] (see `inputs`) -> next frame [B, 20], new states."""
+        """Return the next frame [B, 20] and the new states for row [B, 63] (see `inputs`)."""
         scale = INPUT_SCALE.to(row)
         spread = torch.cat([scale, scale, scale, scale.new_ones(3)])
         x = torch.tanh(self.dense(row * spread))
@@ -63,7 +63,7 @@ class PlcNet(nn.Module):
         return straight + self.out(torch.cat([h1, h2], -1)) / scale, h1, h2
 
     def forward(self, frames: Tensor, lost: Tensor, ahead: Ahead | None = None) -> Tensor:
-        """frames [T, B, 20], lost [T, B] (1 = not received) -> each frame predicted [T, B, 20].
+        """Return each frame predicted, [T, B, 20], from frames [T, B, 20] and lost [T, B] (1 = not received).
 
         Row t is predicted from the received rows before t and the anchor alone; row 0 is a copy of the input.
         """
@@ -84,9 +84,11 @@ class PlcNet(nn.Module):
 
 
 def inputs(frame: Tensor, age: Tensor, known: tuple[Tensor, Tensor] | None) -> Tensor:
-    """frame [B, 20], age [B] (lost frames so far), known (anchor [B, 20], distance [B]) -> network input [B, 63].
+    """Return the network input [B, 63] of frame [B, 20], age [B] (lost frames so far), known (anchor [B, 20], distance
+    [B]).
 
-    Frame; its step straight towards the anchor; the whole way there; whether it was lost; burst position; nearness.
+    It is the frame, its step straight towards the anchor, the whole way there, whether it was lost, burst position,
+    nearness.
     """
     if known is None:
         way = step = torch.zeros_like(frame)
@@ -101,10 +103,10 @@ def inputs(frame: Tensor, age: Tensor, known: tuple[Tensor, Tensor] | None) -> T
 
 
 def plc_loss(frames: Tensor, guesses: Tensor, lost: Tensor) -> Tensor:
-    """Error of the predictions, mainly where frames were lost.
+    """Return the error of the predictions, mainly where frames were lost.
 
-    Absolute errors of band levels (bels), of pitch where voiced, and of the correlation; claiming
-    more voicing than there is costs double, since it is heard as a buzz.
+    It sums absolute errors of band levels (bels), of pitch where voiced, and of the correlation; claiming more voicing
+    than there is counts double, since it is heard as a buzz.
     """
     basis = _BASIS.to(frames)
     bands = ((guesses - frames)[..., :BANDS] @ basis.T).abs().mean(-1)

@@ -40,28 +40,28 @@ class Budget:
             raise ValueError("give either steps or minutes")
 
     def seconds(self) -> float:
-        """Seconds of training so far, earlier runs included."""
+        """Return the seconds of training so far, earlier runs included."""
         return self.spent + time.monotonic() - self.started
 
     def fraction(self) -> float:
-        """Share of the budget used, 0 … 1."""
+        """Return the share of the budget used, 0 … 1."""
         if self.steps is not None:
             return min(1.0, self.step / max(1, self.steps))
         return min(1.0, self.seconds() / (60 * max(1e-6, self.minutes or 0)))
 
     def done(self) -> bool:
-        """True once nothing of the budget is left."""
+        """Return whether nothing of the budget is left."""
         return self.fraction() >= 1.0
 
     def rate(self) -> float:
-        """Factor for the learning rate at this step, `floor` … 1."""
+        """Return the factor for the learning rate at this step, `floor` … 1."""
         rising = min(1.0, (self.step + 1) / self.warmup)
         late = max(0.0, (self.fraction() - self.hold) / (1 - self.hold))
         return rising * max(self.floor, 0.5 * (1 + math.cos(math.pi * late)))
 
 
 def save_atomic(path: Path, content: dict[str, Any]) -> None:
-    """torch.save through a temporary file, so that a kill never leaves half a checkpoint."""
+    """Save with torch.save through a temporary file, so that a kill never leaves half a checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(content, part)
@@ -69,7 +69,7 @@ def save_atomic(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The checkpoint, or None where there is none; RuntimeError when it cannot be read."""
+    """Return the checkpoint, None where there is none. Raises RuntimeError when it cannot be read."""
     if not path.exists():
         return None
     try:
@@ -91,7 +91,7 @@ class CsvLog:
             self._rows.writeheader()
 
     def write(self, **row: float | int | str) -> None:
-        """One row, flushed; floats are shortened to six significant digits."""
+        """Write one row and flush it; floats have six significant digits."""
         self._rows.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         self._file.flush()
 
@@ -109,7 +109,7 @@ class Bar:
         self._live = self._stream.isatty()
 
     def show(self, fraction: float, text: str) -> None:
-        """Redraws the line."""
+        """Draw the line anew."""
         if self._live:
             full = int(24 * fraction)
             bar = "#" * full + "." * (24 - full)
@@ -168,10 +168,10 @@ class Average:
         torch._foreach_lerp_([self.values[n] for n in names], [now[n] for n in names], 1 - keep)
 
     def state(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Return the state for a checkpoint."""
         return {"values": self.values, "count": self._count}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Take the state from a checkpoint."""
         self.values = {k: v.to(self.values[k].device) for k, v in state["values"].items()}
         self._count = state["count"]

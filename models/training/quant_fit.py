@@ -12,7 +12,7 @@ ONE = 32768                        # the coder's 15-bit total
 
 
 def magnitude_bits(r: np.ndarray) -> np.ndarray:
-    """Bits of magnitude-1 symbols 0…6 and of the escape (7): uint8 r [...] -> [..., 8]."""
+    """Return the bits of magnitude-1 symbols 0…6 and of the escape (7), [..., 8] for uint8 r [...]."""
     d = r.astype(np.int64) << 7
     tail = [np.full(d.shape, ONE), np.maximum(7, d)]
     for k in range(1, 7):
@@ -23,7 +23,7 @@ def magnitude_bits(r: np.ndarray) -> np.ndarray:
 
 
 def value_bits(values: np.ndarray, p0: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """Bits of integer values [n, dims] with tables uint8 [dims] -> [n, dims].
+    """Return the bits [n, dims] of integer values [n, dims] with tables uint8 [dims].
 
     Where r is 0 or p0 is 255 nothing is coded (and the value must be 0).
     """
@@ -40,7 +40,7 @@ def value_bits(values: np.ndarray, p0: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 
 def fit(values: np.ndarray, drop: float = 0.002) -> tuple[np.ndarray, np.ndarray]:
-    """(p0, r) uint8 [dims] for integer values [n, dims]; r = 0 where hardly any is nonzero."""
+    """Return (p0, r) uint8 [dims] for integer values [n, dims]; r = 0 where hardly any is nonzero."""
     n = len(values)
     nonzero = (values != 0).sum(0)
     p0 = np.clip(np.round(256 * (n - nonzero) / max(1, n)), 1, 254).astype(np.uint8)

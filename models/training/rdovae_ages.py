@@ -16,30 +16,31 @@ SMOOTHED = slice(9, 18)            # the cepstra that coarse levels flatten firs
 
 
 def usage(ages_ms: np.ndarray, mean_ms: float) -> np.ndarray:
-    """Shares (sum 1) of frames recovered at these ages, when the mean age is `mean_ms`."""
+    """Return the shares (sum 1) of frames recovered at these ages, when the mean age is `mean_ms`."""
     shares = np.exp(-ages_ms / mean_ms)
     return shares / shares.sum()
 
 
 def age_weights(length: int) -> Tensor:
-    """Weights float32 [length] of a chunk's latents, newest first; the mean over one second is 1."""
+    """Return the weights float32 [length] of a chunk's latents, newest first; the mean over one second is 1."""
     ages = LATENT_MS * np.arange(LATENTS)
     used = np.mean([usage(ages, mean) for mean in RECOVERED_MS.values()], 0)
     return torch.from_numpy(((1 - EVEN) * LATENTS * used + EVEN)[:length].astype(np.float32))
 
 
 def band_errors(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
-    """Mean squared band error in dB² by age: rows [n, frames, 20], oldest first -> [frames], newest first."""
+    """Return the mean squared band error in dB² by age, [frames], newest first, of rows [n, frames, 20], oldest first.
+    """
     return (100 * ((got - wanted)[..., :18] ** 2).mean((0, 2)))[::-1]
 
 
 def weighed(by_age: np.ndarray) -> dict[str, float]:
-    """Band error in dB for each kind of loss; by_age in dB², one value per 10 ms, newest first."""
+    """Return the band error in dB for each kind of loss; by_age in dB², one value per 10 ms, newest first."""
     ages = FRAME_MS * np.arange(len(by_age))
     return {kind: float(np.sqrt((usage(ages, mean) * by_age).sum())) for kind, mean in RECOVERED_MS.items()}
 
 
 def variance_kept(wanted: np.ndarray, got: np.ndarray) -> float:
-    """Variance of decoded c9 ... c17 over that of the originals; rows [..., 20]."""
+    """Return the variance of decoded c9 ... c17 divided by that of the originals; rows [..., 20]."""
     flat = [rows.reshape(-1, rows.shape[-1])[:, SMOOTHED] for rows in (wanted, got)]
     return float(flat[1].var(0).sum() / flat[0].var(0).sum())

@@ -23,7 +23,9 @@ from models.training.rdovae_points import Folder, curve, spread
 
 
 def load_rows(path: Path) -> np.ndarray:
-    """Feature rows float32 [n, 20] from .npy, or from the narrowest fitting array of an .npz; RuntimeError if none."""
+    """Return the rows float32 [n, 20] of .npy, or of the narrowest fitting array of an .npz. Raises RuntimeError if
+    none fits.
+    """
     try:
         content = np.load(path)
     except (OSError, ValueError) as error:
@@ -38,7 +40,7 @@ def load_rows(path: Path) -> np.ndarray:
 
 
 def find_model(name: str) -> ModelSet:
-    """An imported model by its id, or a folder with the files of one; RuntimeError if there is none."""
+    """Return an imported model by its id, or the files of a folder. Raises RuntimeError if there is none."""
     if Path(name).is_dir():
         return Folder(Path(name).name, DRED_VERSION, Path(name))
     known = {m.id: m for m in modelset.imported()}
@@ -48,7 +50,7 @@ def find_model(name: str) -> ModelSet:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("runs/data"), help="folder of test.npz")
     parser.add_argument("--other", help="an imported model, to compare with")

@@ -23,7 +23,7 @@ SHIPPED = (Q0, LEVEL_STEPS[DQ])
 
 @torch.no_grad()
 def symbols(model: RdoVae, z: Tensor, levels: Tensor, first: int) -> tuple[Tensor, Tensor]:
-    """Integer symbols and table scales of z [..., dims], table columns from `first` on."""
+    """Return the integer symbols and table scales of z [..., dims], table columns from `first` on."""
     columns = slice(first, first + z.shape[-1])
     scale = table_scale(model)[levels][..., columns]
     dead = model.quantiser.dead_zone()[levels][..., columns]
@@ -31,12 +31,12 @@ def symbols(model: RdoVae, z: Tensor, levels: Tensor, first: int) -> tuple[Tenso
 
 
 def table_scale(model: RdoVae) -> Tensor:
-    """The scale as the uint8 table holds it."""
+    """Return the scale as the uint8 table holds it."""
     return (model.quantiser.scale() * 256).round() / 256
 
 
 def sequences(features: np.ndarray, steps: int = 212, count: int = 48) -> Tensor:
-    """Evenly spread held-out sequences float32 [2 steps, B, 20]."""
+    """Return evenly spread held-out sequences, float32 [2 steps, B, 20]."""
     length = 2 * steps
     starts = np.linspace(0, len(features) - length, min(count, len(features) // length)).astype(int)
     return torch.from_numpy(np.stack([features[s : s + length] for s in starts], 1))
@@ -44,7 +44,7 @@ def sequences(features: np.ndarray, steps: int = 212, count: int = 48) -> Tensor
 
 @torch.no_grad()
 def run(model: RdoVae, frames: Tensor, q0: int, step: int, length: int = LATENTS) -> dict:
-    """Codes every chunk: symbols `z` [K, n, L], `s` [n, S], `levels` [K] and `error` [K]."""
+    """Code every chunk; return the symbols `z` [K, n, L], `s` [n, S], `levels` [K] and `error` [K]."""
     chunks = draw_chunks(np.random.default_rng(0), len(frames) // 2, frames.shape[1], length)
     pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
     latents, states = model.encoder(pairs)
@@ -63,12 +63,12 @@ def run(model: RdoVae, frames: Tensor, q0: int, step: int, length: int = LATENTS
 
 
 def coded_bits(z: np.ndarray) -> float:
-    """Mean bits of symbols [n, dims] under tables fitted to them."""
+    """Return the mean bits of symbols [n, dims] under tables fitted to them."""
     return float(value_bits(z, *fit(z)).sum(1).mean())
 
 
 def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
-    """The validation columns of the training log."""
+    """Return the validation columns of the training log."""
     model.eval()
     frames = sequences(features)
     row: dict[str, float] = {}
@@ -85,8 +85,9 @@ def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
 
 
 def used(got: dict) -> dict[str, float]:
-    """Band error in dB RMS of a `run`, weighed by the ages that short, medium and long losses need, and the share of
-    the variance of c9 ... c17 that is kept."""
+    """Return the band error in dB RMS of a `run`, weighed by the ages that short, medium and long losses need, and the
+    share of the variance of c9 ... c17 that is kept.
+    """
     # [K, n, 4, 20], newest latent first and oldest frame first -> [n, 4 K, 20], oldest first
     wanted, out = (rows.flip(0).transpose(0, 1).flatten(1, 2).numpy() for rows in (got["wanted"], got["out"]))
     errors = weighed(band_errors(wanted, out))
@@ -94,10 +95,10 @@ def used(got: dict) -> dict[str, float]:
 
 
 def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, float]:
-    """Errors in units people know, over the frames that count (weight above its floor).
+    """Return the errors in everyday units, over the frames that count (weight above its floor).
 
-    wanted, out [..., 20]; weight [...] from level_weight. Band levels in dB RMS, pitch in semitones
-    (mean absolute, voiced frames) and the correlation feature (mean absolute).
+    wanted, out [..., 20]; weight [...] from level_weight. Band levels in dB RMS, pitch in semitones (mean absolute,
+    voiced frames) and the correlation feature (mean absolute).
     """
     heard = weight > 0.45
     bands = ((out - wanted)[..., :18] ** 2).mean(-1)[heard].mean().sqrt() * 10
@@ -109,7 +110,7 @@ def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, fl
 
 
 def quality(model: RdoVae, features: np.ndarray) -> dict[str, dict[str, float]]:
-    """Readable errors of the shipped setting: the newest 200 ms, and the oldest of the second."""
+    """Return the readable errors of the shipped setting: of the newest 200 ms, and of the oldest of the second."""
     got = run(model, sequences(features), *SHIPPED)
     parts = {"newest_200_ms": slice(0, 5), "oldest_200_ms": slice(LATENTS - 5, LATENTS)}
     return {name: readable_errors(got["wanted"][part], got["out"][part], got["weight"][part])

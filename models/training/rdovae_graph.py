@@ -20,10 +20,10 @@ Weights = dict[str, np.ndarray]
 
 
 def folded(weights: Weights) -> Weights:
-    """The weights with all constant factors multiplied in, float32.
+    """Return the float32 weights with all constant factors multiplied in.
 
-    After this the encoder takes raw features and emits table-ready latents, the decoder takes
-    dequantised latents and emits raw features.
+    After this the encoder takes raw features and emits table-ready latents, the decoder takes dequantised latents and
+    emits raw features.
     """
     out = {k: v.astype(np.float32) for k, v in weights.items()}
     scale = INPUT_SCALE.numpy()
@@ -44,13 +44,13 @@ def folded(weights: Weights) -> Weights:
 
 
 def gru_weights(weights: Weights, side: str, stage: int) -> Weights:
-    """The four arrays of one GRU under torch.nn.GRU's names."""
+    """Return the four arrays of one GRU under torch.nn.GRU's names."""
     prefix = f"{side}.grus.{stage}.cell."
     return {k[len(prefix):]: v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def memory_sizes(weights: Weights, side: str, dilations: list[int]) -> list[int]:
-    """Sizes of the parts of `memory`: GRU states, then delay lines."""
+    """Return the sizes of the parts of `memory`: GRU states, then delay lines."""
     grus = [gru_weights(weights, side, i)["weight_hh_l0"].shape[1] for i in range(len(dilations))]
     convs = [len(weights[f"{side}.convs.{i}.dense.bias"]) * d for i, d in enumerate(dilations)]
     return grus + convs
@@ -62,7 +62,7 @@ def _dense(graph: Graph, x: int, weights: Weights, name: str) -> int:
 
 def _stages(graph: Graph, x: int, weights: Weights, side: str, dilations: list[int],
             memory: int) -> tuple[int, int]:
-    """The GRU + convolution stages; returns (joined activations, new memory)."""
+    """Add the GRU + convolution stages; return (joined activations, new memory)."""
     parts = graph.split(memory, memory_sizes(weights, side, dilations))
     states, lines = [], []
     for i, dilation in enumerate(dilations):
@@ -81,7 +81,7 @@ def _stages(graph: Graph, x: int, weights: Weights, side: str, dilations: list[i
 
 
 def encoder_graph(weights: Weights, dilations: list[int], int8: bool) -> Graph:
-    """One encoder step; `weights` already folded."""
+    """Return the graph of one encoder step; `weights` already folded."""
     graph = Graph("dredge rdovae encoder", int8)
     frames = graph.input(weights["encoder.dense.weight"].shape[1], "frames")
     memory = graph.input(sum(memory_sizes(weights, "encoder", dilations)), "memory")
@@ -95,7 +95,7 @@ def encoder_graph(weights: Weights, dilations: list[int], int8: bool) -> Graph:
 
 
 def decoder_graph(weights: Weights, stages: int, int8: bool) -> Graph:
-    """One decoder step (one latent, 40 ms); `weights` already folded."""
+    """Return the graph of one decoder step (one latent, 40 ms); `weights` already folded."""
     graph = Graph("dredge rdovae decoder", int8)
     dilations = [1] * stages
     coded = graph.input(weights["decoder.dense.weight"].shape[1], "coded")
@@ -112,7 +112,7 @@ def decoder_graph(weights: Weights, stages: int, int8: bool) -> Graph:
 
 
 def start_graph(weights: Weights, stages: int, int8: bool) -> Graph:
-    """Initial state -> decoder memory; `weights` already folded."""
+    """Return the graph from the initial state to the decoder's memory; `weights` already folded."""
     graph = Graph("dredge rdovae start", int8)
     start = graph.input(weights["decoder.init_hidden.weight"].shape[1], "start")
     hidden = graph.tanh(_dense(graph, start, weights, "decoder.init_hidden"))
@@ -124,7 +124,7 @@ def start_graph(weights: Weights, stages: int, int8: bool) -> Graph:
 
 
 def write_graphs(master: Path, folder: Path, int8: bool = True, suffix: str = "") -> list[str]:
-    """The three graphs from a master file; returns their names."""
+    """Write the three graphs of a master file; return their names."""
     with np.load(master) as file:
         config = json.loads(str(file["config"]))
         weights = {k: file[k].astype(np.float32) for k in file.files if k != "config"}

@@ -24,7 +24,7 @@ WEIGHT = torch.tensor([1.0] * 18 + [1.5, 1.8])
 
 @torch.no_grad()
 def left_over(model: RdoVae, frames: Tensor, length: int = 26) -> tuple[Tensor, Tensor]:
-    """What the encoder sees [n, width], and the weighted error [n, 80] of decoding without any rounding."""
+    """Return the encoder's inner values [n, width], and the weighted error [n, 80] of decoding without any rounding."""
     chunks = draw_chunks(np.random.default_rng(0), len(frames) // 2, frames.shape[1], length)
     seen = model.encoder.trunk(frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2))
     chosen = seen[chunks.steps, chunks.batch].flatten(1, 2)
@@ -37,10 +37,11 @@ def left_over(model: RdoVae, frames: Tensor, length: int = 26) -> tuple[Tensor, 
 
 @torch.no_grad()
 def with_more_latents(model: RdoVae, latents: int, frames: Tensor) -> RdoVae:
-    """A network with `latents` latents that goes on where `model` is; frames float32 [2 N, B, 20] to measure on.
+    """Return a network with `latents` latents that computes the same as `model`; frames float32 [2 N, B, 20] to measure
+    on.
 
-    The last layer of the encoder gets rows that predict the principal components of the error, the last layer of
-    the decoder the columns that put them right.
+    The last layer of the encoder gets rows that predict the principal components of the error, the last layer of the
+    decoder the columns that correct them.
     """
     old = model.cfg.latent
     more = latents - old
@@ -79,9 +80,9 @@ def with_more_latents(model: RdoVae, latents: int, frames: Tensor) -> RdoVae:
 
 @torch.no_grad()
 def with_more_state(model: RdoVae, state: int, frames: Tensor) -> RdoVae:
-    """A network whose initial state has `state` values and that goes on where `model` is; frames float32 [2 N, B, 20].
+    """Return a network whose initial state has `state` values, starting from `model`; frames float32 [2 N, B, 20].
 
-    The new values are random, of the spread of the old ones, and the decoder hardly looks at them yet.
+    The new values are random, of the spread of the old ones, and the decoder's weights for them are small at first.
     """
     old, latent = model.cfg.state, model.cfg.latent
     big = RdoVae(replace(model.cfg, state=state))

@@ -16,7 +16,8 @@ CHUNKS = 24
 
 
 def int8_cost(folder: Path, features: np.ndarray, chunks: int = CHUNKS) -> dict[str, float]:
-    """Distortion of the int8 graphs in `folder` over that of float32 ones, `mean` and `worst` of the 16 levels.
+    """Return the distortion of the int8 graphs in `folder` divided by that of float32 ones, `mean` and `worst` of the
+    16 levels.
 
     features float32 [n, 20]; folder holds the master file, tables and int8 graphs of one export.
     """

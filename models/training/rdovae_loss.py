@@ -25,12 +25,12 @@ STATE_PRICE = 3.0         # of a bit of the state, in bits of a latent of mean w
 
 
 def lambdas(low: float = LAMBDA_MIN, high: float = LAMBDA_MAX) -> Tensor:
-    """The 16 rate weights, geometric from level 0 (finest) to 15."""
+    """Return the 16 rate weights, geometric from level 0 (finest) to 15."""
     return torch.from_numpy(np.geomspace(low, high, LEVELS).astype(np.float32))
 
 
 def inverse_dct() -> Tensor:
-    """Orthonormal matrix [18, 18]: bands = matrix @ cepstrum (c0 without its offset of 4)."""
+    """Return the orthonormal matrix [18, 18]: bands = matrix @ cepstrum (c0 without its offset of 4)."""
     n = np.arange(BANDS)
     matrix = np.cos(np.pi / BANDS * (n[:, None] + 0.5) * n[None, :]) * math.sqrt(2 / BANDS)
     matrix[:, 0] *= math.sqrt(0.5)
@@ -45,7 +45,7 @@ _CEPSTRUM_WEIGHT = torch.cat([torch.tensor([1.2]), torch.linspace(0.75, 1.3, BAN
 
 
 def level_weight(c0: Tensor) -> Tensor:
-    """How much each frame counts: 1 near the loudest of its sequence (dim 0), less in pauses.
+    """Return the weight of each frame: 1 near the loudest of its sequence (dim 0), less in pauses.
 
     c0 is sqrt(18) times the mean band level in bels; 10 dB below the top costs a quarter.
     """
@@ -54,10 +54,10 @@ def level_weight(c0: Tensor) -> Tensor:
 
 
 def distortion(target: Tensor, output: Tensor) -> Tensor:
-    """Feature error per frame: [..., 20] against [..., 20] -> [...].
+    """Return the feature error per frame, [...], of [..., 20] against [..., 20].
 
-    Cepstra in bels squared (the high ones more), loudness (energy^1/4) relative to the frame's own loudness, more than
-    in proportion where it is far off, pitch (counted where the frame is voiced) and correlation.
+    It sums cepstra in bels squared (the high ones more), loudness (energy^1/4) relative to the frame's own loudness,
+    more than in proportion where it is far off, pitch (counted where the frame is voiced) and correlation.
     """
     basis = _BANDS_FROM_CEPSTRUM.to(target)
     off = output - target
@@ -74,18 +74,20 @@ def distortion(target: Tensor, output: Tensor) -> Tensor:
 
 
 def laplace_bits(z: Tensor, decay: Tensor) -> Tensor:
-    """Bits of continuous symbols z under a two-sided geometric distribution of ratio `decay`."""
+    """Return the bits of continuous symbols z under a two-sided geometric distribution of ratio `decay`."""
     return torch.log2((1 + decay) / (1 - decay)) - z.abs() * torch.log2(decay)
 
 
 def level_schedule(q0: np.ndarray, step: np.ndarray, length: int) -> np.ndarray:
-    """Levels [length, n] of latents 0 (newest) … length-1; step in sixteenths (LEVEL_STEPS)."""
+    """Return the levels [length, n] of latents 0 (newest) … length-1; step in sixteenths (LEVEL_STEPS)."""
     ages = np.arange(length)[:, None]
     return np.minimum(LEVELS - 1, q0[None] + (step[None] * ages + 8) // 16)
 
 
 def draw_schedules(rng: np.random.Generator, chunks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random (q0, step) per chunk: a third constant, a third any slope, a third fine at first and steep, as shipped."""
+    """Return a random (q0, step) per chunk: a third constant, a third of any slope, a third fine at first and steep, as
+    shipped.
+    """
     q0 = rng.integers(0, LEVELS, chunks)
     step = rng.choice(LEVEL_STEPS[1:], chunks)
     kind = rng.random(chunks)
@@ -104,7 +106,7 @@ class Chunks:
 
 
 def draw_chunks(rng: np.random.Generator, steps: int, batch: int, length: int) -> Chunks:
-    """As many chunks of `length` latents as fit into `steps` encoder steps, at a random phase."""
+    """Return as many chunks of `length` latents as fit into `steps` encoder steps, at a random phase."""
     count = (steps - 1) // (2 * length)
     if count < 1:
         raise ValueError(f"{steps} encoder steps are too few for chunks of {length} latents")
@@ -126,7 +128,7 @@ class Loss:
 
 def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, levels: Tensor, hard: Tensor,
                noise: torch.Generator, lam: Tensor, rate_weight: tuple[float, float] = (1.0, 1.0)) -> Loss:
-    """Rate and distortion of one batch.
+    """Return the rate and distortion of one batch.
 
     frames [2N, B, 20]: what should come out; heard: the same shape, what the encoder is given; levels [K, B*C]; hard
     bool [B*C] (rounded with a straight-through gradient, else uniform noise); lam [16]; rate_weight: of the bits of
@@ -156,14 +158,14 @@ def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, lev
 
 
 def _requantise(y: Tensor, hard: Tensor, noise: torch.Generator) -> Tensor:
-    """Rounded where `hard`, otherwise with uniform noise of one step; gradient one in both."""
+    """Return the values rounded where `hard`, otherwise with uniform noise of one step; the gradient is one in both."""
     spread = torch.rand(y.shape, generator=noise) - 0.5
     rounded = (torch.round(y) - y).detach()
     return y + torch.where(hard[..., None], rounded, spread.to(y))
 
 
 def gather_targets(frames: Tensor, chunks: Chunks) -> tuple[Tensor, Tensor]:
-    """The four frames of every decoded latent, [K, B*C, 4, 20], and their weights [K, B*C, 4]."""
+    """Return the four frames of every decoded latent, [K, B*C, 4, 20], and their weights [K, B*C, 4]."""
     index = 2 * chunks.steps[..., None] - 2 + torch.arange(4, device=chunks.steps.device)
     batch = chunks.batch[..., None]
     weight = level_weight(frames[..., 0])

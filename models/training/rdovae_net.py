@@ -40,7 +40,7 @@ class RdoVaeConfig:
     hidden: int = 96
 
     def as_dict(self) -> dict:
-        """Plain types, for checkpoints and model cards."""
+        """Return plain types for checkpoints and model cards."""
         return asdict(self)
 
 
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.state = nn.Linear(cfg.hidden, cfg.state)
 
     def trunk(self, frames: Tensor) -> Tensor:
-        """frames [T, B, 40] (older frame first) -> what both heads see, [T, B, width]."""
+        """Return what both heads read, [T, B, width], of frames [T, B, 40] (older frame first)."""
         scale = INPUT_SCALE.to(frames).repeat(2)
         x = torch.tanh(self.dense(frames * scale))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.reduced):
@@ -73,15 +73,15 @@ class Encoder(nn.Module):
         return x
 
     def latents(self, x: Tensor) -> Tensor:
-        """Trunk [..., width] -> latents [..., L]."""
+        """Return the latents [..., L] of the trunk [..., width]."""
         return self.latent(x.float()) * LATENT_GAIN
 
     def states(self, x: Tensor) -> Tensor:
-        """Trunk [..., width] -> initial states of the decoder [..., S]."""
+        """Return the decoder's initial states [..., S] of the trunk [..., width]."""
         return self.state(torch.tanh(self.state_hidden(x.float()))) * LATENT_GAIN
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """frames [T, B, 40] (older frame first) -> latents [T, B, L], states [T, B, S]."""
+        """Return latents [T, B, L] and states [T, B, S] of frames [T, B, 40] (older frame first)."""
         x = self.trunk(frames)
         return self.latents(x), self.states(x)
 
@@ -108,12 +108,12 @@ class Decoder(nn.Module):
         self.init = nn.Linear(cfg.hidden, cfg.dec_stages * cfg.dec_gru)
 
     def initial(self, state: Tensor) -> tuple[Tensor, ...]:
-        """state [B, S] -> initial GRU state of every stage, [B, H] each."""
+        """Return the initial GRU state of every stage, [B, H] each, of state [B, S]."""
         hidden = torch.tanh(self.init_hidden(state / LATENT_GAIN))
         return torch.tanh(self.init(hidden)).split(self.gru_size, -1)
 
     def forward(self, latents: Tensor, level: Tensor, state: Tensor) -> Tensor:
-        """latents [T, B, L], level [T, B] (0..15), state [B, S] -> features [T, B, 4, 20]."""
+        """Return features [T, B, 4, 20] of latents [T, B, L], level [T, B] (0..15), state [B, S]."""
         starts = self.initial(state)
         hint = (level.to(latents) / 8 - 1)[..., None]
         coded = latents / LATENT_GAIN
@@ -141,20 +141,20 @@ class Quantiser(nn.Module):
         self.decay_logit = nn.Parameter(torch.zeros(levels, dims))
 
     def scale(self) -> Tensor:
-        """Quantiser scale in 1/256 … 255/256, [levels, dims]."""
+        """Return the quantiser scale in 1/256 … 255/256, [levels, dims]."""
         return (torch.sigmoid(self.scale_logit) * (255 / 256)).clamp(min=4 / 256)
 
     def dead_zone(self) -> Tensor:
-        """Dead zone width in steps, [levels, dims]; the table ends at 255/256."""
+        """Return the dead zone width in steps, [levels, dims]; the table ends at 255/256."""
         return (0.1 * functional.softplus(self.dead_raw)).clamp(max=255 / 256)
 
     def decay(self) -> Tensor:
-        """Ratio of the two-sided geometric distribution that stands for the rate in training."""
+        """Return the ratio of the two-sided geometric distribution that stands for the rate in training."""
         return torch.sigmoid(self.decay_logit)
 
 
 def shrink(y: Tensor, dead: Tensor) -> Tensor:
-    """The soft dead zone: y - d tanh(y / (d + 0.1)); the kernels' encoder does the same."""
+    """Return the soft dead zone: y - d tanh(y / (d + 0.1)); the kernels' encoder does the same."""
     return y - dead * torch.tanh(y / (dead + 0.1))
 
 
@@ -169,11 +169,11 @@ class RdoVae(nn.Module):
         self.quantiser = Quantiser(self.cfg.latent + self.cfg.state)
 
     def reduce(self, on: bool) -> None:
-        """Whether the inner products run in bfloat16 (about twice as fast to train on CPUs that have it)."""
+        """Set whether the inner products run in bfloat16 (about twice as fast to train on CPUs that have it)."""
         self.encoder.reduced = self.decoder.reduced = on
 
     def weights(self) -> dict[str, int]:
-        """Number of parameters on each side."""
+        """Return the number of parameters of each side."""
         return {
             "encoder": sum(p.numel() for p in self.encoder.parameters()),
             "decoder": sum(p.numel() for p in self.decoder.parameters()),

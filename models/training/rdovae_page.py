@@ -22,7 +22,7 @@ class Case:
 
 
 def table(case: Case) -> str:
-    """Markdown: our figures per level, and in brackets their share of the other model's at the same rate."""
+    """Return our figures per level as Markdown, in brackets their share of the other model's at the same rate."""
     names = list(case.curves)
     ours = case.curves[names[0]]
     shares = relative(ours, case.curves[names[1]]) if len(names) > 1 else None
@@ -40,7 +40,7 @@ def table(case: Case) -> str:
 
 
 def other_table(case: Case) -> str:
-    """Markdown: the second model's own figures."""
+    """Return the second model's own figures as Markdown."""
     name, points = list(case.curves.items())[1]
     lines = [f"{name} itself:", "", "| level | bit/s | " + " | ".join(LABELS[m] for m in MEASURES) + " |",
              "|---" * (2 + len(MEASURES)) + "|"]
@@ -50,7 +50,7 @@ def other_table(case: Case) -> str:
 
 
 def text(cases: list[Case]) -> str:
-    """The whole part of docs/notes/models.md."""
+    """Return the whole generated part of docs/notes/models.md."""
     parts = [BEGIN, "", "![rate against distortion](images/rdovae_curve.svg)", ""]
     for case in cases:
         other = list(case.curves)[1:]
@@ -62,7 +62,7 @@ def text(cases: list[Case]) -> str:
 
 
 def plot(cases: list[Case], path: Path) -> None:
-    """One panel per measure (the weighted one left out) and case."""
+    """Draw one panel per measure (the weighted one left out) and case."""
     import matplotlib
 
     matplotlib.use("Agg")

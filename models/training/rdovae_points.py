@@ -39,13 +39,15 @@ class Folder(ModelSet):
     """A model whose files are taken as they are, without a manifest."""
 
     def file(self, name: str) -> ModelFile:
-        """The file, compared with nothing; ModelError when it cannot be read."""
+        """Return the file, compared with nothing. Raises ModelError when it cannot be read."""
         assert self.folder is not None
         return ModelFile.of(self.folder / name)
 
 
 def spread(features: np.ndarray, count: int) -> list[np.ndarray]:
-    """`count` stretches [n, 20], evenly over the features, each long enough for one chunk and its warm-up."""
+    """Return `count` stretches [n, 20], spread evenly over the features, each long enough for one chunk and its
+    warm-up.
+    """
     length = 2 * (WARM_UP + 2 * LATENTS)
     if len(features) < length:
         raise RuntimeError(f"features: expected at least {length} rows, got {len(features)}")
@@ -61,22 +63,23 @@ class Coder:
         self._encoder, self._decoder = RdoVaeEncoder(model), RdoVaeDecoder(model)
 
     def encode(self, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latents [26, L] of its last second, newest first, and the state [S] of the newest."""
+        """Return the latents [26, L] of its last second, newest first, and the state [S] of the newest."""
         self._encoder.reset()
         steps = [self._encoder.push(pair) for pair in stretch.reshape(-1, 2, FEATURES)]
         latents = np.array([z for z, _ in steps[: -2 * LATENTS - 1 : -2]])
         return np.ascontiguousarray(latents, np.float32), steps[-1][1]
 
     def decode(self, latents: np.ndarray, state: np.ndarray, level: int) -> tuple[float, np.ndarray]:
-        """Bits per latent, and the rows [104, 20] (oldest first) that come out at one level for all latents."""
+        """Return the bits per latent, and the rows [104, 20] (oldest first) decoded at one level for all latents."""
         payload = encode_payload(latents, state, self.tables, level, 0)
         decoded = decode_payload(payload, self.tables, LATENTS)
         bits = (decoded.tells[-1] - decoded.tells[0]) / LATENTS
         return bits, self.rows(decoded, [level] * LATENTS)
 
     def rows(self, decoded: DecodedPayload, levels: Sequence[int]) -> np.ndarray:
-        """The rows [104, 20] (oldest first) of a decoded payload; what it cut off (latents of zeros alone) decodes from
-        zeros."""
+        """Return the rows [104, 20] (oldest first) of a decoded payload; latents that it cut off (zeros alone) are
+        decoded from zeros.
+        """
         self._decoder.start(decoded.state)
         filled = np.zeros((LATENTS, decoded.latents.shape[1]), np.float32)
         filled[: len(decoded.latents)] = decoded.latents
@@ -84,7 +87,7 @@ class Coder:
 
 
 def errors(wanted: np.ndarray, got: np.ndarray) -> dict[str, float]:
-    """The four measures of rows [n, 104, 20] against what they should be."""
+    """Return the four error measures of rows [n, 104, 20]."""
     off = got - wanted
     voiced = wanted[..., 19] > VOICED
     pair = torch.from_numpy(wanted), torch.from_numpy(got)
@@ -96,7 +99,9 @@ def errors(wanted: np.ndarray, got: np.ndarray) -> dict[str, float]:
 
 
 def curve(model: ModelSet, stretches: list[np.ndarray], bar: Bar | None = None) -> list[Point]:
-    """All levels over the last second of every stretch; ModelError when the model is damaged."""
+    """Return the figures of all levels over the last second of every stretch. Raises ModelError when the model is
+    damaged.
+    """
     coder = Coder(model)
     coded = [coder.encode(s) for s in stretches]
     wanted = np.stack([s[-4 * LATENTS :] for s in stretches])
@@ -111,7 +116,8 @@ def curve(model: ModelSet, stretches: list[np.ndarray], bar: Bar | None = None) 
 
 
 def relative(ours: list[Point], other: list[Point]) -> list[dict[str, float]]:
-    """Per level of `ours`: each measure over that of `other` at the same rate; NaN outside the other's rates."""
+    """Return, per level of `ours`, each measure over that of `other` at the same rate; NaN outside the other's rates.
+    """
     rates = np.array([p.rate for p in other])[::-1]
     rows = []
     for p in ours:

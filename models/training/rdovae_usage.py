@@ -46,7 +46,7 @@ class Measure:
         self._wanted = np.stack([s[-4 * LATENTS :] for s in stretches])
 
     def at(self, q0: int, dq: int) -> Usage:
-        """What one schedule costs and gives."""
+        """Return the cost and the figures of one schedule."""
         levels = level_schedule(np.array([q0]), np.array([LEVEL_STEPS[dq]]), LATENTS)[:, 0]
         sizes, rows = [], []
         for latents, state in self._coded:
@@ -60,7 +60,7 @@ class Measure:
 
 
 def table(title: str, results: dict[tuple[int, int], Usage]) -> str:
-    """Markdown."""
+    """Return the table as Markdown."""
     kinds = list(RECOVERED_MS)
     lines = [f"| {title}, q0/dQ | kb/s | {' | '.join(kinds)} | 0 ms | 60 ms | c9–c17 kept |", "|---" * 7 + "|"]
     for (q0, dq), u in results.items():
@@ -70,7 +70,7 @@ def table(title: str, results: dict[tuple[int, int], Usage]) -> str:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("runs/data"), help="folder of test.npz")
     parser.add_argument("--features", type=Path, help="other features, .npz or .npy of float32 [n, 20 or more]")

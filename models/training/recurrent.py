@@ -17,7 +17,7 @@ LANES = 16          # floats of the widest vector: sizes that are a multiple sui
 
 @lru_cache(maxsize=1)
 def kernel() -> Any:
-    """The compiled loop (gru_kernel.cpp), or None where no C++ compiler is at hand."""
+    """Return the compiled loop (gru_kernel.cpp), None where no C++ compiler is at hand."""
     from torch.utils.cpp_extension import load
 
     # ninja of a virtual environment that was not activated is beside its python
@@ -37,7 +37,10 @@ class FastGru(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, given: Tensor, recurrent: Tensor, bias: Tensor, start: Tensor) -> Tensor:
-        """given [T, B, 3H] (input products, bias included), recurrent [3H, H], bias [3H], start [B, H] -> [T, B, H]."""
+        """Return the states [T, B, H].
+
+        given [T, B, 3H]: input products, bias included; recurrent [3H, H], bias [3H], start [B, H].
+        """
         states, gates = kernel().forward(given, recurrent, bias, start)
         ctx.save_for_backward(recurrent, start, states, gates)
         ctx.kind = given.dtype
@@ -45,7 +48,7 @@ class FastGru(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """slope [T, B, H] -> slopes of the four inputs."""
+        """Return the slopes of the four inputs for slope [T, B, H]."""
         recurrent, start, states, gates = ctx.saved_tensors
         to_given, to_own, to_start = kernel().backward(slope, recurrent, start, states, gates)
         before = torch.cat([start[None], states[:-1]]).to(ctx.kind).flatten(0, 1)
@@ -67,7 +70,7 @@ class Gru(nn.Module):
             nn.init.orthogonal_(gate)
 
     def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
-        """x [T, B, inputs], h0 [B, size] (default zero) -> [T, B, size]."""
+        """Return the states [T, B, size] for x [T, B, inputs], h0 [B, size] (default zero)."""
         cell = self.cell
         if x.device.type != "cpu" or not torch.is_grad_enabled() or cell.hidden_size % LANES or kernel() is None:
             start = None if h0 is None else h0[None].float().contiguous()
@@ -88,7 +91,7 @@ class CausalConv(nn.Module):
         self.taps = nn.Linear(2 * size, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [T, B, inputs] -> [T, B, size]."""
+        """Return the output [T, B, size] for x [T, B, inputs]."""
         now = torch.tanh(self.dense(x))
         old = functional.pad(now, (0, 0, 0, 0, self.dilation, 0))[: now.shape[0]]
         return torch.tanh(self.taps(torch.cat([old, now], -1)))

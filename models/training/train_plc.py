@@ -25,10 +25,10 @@ KNOWN = 0.6            # share of the bursts whose end is known
 
 
 def draw_losses(rng: np.random.Generator, frames: int, batch: int) -> np.ndarray:
-    """Bursts of 20 ms packets: float32 [frames, batch], 1 = lost; the first 100 ms arrive.
+    """Return random bursts of 20 ms packets: float32 [frames, batch], 1 = lost; the first 100 ms arrive.
 
-    A third are single packets, the others geometric up to 600 ms, as in traces of real calls: many short bursts, and
-    a tail.
+    A third are single packets, the others geometric up to 600 ms, as in traces of real calls: many short bursts, and a
+    tail.
     """
     lost = np.zeros((frames, batch), np.float32)
     for b in range(batch):
@@ -41,7 +41,9 @@ def draw_losses(rng: np.random.Generator, frames: int, batch: int) -> np.ndarray
 
 
 def look_ahead(rng: np.random.Generator, frames: np.ndarray, lost: np.ndarray, share: float = KNOWN) -> Ahead:
-    """For a random `share` of the bursts the first or second row after them (what a real decoder's rows are like)."""
+    """Return, for a random `share` of the bursts, the first or second row after them (what a real decoder's rows are
+    like).
+    """
     count, batch = lost.shape
     anchor, distance = np.zeros_like(frames), np.zeros_like(lost)
     for b in range(batch):
@@ -68,7 +70,7 @@ class Trainer:
         self.rng = np.random.default_rng(args.seed)
 
     def step(self) -> dict[str, float]:
-        """One update."""
+        """Do one update and return its figures."""
         starts = self.rng.integers(0, len(self.data) - FRAMES, self.batch)
         frames = np.stack([self.data[s : s + FRAMES] for s in starts], 1)
         augment(self.rng, frames)
@@ -84,19 +86,19 @@ class Trainer:
         return {"rate": self.lr * rate, "loss": loss.item()}
 
     def validate(self) -> dict[str, float]:
-        """Losses of the averaged weights on held-out features."""
+        """Return the losses of the averaged weights on held-out features."""
         model = PlcNet(self.model.cfg)
         model.load_state_dict(self.average.values)
         return evaluate(model, self.valid)
 
     def state(self) -> dict:
-        """The checkpoint."""
+        """Return the state for a checkpoint."""
         return {"kind": "plc", "config": self.model.cfg.as_dict(), "seed": self.seed,
                 "model": self.model.state_dict(), "average": self.average.state(),
                 "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state}
 
     def restore(self, state: dict) -> None:
-        """Continues exactly where `state` was saved."""
+        """Continue exactly where `state` was saved."""
         self.model.load_state_dict(state["model"])
         self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -105,7 +107,9 @@ class Trainer:
 
 @torch.no_grad()
 def evaluate(model: PlcNet, features: np.ndarray, batch: int = 128) -> dict[str, float]:
-    """Held-out losses: the network without and with the row after each gap, holding, and a straight line between."""
+    """Return the losses on held-out data: of the network without and with the row after each gap, of holding, and of a
+    straight line.
+    """
     starts = np.linspace(0, len(features) - FRAMES, batch).astype(int)
     rows = np.stack([features[s : s + FRAMES] for s in starts], 1)
     losses = draw_losses(np.random.default_rng(0), FRAMES, batch)
@@ -130,7 +134,7 @@ def train(args: argparse.Namespace) -> dict:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     p = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     p.add_argument("--data", type=Path, default=Path("runs/data"),
                    help="folder of train.npz and valid.npz")

@@ -63,7 +63,8 @@ class Trainer:
         self.lam = lambdas(*self.lam_range).to(self.device)
 
     def draw(self, steps: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears them.
+        """Return random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears
+        them.
 
         Where there are pairs (models.training.pairs), a share of the batch are of them.
         """
@@ -83,7 +84,7 @@ class Trainer:
         return both[0], both[1]
 
     def step(self) -> dict[str, float]:
-        """One update."""
+        """Do one update and return its figures."""
         steps, length = SHAPES[self.rng.integers(len(SHAPES))]
         batch = max(2, self.batch * 106 // steps)
         frames, heard = self.draw(steps, batch)
@@ -109,7 +110,7 @@ class Trainer:
         return evaluate(model, self.valid)
 
     def state(self) -> dict:
-        """The checkpoint."""
+        """Return the state for a checkpoint."""
         return {
             "kind": "rdovae", "config": self.model.cfg.as_dict(), "seed": self.seed,
             "model": self.model.state_dict(), "average": self.average.state(),
@@ -118,7 +119,7 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Continues exactly where `state` was saved."""
+        """Continue exactly where `state` was saved."""
         self.model.load_state_dict(state["model"])
         self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -141,7 +142,7 @@ class Trainer:
 
 
 def load_features(path: Path) -> np.ndarray:
-    """Array `f` float32 [n, 20] of a data file; RuntimeError with a clear sentence if unusable."""
+    """Return the array `f` float32 [n, 20] of a data file. Raises RuntimeError with a sentence if it is unusable."""
     try:
         with np.load(path) as file:
             features = np.ascontiguousarray(file["f"], np.float32)
@@ -154,7 +155,7 @@ def load_features(path: Path) -> np.ndarray:
 
 
 def load_start(path: Path) -> RdoVae:
-    """The network in an exported rdovae_training.npz, in evaluation mode; its sizes are stored with it."""
+    """Return the network in an exported rdovae_training.npz, in evaluation mode; its sizes are stored with it."""
     with np.load(path) as file:
         model = RdoVae(RdoVaeConfig(**json.loads(str(file["config"]))))
         model.load_state_dict({k: torch.from_numpy(file[k].astype(np.float32)) for k in file.files if k != "config"})
@@ -162,8 +163,9 @@ def load_start(path: Path) -> RdoVae:
 
 
 def wanted_config(args: argparse.Namespace) -> RdoVaeConfig:
-    """Layer sizes: those of --init (an exported network has lost its unused latents), else the defaults, with what
-    --config changes."""
+    """Return the layer sizes: those of --init (an exported network has lost its unused latents), else the defaults,
+    with what --config changes.
+    """
     sizes = load_start(args.init).cfg if args.init else RdoVaeConfig()
     return replace(sizes, **json.loads(args.config)) if args.config else sizes
 
@@ -183,7 +185,7 @@ def train(args: argparse.Namespace) -> dict:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     p = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     p.add_argument("--data", type=Path, default=Path("runs/data"),
                    help="folder of train.npz, valid.npz and pairs_*.npz")

@@ -27,7 +27,9 @@ DECAY = 0.999  # of the moving average of the weights, per step
 
 
 def shrunk(weights: dict[str, Tensor], hidden: int) -> dict[str, Tensor]:
-    """The `hidden` units of GRU A that GRU B listens to most; everything else as it is. Raises ValueError."""
+    """Return the network with the `hidden` units of GRU A that GRU B weighs most, otherwise unchanged. Raises
+    ValueError.
+    """
     old = len(weights["bn"])
     if hidden > old:
         raise ValueError(f"--init: expected a network of at least {hidden} units, got {old}; train without --init")
@@ -56,20 +58,20 @@ class Sparse:
     """A matrix whose gates lose their weakest blocks until each has its wanted density; then the blocks stay."""
 
     def __init__(self, matrix: nn.Parameter, goal: list[float], mask: Tensor | None = None) -> None:
-        """mask: of a matrix that is sparse already."""
+        """Prepare the pruning of a matrix; mask: of one that is sparse already."""
         self.matrix, self.goal, self.mask = matrix, goal, mask
         whole = torch.ones_like(matrix) if mask is None else mask
         self.start = [float(gate.mean()) for gate in whole.split(matrix.shape[1] // len(goal), 1)]
 
     def settled(self) -> bool:
-        """True once nothing is left to prune."""
+        """Return whether nothing is left to prune."""
         if self.mask is None:
             return min(self.goal) >= 1
         return float(self.mask.mean()) < sum(self.goal) / len(self.goal) + 0.005
 
     @torch.no_grad()
     def prune(self, progress: float, due: bool) -> None:
-        """progress from 0 (as at the start) to 1; the density falls along a cubic, whenever `due`."""
+        """Prune to the density of a cubic in progress, from 0 (as at the start) to 1, whenever `due`."""
         if progress > 0 and (due or progress >= 1 or self.mask is None) and not self.settled():
             left = (1 - min(1.0, progress)) ** 3
             density = [g + max(0.0, s - g) * left for s, g in zip(self.start, self.goal, strict=True)]
@@ -99,7 +101,9 @@ class Trainer:
         self.sparse = self.wanted_sparse()
 
     def wanted_sparse(self, masks: dict[str, Tensor] | None = None) -> dict[str, Sparse]:
-        """The recurrent matrix of layer A, and what goes from it to layer B (three gates of each of two samples)."""
+        """Return the matrices to prune: the recurrent one of layer A, and that from it to layer B (three gates of each
+        of two samples).
+        """
         goals = {"wh": list(self.args.density), "wbi": [self.args.density_b] * 6}
         return {name: Sparse(getattr(self.net, name), goal, (masks or {}).get(name)) for name, goal in goals.items()}
 
@@ -125,7 +129,7 @@ class Trainer:
         self.sparse = self.wanted_sparse({n: m for n, m in masks.items() if same and float(m.mean()) < 0.99})
 
     def state(self) -> dict[str, Any]:
-        """What the loop puts into the checkpoint."""
+        """Return the state for a checkpoint."""
         return {
             "net": self.net.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
             "masks": {name: s.mask for name, s in self.sparse.items() if s.mask is not None},
@@ -134,13 +138,13 @@ class Trainer:
         }
 
     def sparsify(self) -> None:
-        """Prunes between the shares of the budget that --sparse names."""
+        """Prune between the shares of the budget that --sparse names."""
         begin, end = self.args.sparse
         for matrix in self.sparse.values():
             matrix.prune((self.budget.fraction() - begin) / (end - begin), self.budget.step % 50 == 0)
 
     def step(self) -> dict[str, float]:
-        """One update."""
+        """Do one update and return its figures."""
         batch = self.streams.next().to(self.device)
         keep = (~batch.fresh).float()[:, None]
         for group in self.optimiser.param_groups:
@@ -157,7 +161,7 @@ class Trainer:
         return {"loss": float(loss.detach())}
 
     def validate(self) -> dict[str, float]:
-        """Nats per sample of the averaged weights on validation speech, without noise."""
+        """Return the loss of the averaged weights on validation speech without noise, nats per sample."""
         b = self.valid_batch
         zero_a, zero_b = (torch.zeros(32, n, device=self.device) for n in (self.net.hidden, self.net.hidden_b))
         present = {k: v.clone() for k, v in self.net.state_dict().items()}
@@ -209,7 +213,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     args = parse()
     torch.set_num_threads(1)
     run(args)

@@ -34,7 +34,7 @@ class Batch:
     fresh: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
+        """Return the same batch on another device."""
         return Batch(*(x.to(device, non_blocking=True) for x in vars(self).values()))
 
 
@@ -113,7 +113,7 @@ class Streams:
         return f
 
     def next(self) -> Batch:
-        """The next chunk of every stream."""
+        """Return the next chunk of every stream."""
         c, n = self.corpus, self.frames
         end = self.position + n + CONTEXT + 1 >= len(c)
         fresh = end | (self.rng.random(self.batch) < self.restart) | (not self.started)

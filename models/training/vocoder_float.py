@@ -31,7 +31,7 @@ Array = NDArray[np.float32]
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + e^-x)."""
+    """Return 1 / (1 + e^-x)."""
     return np.asarray(1 / (1 + np.exp(-x)), np.float32)
 
 
@@ -48,7 +48,7 @@ class FloatVocoder:
     """The sample loop in NumPy, for B tracks side by side: slow, and without any integer weight."""
 
     def __init__(self, net: VocoderNet, rows: Array, seed: int = 1) -> None:
-        """rows float32 [B, n + 4, 20]: features with two rows of context on both sides."""
+        """Prepare the synthesis of rows float32 [B, n + 4, 20]: features with two rows of context on both sides."""
         with torch.no_grad():
             weights = [w.numpy() for w in net.weights(torch.from_numpy(rows))]
         (self.table_a, self.wh, self.bn, ca, self.wbi, self.table_b, self.wb, self.bbn, self.cb, *self.tree) = weights
@@ -61,7 +61,7 @@ class FloatVocoder:
         self.rng = np.random.default_rng(seed)
 
     def draw(self, h: Array, sharpness: Array) -> NDArray[np.int64]:
-        """One excitation code per track: eight binary decisions."""
+        """Return one excitation code per track: eight binary decisions."""
         node = np.ones(len(h), np.int64)
         w1, b1, g1, w2, b2, g2 = self.tree
         for _ in range(8):
@@ -72,7 +72,7 @@ class FloatVocoder:
         return node - 256
 
     def synthesise(self, bar: Bar) -> NDArray[np.int16]:
-        """int16 [B, 160 n]."""
+        """Return the speech, int16 [B, 160 n]."""
         tracks, frames = self.f.shape[:2]
         total, every = frames * HOP, np.arange(tracks)
         a = np.zeros((tracks, len(self.wh)), np.float32)
@@ -105,7 +105,7 @@ class FloatVocoder:
 
 
 def pieces(folder: Path, count: int, seconds: float) -> list[NDArray[np.int16]]:
-    """int16 pieces from the middle of `count` recordings, evenly through the folder. Raises ValueError."""
+    """Return int16 pieces from the middle of `count` recordings, evenly through the folder. Raises ValueError."""
     paths = sorted(p for p in folder.iterdir() if p.suffix in {".opus", ".flac", ".wav"})
     need, found = int(16000 * seconds), []
     for path in paths[:: max(1, len(paths) // count)]:
@@ -119,7 +119,7 @@ def pieces(folder: Path, count: int, seconds: float) -> list[NDArray[np.int16]]:
 
 
 def both(net: VocoderNet, arrays: dict[str, NDArray], clips: list[NDArray[np.int16]]) -> dict[str, list[NDArray]]:
-    """Speech of every clip from float and from int8 weights, int16, through the postfilter."""
+    """Return the speech of every clip from float and from int8 weights, int16, through the postfilter."""
     tracks = np.stack([FeatureExtractor().process(x[: len(x) // HOP * HOP]) for x in clips])
     rows = np.pad(tracks, ((0, 0), (CONTEXT, CONTEXT), (0, 0)), mode="edge")
     bar = Bar("float")
@@ -130,7 +130,7 @@ def both(net: VocoderNet, arrays: dict[str, NDArray], clips: list[NDArray[np.int
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--speech", type=Path, required=True, help="folder of recordings")
     p.add_argument("--name", default="standard", help="shipped vocoder")

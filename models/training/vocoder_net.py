@@ -33,7 +33,7 @@ PERIODS = 256
 
 @cache
 def kernel() -> Any:
-    """The compiled extension (built on first use)."""
+    """Return the compiled extension (built on first use)."""
     from torch.utils.cpp_extension import load
 
     # ninja of a virtual environment that was not activated is beside its python
@@ -106,18 +106,18 @@ class VocoderNet(nn.Module):
         self.cb = nn.Linear(cond, 3 * hidden_b)
 
     def condition(self, f: Tensor) -> Tensor:
-        """Features [B, F + 4, 20] -> conditioning [F, B, C]."""
+        """Return the conditioning [F, B, C] of features [B, F + 4, 20]."""
         x = torch.cat([f, self.pitch(period(f))], -1).transpose(1, 2)
         x = torch.tanh(self.c2(torch.tanh(self.c1(x)))).permute(2, 0, 1)
         return torch.tanh(self.d2(torch.tanh(self.d1(x))))
 
     def tables(self) -> tuple[Tensor, Tensor]:
-        """What a code adds to the gates: n, r, z of GRU A [8, 128, 3A]; r, z, n of GRU B [3, 256, 3B]."""
+        """Return what a code adds to the gates: n, r, z of GRU A [8, 128, 3A]; r, z, n of GRU B [3, 256, 3B]."""
         a = torch.bmm(self.emb_a, self.wx.view(SLOTS_A, EMBED, -1))
         return a, torch.bmm(self.emb_b, self.wxb.view(SLOTS_B, EMBED, -1))
 
     def weights(self, f: Tensor) -> tuple[Tensor, ...]:
-        """What the sample-rate network needs for features [B, F + 4, 20], in the order of its arguments."""
+        """Return the inputs of the sample-rate network for features [B, F + 4, 20], in the order of its arguments."""
         c = self.condition(f)
         table_a, table_b = self.tables()
         tree = [getattr(self, f"t{k}{i}") for i in "12" for k in "wbs"]
@@ -125,11 +125,11 @@ class VocoderNet(nn.Module):
 
     def forward(self, idx_a: Tensor, idx_b: Tensor, target: Tensor, f: Tensor, ha: Tensor, hb: Tensor
                 ) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss in nats per sample and the new states; shapes as in vocoder_data.Batch."""
+        """Return the loss in nats per sample and the new states; shapes as in vocoder_data.Batch."""
         step = FusedNetwork.apply if target.device.type == "cpu" else vocoder_reference.step
         return step(idx_a, idx_b, target, ha, hb, *self.weights(f))  # type: ignore[no-any-return,no-untyped-call]
 
 
 def period(f: Tensor) -> Tensor:
-    """Pitch period in whole samples, 32 … 256, of features [..., 20]."""
+    """Return the pitch period in whole samples, 32 … 256, of features [..., 20]."""
     return (256.0 / 2.0 ** (f[..., 18] + 1.5)).round().clamp(32, 256).long()

@@ -31,7 +31,7 @@ def _rows(table: Tensor, idx: Tensor) -> Tensor:
 
 
 def _tree_loss(h: Tensor, target: Tensor, tree: tuple[Tensor, ...]) -> Tensor:
-    """Mean -log p of the eight decisions that lead to target u8 [N]; h [N, G]."""
+    """Return the mean -log p of the eight decisions that lead to target u8 [N]; h [N, G]."""
     y = target.long()
     loss = torch.zeros((), device=h.device)
     for level in range(8):
@@ -48,7 +48,9 @@ def step(
     idx_a: Tensor, idx_b: Tensor, target: Tensor, ha: Tensor, hb: Tensor, table_a: Tensor, wh: Tensor, bn: Tensor,
     ca: Tensor, wbi: Tensor, table_b: Tensor, wb: Tensor, bbn: Tensor, cb: Tensor, *tree: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss (nats per sample) and the detached new states of both GRUs; arguments as in vocoder_kernel/kernel.cpp."""
+    """Return the loss (nats per sample) and the detached new states of both GRUs; arguments as in
+    vocoder_kernel/kernel.cpp.
+    """
     steps, streams = idx_a.shape[:2]
     samples, a, b = idx_b.shape[0], wh.shape[0], wb.shape[0]
     frames = ca.shape[0]

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads libopus weight blobs: records of a 64-byte header and data, one after the other (docs/reference/interop.md).
-
-Little endian, whatever the machine. Header: magic, version, type, size, stored size, name.
-"""
+"""libopus weight blobs: records of a 64-byte header and data, one after the other (docs/reference/interop.md)."""
 
 from __future__ import annotations
 
@@ -39,7 +36,9 @@ class Record:
 
 
 def read_file(path: Path) -> bytes:
-    """Bytes of a file that may be a blob; BlobError when it is absurdly large, OSError when it cannot be read."""
+    """Return the bytes of a file that may be a blob. Raises BlobError when it is absurdly large, OSError when it cannot
+    be read.
+    """
     size = path.stat().st_size
     if size > MAX_FILE:
         raise BlobError(f"{path.name}: expected a weight file of at most {MAX_FILE >> 20} MiB, got {size >> 20} MiB")
@@ -47,12 +46,12 @@ def read_file(path: Path) -> bytes:
 
 
 def is_blob(data: bytes) -> bool:
-    """Whether a file begins like a weight blob."""
+    """Return whether a file begins like a weight blob."""
     return data[: len(MAGIC)] == MAGIC
 
 
 def read_blob(data: bytes, source: str = "blob") -> dict[str, Record]:
-    """All records of a blob by name; BlobError naming the file and the record."""
+    """Return all records of a blob by name. Raises BlobError naming the file and the record."""
     records: dict[str, Record] = {}
     at = 0
     if not data:

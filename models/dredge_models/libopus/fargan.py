@@ -25,12 +25,12 @@ _FLOATS = {"dense1": "cond_net_fdense1", "gain": "sig_net_cond_gain_dense", "gat
 
 
 def has_fargan(names: list[str]) -> bool:
-    """Whether records of these names are FARGAN's."""
+    """Return whether records of these names are FARGAN's."""
     return any(name.startswith("sig_net_fwc0") for name in names)
 
 
 def read_arrays(layers: Layers) -> dict[str, NDArray]:
-    """The arrays of a model; BlobError naming the record that is missing or of another size."""
+    """Return the arrays of a model. Raises BlobError naming the record that is missing or of another size."""
     periods, width = FLOATS["embed"]
     arrays: dict[str, NDArray] = {"embed": layers.linear("cond_net_pembed", periods, width).dense().T}
     for name, record in _FLOATS.items():

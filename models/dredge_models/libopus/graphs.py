@@ -17,7 +17,7 @@ ONES = (1,) * len(DILATIONS)
 
 
 def encoder_graph(encoder: Encoder, int8: bool = True) -> Graph:
-    """frames [1, 40], memory -> latent, start, memory_out; one call per 20 ms."""
+    """Return the graph frames [1, 40], memory -> latent, start, memory_out; one call per 20 ms."""
     build = _Builder("dredge imported rdovae encoder", int8)
     graph = build.graph
     frames = graph.input(encoder.first.weight.shape[1], "frames")
@@ -30,7 +30,9 @@ def encoder_graph(encoder: Encoder, int8: bool = True) -> Graph:
 
 
 def decoder_graph(decoder: Decoder, generation: Generation, int8: bool = True) -> Graph:
-    """coded [1, L + 1], memory -> features [1, 80] (oldest frame first), memory_out; one call per latent."""
+    """Return the graph coded [1, L + 1], memory -> features [1, 80] (oldest frame first), memory_out; one call per
+    latent.
+    """
     build = _Builder("dredge imported rdovae decoder", int8)
     graph = build.graph
     first = decoder.first.dense()
@@ -59,7 +61,7 @@ def start_graph(decoder: Decoder, int8: bool = True) -> Graph:
 
 
 def memory_sizes(stages: tuple[Stage, ...], dilations: tuple[int, ...]) -> list[int]:
-    """Sizes of the parts of `memory`: GRU states, then delay lines of the convolutions."""
+    """Return the sizes of the parts of `memory`: GRU states, then delay lines of the convolutions."""
     lines = [stage.conv.weight.shape[1] // 2 * d for stage, d in zip(stages, dilations, strict=True)]
     return [stage.gru_own.weight.shape[1] for stage in stages] + lines
 
@@ -75,7 +77,7 @@ class _Builder:
         return self.graph.dense(x, layer.weight if self._int8 else layer.dense(), layer.bias)
 
     def stages(self, x: int, stages: tuple[Stage, ...], dilations: tuple[int, ...], memory: int) -> tuple[int, int]:
-        """The GRU + convolution stages; returns everything joined and the new memory."""
+        """Add the GRU + convolution stages; return everything joined and the new memory."""
         graph = self.graph
         parts = graph.split(memory, memory_sizes(stages, dilations))
         states, lines = [], []
@@ -91,7 +93,7 @@ class _Builder:
         return x, graph.concat(states + lines)
 
     def _gru(self, x: int, h: int, stage: Stage) -> int:
-        """One step, reset after the product: h <- z h + (1 - z) tanh(W x + r (U h))."""
+        """Add one GRU step, reset after the product, and return its state: h <- z h + (1 - z) tanh(W x + r (U h))."""
         graph = self.graph
         n = graph.width(h)
         gates, fresh = slice(2 * n), slice(2 * n, 3 * n)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Turns model files of libopus into a model of ours in the user's data folder (docs/reference/interop.md).
-
-Weights and licence stay what they are: the user's own copy of libopus' model.
-"""
+"""The import of libopus' model files as a model of ours in the user's data folder (docs/reference/interop.md)."""
 
 from __future__ import annotations
 

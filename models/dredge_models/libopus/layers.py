@@ -24,12 +24,12 @@ class Linear:
     bias: NDArray[np.float32]
 
     def take(self, rows: NDArray | slice) -> Linear:
-        """The layer with some of its outputs, in the order given."""
+        """Return the layer with some of its outputs, in the order given."""
         weight = self.weight.take(rows) if isinstance(self.weight, Int8Rows) else self.weight[rows]
         return Linear(weight, self.bias[rows])
 
     def dense(self) -> NDArray[np.float32]:
-        """The weights as float32 [out, in]."""
+        """Return the weights as float32 [out, in]."""
         return self.weight.dense() if isinstance(self.weight, Int8Rows) else self.weight
 
 
@@ -42,7 +42,9 @@ class Layers:
         self._used: set[str] = set()
 
     def linear(self, name: str, inputs: int, outputs: int, bias: bool = True) -> Linear:
-        """Layer `name`; its records are NAME_weights_int8 (and _idx, _scale) or NAME_weights_float, NAME_bias."""
+        """Return the layer `name`; its records are NAME_weights_int8 (and _idx, _scale) or NAME_weights_float,
+        NAME_bias.
+        """
         if f"{name}_weights_float" in self._records:
             flat = self._take(f"{name}_weights_float", FLOAT, inputs * outputs)
             weight: Matrix = np.ascontiguousarray(flat.reshape(inputs, outputs).T)
@@ -57,7 +59,7 @@ class Layers:
         return Linear(weight, offset)
 
     def unused(self) -> list[str]:
-        """Names of records that nobody has asked for."""
+        """Return the names of records that nobody has asked for."""
         return [name for name in self._records if name not in self._used]
 
     def _int8(self, name: str, inputs: int, outputs: int) -> NDArray[np.int8]:
@@ -69,7 +71,9 @@ class Layers:
         return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(outputs, inputs)
 
     def _sparse(self, weights: str, index: str, inputs: int, outputs: int) -> NDArray[np.int8]:
-        """Per strip of 8 rows the list has a count and the first column of each 8 x 4 block."""
+        """Return the dense rows of a sparse matrix; per strip of 8 rows the list has a count and the first column of
+        each 8 x 4 block.
+        """
         matrix = np.zeros((outputs, inputs), np.int8)
         strips = list(self._strips(index, inputs, outputs))
         flat = self._take(weights, INT8, ROWS * COLUMNS * sum(map(len, strips)))

@@ -87,12 +87,12 @@ class Decoder:
 
 
 def has_encoder(names: Collection[str]) -> bool:
-    """Whether records of these names are the encoder's."""
+    """Return whether records of these names are the encoder's."""
     return any(name.startswith("enc_dense1") for name in names)
 
 
 def has_decoder(names: Collection[str]) -> bool:
-    """Whether records of these names are the decoder's."""
+    """Return whether records of these names are the decoder's."""
     return any(name.startswith("dec_dense1") for name in names)
 
 
@@ -155,5 +155,5 @@ def _stages(layers: Layers, name: str, width: int, side: Side) -> tuple[tuple[St
 
 
 def newest_last() -> np.ndarray:
-    """Order of the decoder's output rows that puts the oldest frame first, as ours does."""
+    """Return the decoder's output rows in the order that puts the oldest frame first, as ours does."""
     return np.arange(FRAMES_PER_LATENT * FEATURES).reshape(FRAMES_PER_LATENT, FEATURES)[::-1].ravel()

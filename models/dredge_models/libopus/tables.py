@@ -23,12 +23,12 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
 def c_name(part: str, kind: str) -> str:
-    """Name that libopus gives to a table."""
+    """Return the name that libopus gives to a table."""
     return f"dred_{part}_{_C_NAMES[kind]}_q8"
 
 
 def is_tables(data: bytes) -> bool:
-    """Whether a file looks like one of the two forms."""
+    """Return whether a file looks like one of the two forms."""
     return data[:2] == b"PK" or c_name("latent", "scale").encode() in data
 
 

@@ -49,14 +49,14 @@ class Tensor:
         return self.shape[1]
 
     def integers(self) -> tuple[int, ...]:
-        """A constant of int32."""
+        """Return the values of an int32 constant."""
         if self.type != INT or self.values is None:
             raise GraphError("an operand is no int32 constant")
         return tuple(np.frombuffer(self.values, "<i4").tolist())
 
 
 def check(content: bytes) -> None:
-    """GraphError, in a sentence, unless the file is a graph as tflite_writer makes them."""
+    """Raise GraphError with a sentence unless the file is a graph as tflite/writer.py makes them."""
     try:
         model = root(content, b"TFL3")
         _need(model.scalar(0, "I") == 3, "its schema version is not 3")
@@ -103,7 +103,7 @@ def _tensor(table: Table, buffers: list[memoryview]) -> Tensor:
 
 
 def _scaled(table: Table | None, shape: tuple[int, ...], kind: int) -> bool:
-    """Whether a tensor has one finite scale per row and no offset: int8 constants, and only they."""
+    """Return whether a tensor has one finite scale per row and no offset, as int8 constants have and nothing else."""
     if table is None or not table.present():
         return False
     scales, zeros = table.numbers(2, "f"), table.numbers(3, "q")
@@ -114,7 +114,7 @@ def _scaled(table: Table | None, shape: tuple[int, ...], kind: int) -> bool:
 
 
 def _follow(graph: Table, tensors: list[Tensor], codes: list[int]) -> None:
-    """The graph in the order in which it runs."""
+    """Check the graph in the order in which it runs."""
     inputs, outputs = _indices(graph, 1, tensors), _indices(graph, 2, tensors)
     _need(bool(inputs) and bool(outputs), "a graph without inputs or outputs")
     known = {index for index, tensor in enumerate(tensors) if tensor.values is not None}

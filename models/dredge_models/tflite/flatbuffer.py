@@ -31,21 +31,21 @@ class Table:
         self._fields = struct.unpack_from(f"<{size // 2 - 2}H", data, vtable + 4)
 
     def present(self) -> set[int]:
-        """Numbers of the fields that are not left at their default."""
+        """Return the numbers of the fields that are not left at their default."""
         return {number for number, offset in enumerate(self._fields) if offset}
 
     def scalar(self, number: int, kind: str, default: int = 0) -> int:
-        """An integer field; kind is a letter of the struct module."""
+        """Return an integer field; kind is a letter of the struct module."""
         at = self._place(number, _SIZES[kind])
         return default if at is None else int(_scalar(self._data, at, kind))
 
     def table(self, number: int) -> Table | None:
-        """A table field."""
+        """Return a table field."""
         at = self._follow(number)
         return None if at is None else Table(self._data, at)
 
     def numbers(self, number: int, kind: str) -> tuple[float, ...]:
-        """A vector of numbers; empty when it is absent."""
+        """Return a vector of numbers, empty when it is absent."""
         at = self._follow(number)
         if at is None:
             return ()
@@ -53,7 +53,7 @@ class Table:
         return struct.unpack_from(f"<{count}{kind}", self._data, at + 4)
 
     def text(self, number: int) -> str:
-        """A string of ASCII letters and signs; C++ reads it to its closing zero, so there must be one."""
+        """Return a string of ASCII letters and signs; C++ reads it to its closing zero, so there must be one."""
         raw = self.raw(number)
         at = self._follow(number)
         closed = at is None or self._data[at + 4 + len(raw) : at + 5 + len(raw)] == b"\0"
@@ -63,7 +63,7 @@ class Table:
         return name
 
     def raw(self, number: int) -> memoryview:
-        """A vector of bytes."""
+        """Return a vector of bytes."""
         at = self._follow(number)
         if at is None:
             return memoryview(b"")
@@ -71,7 +71,7 @@ class Table:
         return memoryview(self._data)[at + 4 : at + 4 + count]
 
     def tables(self, number: int, most: int) -> list[Table]:
-        """A vector of at most so many tables."""
+        """Return a vector of at most so many tables."""
         at = self._follow(number)
         if at is None:
             return []
@@ -98,7 +98,7 @@ class Table:
 
 
 def root(data: bytes, identifier: bytes) -> Table:
-    """The root table; FlatbufferError for another identifier."""
+    """Return the root table. Raises FlatbufferError for another identifier."""
     if data[4:8] != identifier:
         raise FlatbufferError(f"expected the identifier {identifier.decode()}")
     return Table(data, _scalar(data, 0, "I"))

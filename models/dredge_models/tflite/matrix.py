@@ -22,11 +22,11 @@ class Int8Rows:
         return self.values.shape[0], self.values.shape[1]
 
     def take(self, rows: NDArray | slice) -> Int8Rows:
-        """Some of the rows, in the order given."""
+        """Return a matrix of some of the rows, in the order given."""
         return Int8Rows(np.ascontiguousarray(self.values[rows]), self.scales[rows])
 
     def dense(self) -> NDArray[np.float32]:
-        """The same weights, float32 [out, in]."""
+        """Return the same weights, float32 [out, in]."""
         return self.values.astype(np.float32) * self.scales[:, None]
 
 

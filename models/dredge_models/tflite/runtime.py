@@ -58,7 +58,7 @@ def _without_greeting() -> Iterator[None]:
 
 
 def runtime_name() -> str:
-    """The runtime in use and its version, for reports; ModelError if there is none."""
+    """Return the runtime in use and its version, for reports. Raises ModelError if there is none."""
     from importlib import metadata
 
     package = _interpreter_class().__module__.split(".")[0].replace("_", "-")
@@ -75,9 +75,10 @@ class TfliteModel:
     """
 
     def __init__(self, source: Path | ModelFile) -> None:
-        """source: a verified file, or the path of one that was just made; ModelError if it is no valid graph.
+        """Load a graph.
 
-        The runtime is no judge of hostile files, it crashes on some: only graphs of our own kind reach it.
+        source: a verified file, or the path of one that was just made. Raises ModelError if it is no valid graph. The
+        runtime crashes on some hostile files, so only graphs of our own kind reach it.
         """
         file = source if isinstance(source, ModelFile) else ModelFile.of(Path(source))
         content = file.content

@@ -31,11 +31,11 @@ class Subgraph:
         self._codes: dict[tuple[int, int], int] = {}
 
     def width(self, tensor: int) -> int:
-        """Last dimension of a tensor."""
+        """Return the last dimension of a tensor."""
         return int(self.sub.tensors[tensor].shape[-1])
 
     def input(self, width: int, name: str) -> int:
-        """A graph input, float32 [1, width]."""
+        """Add a graph input, float32 [1, width], and return it."""
         handle = self.tensor([1, width], name=name)
         self.sub.inputs.append(handle)
         return handle
@@ -47,7 +47,7 @@ class Subgraph:
 
     def constant(self, values: np.ndarray, kind: int = Type.FLOAT32,
                  scales: np.ndarray | None = None) -> int:
-        """A constant tensor; `scales` are per-row quantisation scales."""
+        """Add a constant tensor and return it; `scales` are per-row quantisation scales."""
         handle = self.tensor(list(values.shape), kind)
         tensor = self.sub.tensors[handle]
         buffer = schema.BufferT()
@@ -62,7 +62,7 @@ class Subgraph:
         return handle
 
     def to_bytes(self) -> bytes:
-        """The finished flatbuffer."""
+        """Return the finished flatbuffer."""
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -72,7 +72,7 @@ class Subgraph:
         return path.write_bytes(self.to_bytes())
 
     def tensor(self, shape: list[int], kind: int = Type.FLOAT32, name: str = "") -> int:
-        """A new tensor."""
+        """Add a tensor and return it."""
         tensor = schema.TensorT()
         tensor.shape, tensor.type = [int(n) for n in shape], kind
         tensor.name = (name or f"t{len(self.sub.tensors)}").encode()
@@ -82,7 +82,7 @@ class Subgraph:
 
     def operator(self, code: int, inputs: list[int], outputs: list[int], options: object = None,
                  options_type: int = 0, version: int = 1) -> int:
-        """A new operator; returns its first output."""
+        """Add an operator and return its first output."""
         if (code, version) not in self._codes:
             entry = schema.OperatorCodeT()
             entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)

@@ -27,7 +27,7 @@ class Graph(Subgraph):
         self._axis: int | None = None
 
     def weight(self, matrix: Matrix) -> int:
-        """A weight [out, in] in the graph's storage type; rows that are int8 already stay as they are."""
+        """Add a weight [out, in] in the graph's storage type; rows that are int8 already stay as they are."""
         if isinstance(matrix, Int8Rows):
             return self._int8(matrix.values, matrix.scales)
         if not self.int8 or matrix.size < SMALL:
@@ -41,7 +41,7 @@ class Graph(Subgraph):
         return self.operator(Op.DEQUANTIZE, [stored], [result], options, Options.DequantizeOptions, 5)
 
     def dense(self, x: int, matrix: Matrix, bias: np.ndarray | None = None) -> int:
-        """x W^T + b."""
+        """Add x W^T + b and return it."""
         if matrix.shape[1] != self.width(x):
             raise ValueError(f"dense: weight takes {matrix.shape[1]} values, "
                              f"input has {self.width(x)}")
@@ -52,23 +52,23 @@ class Graph(Subgraph):
                         6 if bias is None else 1)
 
     def tanh(self, x: int) -> int:
-        """tanh(x)."""
+        """Add tanh(x) and return it."""
         return self.operator(Op.TANH, [x], [self.tensor([1, self.width(x)])])
 
     def sigmoid(self, x: int) -> int:
-        """1 / (1 + exp(-x))."""
+        """Add 1 / (1 + exp(-x)) and return it."""
         return self.operator(Op.LOGISTIC, [x], [self.tensor([1, self.width(x)])])
 
     def add(self, x: int, y: int) -> int:
-        """x + y."""
+        """Add the node x + y and return it."""
         return self._pair(Op.ADD, schema.AddOptionsT(), Options.AddOptions, x, y)
 
     def sub_(self, x: int, y: int) -> int:
-        """x - y."""
+        """Add the node x - y and return it."""
         return self._pair(Op.SUB, schema.SubOptionsT(), Options.SubOptions, x, y)
 
     def mul(self, x: int, y: int) -> int:
-        """x * y, element by element."""
+        """Add the node x * y, element by element, and return it."""
         return self._pair(Op.MUL, schema.MulOptionsT(), Options.MulOptions, x, y)
 
     def concat(self, tensors: list[int]) -> int:
@@ -100,7 +100,7 @@ class Graph(Subgraph):
         return results
 
     def gru(self, x: int, h: int, weights: dict[str, np.ndarray]) -> int:
-        """One GRU step (r, z, n order, reset after the product) with torch.nn.GRU's arrays."""
+        """Add one GRU step (r, z, n order, reset after the product) with torch.nn.GRU's arrays and return its state."""
         w_in, w_rec = weights["weight_ih_l0"], weights["weight_hh_l0"]
         b_in, b_rec = weights["bias_ih_l0"], weights["bias_hh_l0"]
         n = w_rec.shape[1]
@@ -118,7 +118,7 @@ class Graph(Subgraph):
 
 
 def quantise_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 [out, in] in -127 … 127 and float32 scales [out], rounded to nearest."""
+    """Return int8 [out, in] in -127 … 127 and float32 scales [out], rounded to nearest."""
     scales = np.maximum(np.abs(matrix).max(1) / 127, 1e-9).astype(np.float32)
     values = np.clip(np.round(matrix / scales[:, None]), -127, 127).astype(np.int8)
     return values, scales
