@@ -32,13 +32,13 @@ class DebianError(RuntimeError):
 
 
 def cache() -> Path:
-    """Where downloads and unpacked trees are kept."""
+    """Return the folder of downloads and unpacked trees."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("DREDGE_CACHE") or Path(base) / "dredge")
 
 
 def run(command: list[str], **extra: Any) -> str:
-    """Standard output of a command; DebianError with the end of what it said when it fails."""
+    """Return the standard output of a command. Raises DebianError with the end of its messages when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **extra)
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()[-8:]
@@ -47,7 +47,7 @@ def run(command: list[str], **extra: Any) -> str:
 
 
 def mirror() -> str:
-    """Address of the Debian archive: DREDGE_DEBIAN_MIRROR, or the one this system's apt uses."""
+    """Return the address of the Debian archive: DREDGE_DEBIAN_MIRROR, or the one this system's apt uses."""
     named = os.environ.get("DREDGE_DEBIAN_MIRROR")
     if named:
         return named
@@ -86,7 +86,7 @@ class Apt:
         return "".join(f'{name} "{value}";\n' for name, value in values.items())
 
     def get(self, *arguments: str, cwd: Path | None = None) -> str:
-        """What apt-get prints."""
+        """Return what apt-get prints."""
         environment = {**os.environ, "APT_CONFIG": str(self.conf), "LC_ALL": "C"}
         return run(["apt-get", "-qq", *arguments], env=environment, cwd=cwd)
 
@@ -98,7 +98,7 @@ class Apt:
             stamp.touch()
 
     def fetch(self, packages: list[str], dependencies: bool) -> list[Path]:
-        """Paths of the .deb files, downloaded if they were not there."""
+        """Return the paths of the .deb files, downloaded if they are missing."""
         archives = self.state / "archives"
         if dependencies:
             self.get("-y", "--download-only", "install", *packages)
@@ -111,7 +111,7 @@ class Apt:
         return [self._existing(archives / unquote(words[1])) for words in lines]
 
     def _existing(self, path: Path) -> Path:
-        """apt escapes the colon of an epoch in some file names and not in others."""
+        """Return the file of a package; apt escapes the colon of an epoch in some file names and not in others."""
         for name in (path.name, path.name.replace(":", "%3a")):
             if path.with_name(name).exists():
                 return path.with_name(name)
@@ -119,7 +119,7 @@ class Apt:
 
 
 def unpack(files: list[Path], folder: Path) -> None:
-    """The content of the packages, links like /lib kept; maintainer scripts are not run."""
+    """Unpack the content of the packages, with links like /lib kept; maintainer scripts are not run."""
     for file in files:
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(file)], stdout=subprocess.PIPE) as content:
             tar = ["tar", "-C", str(folder), "--keep-directory-symlink", "--no-same-owner", "-xf", "-"]
@@ -155,7 +155,7 @@ def make(mode: str, suite: str, arch: str, folder: Path, packages: list[str]) ->
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; 0, or 1 with a sentence on standard error."""
+    """Run the command line; return 0, or 1 with a sentence on standard error."""
     if len(arguments) < 5 or arguments[0] not in ("tree", "only"):
         print(__doc__, file=sys.stderr)
         return 2

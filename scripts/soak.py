@@ -37,7 +37,7 @@ Result = dict[str, Any]
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--streams", type=int, default=8, help="hosts at the same time")
@@ -63,7 +63,7 @@ class Soak:
         self._late = 0.0  # the worst delay of this program itself
 
     def run(self, seconds: float) -> None:
-        """Hosts come and go for so long, then the last sessions end."""
+        """Let hosts come and go for so long, then end the last sessions."""
         begin = time.monotonic()
         with click.progressbar(length=round(seconds), label="soaking", file=sys.stderr) as bar:
             while (now := time.monotonic() - begin) < seconds:
@@ -95,7 +95,7 @@ class Soak:
         return sorted((s for host in self.hosts for s in host.ended), key=lambda s: s.begun_s)
 
     def device(self) -> Result:
-        """The newest device-wide load report."""
+        """Return the newest device-wide load report."""
         reports = [host.device for host in self.hosts if host.device]
         return max(reports, key=lambda report: sum(report["periods"].values()), default={})
 
@@ -124,7 +124,7 @@ def totals(sessions: list[Session]) -> Result:
 
 
 def verdicts(result: Result) -> list[tuple[str, bool, str]]:
-    """(what, passed, in words) of everything that is judged."""
+    """Return (what, passed, in words) of everything that is judged."""
     grown, total = result["trend"], result["totals"]
     low = grown["rss_kib_per_h"] - grown["rss_kib_per_h_ci95"]
     books = f"{total['inexact_sessions']} of {total['sessions']} sessions inexact, {total['without_report']} lost"
@@ -139,7 +139,7 @@ def verdicts(result: Result) -> list[tuple[str, bool, str]]:
 
 
 def lines(result: Result) -> list[str]:
-    """The result for people."""
+    """Return the result as lines for people."""
     total, load = result["totals"], result["load"]
     sources = ", ".join(f"{name} {count}" for name, count in total["sources"].items() if count)
     woken = f"{total['wake_max_us_wall'] / 1000:.1f}"

@@ -24,7 +24,7 @@ WHOLE = 3  # packets before and after a change of sender that always arrive: wha
 
 
 def encoded(pcm: Pcm, redundancy_s: float = 1.0) -> list[bytes]:
-    """One Opus packet with its redundancy for every 20 ms of int16[n]; hosts repeat them endlessly."""
+    """Return one Opus packet with its redundancy for every 20 ms of int16[n]; hosts repeat them endlessly."""
     sender = Sender(redundancy_s=redundancy_s)
     return [rtp.parse(sender.push(piece).data).payload for piece in packets(pcm[: len(pcm) // 320 * 320])]
 
@@ -42,7 +42,7 @@ class Session:
     trouble: str = ""  # why the session has no report
 
     def books(self) -> dict[str, Any]:
-        """Counters of both sides; exact: the device's agree with ours to the packet.
+        """Return the counters of both sides; exact: the device's agree with ours to the packet.
 
         When the sender changes in the middle, what was buffered of the old one is not played, and a gap that is open
         then is no loss: periods cannot agree, packets must.
@@ -63,7 +63,7 @@ class Session:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The session as JSON values, without the long parts of its report."""
+        """Return the session as JSON values, without the long parts of its report."""
         report = self.report or {}
         budget, output = report.get("budget", {}), report.get("output") or {}
         facts = {name: value for name, value in asdict(self).items() if name != "report"}
@@ -111,7 +111,7 @@ class SoakHost:
         return self.state == REST
 
     def step(self, now: float) -> None:
-        """Everything that is due now."""
+        """Do everything that is due now."""
         if self.state == REST:
             if now >= self._until and not self.leaving:
                 self._begin(now)
@@ -157,7 +157,7 @@ class SoakHost:
             self._ask(now)
 
     def _packets(self, length: int, change: int) -> Iterator[tuple[bytes, bool]]:
-        """(datagram, whether it arrives) of a session; after `change` packets another sender goes on."""
+        """Yield (datagram, whether it arrives) of a session; after `change` packets another sender goes on."""
         for n in range(length):
             if change and n == change:
                 self._new_sender()
@@ -236,7 +236,7 @@ class SoakHost:
             self._over(now)
 
     def _over(self, now: float, trouble: str = "") -> None:
-        """The session ends; if its final report has not come, that is the trouble."""
+        """End the session; a missing final report is noted as trouble."""
         self._session.trouble = trouble or ("" if self._session.report else self._session.trouble)
         self.ended.append(self._session)
         self.close()

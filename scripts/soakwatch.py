@@ -27,7 +27,7 @@ class Sample:
 
 
 def look(pid: int, t_s: float) -> Sample:
-    """One sample (Linux). Raises OSError when the process is gone."""
+    """Return one sample (Linux). Raises OSError when the process is gone."""
     base = Path(f"/proc/{pid}")
     fields = (base / "stat").read_text().rpartition(")")[2].split()
     return Sample(
@@ -40,7 +40,7 @@ def look(pid: int, t_s: float) -> Sample:
 
 
 def slope(times: list[float], values: list[float]) -> tuple[float, float]:
-    """Least-squares slope and half of its 95 % interval (normal residuals), per unit of time.
+    """Return the least-squares slope and half of its 95 % interval (normal residuals), per unit of time.
 
     Raises ValueError for fewer than three points or times that are all the same.
     """
@@ -56,7 +56,7 @@ def slope(times: list[float], values: list[float]) -> tuple[float, float]:
 
 
 def trend(samples: list[Sample], warm_up_s: float) -> dict[str, Any]:
-    """How memory, descriptors and threads developed after the warm-up, as JSON values.
+    """Return the growth of memory, descriptors and threads after the warm-up, as JSON values.
 
     fds: the fewest of the first and of the second half, since every host that is served has a socket.
     """
@@ -75,5 +75,5 @@ def trend(samples: list[Sample], warm_up_s: float) -> dict[str, Any]:
 
 
 def rows(samples: list[Sample]) -> list[dict[str, Any]]:
-    """The samples as JSON values."""
+    """Return the samples as JSON values."""
     return [asdict(sample) for sample in samples]

@@ -50,7 +50,7 @@ class Steps:
 
 
 def build_wheel() -> Path:
-    """The path of the wheel that scripts/wheel.sh made. Raises BuildError."""
+    """Return the path of the wheel that scripts/wheel.sh made. Raises BuildError."""
     done = subprocess.run([str(ROOT / "scripts/wheel.sh"), "aarch64"], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise BuildError("the wheel was not built, see above")
@@ -58,7 +58,7 @@ def build_wheel() -> Path:
 
 
 def megabytes(folder: Path) -> float:
-    """Disk space of a folder in MB (10**6 bytes)."""
+    """Return the disk space of a folder in MB (10**6 bytes)."""
     return sum(path.lstat().st_blocks for path in folder.rglob("*")) * 512 / 1e6
 
 
@@ -78,7 +78,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """0: all tests passed; 1: one failed, or no wheel; 3: the userland could not be fetched."""
+    """Run the tests; return 0: all passed; 1: one failed, or no wheel; 3: the userland could not be fetched."""
     given = options(arguments)
     missing = [package for program, package in TOOLS.items() if shutil.which(program) is None]
     if missing:

@@ -40,7 +40,9 @@ CPU revision\t: 4
 
 
 def requirements(wheel: Path, python: str) -> list[str]:
-    """What the wheel needs on arm64 with this Python, without the markers that pip would ask of *this* Python."""
+    """Return the wheel's requirements on arm64 with this Python, without markers, which pip would ask of *this*
+    machine.
+    """
     from pip._vendor.packaging.requirements import Requirement
 
     with zipfile.ZipFile(wheel) as archive:
@@ -57,7 +59,7 @@ def requirements(wheel: Path, python: str) -> list[str]:
 
 
 def fetch_site(suite: str, wheel: Path, site: Path) -> None:
-    """Wheels for arm64 from PyPI into `site`; at once when the list is the same as last time. DebianError."""
+    """Fetch wheels for arm64 from PyPI into `site`, unless the list is the same as last time. Raises DebianError."""
     python = PYTHONS[suite]
     wanted = [*requirements(wheel, python), *TEST_NEEDS]
     stamp = site / ".dredge-requirements"
@@ -77,7 +79,7 @@ def fetch_site(suite: str, wheel: Path, site: Path) -> None:
 
 
 def install_wheel(wheel: Path, site: Path) -> None:
-    """Our wheel anew: what it is made of is unpacked, an earlier version is taken away first."""
+    """Unpack our wheel anew after removing an earlier version."""
     for old in {*site.glob("dredge_*"), *site.glob("dredge-*"), *site.glob("dredge*.libs")}:
         shutil.rmtree(old)
     with zipfile.ZipFile(wheel) as archive:
@@ -85,7 +87,7 @@ def install_wheel(wheel: Path, site: Path) -> None:
 
 
 def cpuinfo(cpu: str, cores: int = 4) -> str:
-    """/proc/cpuinfo of a board with `cores` of this processor."""
+    """Return the /proc/cpuinfo of a board with `cores` of this processor."""
     dotprod = " asimddp" if cpu == "cortex-a76" else ""
     return "".join(CPUINFO.format(core=n, part=PARTS[cpu], dotprod=dotprod) for n in range(cores))
 
@@ -99,7 +101,9 @@ def assemble(suite: str, wheel: Path, folder: Path) -> Path:
 
 
 def command(folder: Path, cpu: str) -> tuple[list[str], dict[str, str]]:
-    """The emulated Python as (command, environment); writes the processor's cpuinfo where the emulator finds it."""
+    """Return the emulated Python as (command, environment) and write the processor's cpuinfo where the emulator finds
+    it.
+    """
     root = folder.absolute() / "root"
     (root / "proc").mkdir(exist_ok=True)
     (root / "proc/cpuinfo").write_text(cpuinfo(cpu))
@@ -110,7 +114,7 @@ def command(folder: Path, cpu: str) -> tuple[list[str], dict[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; 0, or 1 with a sentence on standard error."""
+    """Run the command line; return 0, or 1 with a sentence on standard error."""
     if len(arguments) != 3 or arguments[0] not in PYTHONS:
         print(__doc__, file=sys.stderr)
         return 2

@@ -40,7 +40,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """0: counted; 1: no wheel, or the program failed; 3: no userland."""
+    """Run the command line; return 0: counted; 1: no wheel, or the program failed; 3: no userland."""
     given = options(arguments)
     try:
         there, wheel = land(given.wheel)

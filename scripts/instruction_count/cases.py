@@ -45,7 +45,9 @@ def _seconds(speech: Speech) -> tuple[list[bytes], list[bool]]:
 
 
 def _made(name: str, speech: Speech) -> Case:
-    """20 % in bursts and gaps of a second from DRED; the same bursts from the predictor alone and from libopus."""
+    """Return the cases: 20 % in bursts and gaps of a second from DRED; the same bursts from the predictor alone and
+    from libopus.
+    """
     if name == "dred":
         return Case(name, "dred", "dred", FULL, *_bursts(speech, _BURSTS))
     if name == "second":
@@ -56,11 +58,11 @@ def _made(name: str, speech: Speech) -> Case:
 
 
 def cases_of(names: Sequence[str]) -> list[Case]:
-    """These of CASES."""
+    """Return the cases of these names of CASES."""
     speech = Speech()
     return [_made(name, speech) for name in names]
 
 
 def pickled(models: Sequence[str], cases: Sequence[Case]) -> bytes:
-    """What the program on the emulated processor reads."""
+    """Return the input of the program on the emulated processor."""
     return pickle.dumps({"models": list(models), "cases": [asdict(case) for case in cases]}, protocol=4)

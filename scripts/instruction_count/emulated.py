@@ -40,7 +40,7 @@ class Counted:
 
 
 def land(wheel: Path | None) -> tuple[Path, Path]:
-    """(userland, wheel), at once when they are there. Raises BuildError, DebianError or OSError."""
+    """Return (userland, wheel), made where they are missing. Raises BuildError, DebianError or OSError."""
     install_tools({**TOOLS, **WHEEL_TOOLS} if wheel is None else TOOLS)
     with open(folder() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -52,7 +52,7 @@ def land(wheel: Path | None) -> tuple[Path, Path]:
 
 
 def build_plugin(source: Path, made: Path) -> Path:
-    """A plugin for qemu-user from one C file. Raises BuildError."""
+    """Return a plugin for qemu-user from one C file. Raises BuildError."""
     words = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{HERE}", str(source), "-o", str(made)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -35,7 +35,7 @@ class Numbers(dict[Any, ctypes.c_long]):
 
 
 def receive(numbers: Numbers, case: dict[str, Any], model: str) -> None:
-    """One stream into a receiver with that vocoder; a class is (model, case, source, source before)."""
+    """Play one stream with a receiver of that vocoder; a class is (model, case, source, source before)."""
     from dredge_device.pi.receiver import Receiver
     from dredge_device.units import PACKET_US
 

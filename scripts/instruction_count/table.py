@@ -29,7 +29,7 @@ _REST = "rest"
 
 
 def lines(result: dict[str, dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> list[str]:
-    """One table per model, in million instructions per 20 ms; earlier: the same of another run, or nothing."""
+    """Return one table per model, in million instructions per 20 ms; earlier: the same of another run, or nothing."""
     said = []
     for model, classes in result.items():
         before = earlier.get(model, {})

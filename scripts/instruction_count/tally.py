@@ -25,7 +25,7 @@ _GROUPS = (
 
 
 def part(path: str) -> str:
-    """The part of the program that a mapped file belongs to."""
+    """Return the part of the program that a mapped file belongs to."""
     name = PurePath(path).name
     if name.endswith(".abi3.so"):
         own = name.removesuffix(".abi3.so")
@@ -34,7 +34,7 @@ def part(path: str) -> str:
 
 
 def class_name(case: Case, source: str, before: str) -> str:
-    """What a period is called: plain, or the case's name with first, next, after or other."""
+    """Return the name of a period's class: plain, or the case's name with first, next, after or other."""
     lost, was_lost = source != "opus", before != "opus"
     if lost and source != case.wanted:
         return f"{case.name}_{OTHER}"
@@ -44,9 +44,10 @@ def class_name(case: Case, source: str, before: str) -> str:
 
 
 def tally(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
-    """By model and class: periods, mean, least and most instructions per period, and the mean by part of the program.
+    """Return by model and class: periods, mean, least and most instructions per period, and the mean by part of the
+    program.
 
-    The class ``<case>_mean`` is all periods of a case together. What the marks take is not counted.
+    The class ``<case>_mean`` is all periods of a case together. The instructions of the marks are not counted.
     """
     named = {case.name: case for case in cases}
     places = {}
@@ -71,7 +72,7 @@ def tally(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
 
 
 def named_case(name: str) -> str:
-    """The case in the name of a class."""
+    """Return the case in the name of a class."""
     return name.rpartition("_")[0]
 
 
@@ -84,7 +85,7 @@ def _mean(values: list[int]) -> float:
 
 
 def _parts(found: Counted, places: dict[int, tuple[str, str]]) -> dict[tuple[str, str], dict[str, int]]:
-    """Instructions of all periods by (model, class) and part of the program."""
+    """Return the instructions of all periods by (model, class) and part of the program."""
     libraries = sorted(found.libraries)
     starts = [start for start, _, _ in libraries]
     sums: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))

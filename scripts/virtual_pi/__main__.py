@@ -53,7 +53,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def cells(given: argparse.Namespace) -> list[Cell]:
-    """What is to be run. Raises UsageError."""
+    """Return the cells to run. Raises UsageError."""
     chosen = {name: getattr(given, name) for name in ("cpu", "seconds", "seed", "playout")}
     others = {name: value for name, value in chosen.items() if value is not None}
     if others.get("seconds", 1) <= 0 or given.jobs < 1 or given.repeat < 1:
@@ -84,7 +84,7 @@ def checked(cell: Cell) -> None:
 
 
 def differing(rows: list[dict[str, Any]], times: int) -> list[str]:
-    """Sentences about cells whose repetitions do not agree."""
+    """Return sentences about cells whose repetitions do not agree."""
     said = []
     for first in range(0, len(rows), times):
         for other in rows[first + 1 : first + times]:
@@ -95,7 +95,9 @@ def differing(rows: list[dict[str, Any]], times: int) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """0: done; 1: a run failed, a goal was missed, or no wheel; 2: wrong options; 3: no userland."""
+    """Run the command line; return 0: done; 1: a run failed, a goal was missed, or no wheel; 2: wrong options; 3: no
+    userland.
+    """
     given = options(arguments)
     try:
         wanted = [cell for cell in cells(given) for _ in range(given.repeat)]
@@ -119,7 +121,7 @@ def main(arguments: list[str]) -> int:
 
 
 def show(results: Iterable[dict[str, Any]], as_json: bool) -> list[dict[str, Any]]:
-    """The results, printed one by one as JSON, or at the end as a table."""
+    """Print the results one by one as JSON, or at the end as a table, and return them."""
     rows = []
     for row in results:
         rows.append(row)

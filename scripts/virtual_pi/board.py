@@ -22,7 +22,7 @@ class BoardError(RuntimeError):
 
 
 def rate(mips: float) -> tuple[int, int]:
-    """(shift, counter frequency in Hz) for so many million instructions per second of the guest's time.
+    """Return (shift, counter frequency in Hz) for so many million instructions per second of the guest's time.
 
     QEMU knows only 2**shift nanoseconds per instruction. What lies between is made with the guest's counter: QEMU
     counts whole nanoseconds per tick, here one, and tells the guest the frequency, so that a second of the guest is
@@ -37,8 +37,11 @@ def rate(mips: float) -> tuple[int, int]:
 
 
 def command(kernel: Path, image: Path, mips: float, cpu: str) -> list[str]:
-    """How QEMU is started. Nothing that could differ between two runs reaches the guest: no disk, no network card,
-    no host clock, no random numbers."""
+    """Return the command that starts QEMU.
+
+    Nothing that could differ between two runs reaches the guest: no disk, no network card, no host clock, no random
+    numbers.
+    """
     shift, frequency = rate(mips)
     return [
         PROGRAM, "-M", "virt,gic-version=2,dtb-randomness=off", "-cpu", f"{cpu},cntfrq={frequency}",
@@ -50,7 +53,7 @@ def command(kernel: Path, image: Path, mips: float, cpu: str) -> list[str]:
 
 
 def run(kernel: Path, image: Path, mips: float, cpu: str) -> dict[str, Any]:
-    """What the job said, as the last JSON document on the console. Raises BoardError."""
+    """Return the job's result, the last JSON document on the console. Raises BoardError."""
     words = command(kernel, image, mips, cpu)
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

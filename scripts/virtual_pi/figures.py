@@ -33,20 +33,22 @@ class Cell:
 
 
 def covered(lost: list[bool], playout: str, mean_ms: float) -> set[int]:
-    """Lost packets that a later one describes before playout needs them; mean_ms: its mean delay, where adaptive."""
+    """Return the lost packets that a later one describes before playout needs them; mean_ms: the mean delay, where
+    adaptive.
+    """
     adaptive, delay = parse_playout(playout)
     return coverable(lost, Settings(playout_ms=int(mean_ms) if adaptive else delay, adaptive=adaptive))
 
 
 def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a replay, as plain JSON values. Raises BoardError when the agent's report is missing.
+    """Return the figures of a replay, as plain JSON values. Raises BoardError when the agent's report is missing.
 
-    coverable: lost packets that a later packet describes in time; dred: lost packets that DRED filled; share:
-    percent of the coverable ones that it filled; classic: lost packets that were concealed without it;
-    late_periods: periods that were ready after their time; underruns: runs of such periods; latest_ms: the latest of
-    them; queue_periods: how many finished periods waited; wake_max_ms: how late the decoding thread woke up at
-    worst; cpu_pct: of one core, while playing; ready_s: from starting the agent to its "listening"; pss_kb: memory
-    of the agent before the first packet.
+    coverable: lost packets that a later packet describes in time; dred: lost packets that DRED filled; share: percent
+    of the coverable ones that it filled; classic: lost packets that were concealed without it; late_periods: periods
+    that were ready after their time; underruns: runs of such periods; latest_ms: the latest of them; queue_periods: how
+    many finished periods waited; wake_max_ms: how late the decoding thread woke up at worst; cpu_pct: of one core,
+    while playing; ready_s: from starting the agent to its "listening"; pss_kb: memory of the agent before the first
+    packet.
     """
     report = said.get("report")
     if not report:
@@ -69,7 +71,7 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
 
 
 def _timing(report: dict[str, Any]) -> dict[str, Any]:
-    """Delay, cost and lateness of the periods."""
+    """Return the delay, cost and lateness of the periods."""
     pacing, budget, delay = report["output"]["pacing"], report["budget"], report["delay_ms"]
     queue = report.get("queue")
     if queue is None:
@@ -84,7 +86,8 @@ def _timing(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
-    """The same figures for two duplex streams, both ends together; delay_ms: from a packet's arrival to its playout.
+    """Return the same figures for two duplex streams, both ends together; delay_ms: from a packet's arrival to its
+    playout.
 
     What is coverable follows from the seeds of the losses.
     """
@@ -124,7 +127,7 @@ def _share(part: int, whole: int) -> float:
 
 
 def _sources(report: dict[str, Any]) -> dict[int, str]:
-    """Where each packet of the stream came from."""
+    """Return the source of each packet of the stream."""
     timeline = report["timeline"]
     names, _ = expand(timeline)
     return dict(zip(numbers(timeline), names, strict=True))

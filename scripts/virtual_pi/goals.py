@@ -11,7 +11,7 @@ FAST_ENOUGH = 500  # million instructions per second: a Pi Zero 2 W
 
 
 def missed(row: dict[str, Any]) -> list[str]:
-    """Sentences about the goals that these figures miss; none are set for other losses or playout delays.
+    """Return sentences about the goals that these figures miss; none are set for other losses or playout delays.
 
     With `fixed:1000`: at least 99 % of the coverable losses of 20 % in bursts from DRED and no late period at 500 and
     above, at least 95 % below; gaps of 1 s back to back: no underrun, at least 95 %.

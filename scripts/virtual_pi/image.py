@@ -20,7 +20,7 @@ class Cpio:
         self._inode = 0
 
     def add(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
-        """One entry; mode holds its type (stat.S_IFREG, …) and permissions, device the numbers of a device node."""
+        """Add one entry; mode holds its type (stat.S_IFREG, …) and permissions, device the numbers of a device node."""
         self._inode += 1
         text = name.encode() + b"\0"
         fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(text), 0)
@@ -34,11 +34,11 @@ class Cpio:
         self.add(name, stat.S_IFREG | mode, data)
 
     def close(self) -> None:
-        """The end mark; the file itself stays open."""
+        """Write the end mark; the file itself stays open."""
         self.add("TRAILER!!!", 0)
 
     def tree(self, base: Path, below: str, skip: Skip) -> None:
-        """The content of the folder `base`, as the folder `below` ("" is the root) without what `skip` names."""
+        """Add the content of the folder `base` as the folder `below` ("" is the root) without what `skip` names."""
         for place, folders, files in os.walk(base):
             here = Path(place).relative_to(base)
             folders.sort()
@@ -84,7 +84,7 @@ class Skip:
         self._starts = tuple(starts)
 
     def names(self, path: Path) -> bool:
-        """True when the path, relative to the tree's folder, is left out."""
+        """Return whether the path, relative to the tree's folder, is left out."""
         top = len(path.parts) == 1
         return (
             str(path) in self._paths

@@ -38,7 +38,7 @@ _NOT_IN_SITE = Skip(
 
 
 def folder() -> Path:
-    """Where this keeps what it made, beside the downloads of the other emulated tests."""
+    """Return the folder of what is made here, beside the downloads of the other emulated tests."""
     there = cache() / "pi"
     there.mkdir(parents=True, exist_ok=True)
     return there
@@ -51,7 +51,7 @@ def forget_old(there: Path) -> None:
 
 
 def userland_layer(wheel: Path) -> Path:
-    """Debian's packages, busybox, and what the wheel needs from PyPI. Raises DebianError."""
+    """Return the layer of Debian's packages, busybox, and the wheel's requirements from PyPI. Raises DebianError."""
     there = cache() / "userland" / SUITE
     root, site = make("tree", SUITE, "arm64", there / "root", userland.PACKAGES), there / "site"
     userland.fetch_site(SUITE, wheel, site)
@@ -67,7 +67,7 @@ def userland_layer(wheel: Path) -> Path:
 
 
 def wheel_layer(wheel: Path) -> Path:
-    """Our own wheel, as pip would have unpacked and compiled it. Raises DebianError."""
+    """Return the layer of our own wheel, as pip would have unpacked and compiled it. Raises DebianError."""
     with _layer(_name("wheel", [wheel, Path(__file__)])) as made:
         if made.cpio is not None:
             with tempfile.TemporaryDirectory(dir=folder()) as unpacked, zipfile.ZipFile(wheel) as archive:
@@ -84,7 +84,7 @@ class _Layer:
         self.cpio = cpio
 
     def add_python(self, source: Path, below: str, skip: Skip) -> None:
-        """A tree with bytecode beside its Python files, as packages that were installed have it.
+        """Add a tree with bytecode beside its Python files, as installed packages have it.
 
         The bytecode names no time: the image's files have none, and every start would compile anew.
         """
@@ -102,7 +102,7 @@ class _Layer:
 
 @contextmanager
 def _layer(name: str) -> Iterator[_Layer]:
-    """The layer of this name, to be filled when it is new; it appears under its name when it is complete."""
+    """Yield the layer of this name, to be filled when it is new; it appears under its name when it is complete."""
     there = folder() / "layers"
     there.mkdir(exist_ok=True)
     path = there / name

@@ -26,7 +26,7 @@ class Runner:
         self._lock = threading.Lock()
 
     def run(self, cell: Cell) -> dict[str, Any]:
-        """The figures of one cell. Raises BoardError, and UsageError for a bad loss or playout."""
+        """Return the figures of one cell. Raises BoardError, and UsageError for a bad loss or playout."""
         if cell.job == "talk":
             return talked(cell, self._boot(cell, {}))
         with self._lock:
@@ -34,13 +34,13 @@ class Runner:
         return replayed(cell, stream, self._boot(cell, {"stream.pkl": stream.pickled()}))
 
     def _boot(self, cell: Cell, files: dict[str, bytes]) -> dict[str, Any]:
-        """What the job on the board said."""
+        """Return the result of the job on the board."""
         files = {**files, "settings.json": json.dumps(asdict(cell)).encode()}
         with self._supplies.image(files) as image:
             return board.run(self._supplies.kernel, image, cell.mips, cell.cpu)
 
     def all(self, cells: list[Cell], jobs: int) -> Iterator[dict[str, Any]]:
-        """The figures of the cells in their order; the bar is gone before the last ones are given."""
+        """Yield the figures of the cells in their order; the bar is gone before the last ones are given."""
         with ThreadPoolExecutor(jobs) as pool:
             *others, last = [pool.submit(self.run, cell) for cell in cells]
             with Bar("virtual board", len(cells), "runs") as bar:

@@ -24,7 +24,7 @@ class Stream:
     first_sequence: int
 
     def pickled(self) -> bytes:
-        """What the replay on the board reads."""
+        """Return the input of the replay on the board."""
         return pickle.dumps(vars(self), protocol=4)
 
 
@@ -35,7 +35,7 @@ class Speech:
         self._made: dict[int, tuple[list[bytes], Sender]] = {}
 
     def stream(self, seconds: float, loss: str, seed: int) -> Stream:
-        """So many seconds of the bundled speech, repeated as needed. Raises UsageError for a bad loss."""
+        """Return so many seconds of the bundled speech, repeated as needed. Raises UsageError for a bad loss."""
         count = max(1, round(seconds / PACKET_SECONDS))
         model = parse_loss(loss, seed)
         if count not in self._made:

@@ -40,7 +40,7 @@ class Supplies:
 
     @contextmanager
     def image(self, job: dict[str, bytes]) -> Iterator[Path]:
-        """The whole image with these files in its folder /job, for as long as it is needed."""
+        """Yield the whole image with these files in its folder /job, for as long as it is needed."""
         with tempfile.TemporaryFile(dir=folder()) as file:
             for layer in self.layers:
                 layer.touch()  # in use: not among those that are forgotten
@@ -79,7 +79,7 @@ def install_tools(programs: dict[str, str]) -> None:
 
 
 def prepare(wheel: Path | None) -> Supplies:
-    """Everything for a board, at once when it is there. `wheel`: an arm64 one; None builds it.
+    """Return everything for a board, made where it is missing. `wheel`: an arm64 one; None builds it.
 
     Raises BuildError, and DebianError or OSError when packages cannot be had.
     """
@@ -92,7 +92,8 @@ def prepare(wheel: Path | None) -> Supplies:
 
 
 def _kernel(there: Path) -> Path:
-    """The newest kernel that Debian had when it was first asked: figures of one cache can be compared."""
+    """Return the newest kernel that Debian had when it was first asked, so that figures of one cache can be compared.
+    """
     if not (there / ".dredge-packages").exists():
         apt = Apt(SUITE, "arm64")
         apt.update()

@@ -26,18 +26,18 @@ LOSSES = {BURSTS: "20 % in bursts", GAPS: "1 s gaps back to back", HEAVY: "70 %"
 
 
 def every_cell(**others: Any) -> list[Cell]:
-    """The whole table."""
+    """Return the cells of the whole table."""
     return [Cell(mips, model, loss, **others) for loss in LOSSES for mips in SPEEDS for model in MODELS]
 
 
 def talk_cells(mips: Iterable[float], models: Iterable[str], losses: Iterable[str], **others: Any) -> list[Cell]:
-    """Two duplex streams, with the delay that a talk has."""
+    """Return two duplex streams, with the delay that a talk has."""
     others = {"playout": "adaptive", **others, "job": "talk"}
     return [Cell(speed, model, loss, **others) for loss in losses for speed in mips for model in models]
 
 
 def short_cells(**others: Any) -> list[Cell]:
-    """What continuous integration runs: a slow board and a fast one, and gaps of the longest kind."""
+    """Return the cells that continuous integration runs: a slow board and a fast one, and gaps of the longest kind."""
     chosen = [(500, "small", BURSTS), (1000, "standard", BURSTS), (500, "small", GAPS)]
     return [Cell(mips, model, loss, **{"seconds": 12.0, **others}) for mips, model, loss in chosen]
 
@@ -66,5 +66,5 @@ COLUMNS = {
 
 
 def lines(rows: list[dict[str, Any]]) -> list[str]:
-    """The figures of many cells, one line each below a line of titles."""
+    """Return the figures of many cells, one line each below a line of titles."""
     return console.table([[column(row) for column in COLUMNS.values()] for row in rows], list(COLUMNS))

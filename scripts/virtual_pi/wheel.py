@@ -25,7 +25,7 @@ class BuildError(RuntimeError):
 
 
 def built_wheel() -> Path:
-    """Path of the wheel. Raises BuildError."""
+    """Return the path of the wheel. Raises BuildError."""
     there = folder() / "wheels" / sources_hash()
     found = list(there.glob("*.whl"))
     if found:
@@ -47,7 +47,7 @@ def built_wheel() -> Path:
 
 
 def sources_hash() -> str:
-    """Hash of everything that the wheel is made of, 16 hexadecimal digits."""
+    """Return the hash of everything that the wheel is made of, 16 hexadecimal digits."""
     whole = hashlib.sha256()
     for name in SOURCES:
         base = ROOT / name

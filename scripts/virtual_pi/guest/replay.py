@@ -21,7 +21,7 @@ GOODBYE_S = 10.0
 
 
 def start_agent(model: str, playout: str) -> tuple[subprocess.Popen[str], str, dict[str, Any]]:
-    """The agent, its address, and how long it took to listen. SystemExit when it does not."""
+    """Start the agent; return it, its address, and how long it took to listen. Exits when it does not listen."""
     begun = time.monotonic()
     words = [sys.executable, "-m", "dredge_host", "agent", "--listen", ANY_PORT, "--once"]
     process = subprocess.Popen([*words, "--vocoder", model, "--playout", playout], stdout=subprocess.PIPE, text=True)
@@ -52,7 +52,7 @@ def send(session: Any, prepared: dict[str, Any]) -> list[float]:
 
 
 def converse(process: subprocess.Popen[str], address: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The whole session of a host with the agent, and what the agent used and reported."""
+    """Hold the whole session of a host with the agent; return what the agent used and reported."""
     from dredge_device.units import RTP_TICKS_PER_PACKET
     from dredge_host.links.open import open_link
     from dredge_host.live.session import Session
@@ -81,7 +81,7 @@ def converse(process: subprocess.Popen[str], address: str, wanted: dict[str, Any
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
-    """What the agent reported of one stream, and what it used. settings: model and playout."""
+    """Return the agent's report of one stream, and its usage. settings: model and playout."""
     process, address, about = start_agent(settings["model"], settings["playout"])
     try:
         return {**about, **converse(process, address, settings)}

@@ -17,7 +17,7 @@ LONGEST_S = 60.0  # a talk that does not end by itself
 
 
 def start(settings: dict[str, Any], seed: int, *words: str) -> subprocess.Popen[str]:
-    """One end; its result is the JSON on its standard output."""
+    """Start one end; its result is the JSON on its standard output."""
     speech = str(resources.files("dredge_host") / "assets/demo_speech.flac")
     command = [sys.executable, "-m", "dredge_host", "talk", *words, "--mic", speech, "--speaker", "null", "--json"]
     command += ["--vocoder", settings["model"], "--playout", settings["playout"]]
@@ -26,7 +26,7 @@ def start(settings: dict[str, Any], seed: int, *words: str) -> subprocess.Popen[
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
-    """What both ends reported and used. settings: model, playout, loss, seconds, seed (second end: + 1)."""
+    """Return the reports and usage of both ends. settings: model, playout, loss, seconds, seed (second end: + 1)."""
     begun = time.monotonic()
     ends = [start(settings, settings["seed"], "--listen", LISTEN, "--once")]
     assert ends[0].stderr is not None

@@ -7,7 +7,7 @@ import os
 
 
 def pss_kb(pid: int) -> int | None:
-    """Proportional set size of a process; None when it has ended."""
+    """Return the proportional set size of a process in KiB; None when it has ended."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
@@ -16,7 +16,7 @@ def pss_kb(pid: int) -> int | None:
 
 
 def processor_s(pid: int) -> float:
-    """CPU seconds that a process has used so far."""
+    """Return the CPU seconds that a process has used so far."""
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
