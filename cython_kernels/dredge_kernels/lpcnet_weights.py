@@ -20,12 +20,19 @@ LIMIT = 1024.0  # of each term of a pre-activation: far beyond saturation, small
 Arrays = Mapping[str, NDArray]
 
 
+def _fits(got: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape has the wanted lengths; None stands for any.
+
+    Python 3.13 frees the code of a generator once too often when memory is refused to making it: none is here.
+    """
+    return got == tuple([g if w is None else w for g, w in zip(got, wanted, strict=False)]) and len(got) == len(wanted)
+
+
 def _need(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray:
     if name not in arrays:
         raise ValueError(f"vocoder weights: array {name!r} is missing")
     a = np.array(arrays[name], order="C")  # a copy: what is checked is what is packed
-    ok = a.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, a.shape, strict=False))
-    if not ok or a.dtype != dtype:
+    if not _fits(a.shape, shape) or a.dtype != dtype:
         raise ValueError(
             f"vocoder weights: {name}: expected {np.dtype(dtype)} {shape}, got {a.dtype} {a.shape}"
         )

@@ -42,6 +42,11 @@ def number_of(data):
     return int.from_bytes(data[3:7], "big")
 
 
+def constant(value, samples=320):
+    """int16[samples] of one value, which wraps around as a counter of 16 bits does."""
+    return np.full(samples, value).astype(np.int16)
+
+
 class FakeDecoder:
     """Packet n decodes to a constant n + 1000, its FEC to the packet before plus 2000."""
 
@@ -52,15 +57,15 @@ class FakeDecoder:
         if b"!" in data[:3]:
             raise RuntimeError("corrupted stream")
         self.calls.append(("decode", number_of(data)))
-        return np.full(320, 1000 + number_of(data), np.int16)
+        return constant(1000 + number_of(data))
 
     def decode_fec(self, data, samples=320):
         self.calls.append(("fec", number_of(data)))
-        return np.full(samples, 2000 + number_of(data) - 1, np.int16)
+        return constant(2000 + number_of(data) - 1, samples)
 
     def conceal(self, samples=320):
         self.calls.append(("conceal",))
-        return np.full(samples, 77, np.int16)
+        return constant(77, samples)
 
     def reset(self):
         self.calls.append(("reset",))

@@ -12,17 +12,10 @@ def environment():
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 
 
-def hear_ctrl_c():
-    """A shell that starts us in the background would have told us to ignore it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def start(*words, module="dredge_host", ignoring=None):
     """A real `dredge` (or other module) with pipes for what it says; one signal may be ignored, as by nohup."""
 
     def prepare():
-        hear_ctrl_c()
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup around the tests would have told us to ignore it
         if ignoring is not None:
             signal.signal(ignoring, signal.SIG_IGN)
 

@@ -53,11 +53,11 @@ def test_a_verb_that_writes_leaves_nothing_half(number, tmp_path, speech):
 def test_an_evaluation_that_is_told_to_stop(tmp_path, speech):
     out = tmp_path / "out"
     folder = speech(30).parent
-    verb = start("evaluate", folder, "--clips", "2", "--out", out)
-    time.sleep(2.5)
+    verb = start("evaluate", folder, "--clips", "30", "--no-plcmos", "--no-estoi", "--out", out)
+    said = next((line for line in verb.stderr if " cells, " in line), "")  # it is at work
     verb.send_signal(signal.SIGTERM)
     code, _, errors = end(verb)
-    assert code in (0, 2, 130), errors  # 2: the folder does not suit an evaluation on this machine
+    assert said and code == 130 and "Traceback" not in errors, errors
     assert not [name for _, _, files in os.walk(tmp_path) for name in files if name.endswith(".part")]
 
 

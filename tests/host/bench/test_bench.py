@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from dredge_device.pi.input.opus_abilities import LACE, NOLACE, opus_abilities
 from dredge_host.bench import bench
 from dredge_host.bench import clock as benchclock
 from dredge_host.bench.bench import QUICK, Effort, measure
@@ -16,6 +17,8 @@ from dredge_host.errors import UsageError
 from dredge_host.sending.audio import bundled_clip, read_audio
 
 QUANTILES = {"min", "p50", "p95", "p99", "max"}
+# Which decoders there are beside the plain one depends on the libopus of this system.
+ENHANCED = [f"opus decode, complexity {c}" for c in (LACE, NOLACE) if not opus_abilities().missing(c)]
 NOTHING = Effort(throughput=1, paced=0, live=1, bursts=1, redundancy=1, periods=1, streams=1)
 
 
@@ -113,7 +116,7 @@ def test_stages_need_speech_and_each_of_them_runs(speech):
         stages(speech[:16000])
     made = stages(speech)
     assert [stage.name for stage in made] == [
-        "opus encode", "opus decode", "opus conceal", "features", "rdovae encode",
+        "opus encode", "opus decode", *ENHANCED, "opus conceal", "features", "rdovae encode",
         "payload encode 100 ms", "payload encode 1 s", "extension write", "extension read", "payload decode 1 s",
         "rdovae decode 40 ms", "rdovae decode 1 s", "vocoder prime", "vocoder", "small prime", "small",
         "plc predict",
@@ -186,7 +189,8 @@ def test_every_section_gives_its_figures(monkeypatch, speech):
     monkeypatch.setattr(bench, "bursts", lambda pcm, repeats, disturb: {"warm": {}, "cold": {}})
     steps = []
     result = bench.bench(speech, NOTHING, lambda done, total: steps.append(done <= total))
-    assert len(result["stages"]) == 17 and all(stage["throughput_us"]["p50"] > 0 for stage in result["stages"])
+    assert len(result["stages"]) == 17 + len(ENHANCED)
+    assert all(stage["throughput_us"]["p50"] > 0 for stage in result["stages"])
     assert [row["gap"]["recovered_pct"] for row in result["redundancy"]] == [100.0, 100.0]
     assert result["encoder_cpu"]["ratio"] > 0
     assert [row["streams"] for row in result["streams"]] == [1]

@@ -90,11 +90,6 @@ def test_simulate_converts_with_a_note_on_stderr(tmp_path: Path) -> None:
     assert len(read_audio(tmp_path / "o.wav").pcm) == 16000
 
 
-def hear_ctrl_c() -> None:
-    """A test run in the background of a shell starts its processes deaf to Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def test_ctrl_c_during_simulate_leaves_nothing_half(tmp_path: Path) -> None:
     source, out = tmp_path / "long.wav", tmp_path / "out.wav"
     noise = np.random.default_rng(1).integers(-3000, 3000, 16000 * 600).astype(np.int16)
@@ -104,7 +99,6 @@ def test_ctrl_c_during_simulate_leaves_nothing_half(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
     )
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
@@ -230,7 +224,6 @@ def test_ctrl_c_during_the_demo_leaves_complete_files(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
     )
     assert process.stderr is not None
     for line in process.stderr:  # the bar's first line: the stream is running
