@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,22 +19,6 @@ import soxr
 CLIP = Path(__file__).parents[1] / "data" / "speech_short.flac"
 FFMPEG = ["ffmpeg", "-loglevel", "error", "-y", "-nostdin"]
 ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg: apt-get install ffmpeg")
-
-
-def free_port() -> int:
-    """An even one whose odd neighbour is free as well."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM
-        ) as two:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no two ports in a row are free")
 
 
 class Agent:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,12 +63,6 @@ class Hears:
     @property
     def pcm(self) -> np.ndarray:
         return np.concatenate([np.zeros(0, np.int16), *[pcm for _, pcm in self.heard]])
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def plain(**fields: Any) -> Settings:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from talk_ends import free_port
+from ports import free_port
 
 import dredge_host
 from dredge_host import Sender, read_audio

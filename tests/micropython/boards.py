@@ -7,24 +7,18 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import interpreters
+from ports import free_port
 
 from dredge_host.links.open import open_link
 from dredge_host.live.watch import Watch
 
 FAKES = Path(__file__).with_name("fakes")
 MAIN = interpreters.FIRMWARE / "boards/main.py"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 GREETINGS = ("bridge:", "probe:", "microphone:", "speaker:", "intercom:", "radio:")

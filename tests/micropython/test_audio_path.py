@@ -13,6 +13,7 @@ import interpreters
 import numpy as np
 import pytest
 import soundfile
+from ports import free_port
 
 from dredge_device.pi.output.board import BoardOutput
 from dredge_device.pi.service.pacer import Pacer
@@ -90,7 +91,7 @@ def stream(source, to, folder, *options):
 
 def test_what_a_board_hears_is_recovered_at_the_other_end(command, tmp_path):
     """Board -> UDP -> `dredge stream` with losses -> agent -> WAV file."""
-    port = boards.free_port()
+    port = free_port()
     speech = soundfile.read(SPEECH, dtype="int16")[0]
     with (
         AgentProcess(out=tmp_path / "out.wav") as agent,
@@ -207,7 +208,7 @@ def test_a_board_that_is_away_is_silent_and_comes_back(command, tmp_path):
 
 
 def test_a_stream_from_a_board_that_is_not_there_says_what_to_look_at(tmp_path):
-    port = boards.free_port()
+    port = free_port()
     with AgentProcess() as agent:
         done = subprocess.run(
             [sys.executable, "-m", "dredge_host", "stream", f"udp-pcm://127.0.0.1:{port}", "--to", agent.url,

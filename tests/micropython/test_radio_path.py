@@ -10,6 +10,7 @@ import sys
 import boards
 import interpreters
 import pytest
+from ports import free_port
 
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live.watch import line
@@ -32,7 +33,7 @@ def mac(port):
 
 def through_the_air(command, tmp_path, lost_permille, peers, *options):
     """(JSON result, report of the near radio, report of the far one) of four seconds of `dredge stream`."""
-    ports = [boards.free_port(), boards.free_port()]
+    ports = [free_port(), free_port()]
     for folder in ("near", "far", "a", "b"):
         (tmp_path / folder).mkdir()
     ends = []

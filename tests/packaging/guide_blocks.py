@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import click
+from ports import free_port
 
 from dredge_host.cli import main
 
@@ -111,9 +111,7 @@ class Ports:
     def of(self, number: str) -> int:
         """This machine's port in the place of a page's."""
         if number not in self._of:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._of[number] = probe.getsockname()[1]
+            self._of[number] = free_port()
         return self._of[number]
 
 

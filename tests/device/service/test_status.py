@@ -16,6 +16,7 @@ import urllib.request
 import numpy as np
 import pytest
 from device_host import Host, start_agent
+from ports import free_port
 
 from dredge_device import control, rtp
 from dredge_device.__main__ import main
@@ -247,9 +248,7 @@ def mosquitto(tmp_path):
     if program is None:
         pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
     pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed (dredge extras add mqtt)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     process = subprocess.Popen([program, "-c", str(tmp_path / "conf")], stderr=subprocess.DEVNULL)
     try:
@@ -302,9 +301,7 @@ def test_a_broker_and_home_assistant_hear_of_every_session(mosquitto):
 
 
 def test_an_agent_works_while_its_broker_is_away_and_says_goodbye_to_nobody():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process, address = start_agent("--conceal", "opus", "--once", "--status", f"mqtt://127.0.0.1:{port}/t")
     host = Host(address)
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from talk_ends import free_port
+from ports import free_port
 
 CODE = """
 import json, sys, time

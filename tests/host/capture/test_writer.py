@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_port
 
 from dredge_device import control, rtp
 from dredge_device.pi.input.sdp import build
@@ -110,9 +111,7 @@ def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
     """The packets sent again to ffmpeg, which knows nothing but the .sdp."""
     if not shutil.which("ffmpeg"):
         pytest.skip("ffmpeg is not installed")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "a.sdp").write_text(build("127.0.0.1", port, mux=True), encoding="ascii")
     out = tmp_path / "heard.wav"
     player = subprocess.Popen(

@@ -17,7 +17,8 @@ import pytest
 import soundfile
 from browser import NEEDS_BROWSER, Browser
 from click.testing import CliRunner
-from talk_ends import ends, free_port, until
+from ports import free_port
+from talk_ends import ends, until
 
 pytest.importorskip("aiortc", reason="the extra gateway is not installed")
 pytest.importorskip("aiohttp", reason="the extra gateway is not installed")

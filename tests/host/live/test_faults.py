@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ports import free_port
 
 from dredge_device import rtp
 from dredge_host.errors import UnreachableError
@@ -95,9 +96,7 @@ def test_seventy_percent_loss_is_survived_and_every_packet_accounted_for() -> No
 
 
 def test_a_killed_and_restarted_agent_is_found_again_within_a_second() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"udp://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"udp://127.0.0.1:{free_port()}"
     agents = [AgentProcess(listen=url)]
     spare: list[AgentProcess] = []
     settings = Settings(**CLASSIC, playout_ms=100)

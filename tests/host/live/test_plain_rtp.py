@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from rtp_agent import CLIP, FFMPEG, Agent, ffmpeg, free_port, likeness, send
+from ports import free_port
+from rtp_agent import CLIP, FFMPEG, Agent, ffmpeg, likeness, send
 
 from dredge_device import rtcp, rtp
 from dredge_device.pi.input import sdp

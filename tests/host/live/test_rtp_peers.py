@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from rtp_agent import CLIP, Agent, free_port, likeness
+from ports import free_port
+from rtp_agent import CLIP, Agent, likeness
 
 STREAM = [sys.executable, "-m", "dredge_host", "stream", str(CLIP)]
 MODULES = next(Path("/usr/lib").glob("**/baresip/modules/opus.so"), None)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from talk_ends import ends, free_port, plain, until
+from ports import free_port
+from talk_ends import ends, plain, until
 
 from dredge_host.errors import UsageError
 from dredge_host.talk.options import TalkOptions

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 from cable import Cable
-from talk_ends import End, ends, free_port, plain, until
+from ports import free_port
+from talk_ends import End, ends, plain, until
 
 from dredge_device import control
 from dredge_host.errors import UnreachableError, UsageError

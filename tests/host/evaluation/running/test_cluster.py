@@ -3,11 +3,11 @@
 
 import logging
 import os
-import socket
 import time
 
 import pytest
 from evaluate_fakes import speech_folder
+from ports import free_port
 
 from dredge_host import errors
 from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch, exit_code
@@ -85,9 +85,7 @@ def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_wor
 def test_nobody_at_the_address(folder, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.3)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(UnreachableError, match="no Dask scheduler answers there") as caught:
         grid.run(from_folder(folder, PLAN), PLAN, scheduler=address)
     assert exit_code(caught.value) == 3
