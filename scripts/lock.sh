@@ -16,7 +16,7 @@ uv=.venv/bin/uv
 again=$*
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-printf '%s\n' 'setuptools>=68' wheel >"$work/build.in"
+printf '%s\n' 'setuptools>=68' wheel 'cython>=3.0' >"$work/build.in"
 
 lock() { # file, then what uv is told; the file is whole or as it was
     file=$1

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {name: ROOT / "locks" / f"{name}.txt" for name in ("base", "dev", "ci")}
 FILES["device"] = ROOT / "host/dredge_host/assets/device-lock.txt"
 EXTRAS: dict[str, list[str]] = {"base": [], "dev": ["dev"], "ci": ["dev", "metrics", "report", "cluster", "docs"]}
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = SETTINGS["project"], SETTINGS["build-system"]["requires"]
 PIN = re.compile(
     r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>[^\\\n]+?))?"
     r"(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n"
@@ -39,7 +40,8 @@ def requirements(name):
     """What a lock has to satisfy, as pyproject.toml (for the board: scripts/device.in) says it."""
     if name == "device":
         return [line for line in (ROOT / "scripts/device.in").read_text().splitlines() if not line.startswith("#")]
-    wanted, left = list(PROJECT["dependencies"]), list(EXTRAS[name])
+    # The kernels are compiled in .venv itself, from whatever lock it was filled.
+    wanted, left = [*PROJECT["dependencies"], *BUILD], list(EXTRAS[name])
     while left:
         for text in PROJECT["optional-dependencies"][left.pop()]:
             requirement = Requirement(text)
