@@ -97,7 +97,8 @@ def stream_with_a_stop(who, seconds, speech):
         "stream", speech(4.5), "--to", url, "--redundancy", "0", "--conceal", "opus", "--playout", "fixed:200", "--json"
     )
     try:
-        time.sleep(2)
+        assert any(" began (" in line for line in agent.stderr)  # however long the two took to start
+        time.sleep(1)
         hurt = {"agent": agent, "host": host}[who]
         hurt.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
