@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kind(option: Option) -> Callable[[str], Any]:
-    """What turns an argument's text into its value."""
+    """Return the function that converts an argument's text."""
 
     def number(text: str) -> Any:
         value = option.kind(text)

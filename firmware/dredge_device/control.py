@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What host and device say to each other: messages in RTCP APP packets named DRDG.
+# The messages between host and device, in RTCP APP packets named DRDG.
 # The tables are in docs/reference/protocol.md.
 import json
 import struct
@@ -38,8 +38,8 @@ _ASKS = (HELLO, CONFIGURE, BYE, PROBE)
 MAX_MESSAGES = const(4)  # of one datagram; a host sends one
 
 
-# True for what wants an answer: a request that is no answer itself. Whoever answers nothing else
-# cannot be made to talk with another device, with itself or with its own echo.
+# True for a message that wants an answer: a request that is no answer itself. A device that answers
+# nothing else cannot be made to talk with another device, with itself or with its own echo.
 def asks(kind, flags):
     return kind in _ASKS and not flags & REPLY
 
@@ -116,7 +116,7 @@ def answer(message, document, ssrc=0):
     return build(with_document(message.kind, message.number, document, REPLY, ssrc))
 
 
-# A probe comes back as it is, whoever sent it: as many bytes as it brought, and no state.
+# The answer to a probe: the same bytes, whoever sent it, and no state.
 def echo(message, ssrc=0):
     return build(Message(PROBE, message.number, message.body, REPLY, ssrc))
 

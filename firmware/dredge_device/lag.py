@@ -19,8 +19,8 @@ _HURRY_US = const(100000)  # adaptive: so late, speech is shortened as well, not
 _PATIENCE = const(25)  # ... and whatever the lag, after so many windows without a pause
 
 
-# us is positive where the listener is late; whoever shortens or lengthens the speech pays it
-# back with corrected().
+# us is positive where the listener is late; the time stretch reports what it removed or inserted
+# with corrected().
 class Lag:
     def __init__(self, adaptive):
         self.us = 0
@@ -32,17 +32,17 @@ class Lag:
         # a delay that much longer than asked hurts less than a correction.
         self._accepted_us = None
 
-    # The stream is another one now.
+    # Begin with another stream.
     def restart(self):
         self._accepted_us = None
         self.settle()
 
-    # Nothing is owed any more: playout has leapt, or stands still.
+    # Forget the lag, because playout has leapt or stands still.
     def settle(self):
         self.us = 0
         self._window = []
 
-    # What is measured from now on is not what was measured before.
+    # Begin a new window of measurement.
     def pause(self):
         self._window = []
 
@@ -50,7 +50,7 @@ class Lag:
     def accepted_us(self):
         return self._accepted_us or 0
 
-    # Once per period that played: it was so much later than wanted.
+    # Note once per played period by how much it was later than wanted.
     def observe(self, behind_us):
         self._window.append(behind_us)
         if len(self._window) < (_QUICK_WINDOW if self._adaptive else _WINDOW):
@@ -73,7 +73,7 @@ class Lag:
     def hurry(self):
         return not self._adaptive or self.us > _HURRY_US or self._waited > _PATIENCE
 
-    # So much speech was removed (positive) or inserted (negative).
+    # Note that so much speech was removed (positive) or inserted (negative).
     def corrected(self, us):
         if us:
             self._window = []

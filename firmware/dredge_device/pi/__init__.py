@@ -4,11 +4,12 @@
     receiver              packets in, 20 ms of speech out
     input/                datagrams to numbered packets in the jitter buffer
     concealment/          speech for every packet period: received, from DRED, predicted, or classic concealment
-    playout_statistics    what was played; stage_timer: CPU time per stage
-    interfaces, factory   what the parts of a receiver must offer, and the real ones
+    playing/              packet periods to 20 ms of output
+    playout_statistics    counts of what was played; stage_timer: CPU time per stage
+    interfaces, factory   the interfaces of a receiver's parts, and the real parts
     output/               WAV file, sound card, nothing
     transport/            UDP sockets and serial lines
-    security/             who may talk to the device, and the keys of a session
+    security/             access to the device, and the keys of a session
     service/              the device process: streams, load governor, pacing, scheduling
-    machine               what this machine is
+    machine, clock        the facts about this machine, its monotonic time
 """

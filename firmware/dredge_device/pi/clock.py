@@ -5,10 +5,10 @@ import time
 
 
 def monotonic_us() -> int:
-    """Microseconds of the monotonic clock."""
+    """Return the microseconds of the monotonic clock."""
     return time.monotonic_ns() // 1000
 
 
 def microseconds(seconds: float) -> int:
-    """Seconds as whole microseconds, rounded to the nearest."""
+    """Return seconds as whole microseconds, rounded to the nearest."""
     return round(seconds * 1e6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the parts of a receiver must offer."""
+"""The interfaces of a receiver's parts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Encoder(Protocol):
 
 
 class PacketReader(Protocol):
-    """Reads what an Opus packet carries; errors are ValueError or RuntimeError, UnknownVersionError of ``dred``."""
+    """A reader of what an Opus packet carries; errors are ValueError or RuntimeError, UnknownVersionError of ``dred``.
+    """
 
     def samples(self, packet: bytes) -> int: ...
     def has_lbrr(self, packet: bytes) -> bool: ...

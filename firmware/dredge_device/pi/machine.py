@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What this machine is, read from /proc and /sys; every record of a measurement carries it."""
+"""The machine, read from /proc and /sys; every record of a measurement carries it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Machine:
         return platform.processor() or platform.machine()
 
     def vcgencmd(self, *words: str) -> str | None:
-        """What the Raspberry Pi firmware's own command says behind its equals sign; None where it is missing."""
+        """Return what the Raspberry Pi firmware's own command says behind its equals sign, None where it is missing."""
         program = self.root / "usr/bin/vcgencmd"
         try:
             done = subprocess.run([str(program), *words], capture_output=True, text=True, timeout=5, check=False)
@@ -121,7 +121,7 @@ class Machine:
         return [words for bit, words in THROTTLE_BITS.items() if flags >> bit & 1]
 
     def cache_bytes(self, level: int) -> int | None:
-        """Size of the first core's data cache of this level; None where the system does not tell."""
+        """Return the size of the first core's data cache of this level, None where the system does not tell."""
         for index in range(8):
             folder = f"sys/devices/system/cpu/cpu0/cache/index{index}"
             size = self._read(f"{folder}/size") or ""
@@ -130,7 +130,7 @@ class Machine:
         return None
 
     def facts(self) -> dict[str, Any]:
-        """Everything, for JSON; unknown things are None."""
+        """Return all facts for JSON; unknown ones are None."""
         return {
             "board": self.board,
             "soc": self.soc,

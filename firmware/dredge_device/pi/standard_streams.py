@@ -14,13 +14,13 @@ ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # severities of RFC 5424
 
 
 def say(text: str, severity: int = NOTICE, name: str = "dredge agent") -> None:
-    """One line on standard error: behind the program's name, or in the journal behind "<severity>"."""
+    """Write one line to standard error: behind the program's name, or in the journal behind "<severity>"."""
     line = " ".join(text.split("\n"))
     print(f"<{severity}>{line}" if in_journal() else f"{name}: {line}", file=sys.stderr, flush=True)
 
 
 def in_journal() -> bool:
-    """True where standard error is connected to systemd's journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    """Return whether standard error is connected to systemd's journal (systemd.exec(5), $JOURNAL_STREAM)."""
     try:
         found = os.fstat(2)
     except OSError:
@@ -50,8 +50,11 @@ class _Forgiving(io.RawIOBase):
 
 
 def make_safe() -> None:
-    """Closed descriptors become /dev/null, so that no file gets their numbers; a word that a terminal cannot show is
-    escaped; standard error never ends the process, whether its reader went away or its disk is full."""
+    """Make the standard streams safe to use.
+
+    Closed descriptors become /dev/null, so that no file gets their numbers; a word that a terminal cannot show is
+    escaped; standard error never ends the process, whether its reader went away or its disk is full.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -73,7 +76,7 @@ def make_safe() -> None:
 
 
 def _is_own_stderr() -> bool:
-    """True where standard error is the process's own, or closed: not one that a caller has put in its place."""
+    """Return whether standard error is the process's own, or closed: not one that a caller has put in its place."""
     try:
         return sys.stderr is None or sys.stderr.fileno() == 2
     except (OSError, ValueError, AttributeError):

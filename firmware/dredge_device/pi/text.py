@@ -18,7 +18,8 @@ _MOST = 256 << 20  # bytes; a device that never ends must not fill the memory
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """A text in the encoding that its byte order mark tells; without one UTF-8, or Windows-1252 if it is no UTF-8.
+    """Return a text in the encoding that its byte order mark names; without one UTF-8, or Windows-1252 if it is no
+    UTF-8.
 
     Raises OSError, also for more than 256 MiB.
     """
@@ -30,7 +31,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def decode(data: bytes) -> str:
-    """The same from bytes; line ends become newlines."""
+    """Return the same made of bytes; line ends become newlines."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             text = data[len(mark) :].decode(encoding, "replace")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A calibration: what was measured on this machine, what follows, and where it is kept until something changes."""
+"""A calibration: the costs measured on this machine, the choice made by them, and the file that keeps both."""
 
 import json
 import os
@@ -20,7 +20,9 @@ _LARGEST = 65536  # bytes of a file
 
 
 class Calibration(NamedTuple):
-    """key: what it holds for; costs: by vocoder; cached: it was measured before."""
+    """The costs and the choice on one machine; key: the conditions they hold for; costs: by vocoder; cached: measured
+    before.
+    """
 
     key: dict[str, Any]
     costs: dict[str, PeriodCosts]
@@ -32,12 +34,12 @@ class Calibration(NamedTuple):
         return choose(self.costs)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         measured = {name: costs._asdict() for name, costs in self.costs.items()}
         return {"schema": SCHEMA, "key": self.key, "measured": measured, "cached": self.cached, **self.choice.as_dict()}
 
     def line(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         choice, own = self.choice, self.costs[self.choice.vocoder]
         when = "measured before" if self.cached else "measured now"
         plain, first, following = (us / 1000 for us in (own.plain_us, own.first_us, own.next_us))
@@ -51,7 +53,8 @@ class Calibration(NamedTuple):
 def calibrate(
     machine: Machine | None = None, measure: Measure = measure, places: Sequence[Path] = (), anew: bool = False
 ) -> Calibration:
-    """This machine's calibration: one that is kept in a file of `places` if nothing has changed, else measured now.
+    """Return this machine's calibration: one that is kept in a file of `places` if nothing has changed, else measured
+    now.
 
     What was measured is kept in the first of the places that can be written to. anew: measure in any case. Raises the
     models' errors.
@@ -66,12 +69,14 @@ def calibrate(
 
 
 def kept(key: dict[str, Any], places: Sequence[Path]) -> Calibration | None:
-    """The calibration with this key from the first file that holds one."""
+    """Return the calibration with this key from the first file that holds one, None without."""
     return next((found for path in places if (found := _read(path, key)) is not None), None)
 
 
 def default_places() -> list[Path]:
-    """Files where a calibration may be kept: the one that `dredge deploy` measured, the service's, the user's."""
+    """Return the files where a calibration may be kept: the one that `dredge deploy` measured, the service's, the
+    user's.
+    """
     if os.environ.get(GIVEN) == NOWHERE:
         return []
     found = [Path(os.environ[GIVEN])] if os.environ.get(GIVEN) else []
@@ -84,7 +89,8 @@ def default_places() -> list[Path]:
 
 
 def key_of(machine: Machine) -> dict[str, Any]:
-    """What the costs depend on: board, processor, kernels, models, libopus, Python, and this package's version."""
+    """Return what the costs depend on: board, processor, kernels, models, libopus, Python, and this package's version.
+    """
     from dredge_kernels.lpcnet import simd_level
     from dredge_kernels.opus import opus_version
     from dredge_models import registry
@@ -105,7 +111,7 @@ def _version() -> str:
 
 
 def _read(path: Path, key: dict[str, Any]) -> Calibration | None:
-    """What the file holds, if that was measured under the same conditions."""
+    """Return the calibration in a file, None if it was measured under other conditions."""
     try:
         with path.open("rb") as file:
             document = json.loads(file.read(_LARGEST))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The one place that decides what a machine can do: which vocoder, how long a queue, which quality levels."""
+"""The decision what a machine can do: which vocoder, how long a queue, which quality levels."""
 
 import math
 from typing import Any, NamedTuple
@@ -15,10 +15,12 @@ LONGEST_QUEUE = 15  # periods
 
 
 class Choice(NamedTuple):
-    """What was decided. vocoder: a name of dredge_models.vocoders; queue: finished periods that must wait when a gap
-    may begin, so that its first period is ready in time; levels: quality levels that fit, the best first; streams: how
-    many a core serves at 20 % loss in bursts; loads: share of a core by pattern; fits: gaps of one second back to back
-    do; why: one sentence."""
+    """The decision.
+
+    vocoder: a name of dredge_models.vocoders; queue: finished periods that must wait when a gap may begin, so that its
+    first period is ready in time; levels: quality levels that fit, the best first; streams: how many a core serves at
+    20 % loss in bursts; loads: share of a core by pattern; fits: gaps of one second back to back do; why: one sentence.
+    """
 
     vocoder: str
     queue: int
@@ -29,14 +31,14 @@ class Choice(NamedTuple):
     why: str
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         loads = {name: round(100 * load, 1) for name, load in self.loads.items()}
         return {"vocoder": self.vocoder, "queue_periods": self.queue, "levels": list(self.levels),
                 "streams": self.streams, "load_pct": loads, "fits": self.fits, "why": self.why}  # fmt: skip
 
 
 def choose(costs: dict[str, PeriodCosts]) -> Choice:
-    """The best vocoder with which gaps of one second back to back fit, the cheapest where none does.
+    """Return the best vocoder with which gaps of one second back to back fit, the cheapest where none does.
 
     costs: by vocoder, at least one of CANDIDATES.
     """
@@ -55,7 +57,7 @@ def choose(costs: dict[str, PeriodCosts]) -> Choice:
 
 
 def queue_periods(costs: PeriodCosts) -> int:
-    """How many finished periods have to wait so that the first one of a gap is ready in time."""
+    """Return how many finished periods have to wait so that the first one of a gap is ready in time."""
     return min(LONGEST_QUEUE, max(0, math.ceil(MARGIN * costs.first_us / PACKET_US) - 1))
 
 

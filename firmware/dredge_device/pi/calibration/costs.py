@@ -8,10 +8,10 @@ from dredge_device.units import PACKET_US
 
 
 class PeriodCosts(NamedTuple):
-    """Microseconds of CPU time per 20 ms with one vocoder.
+    """The CPU time per 20 ms with one vocoder, microseconds.
 
-    plain: received; first: the first one of a gap (the dearest that was met); next: those after it; after: the first
-    received one after a gap. gaps: how many were measured.
+    plain: received; first: the first one of a gap (the most expensive that was met); next: those after it; after: the
+    first received one after a gap. gaps: how many were measured.
     """
 
     plain_us: float
@@ -21,14 +21,14 @@ class PeriodCosts(NamedTuple):
     gaps: int = 0
 
     def load(self, pattern: "Pattern") -> float:
-        """Mean share of one core that a stream with such losses takes."""
+        """Return the mean share of one core that a stream with such losses takes."""
         spent = (pattern.period - pattern.gap - 1) * self.plain_us + self.first_us
         spent += (pattern.gap - 1) * self.next_us + self.after_us
         return spent / (pattern.period * PACKET_US)
 
     @staticmethod
     def parse(document: Any) -> "PeriodCosts":
-        """The costs of a JSON object. Raises ValueError unless it holds sensible ones."""
+        """Return the costs of a JSON object. Raises ValueError unless it holds sensible ones."""
         try:
             found = PeriodCosts(**{name: document[name] for name in PeriodCosts._fields})
             sensible = all(isinstance(us, int | float) and 0 < us < 1e8 and math.isfinite(us) for us in found)

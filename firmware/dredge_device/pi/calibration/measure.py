@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two seconds of the real receiver on this machine: CPU time of every kind of period, by vocoder."""
+"""A measurement of two seconds with the real receiver on this machine: CPU time of every kind of period, by vocoder."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ _REDUNDANCY_S = 1.0
 
 
 def measure(vocoders: tuple[str, ...], seconds: float = SECONDS) -> dict[str, PeriodCosts]:
-    """Costs of a period of every kind with each of these vocoders, in microseconds of CPU time.
+    """Return the costs of a period of every kind with each of these vocoders, in microseconds of CPU time.
 
     The whole path is measured: packets with one second of DRED through jitter buffer, decoder, RDO-VAE, vocoder and
     concealment, with a long gap and short ones. It takes about so many seconds on a slow board and less on a fast one,
@@ -72,7 +72,7 @@ def _median(times: list[int]) -> float:
 
 
 def _losses() -> Iterator[bool]:
-    """Whether each packet is lost: speech first, short gaps to warm up, a long one, then short ones."""
+    """Yield whether each packet is lost: speech first, short gaps to warm up, a long one, then short ones."""
     yield from repeat(False, _SPEECH)
     for length in chain(repeat(_SHORT, _WARM_UP), [_LONG], repeat(_SHORT)):
         yield from repeat(True, length)
@@ -80,7 +80,7 @@ def _losses() -> Iterator[bool]:
 
 
 def _payloads() -> list[bytes]:
-    """Opus packets of a voice with DRED, as a sender of ours makes them."""
+    """Return Opus packets of a voice with DRED, as our sender makes them."""
     from dredge_kernels.extensions import add_extension
     from dredge_kernels.opus import OpusEncoder
     from dredge_models.dred import DRED_EXTENSION_ID, DredEncoder
@@ -96,7 +96,7 @@ def _payloads() -> list[bytes]:
 
 
 def _voice(packets: int) -> np.ndarray:
-    """A tone with vibrato whose loudness breathes, int16[320 n]."""
+    """Return a tone with vibrato and changing loudness, int16[320 n]."""
     t = np.arange(PACKET_SAMPLES * packets) / SAMPLE_RATE
     phase = 2 * np.pi * (140 * t + 2 * np.sin(2 * np.pi * 3 * t))
     tones = sum(np.sin(k * phase) / k for k in range(1, 12))

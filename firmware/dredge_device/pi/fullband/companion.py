@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Received packets, decoded once more at the rate and with the channels of the output."""
+"""A second decoding of received packets at the rate and with the channels of the output."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ _STEREO = 0x04  # bit of a packet's first byte (RFC 6716 section 3.1)
 
 
 def reaches_beyond(first: int, form: Format) -> bool:
-    """True when a packet with this first byte holds more than 16 kHz mono that ``form`` has room for.
+    """Return whether a packet with this first byte holds more than 16 kHz mono that ``form`` has room for.
 
     Configurations 12 to 15 are hybrid, 24 to 31 CELT of 12 and 20 kHz (RFC 6716 table 2).
     """
@@ -25,7 +25,7 @@ def reaches_beyond(first: int, form: Format) -> bool:
 
 
 class Companion:
-    """int16[n, channels] per period: what the packet holds, or zeros where there is nothing to add.
+    """The speech beyond 16 kHz mono, int16[n, channels] per period; zeros where there is nothing to add.
 
     It begins with a fade of 10 ms and ends with the decoder's own concealment, which fades within 20 ms: what is
     recovered has no more than 16 kHz mono, so the transition is one of bandwidth alone. A stream that holds nothing
@@ -44,7 +44,7 @@ class Companion:
         self._stale = True  # the decoder knows nothing of what comes
 
     def received(self, packet: Period) -> Pcm:
-        """The period of this packet."""
+        """Return the period of this packet."""
         if not (self._heard or self._following) and not reaches_beyond(packet[0], self._form):
             return self._silence
         try:
@@ -59,7 +59,7 @@ class Companion:
         return self._mixed(pcm, self._fade, 0) if fresh else pcm
 
     def missing(self) -> Pcm:
-        """A period that no packet holds."""
+        """Return a period that no packet holds."""
         if not self._heard and not self._following:
             return self._silence
         fading, self._heard = self._heard, False
@@ -71,7 +71,7 @@ class Companion:
         return self._mixed(pcm, self._end, len(pcm) - len(self._end)) if fading else self._silence
 
     def restart(self) -> None:
-        """Another stream begins."""
+        """Begin another stream."""
         self._heard, self._stale, self._lost = False, True, 0
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""All that is played beyond 16 kHz mono, for one receiver."""
+"""The part of the output beyond 16 kHz mono, for one receiver."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ RATES, CHANNELS = (SAMPLE_RATE, 3 * SAMPLE_RATE), (1, 2)
 
 
 class Fullband:
-    """Adds to every period of speech what its packet holds beyond it. timer: the receiver's; the second decoding
-    counts as its stage "opus". decoder: replaces libopus at this format.
+    """The part of the output beyond 16 kHz mono, added to every period of speech.
 
+    timer: the receiver's; the second decoding counts as its stage "opus". decoder: replaces libopus at this format.
     Raises ValueError for another rate than 16000 or 48000, or other channels than 1 or 2.
     """
 
@@ -33,45 +33,45 @@ class Fullband:
         self._nothing = np.zeros((PACKET_SAMPLES * scale, form.channels), np.int16)
 
     def add(self, packet: Period | None) -> None:
-        """A period of speech was decoded from this packet, or came from elsewhere."""
+        """Add a period of speech, decoded from this packet or (None) from elsewhere."""
         with self._timer.stage("opus"):
             self.queue.push(self._companion.missing() if packet is None else self._companion.received(packet))
 
     def joined(self, speech: Pcm) -> Pcm:
-        """int16[320 * scale] or int16[320 * scale, 2] for the next int16[320] of the time stretch."""
+        """Return int16[320 * scale] or int16[320 * scale, 2] for the next int16[320] of the time stretch."""
         return self._joining.join(speech, self.queue.pop())
 
     def silent(self, speech: Pcm) -> Pcm:
-        """The same where nothing is played but the end of what was."""
+        """Return the same where nothing is played but the end of what was."""
         return self._joining.join(speech, self._nothing)
 
     def restart(self) -> None:
-        """A new sender: nothing of the old stream is heard in the new one."""
+        """Begin another stream, in which nothing of the old one is heard."""
         self._companion.restart()
 
 
 class SpeechOnly:
-    """The same for 16 kHz mono: the speech as it is."""
+    """The same interface for 16 kHz mono, where the speech is not changed."""
 
     queue = None
 
     def add(self, packet: Period | None) -> None:
-        """Nothing is added."""
+        """Do nothing."""
 
     def joined(self, speech: Pcm) -> Pcm:
-        """The speech."""
+        """Return the speech."""
         return speech
 
     def silent(self, speech: Pcm) -> Pcm:
-        """The speech."""
+        """Return the same where nothing is played but the end of what was."""
         return speech
 
     def restart(self) -> None:
-        """Nothing is kept."""
+        """Do nothing, since nothing is kept."""
 
 
 def beyond_speech(form: Format, timer: StageTimer) -> Fullband | SpeechOnly:
-    """What makes this format of a receiver's speech. Raises ValueError for a format that there is not."""
+    """Return the object that makes this format of a receiver's speech. Raises ValueError for an unknown format."""
     return SpeechOnly() if form == SPEECH else Fullband(form, timer)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The receiver's speech (16 kHz, mono) and what goes beside it become one signal."""
+"""The receiver's speech (16 kHz, mono) and the companion's signal become one signal."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ _BETA = 5.65  # of the Kaiser window: -60 dB (Kaiser and Schafer, IEEE Trans. AS
 
 
 def low_pass(rate: int) -> NDArray[np.float32]:
-    """float32[_TAPS], symmetrical, 1 at 0 Hz: what the speech at 16 kHz holds, at ``rate``."""
+    """Return the filter float32[_TAPS] that passes what the speech at 16 kHz holds, at ``rate``; symmetrical, 1 at 0
+    Hz.
+    """
     at = np.arange(_TAPS) - (_TAPS - 1) / 2
     taps = np.sinc(2 * _EDGE_HZ / rate * at) * np.kaiser(_TAPS, _BETA)
     return (taps / taps.sum()).astype(np.float32)
@@ -36,7 +38,9 @@ class Joining:
         self._waiting = np.zeros(((len(self._taps) - 1) // 2, form.channels), np.int16)
 
     def join(self, speech: Pcm, beside: Pcm) -> Pcm:
-        """int16[n * scale, channels] (int16[n * scale] for one channel) of int16[n] and int16[n * scale, channels]."""
+        """Return int16[n * scale, channels] (int16[n * scale] for one channel) of int16[n] and int16[n * scale,
+        channels].
+        """
         wide = np.zeros(len(speech) * self._scale, np.float32)
         wide[:: self._scale] = speech
         wide *= self._scale

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What goes beside the receiver's speech while that is shortened and lengthened."""
+"""A queue of the signal beside the receiver's speech, shortened and lengthened with it."""
 
 import numpy as np
 
@@ -17,11 +17,11 @@ class SideQueue:
         self._fade = np.repeat(FADE, scale)[:, None]
 
     def push(self, pcm: Pcm) -> None:
-        """At the end."""
+        """Append samples."""
         self._queue = np.concatenate((self._queue, pcm))
 
     def pop(self) -> Pcm:
-        """What belongs to 20 ms, filled up with zeros."""
+        """Return the samples of 20 ms, filled up with zeros."""
         wanted = PACKET_SAMPLES * self._scale
         out, self._queue = self._queue[:wanted], self._queue[wanted:]
         return out if len(out) == wanted else np.pad(out, ((0, wanted - len(out)), (0, 0)))
@@ -31,13 +31,13 @@ class SideQueue:
         self._queue = self._queue[:0]
 
     def shorten(self, lag: int) -> None:
-        """The first ``lag`` samples are left out, with a cross-fade."""
+        """Leave out the first ``lag`` samples, with a cross-fade."""
         at, over = lag * self._scale, OVERLAP * self._scale
         mixed = self._mix(self._queue[:over], self._queue[at : at + over])
         self._queue = np.concatenate((mixed, self._queue[at + over :]))
 
     def lengthen(self, lag: int) -> None:
-        """The first ``lag`` samples are repeated, with a cross-fade."""
+        """Repeat the first ``lag`` samples, with a cross-fade."""
         at, over = lag * self._scale, OVERLAP * self._scale
         mixed = self._mix(self._queue[at : at + over], self._queue[:over])
         self._queue = np.concatenate((self._queue[:at], mixed, self._queue[over:]))

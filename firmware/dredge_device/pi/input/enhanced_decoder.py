@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Speech that libopus' own networks improve after decoding, for as long as there is time for it."""
+"""A decoder whose output libopus' own networks improve, for as long as there is time for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class AdjustableDecoder(Decoder, Protocol):
 
 
 class EnhancedDecoder:
-    """A Decoder that works with this complexity while ``enabled``, else with none.
+    """A Decoder of this complexity while ``enabled``, else of complexity 0.
 
-    conceals: its concealment is heard; else it only keeps the decoder's state going, which is done the cheap way.
+    conceals: its concealment is heard; else it only keeps the decoder's state going, which is done at complexity 0.
     """
 
     def __init__(self, decoder: AdjustableDecoder, complexity: int, conceals: bool) -> None:
@@ -29,17 +29,17 @@ class EnhancedDecoder:
         self._now = 0
 
     def decode(self, packet: bytes) -> Pcm:
-        """The packet's samples."""
+        """Return the packet's samples."""
         self._heard()
         return self._decoder.decode(packet)
 
     def decode_fec(self, packet: bytes, samples: int = 320) -> Pcm:
-        """The stretch before this packet, from its low-rate copy."""
+        """Return the samples before this packet, from its low-rate copy."""
         self._heard()
         return self._decoder.decode_fec(packet, samples)
 
     def conceal(self, samples: int = 320) -> Pcm:
-        """The decoder's own concealment."""
+        """Return the decoder's own concealment."""
         if self._conceals:
             self._heard()
         else:
@@ -47,11 +47,11 @@ class EnhancedDecoder:
         return self._decoder.conceal(samples)
 
     def reset(self) -> None:
-        """As before the first packet."""
+        """Forget everything, as before the first packet."""
         self._decoder.reset()
 
     def report(self) -> dict[str, int]:
-        """The complexity, and how often it was worked with, and without."""
+        """Return the complexity, and how many calls used it and did not."""
         return {"complexity": self.complexity, "enhanced": self.enhanced, "plain": self.plain}
 
     def _heard(self) -> None:

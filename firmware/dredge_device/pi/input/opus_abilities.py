@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the system's libopus can do beyond decoding, found out by trying: its version says nothing about its build."""
+"""The abilities of the system's libopus beyond decoding, found by trying, since its version says nothing about its
+build.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +15,11 @@ COMPLEXITY_HELP = "Of libopus' decoder, 1.5 or later: 5 conceals by a network, 6
 
 @dataclass(frozen=True)
 class OpusAbilities:
-    """version: libopus' own words; settable: its decoders know a complexity; deep_plc: losses are concealed by a
-    network (complexity 5); enhancement: decoded speech is enhanced by LACE (6) and NoLACE (7)."""
+    """The abilities of a libopus.
+
+    version: libopus' own words; settable: its decoders know a complexity; deep_plc: losses are concealed by a network
+    (complexity 5); enhancement: decoded speech is enhanced by LACE (6) and NoLACE (7).
+    """
 
     version: str
     settable: bool = False
@@ -27,7 +32,9 @@ class OpusAbilities:
         return NOLACE if self.enhancement else DEEP_PLC if self.deep_plc else 0
 
     def missing(self, complexity: int) -> str:
-        """Why a decoder of this complexity would be no better than one of complexity 0; empty if it is, and for 0."""
+        """Return why a decoder of this complexity would be no better than one of complexity 0; empty if it is, and for
+        0.
+        """
         if complexity < 1:
             return ""
         if not self.settable:
@@ -68,7 +75,7 @@ def opus_abilities() -> OpusAbilities:
 
 
 def _vowel(encoder: Encoder) -> list[bytes]:
-    """Packets of 0.4 s: harmonics of 120 Hz under a formant."""
+    """Return packets of 0.4 s: harmonics of 120 Hz under a formant."""
     import numpy as np
 
     at = np.arange(20 * 320) / 16000

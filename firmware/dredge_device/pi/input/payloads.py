@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What RTP packets carry: Opus, Opus in redundant blocks (RFC 2198), or something that is no speech.
+"""The payload of RTP packets: Opus, Opus in redundant blocks (RFC 2198), or something that is no speech.
 
 Which payload types mean Opus is agreed elsewhere (SDP); where nobody says so, the first one that carries it counts.
 """
@@ -40,10 +40,10 @@ class Block:
 
 
 class Payloads:
-    """Reads packets of one sender.
+    """The reading of one sender's payloads.
 
-    opus, red: payload types that were agreed on; with none, the type is learnt from the packets, and changes when
-    three packets in a row have another one that carries Opus.
+    opus, red: payload types that were agreed on; with none, the type is learnt from the packets, and changes when three
+    packets in a row have another one that carries Opus.
     """
 
     def __init__(self, reader: PacketReader, opus: Collection[int] = (), red: Collection[int] = ()) -> None:
@@ -58,11 +58,11 @@ class Payloads:
         return self._learnt
 
     def forget(self) -> None:
-        """Another sender begins."""
+        """Forget the sender, since another one begins."""
         self._learnt, self._other = None, (0, 0)
 
     def blocks(self, packet: rtp.RtpPacket) -> list[Block]:
-        """The packet's speech, the newest first, then what it repeats of earlier packets.
+        """Return the packet's speech, the newest first, then what it repeats of earlier packets.
 
         Empty: no speech (padding only, telephone events, comfort noise, another codec). Raises ValueError for what
         should be Opus and is not, MemoryError for a payload larger than any Opus packet.
@@ -87,7 +87,7 @@ class Payloads:
         return () if self._learnt is None else (self._learnt,)
 
     def _learn(self, packet: rtp.RtpPacket) -> bool:
-        """True when this type is Opus from now on."""
+        """Return whether this type is Opus from now on."""
         kind = packet.payload_type
         if self._opus or kind not in DYNAMIC:
             return False
@@ -110,7 +110,9 @@ class Payloads:
         return Block(timestamp & 0xFFFFFFFF, payload, ticks)
 
     def _looks_redundant(self, packet: rtp.RtpPacket) -> bool:
-        """True for the block headers of RFC 2198 in front of a type that is Opus here, where nothing was agreed."""
+        """Return whether these are block headers of RFC 2198 in front of a type that is Opus here, where nothing was
+        agreed.
+        """
         if self._red or packet.payload_type < _ASSIGNED:
             return False
         headers = _headers(packet.payload)
@@ -141,7 +143,7 @@ class Payloads:
 
 
 def _headers(payload: bytes) -> list[tuple[int, int, int]]:
-    """(payload type, ticks back, bytes) of every block, the primary one last; empty when they do not fit."""
+    """Return (payload type, ticks back, bytes) of every block, the primary one last; empty when they do not fit."""
     headers: list[tuple[int, int, int]] = []
     at, used = 0, 0
     while at < len(payload):
@@ -159,7 +161,7 @@ def _headers(payload: bytes) -> list[tuple[int, int, int]]:
 
 
 def _alike(headers: list[tuple[int, int, int]]) -> bool:
-    """True when all blocks have one dynamic type and go back in order by plausible steps."""
+    """Return whether all blocks have one dynamic type and go back in order by plausible steps."""
     kinds = {kind for kind, _, _ in headers}
     back = [ticks for _, ticks, _ in headers]
     return len(kinds) == 1 and kinds <= set(DYNAMIC) and back == sorted(back, reverse=True) and headers[-1][2] > 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Opus packets of any length as periods of 20 ms, and back to samples.
 
-A packet of 20 ms is a period as it is. Longer ones are played over several periods, shorter ones share one; what a
-period is made of is kept beside the packets, and the decoder decodes every packet once.
+A packet of 20 ms is a period as it is. Longer ones are played over several periods, shorter ones share one; the pieces
+of a period are kept beside the packets, and the decoder decodes every packet once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pieces:
         self.pieces = [piece]
 
     def add(self, piece: Piece) -> bool:
-        """False when something is there already."""
+        """Add a piece; return False when something is there already."""
         end = piece.at + piece.stop - piece.start
         if any(piece.at < p.at + p.stop - p.start and p.at < end for p in self.pieces):
             return False
@@ -48,11 +48,11 @@ class Pieces:
         return first.packet if first.at == 0 and first.start == 0 else None
 
     def __getitem__(self, index: int) -> int:
-        """A byte of the first packet, whose first one says how it is coded."""
+        """Return a byte of the first packet, whose first one says how it is coded."""
         return self.pieces[0].packet[index]
 
     def __len__(self) -> int:
-        """Bytes of the packets that begin in this period."""
+        """Return the number of bytes of the packets that begin in this period."""
         return sum(len(p.packet) for p in self.pieces if p.start == 0) or 1
 
 
@@ -60,12 +60,12 @@ Period = bytes | Pieces
 
 
 def is_whole(period: Period) -> bool:
-    """True when nothing of these 20 ms is missing."""
+    """Return whether nothing of these 20 ms is missing."""
     return not isinstance(period, Pieces) or sum(p.stop - p.start for p in period.pieces) == PACKET_SAMPLES
 
 
 def cut(payload: bytes, ticks: int, offset: int) -> Iterator[tuple[int, Period]]:
-    """(periods after the first, what is in it) of a packet that begins ``offset`` ticks into a period."""
+    """Yield (periods after the first, the piece in it) of a packet that begins ``offset`` ticks into a period."""
     if offset == 0 and ticks == RTP_TICKS_PER_PACKET:
         yield 0, payload
         return
@@ -77,36 +77,36 @@ def cut(payload: bytes, ticks: int, offset: int) -> Iterator[tuple[int, Period]]
 
 
 class PeriodReader:
-    """Reads what a period carries (dredge_device.pi.interfaces.PacketReader, of packets and of pieces)."""
+    """A reader of what a period carries (dredge_device.pi.interfaces.PacketReader, of packets and of pieces)."""
 
     def __init__(self, reader: PacketReader) -> None:
         self._reader = reader
 
     def samples(self, packet: bytes) -> int:
-        """Duration of a packet in samples at 16 kHz."""
+        """Return the duration of a packet in samples at 16 kHz."""
         return self._reader.samples(packet)
 
     def has_lbrr(self, packet: Period) -> bool:
-        """True when it repeats exactly the period before it, which only packets of 20 ms do."""
+        """Return whether it repeats exactly the period before it, which only packets of 20 ms do."""
         return not isinstance(packet, Pieces) and self._reader.has_lbrr(packet)
 
     def is_dtx(self, packet: Period) -> bool:
-        """True when it says that nobody speaks."""
+        """Return whether it says that nobody speaks."""
         if isinstance(packet, Pieces):
             return all(self._reader.is_dtx(piece.packet) for piece in packet.pieces)
         return self._reader.is_dtx(packet)
 
     def dred(self, packet: Period) -> bytes | None:
-        """DRED whose times count from the period's beginning."""
+        """Return the DRED data, whose times count from the period's beginning."""
         if isinstance(packet, Pieces):
             return None if packet.head is None else self._reader.dred(packet.head)
         return self._reader.dred(packet)
 
 
 class PeriodDecoder:
-    """Decodes periods (dredge_device.pi.interfaces.Decoder, of packets and of pieces): int16[320 * scale] each.
+    """A decoder of periods (dredge_device.pi.interfaces.Decoder, of packets and of pieces): int16[320 * scale] each.
 
-    What of a period no packet holds is concealed by the decoder. scale: its sample rate over 16 kHz.
+    The decoder conceals what no packet of a period holds. scale: its sample rate over 16 kHz.
     """
 
     def __init__(self, decoder: Decoder, scale: int = 1) -> None:
@@ -115,7 +115,7 @@ class PeriodDecoder:
         self._pcm: Pcm = np.zeros(0, np.int16)
 
     def decode(self, packet: Period) -> Pcm:
-        """The period's samples."""
+        """Return the period's samples."""
         if not isinstance(packet, Pieces):
             self._packet = None
             return self._decoder.decode(packet)
@@ -131,18 +131,18 @@ class PeriodDecoder:
         return out[0] if len(out) == 1 else np.concatenate(out)
 
     def decode_fec(self, packet: Period, samples: int = PACKET_SAMPLES) -> Pcm:
-        """The period before this packet, from its low-rate copy."""
+        """Return the period before this packet, from its low-rate copy."""
         self._packet = None
         assert not isinstance(packet, Pieces)  # has_lbrr says that there is none
         return self._decoder.decode_fec(packet, samples)
 
     def conceal(self, samples: int = PACKET_SAMPLES) -> Pcm:
-        """The decoder's own concealment."""
+        """Return the decoder's own concealment."""
         self._packet = None
         return self._decoder.conceal(samples)
 
     def reset(self) -> None:
-        """As before the first packet."""
+        """Forget everything, as before the first packet."""
         self._packet = None
         self._decoder.reset()
 

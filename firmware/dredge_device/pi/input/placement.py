@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the packets of one sender stand on the receiver's time line."""
+"""The place of one sender's packets on the receiver's time line."""
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _GRAIN = 120  # ticks: 2.5 ms, the shortest Opus frame
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a packet stands: running sequence number, timestamp, ticks on the receiver's time line, its length."""
+    """The place of a packet: running sequence number, timestamp, ticks on the receiver's time line, its length."""
 
     sequence: int
     timestamp: int
@@ -31,8 +31,8 @@ class Mark:
 
 
 class Placement:
-    """Numbers packets by period: the running sequence number, plus the periods that the sender left out so far because
-    nobody spoke (its timestamp went on, its sequence number did not).
+    """The numbering of packets by period: the running sequence number, plus the periods that the sender left out so far
+    because nobody spoke (its timestamp went on, its sequence number did not).
 
     Packets longer or shorter than a period are numbered by their timestamps. Periods that were left out are noted in
     ``buffer``; timestamps that cannot be right are counted as ``bad_timestamp``.
@@ -49,21 +49,22 @@ class Placement:
         self._skipped: list[int] = []  # running sequence numbers of packets without speech
 
     def restart(self) -> None:
-        """Another sender begins."""
+        """Begin with another sender."""
         self.last = self._before = None
         self._skipped = []
 
     def begin_at(self, mark: Mark) -> None:
-        """The first packet, where the sender said that its stream began before it."""
+        """Place the first packet, where the sender said that its stream began before it."""
         self.last = mark
 
     def skip(self, sequence: int) -> None:
-        """The packet with this running sequence number holds no speech: no period is missing for it."""
+        """Note that the packet with this running sequence number holds no speech, so that no period is missing for it.
+        """
         insort(self._skipped, sequence)
         del self._skipped[:-_MOST_SKIPPED]
 
     def overdue(self, packet: rtp.RtpPacket, block: Block, now_us: int) -> bool:
-        """True for a packet that goes on from the newest one, after a while of nothing and too late to be played."""
+        """Return whether a packet goes on from the newest one after a pause, and comes too late to be played."""
         last = self.last
         if last is None or self._buffer.next is None or (packet.marker and not self._marked):
             return False
@@ -75,11 +76,11 @@ class Placement:
         return bool(passed and self._stood_still(ticks, now_us))
 
     def resume(self, arrived_us: int) -> None:
-        """The packet that came then ends a pause that the sender's timestamps do not count."""
+        """Note that this arrival ends a pause that the sender's timestamps do not count."""
         self._resumed_us = arrived_us
 
     def place(self, packet: rtp.RtpPacket, block: Block, sequence: int, now_us: int) -> int:
-        """Where this packet begins on the receiver's time line, in ticks."""
+        """Return the place where this packet begins on the receiver's time line, in ticks."""
         last = self.last
         if last is None:
             at = sequence * RTP_TICKS_PER_PACKET
@@ -112,12 +113,14 @@ class Placement:
         return at
 
     def _stood_still(self, ticks: int, now_us: int) -> int:
-        """Ticks of a pause that the sender's timestamps do not count (push-to-talk)."""
+        """Return the ticks of a pause that the sender's timestamps do not count (push-to-talk)."""
         idle_us = now_us - self._last_us - ticks * 1000 // 48
         return idle_us // PACKET_US * RTP_TICKS_PER_PACKET if idle_us > _PAUSE_US else 0
 
     def _since(self, mark: Mark, packet: rtp.RtpPacket, block: Block, sequence: int) -> tuple[int, int, int]:
-        """Packets with speech and ticks between a mark and this packet, and the ticks that so many packets last."""
+        """Return the packets with speech and the ticks between a mark and this packet, and the ticks that so many
+        packets last.
+        """
         between = bisect_left(self._skipped, max(mark.sequence, sequence))
         between -= bisect_left(self._skipped, min(mark.sequence, sequence))
         step = sequence - mark.sequence
@@ -130,14 +133,14 @@ class Placement:
 
 
 def _sound(step: int, ticks: int, least: int) -> bool:
-    """True when the timestamp may be right: packets that follow each other do not overlap."""
+    """Return whether the timestamp may be right: packets that follow each other do not overlap."""
     slack = RTP_TICKS_PER_PACKET // 2 if abs(least) >= abs(step) * RTP_TICKS_PER_PACKET else _GRAIN // 2
     more = (ticks - least) * (1 if step > 0 else -1)
     return -slack <= more <= rtp.MAX_DROPOUT * RTP_TICKS_PER_PACKET + slack
 
 
 def _aligned(at: int, last: Mark, block: Block) -> int:
-    """Packets of whole periods begin with a period; others on the grid of 2.5 ms."""
+    """Return the ticks on the grid: packets of whole periods begin with a period, others on the grid of 2.5 ms."""
     if block.ticks % RTP_TICKS_PER_PACKET:
         return (at + _GRAIN // 2) // _GRAIN * _GRAIN
     if last.ticks % RTP_TICKS_PER_PACKET:  # the stream changes to longer packets in the middle of a period
@@ -146,10 +149,10 @@ def _aligned(at: int, last: Mark, block: Block) -> int:
 
 
 def signed(ticks: int) -> int:
-    """The distance between two timestamps, with wrap-around."""
+    """Return the distance between two timestamps, with wrap-around."""
     return (ticks + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
 def rounded(ticks: int) -> int:
-    """Whole periods."""
+    """Return a number of ticks rounded to whole periods."""
     return round(ticks / RTP_TICKS_PER_PACKET)

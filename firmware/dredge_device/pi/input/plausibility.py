@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether payloads are Opus or noise, as those of SRTP are to whoever has no key."""
+"""A test whether payloads are Opus or noise, which those of SRTP are without the key."""
 
 _LOOKED_AT = 25  # packets that are judged together
 _KINDS = 15  # of coding among them: a sender uses a few, noise has 24 of 256
 
 
 class Plausibility:
-    """The first byte of an Opus packet says how it is coded (RFC 6716 section 3.1)."""
+    """The test by the first byte of Opus packets, which says how they are coded (RFC 6716 section 3.1)."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []

@@ -11,8 +11,9 @@ from dredge_device.telemetry import Counters
 
 
 class Reading:
-    """Packets and their speech; what is neither is counted. opus, red: agreed payload types
-    (dredge_device.pi.input.payloads)."""
+    """The reading of packets and their speech; what is neither is counted. opus, red: agreed payload types
+    (dredge_device.pi.input.payloads).
+    """
 
     def __init__(
         self, reader: PacketReader, counters: Counters, opus: Collection[int] = (), red: Collection[int] = ()
@@ -32,12 +33,12 @@ class Reading:
         return self._payloads.payload_type
 
     def take_over(self) -> None:
-        """The other sender is heard from now on."""
+        """Follow the other sender from now on."""
         self._payloads, self._others = self._others, self._new()
         self.plausibility = Plausibility()
 
     def packet(self, datagram: bytes) -> rtp.RtpPacket | None:
-        """The RTP packet, None for something else."""
+        """Return the RTP packet, None for something else."""
         if rtp.is_rtcp(datagram):
             self._counters.add("rtcp")
             return None
@@ -48,7 +49,7 @@ class Reading:
             return None
 
     def speech(self, packet: rtp.RtpPacket, others: bool) -> list[Block] | None:
-        """The packet's blocks; none for what is no speech, None for what is not what it should be."""
+        """Return the packet's blocks; none for what is no speech, None for a malformed payload."""
         if packet.payload and packet.payload_type in DYNAMIC and not others:
             self.plausibility.payload(packet.payload)
         try:

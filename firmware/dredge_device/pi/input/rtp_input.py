@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Datagrams to numbered Opus packets in the jitter buffer; whatever is wrong is counted."""
+"""Datagrams become numbered Opus packets in the jitter buffer; faulty ones are counted."""
 
 from collections.abc import Collection
 
@@ -18,7 +18,7 @@ COUNTERS = (
     "too_large", "bad_timestamp",
 )  # fmt: skip
 class RtpInput:
-    """Follows one sender and fills the buffer.
+    """The input of one sender, which fills the buffer.
 
     Packets are numbered by period (placement) and cut into periods (block_store). opus, red: agreed types (payloads).
     """
@@ -59,20 +59,20 @@ class RtpInput:
         return self._reading.payload_type
 
     def counts(self) -> dict[str, int]:
-        """All counters; ``encrypted`` only where packets look like that."""
+        """Return all counters; ``encrypted`` only where packets look like that."""
         encrypted = self._reading.plausibility.encrypted
         return {**self.counters.snapshot(), **({"encrypted": encrypted} if encrypted else {})}
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
-        """The sender says that its stream begins with this packet."""
+        """Note that the sender's stream begins with this packet."""
         self._announced = (ssrc, sequence & 0xFFFF, timestamp)
 
     def rekeyed(self) -> None:
-        """The next packet begins a stream, even if its numbers go on from the last one's."""
+        """Begin a new stream with the next packet, even if its numbers go on from the last one's."""
         self._tracker.ssrc = None
 
     def finish(self, sequence: int, timestamp: int | None = None) -> None:
-        """The sender says that this was its last packet."""
+        """Note that this was the sender's last packet."""
         if (mark := self._placement.last) is None:
             return
         ahead = rtp.distance(sequence, mark.sequence & 0xFFFF)
@@ -84,7 +84,7 @@ class RtpInput:
         self._buffer.finish(mark.last + rounded(ticks))
 
     def push(self, datagram: bytes, now_us: int) -> bool:
-        """One datagram; True when a new sender took over, so that old state must go."""
+        """Take in one datagram; return True when a new sender took over, so that old state must go."""
         packet = self._reading.packet(datagram)
         if packet is None:
             return False
@@ -145,7 +145,7 @@ class RtpInput:
         self._placement.begin_at(Mark(sequence, packet.timestamp, number * RTP_TICKS_PER_PACKET, ticks))
 
     def _skip(self, packet: rtp.RtpPacket) -> None:
-        """A packet of our sender without speech: it is not lost, and no period is missing for it."""
+        """Note a packet of our sender without speech: it is not lost, and no period is missing for it."""
         if not within_reach(packet, self._tracker.highest):
             return
         sequence = self._tracker.admit(packet.ssrc, packet.sequence)

@@ -21,10 +21,11 @@ LARGEST = 65536
 
 @dataclass(frozen=True)
 class Description:
-    """types: payload types of Opus and of redundant blocks; key: of SRTP, 30 bytes, None for RTP in the clear.
+    """The session description of a stream.
 
-    history_ms: how far back DRED in extension 32 may reach; usable_ms: the same, as far as a receiver can use it; None
-    where the description does not say.
+    types: payload types of Opus and of redundant blocks; key: of SRTP, 30 bytes, None for RTP in the clear. history_ms:
+    how far back DRED in extension 32 may reach; usable_ms: the same, as far as a receiver can use it; None where the
+    description does not say.
     """
 
     types: PayloadTypes
@@ -34,7 +35,7 @@ class Description:
 
 
 def parse(text: str) -> Description:
-    """What the description says of its audio. Raises ValueError, one sentence."""
+    """Return what the description says of its audio. Raises ValueError with one sentence."""
     if len(text) > LARGEST:
         raise ValueError(f"session description of {len(text)} characters, expected {LARGEST} at most")
     formats: dict[int, dict[str, str]] = {}
@@ -71,7 +72,7 @@ def _parameters(text: str) -> dict[str, str]:
 
 
 def _duration(text: str | None) -> int | None:
-    """Milliseconds; None for anything else: a parameter that makes no sense is passed over (RFC 7587 section 7)."""
+    """Return the milliseconds, None for anything else: a senseless parameter is ignored (RFC 7587 section 7)."""
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > _LONGEST_MS:
         return None
     return int(text)
@@ -94,7 +95,8 @@ def build(
     address: str, port: int, payload_type: int = rtp.PAYLOAD_TYPE, *, name: str = "dredge", key: bytes | None = None,
     mux: bool = False, origin: str = "127.0.0.1", history_ms: int = 0,
 ) -> str:  # fmt: skip
-    """The description of a stream to this address, as RFC 7587 section 7 wants Opus described; key: SRTP by SDES.
+    """Return the description of a stream to this address, as RFC 7587 section 7 wants Opus described; key: SRTP by
+    SDES.
 
     history_ms: how far back DRED in extension 32 reaches, 0 for a stream without.
     """

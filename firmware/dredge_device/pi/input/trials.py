@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets that wait for the next one before they are believed or placed."""
+"""Packets that wait for their successor before they are believed or placed."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,12 @@ class Held:
 
 
 class Trials:
-    """Two kinds of packets wait for their successor.
+    """Two kinds of packets that wait for their successor.
 
-    One that is far ahead of the stream: it is dropped unless the next one goes on from it. And one that goes on from
-    the last one but comes too late for its period, after nothing had come for a while. When the next one follows at the
-    pace of the stream, the sender had paused and its timestamps with it (push-to-talk): both are played after the
-    pause. When it follows at once, the network had stood still: both are late.
+    One that is far ahead of the stream is dropped unless the next one goes on from it. One that goes on from the last
+    one but comes too late for its period, after nothing had come for a while, is played after the pause when the next
+    one follows at the pace of the stream: then the sender had paused and its timestamps with it (push-to-talk). When
+    the next one follows at once, the network had stood still, and both are late.
     """
 
     def __init__(self, placement: Placement, counters: Counters) -> None:
@@ -37,11 +37,11 @@ class Trials:
         self._waiting: Held | None = None
 
     def clear(self) -> None:
-        """Another sender begins."""
+        """Forget the sender, since another one begins."""
         self._waiting = None
 
     def passed(self, arrived: Held, highest: int) -> list[Held]:
-        """The packets that may be stored now, in order. highest: running sequence number of the newest one."""
+        """Return the packets that may be stored now, in order. highest: running sequence number of the newest one."""
         waiting, self._waiting = self._waiting, None
         goes_on = waiting is not None and rtp.distance(arrived.packet.sequence, waiting.packet.sequence) == 1
         if waiting is not None and waiting.late:
@@ -65,5 +65,5 @@ def _shortest_us(held: Held) -> int:
 
 
 def within_reach(packet: rtp.RtpPacket, highest: int) -> bool:
-    """True for a sequence number near the newest one's."""
+    """Return whether a sequence number is near the newest one's."""
     return -_LEAP <= rtp.distance(packet.sequence, highest & 0xFFFF) <= _LEAP

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where played speech goes."""
+"""Outputs for the played speech."""

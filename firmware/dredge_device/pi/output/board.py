@@ -20,7 +20,7 @@ class BoardOutput:
         self._sent = self._unsent = 0
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Everything is sent, silence too, so that the board's clock can be kept."""
+        """Send everything, silence too, so that the board's clock can be kept."""
         del spoken
         taken = self._sender.send(self._writer.packet(pcm))
         self._sent += taken

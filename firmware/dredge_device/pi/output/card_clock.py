@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Periods as long as the sound card's own 20 ms, whatever this machine's clock says."""
+"""The sound card's clock, which the periods follow whatever this machine's clock says."""
 
 from dredge_device.units import PACKET_US
 
@@ -10,10 +10,10 @@ _STEP_US = PACKET_US // 100  # a period is longer or shorter by 1 % at most
 
 
 class CardClock:
-    """Keeps the time from a period's turn to its end in the loudspeaker what it was at first.
+    """A control that keeps the time from a period's turn to its end in the loudspeaker constant.
 
     A card that is slower than this machine would be given more and more that it has not played, a faster one would run
-    dry. ``written`` is called by who writes, ``step_us`` by who times the periods, each in a thread of its own.
+    dry. The writing thread calls ``written``, the one that times the periods ``step_us``.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,9 @@ class CardClock:
         self.corrected_us = 0  # so much longer were all periods together, for the report
 
     def written(self, at_us: int, ends_us: int | None) -> None:
-        """The period whose turn was at_us will be heard to its end at ends_us (monotonic); None: there is no card."""
+        """Note that the period whose turn was at_us will be heard to its end at ends_us (monotonic); None: there is no
+        card.
+        """
         if ends_us is None:
             self._wanted_us = None
             self._owed_us = self._sum_us = self._count = 0
@@ -46,7 +48,7 @@ class CardClock:
             self._passed = _WINDOW  # what is rendered ahead has its time already
 
     def step_us(self) -> int:
-        """By how much the next period is longer than 20 ms."""
+        """Return by how much the next period is longer than 20 ms, microseconds."""
         step = max(-_STEP_US, min(_STEP_US, self._owed_us))
         self._owed_us -= step
         self.corrected_us += step

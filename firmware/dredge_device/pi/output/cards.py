@@ -36,7 +36,7 @@ class Card:
 
 
 def library() -> Any:
-    """The module sounddevice. Raises CapabilityError with what to install."""
+    """Return the module sounddevice. Raises CapabilityError that says what to install."""
     try:
         import sounddevice  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except (ImportError, OSError) as error:
@@ -48,7 +48,7 @@ def library() -> Any:
 
 
 def cards() -> list[Card]:
-    """The sound cards of this machine; CapabilityError without sounddevice."""
+    """Return the sound cards of this machine. Raises CapabilityError without sounddevice."""
     sounddevice = library()
     with _lock:
         found = sounddevice.query_devices()
@@ -93,7 +93,7 @@ class CardStream:
         return f"{_WORDS[self._direction]} '{self._name}'" if self._name else _WORDS[self._direction]
 
     def room(self) -> int | None:
-        """Frames, see the class."""
+        """Return the frames that can be read or written now, None while the card is away; look for it then."""
         with _lock:
             if self._stream is None and not self._reopened():
                 return None
@@ -115,7 +115,7 @@ class CardStream:
                 return None
 
     def read(self, frames: int) -> tuple[bytes, bool] | None:
-        """Frames that are there, and whether some before them were lost; None when the card is away."""
+        """Return the frames that are there, and whether some before them were lost; None when the card is away."""
         with _lock:
             if self._stream is None:
                 return None
@@ -133,7 +133,7 @@ class CardStream:
             return float(self._stream.latency) if self._stream is not None else 0.0
 
     def lose(self, error: object) -> None:
-        """The card is gone: it is let go of and looked for again."""
+        """Close the card, which is gone, so that it is looked for again."""
         _say(f"the {self._what} is gone ({error}); it is tried again every second and the rest goes on")
         self.vanished += 1
         self._absent = 0
@@ -161,7 +161,7 @@ class CardStream:
         self.capacity = int(stream.write_available) if self._direction == OUTPUT else 0
 
     def _format(self, device: int | None) -> tuple[int, int]:
-        """The rate and channels asked for where the card knows them, else two channels, else its own rate."""
+        """Return the rate and channels asked for where the card knows them, else two channels, else its own rate."""
         check = getattr(self._library, f"check_{self._direction}_settings")
         own = round(self._library.query_devices(device, self._direction)["default_samplerate"])
         wanted, least = self._form

@@ -92,7 +92,7 @@ class OutputFile:
             self.discard()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Everything, or OutputError; ``size`` tells then how much was taken."""
+        """Write everything or raise OutputError; ``size`` tells then how much was taken."""
         view = memoryview(data).cast("B")
         while view:
             try:
@@ -106,7 +106,7 @@ class OutputFile:
             view = view[taken:]
 
     def replace(self, at: int, data: bytes) -> None:
-        """Other bytes in a place that was written; not for streams."""
+        """Replace bytes in a place that was written; not for streams."""
         try:
             os.pwrite(self._fd, data, at)
         except OSError as error:
@@ -161,14 +161,15 @@ def write_text(path: StrPath, text: str, *, apart: Iterable[StrPath] = (), mode:
 
 
 def parse_mode(text: str) -> int:
-    """Permissions from octal digits (600, 0640). Raises ValueError."""
+    """Return the permissions that octal digits name (600, 0640). Raises ValueError."""
     if not re.fullmatch(r"0?[0-7]{3}", text):
         raise ValueError(f"file mode is '{text}', expected three octal digits such as 640")
     return int(text, 8)
 
 
 def check(path: StrPath, *, apart: Iterable[StrPath] = ()) -> Path:
-    """The path, if it can be written: tells before minutes of work what OutputFile would tell after it."""
+    """Return the path if it can be written, so that a wrong one is refused before minutes of work. Raises OutputError.
+    """
     place = _locate(path, apart)
     if not _is_stream(place):
         folder = os.path.dirname(place) or "."
@@ -185,17 +186,17 @@ def check_each(outputs: Sequence[StrPath | None], inputs: Iterable[StrPath | Non
 
 
 def is_stream(path: StrPath) -> bool:
-    """Whether a path is a device, a FIFO or standard output, which are written through."""
+    """Return whether a path is a device, a FIFO or standard output, which are written through."""
     return _is_stream(_locate(path))
 
 
 def is_stdout(path: StrPath) -> bool:
-    """Whether a path stands for this process's standard output, which results for people must then leave alone."""
+    """Return whether a path stands for this process's standard output, from which results for people then stay away."""
     return _own_descriptor(_follow(os.fspath(path))) == 1
 
 
 def numbered(path: StrPath) -> Iterator[str]:
-    """a.wav, a-2.wav, a-3.wav and so on."""
+    """Yield a.wav, a-2.wav, a-3.wav and so on."""
     text = os.fspath(path)
     stem, suffix = os.path.splitext(text)
     yield text
@@ -204,7 +205,7 @@ def numbered(path: StrPath) -> Iterator[str]:
 
 
 def _locate(path: StrPath, apart: Iterable[StrPath] = ()) -> str:
-    """Where a path leads, links followed. Raises OutputError for what cannot be written at all."""
+    """Return the place that a path leads to, links followed. Raises OutputError for what cannot be written at all."""
     typed = os.fspath(path)
     if not typed or "\0" in typed:
         raise OutputError(f"'{typed!r}': expected a file name")
@@ -243,7 +244,7 @@ def _same(place: str, other: StrPath) -> bool:
 
 
 def _follow(text: str) -> str:
-    """The end of a chain of links, or this process's descriptor where the chain comes through one."""
+    """Return the end of a chain of links, or this process's descriptor where the chain comes through one."""
     place = text
     for _ in range(_MOST_LINKS):
         if _own_descriptor(place) is not None:
@@ -279,7 +280,8 @@ def _stat(place: str) -> os.stat_result | None:
 
 
 def _pass_on(old: os.stat_result, fd: int) -> None:
-    """Owner and permissions of the file that is replaced; a user who may not give files away stays the owner."""
+    """Give a file the owner and permissions of the one it replaces; a user who may not give files away stays the owner.
+    """
     if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
         with suppress(PermissionError):
             os.fchown(fd, old.st_uid, old.st_gid)
@@ -287,7 +289,7 @@ def _pass_on(old: os.stat_result, fd: int) -> None:
 
 
 def _claim(place: str) -> str:
-    """The first free name, taken: an empty file is there now. Works where hard links do not (FAT)."""
+    """Return the first free name, now taken by an empty file. Works where hard links do not (FAT)."""
     for name in numbered(place):
         try:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))

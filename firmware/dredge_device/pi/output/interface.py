@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What an output for played speech offers."""
+"""The interface of an output for played speech."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -8,7 +8,7 @@ from dredge_device.units import SAMPLE_RATE
 
 
 class Format(NamedTuple):
-    """What an output is given: int16[n] for one channel, int16[n, 2] for two; rate in Hz."""
+    """The format of an output's samples: int16[n] for one channel, int16[n, 2] for two; rate in Hz."""
 
     rate: int = SAMPLE_RATE
     channels: int = 1
@@ -18,11 +18,11 @@ SPEECH = Format()  # what a receiver gives unless it is asked for more
 
 
 class CapabilityError(RuntimeError):
-    """Something this machine does not have was asked for."""
+    """Something that this machine does not have was asked for."""
 
 
 class Output(Protocol):
-    """Takes 20 ms at a time; ``close`` ends a session and says what was made, ``discard`` all."""
+    """An output of 20 ms at a time; ``close`` ends a session and says what was made, ``discard`` all."""
 
     def write(self, pcm: Pcm, spoken: bool) -> None: ...
     def close(self) -> dict[str, Any]: ...
@@ -30,7 +30,7 @@ class Output(Protocol):
 
 
 class TimedOutput(Protocol):
-    """The same for periods that are ready before their time."""
+    """The same interface for periods that are ready before their time."""
 
     def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None: ...
     def close(self) -> dict[str, Any]: ...

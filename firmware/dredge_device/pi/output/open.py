@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the speech goes: WAV files, a sound card, another program, nowhere."""
+"""Outputs by name: WAV files, a sound card, another program, nothing."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ COMMAND = "pipe:"
 
 
 class NullOutput:
-    """Counts samples."""
+    """An output that only counts samples."""
 
     def __init__(self) -> None:
         self._samples = 0
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Periods outside the stream (spoken=False) are not counted."""
+        """Count a period of the stream; others (spoken=False) are not counted."""
         self._samples += len(pcm) if spoken else 0
 
     def close(self) -> dict[str, Any]:
@@ -36,28 +36,28 @@ class NullOutput:
         return {"kind": "null", "samples": done}
 
     def discard(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing, since nothing is open."""
 
 
 def is_card(text: str) -> bool:
-    """True when the text names a loudspeaker, which keeps time by itself."""
+    """Return whether the text names a loudspeaker, which keeps time by itself."""
     return text == "play" or text.partition(":")[0] == "speaker"
 
 
 def is_board(text: str) -> bool:
-    """True when the text names a MicroPython board, as a source or as an output."""
+    """Return whether the text names a MicroPython board, as a source or as an output."""
     return scheme_of(text) in PCM
 
 
 def is_patient(text: str) -> bool:
-    """True when it does not hurt to write late (files); others would be heard late."""
+    """Return whether late writing does no harm (files); elsewhere it would be heard late."""
     return text == "null" or text.lower().endswith(".wav")
 
 
 def open_output(
     text: str, rate: int = SAMPLE_RATE, form: Format = SPEECH, *, overwrite: bool = False, mode: int = PRIVATE
 ) -> Output:
-    """The output of a text (see GRAMMAR), raw samples at this rate; ValueError for anything else.
+    """Return the output of a text (see GRAMMAR), raw samples at this rate. Raises ValueError for anything else.
 
     form: of what is written to it; overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card
     and OSError for what cannot be written or opened.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Raw samples to another program: standard output, a command."""
+"""Raw samples to another program, by standard output or a command."""
 
 import errno
 import subprocess
@@ -31,7 +31,7 @@ class PipeOutput:
         self._samples = 0
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Everything is written, so that the reader's clock goes on."""
+        """Write everything, silence too, so that the reader's clock goes on."""
         del spoken
         piece = self._resampler.convert(pcm)
         self._samples += len(piece)
@@ -48,7 +48,7 @@ class PipeOutput:
 
 
 def to_stdout(rate: int, form: Format = SPEECH) -> PipeOutput:
-    """Standard output; nothing else may be printed there."""
+    """Return an output to standard output; nothing else may be printed there."""
     out = sys.stdout.buffer
 
     def put(data: bytes) -> None:
@@ -67,7 +67,7 @@ def _fate(process: subprocess.Popen[bytes]) -> str:
 
 
 def to_command(command: str, rate: int, form: Format = SPEECH) -> PipeOutput:
-    """The standard input of a shell command."""
+    """Return an output to the standard input of a shell command."""
     process = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE)
     into = process.stdin
     assert into is not None

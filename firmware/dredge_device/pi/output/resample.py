@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Another sample rate, piece by piece."""
+"""Conversion to another sample rate, piece by piece."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from dredge_device.pi.interfaces import Pcm
 
 
 class Resampler:
-    """int16 from one rate to another (soxr, band-limited); equal rates pass unchanged.
+    """The conversion of int16 from one rate to another (soxr, band-limited); equal rates pass unchanged.
 
-    What comes out is later by soxr's own delay (about 10 ms) and starts when that has passed.
+    The output is later by soxr's own delay (about 10 ms) and starts when that has passed.
     """
 
     def __init__(self, source: int, target: int, channels: int = 1) -> None:
@@ -24,11 +24,11 @@ class Resampler:
             self._stream = soxr.ResampleStream(source, target, channels, dtype="int16", quality="MQ")
 
     def convert(self, pcm: Pcm) -> Pcm:
-        """int16[n] or int16[n, channels] in, the same with about n * target / source samples out."""
+        """Convert int16[n] or int16[n, channels] to the same with about n * target / source samples."""
         return pcm if self._stream is None else self._shaped(self._stream.resample_chunk(pcm))
 
     def finish(self) -> Pcm:
-        """What is still inside, at the end."""
+        """Return the samples that are still inside, at the end."""
         if self._stream is None:
             return self._shaped(np.zeros(0, np.int16))
         return self._shaped(self._stream.resample_chunk(self._shaped(np.zeros(0, np.int16)), last=True))

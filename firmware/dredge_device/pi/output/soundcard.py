@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The loudspeaker as an output, and what happens when it goes away."""
+"""The loudspeaker as an output, which may go away and come back."""
 
 import time
 from typing import Any
@@ -31,7 +31,7 @@ class SpeakerOutput:
         self._told_vanished = 0
 
     def wait_s(self) -> float | None:
-        """Seconds until the card has room for the next 20 ms; None while it is away and so no clock."""
+        """Return the seconds until the card has room for the next 20 ms; None while it is away and so no clock."""
         room = self._card.room()
         if room is None:
             return None
@@ -44,11 +44,11 @@ class SpeakerOutput:
         return 0 if room is None else 1_000_000 * max(0, self._card.capacity - room) // self._card.rate
 
     def ends_us(self) -> int | None:
-        """When what is written has been heard (microseconds, monotonic); None while the card is away."""
+        """Return when what is written will have been heard (microseconds, monotonic); None while the card is away."""
         return None if self._card.room() is None else monotonic_us() + self.buffered_us
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Everything is played, silence too; waits for room. Counted while there is no card."""
+        """Play everything, silence too, and wait for room; periods without a card are counted."""
         begin = time.monotonic()
         while wait := self.wait_s():
             if time.monotonic() - begin > _STUCK_S:

@@ -72,7 +72,7 @@ class ThreadedOutput:
             self._thread.join(self._wait_s)
 
     def _ask(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-        """What the output answers; None when it does not get to it in time."""
+        """Return the output's answer, None when it does not come in time."""
         done = threading.Event()
         result: list[dict[str, Any]] = []
 

@@ -17,7 +17,8 @@ _UNKNOWN = 0xFFFFFFFF
 
 
 def header(samples: int | None, rate: int = SAMPLE_RATE, channels: int = 1) -> bytes:
-    """44 bytes before 16-bit samples (RIFF WAVE); None, or more than fit: the file ends where it ends."""
+    """Return the 44 bytes before 16-bit samples (RIFF WAVE); size None, or more than fit: the file ends where it ends.
+    """
     block = 2 * channels
     size = _UNKNOWN if samples is None else min(block * samples, _UNKNOWN)
     riff = min(size + HEADER_BYTES - 8, _UNKNOWN)
@@ -52,7 +53,7 @@ class WavOutput:
         return OutputFile(name, keep=not self._overwrite, mode=self._mode)
 
     def write(self, pcm: Pcm, spoken: bool) -> None:
-        """The stream only: sample 0 of the file is the first sample of its first packet."""
+        """Write the stream only: sample 0 of the file is the first sample of its first packet."""
         if not spoken or self._error is not None:
             return
         try:

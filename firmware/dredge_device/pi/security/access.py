@@ -25,8 +25,11 @@ _KNOWN_PEERS = 64
 
 
 class Access(Protocol):
-    """``receive``: what a datagram holds for the agent (None: nothing) and answers to send at once;
-    ``wrap``: what to send for the agent's datagram (None: nothing)."""
+    """The rule who may talk to the device.
+
+    ``receive``: what a datagram holds for the agent (None: nothing) and answers to send at once; ``wrap``: what to send
+    for the agent's datagram (None: nothing).
+    """
 
     counters: Counters
 
@@ -43,10 +46,11 @@ def _unsaid(kind: str, text: str) -> None:
 
 
 class OpenAccess:
-    """No key. ``limited``: the peers are remote and unproven, so answers never outgrow questions, neither in bytes
-    nor in packets, and so not with their headers either. Strangers are counted by address; a peer that is
-    served (``serving``) has an account of its own, which no stranger can use or displace. ``warn`` takes a kind and a
-    line for the user.
+    """Access without a key.
+
+    ``limited``: the peers are remote and unproven, so answers never outgrow questions, neither in bytes nor in packets,
+    and so not with their headers either. Strangers are counted by address; a peer that is served (``serving``) has an
+    account of its own, which no stranger can use or displace. ``warn`` takes a kind and a line for the user.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class OpenAccess:
         self.counters = Counters(("withheld",))
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
-        """Everything passes; it is counted in the peer's favour."""
+        """Let everything through and count it in the peer's favour."""
         del now_us
         if datagram.startswith(MAGIC):
             self._warn("no key", f"{name_of(peer)} uses a key and this end has none: start it with --key-file")
@@ -72,7 +76,7 @@ class OpenAccess:
         return datagram, []
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
-        """None when the peer has not sent as much as it would get."""
+        """Return the datagram, None when the peer has not sent as much as it would get."""
         if self._limited:
             size = len(datagram)
             accounts = (self._own.get(peer), self._credit.get(place_of(peer)))
@@ -95,7 +99,7 @@ class OpenAccess:
 
 
 class _Credit:
-    """What a peer may still be sent."""
+    """The bytes and packets that a peer may still be sent."""
 
     def __init__(self) -> None:
         self._bytes = self._packets = 0
@@ -127,11 +131,11 @@ class Peer:
 
 
 class KeyedAccess:
-    """Control is authenticated with a replay counter, media is SRTP, memory is bounded.
+    """Access with a key: control is authenticated with a replay counter, media is SRTP, memory is bounded.
 
-    Until a peer has proven that it holds the key, nothing about it is stored: the cookie it must
-    bring back is a function of its address, its nonce and the time. ``rekeyed`` is told every peer that
-    has new keys, before anything under them is let through. Raises ImportError without pylibsrtp.
+    Until a peer has proven that it holds the key, nothing about it is stored: the cookie it must bring back is a
+    function of its address, its nonce and the time. ``rekeyed`` is called with every peer that has new keys, before
+    anything under them is let through. Raises ImportError without pylibsrtp.
     """
 
     def __init__(
@@ -157,7 +161,7 @@ class KeyedAccess:
         session_keys.srtp(bytes(30), outbound=False)
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
-        """The agent's datagram when it is genuine and new."""
+        """Return the datagram for the agent when it is genuine and new, and the answers to send."""
         member = self._members.get(peer)
         if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
             return self._media(datagram, member, peer, now_us), []
@@ -173,7 +177,7 @@ class KeyedAccess:
         return None, []
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
-        """Sealed for a member; nobody else is ever told anything."""
+        """Return the datagram sealed for a peer with keys, None for anybody else."""
         member = self._members.get(peer)
         if member is None:
             self.counters.add("withheld")
@@ -225,7 +229,7 @@ class KeyedAccess:
         return clear if self._admit(peer, member, now_us) else None
 
     def _candidate(self, peer: Any, nonce: bytes, epoch: int, now_us: int) -> Peer | None:
-        """Keys for a peer that brings back our cookie; used nonces and old cookies are refused."""
+        """Return the keys for a peer that brings back our cookie; used nonces and old cookies are refused."""
         age = (now_us // _EPOCH_US & 0xFFFFFFFF) - epoch
         if age not in (0, 1):
             self.counters.add("forged")
@@ -258,12 +262,12 @@ class KeyedAccess:
             self._over.popitem(last=False)
 
     def _make_room(self, now_us: int) -> bool:
-        """Members that no stream is played of give way, the least recently heard first."""
+        """Remove peers of which no stream is played, the least recently heard first; return whether there is room."""
         spare = [(m.heard_us, p) for p, m in self._members.items() if not self._serving(p)]
         if spare:
             self._retire(min(spare, key=lambda item: item[0])[1], now_us)
         return bool(spare)
 
     def _retire(self, peer: Any, now_us: int) -> None:
-        """The nonce stays refused for as long as its cookie could be good."""
+        """Refuse the nonce for as long as its cookie could be good."""
         self._over[self._members.pop(peer).nonce] = now_us + 3 * _EPOCH_US

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How much of what strangers send is looked at."""
+"""The limit of how much of strangers' traffic is looked at."""
 
 from collections import OrderedDict
 from typing import Any
@@ -14,7 +14,7 @@ _REMEMBERED = 64  # sockets and addresses; the least recently heard is forgotten
 
 
 class _Bucket:
-    """Fills with time up to ``burst``; what is looked at costs one."""
+    """A token bucket that fills with time up to ``burst``; what is looked at costs one token."""
 
     def __init__(self, rate: int, burst: int, now_us: int) -> None:
         self._rate, self._burst = rate, float(burst)
@@ -32,7 +32,7 @@ class _Bucket:
 
 
 class Allowance:
-    """Every socket, every address (place_of) and all strangers together may cost so much per second and no more.
+    """The limits per second of every socket, of every address (place_of) and of all strangers together.
 
     One that floods is held up by its own bucket first, so that it shuts out neither other addresses nor other hosts
     behind its own.
@@ -44,11 +44,11 @@ class Allowance:
         self._all: _Bucket | None = None
 
     def __len__(self) -> int:
-        """Strangers that are remembered."""
+        """Return how many strangers are remembered."""
         return max(len(self._sockets), len(self._addresses))
 
     def grant(self, peer: Any, now_us: int) -> bool:
-        """True when one datagram more of this stranger may be looked at."""
+        """Return whether one datagram more of this stranger may be looked at."""
         if self._all is None:
             self._all = _Bucket(*_ALL, now_us)
         buckets = (

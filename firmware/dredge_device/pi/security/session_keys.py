@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What both ends of a keyed link share: key file, key derivation, sealed control, SRTP media.
+"""The keys of a link: key file, key derivation, sealed control, SRTP media.
 
-An attacker without the key can neither read media nor make either end believe anything. A session
-has its own keys, made from the pre-shared key, a nonce of the host and a cookie of the device, so
-that nothing recorded in one session means anything in another (docs/reference/protocol.md, "Keyed links").
+An attacker without the key can neither read media nor make either end believe anything. A session has its own keys,
+made from the pre-shared key, a nonce of the host and a cookie of the device, so that nothing recorded in one session
+means anything in another (docs/reference/protocol.md, "Keyed links").
 """
 
 import binascii
@@ -35,7 +35,7 @@ class SealError(ValueError):
 
 
 def read_key(path: str | os.PathLike[str]) -> bytes:
-    """The pre-shared key: hexadecimal digits, at least 32 (``openssl rand -hex 32 > FILE``)."""
+    """Return the pre-shared key of a file: hexadecimal digits, at least 32 (``openssl rand -hex 32 > FILE``)."""
     try:
         key = binascii.unhexlify("".join(read_text(path).split()))
     except (OSError, ValueError) as error:  # binascii's own is a ValueError; letters beyond ASCII raise a plain one
@@ -47,29 +47,29 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
 
 
 def open_to_others(path: str | os.PathLike[str]) -> bool:
-    """True when other users of this machine may read the key file."""
+    """Return whether other users of this machine may read the key file."""
     return bool(Path(path).stat().st_mode & 0o077)
 
 
 def derive(key: bytes, label: str, nonce: bytes, cookie: bytes) -> bytes:
-    """32 bytes for one purpose in one session."""
+    """Return 32 bytes for one purpose in one session."""
     return hmac.new(key, b"dredge 1 " + label.encode() + nonce + cookie, hashlib.sha256).digest()
 
 
 def tag_of(key: bytes, *parts: bytes) -> bytes:
-    """HMAC-SHA-256, cut to 128 bits (RFC 2104 section 5)."""
+    """Return the HMAC-SHA-256, cut to 128 bits (RFC 2104 section 5)."""
     return hmac.new(key, b"".join(parts), hashlib.sha256).digest()[:TAG]
 
 
 class Window:
-    """Counters that were used: every one is accepted once, and only near the newest."""
+    """The window of used counters: every one is accepted once, and only near the newest."""
 
     def __init__(self) -> None:
         self._top = -1
         self._seen = 0  # bit i: counter top - i was used
 
     def accept(self, counter: int) -> bool:
-        """True the first time."""
+        """Return whether this counter is new and near the newest, and mark it as used."""
         if counter > self._top:
             self._seen = (self._seen << min(counter - self._top, _WINDOW)) & ((1 << _WINDOW) - 1) | 1
             self._top = counter
@@ -90,13 +90,13 @@ class Channel:
         self._window = Window()
 
     def seal(self, head: bytes, datagram: bytes) -> bytes:
-        """head, counter, datagram, tag."""
+        """Return head, counter, datagram and tag."""
         body = head + struct.pack(_COUNTER, self._sent) + datagram
         self._sent += 1
         return body + tag_of(self._key, body)
 
     def open(self, sealed: bytes, head: int) -> bytes:
-        """The datagram behind ``head`` bytes; SealError when it is forged or was heard before."""
+        """Return the datagram behind ``head`` bytes. Raises SealError when it is forged or was received before."""
         if len(sealed) < head + 8 + TAG or not hmac.compare_digest(tag_of(self._key, sealed[:-TAG]), sealed[-TAG:]):
             raise SealError("forged")
         (counter,) = struct.unpack_from(_COUNTER, sealed, head)
@@ -106,7 +106,7 @@ class Channel:
 
 
 class Keys:
-    """All of one session: ``to_device`` and ``to_host`` channels, SRTP for the host's media."""
+    """The keys of one session: ``to_device`` and ``to_host`` channels, SRTP for the host's media."""
 
     def __init__(self, key: bytes, nonce: bytes, cookie: bytes) -> None:
         self.to_device = Channel(derive(key, "to device", nonce, cookie))
@@ -115,7 +115,9 @@ class Keys:
 
 
 def srtp(master: bytes, outbound: bool) -> Any:
-    """libsrtp with AES-128 counter mode and HMAC-SHA1-80 (RFC 3711). ImportError without pylibsrtp."""
+    """Return a libsrtp session with AES-128 counter mode and HMAC-SHA1-80 (RFC 3711). Raises ImportError without
+    pylibsrtp.
+    """
     try:
         from pylibsrtp import Policy, Session
     except ImportError as error:

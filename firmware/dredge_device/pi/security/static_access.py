@@ -25,7 +25,7 @@ class StaticAccess:
         self.counters = Counters(("forged", "replayed", "withheld"))
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
-        """The datagram in the clear when it is genuine and new."""
+        """Return the datagram in the clear when it is genuine and new."""
         del now_us
         undo = self._inbound.unprotect_rtcp if rtp.is_rtcp(datagram) else self._inbound.unprotect
         try:
@@ -39,7 +39,7 @@ class StaticAccess:
         return clear, []
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
-        """The datagram as SRTCP."""
+        """Return the datagram as SRTCP."""
         del peer
         if not rtp.is_rtcp(datagram):
             self.counters.add("withheld")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device process: sessions, load, punctuality."""
+"""The device process: sessions, load and timing."""

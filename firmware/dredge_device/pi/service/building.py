@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a device process is built of, by its options: receivers, access, outputs."""
+"""The parts of a device process, made by its options: receivers, access, outputs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,12 +31,12 @@ _SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they ar
 
 @cache
 def _without_vocoder(name: str) -> str:
-    """Why this vocoder cannot be had here, or nothing. Looked up once per process."""
+    """Return why this vocoder is not available, "" if it is; looked up once per process."""
     return vocoders.missing(name)
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """ValueError with a sentence for the host unless a receiver can have these options. Nothing is built."""
+    """Raise ValueError with a sentence for the host unless a receiver can have these options; nothing is built."""
     wanted = SessionOptions.checked(options)
     why = _without_vocoder(wanted.known_vocoder())
     if not why and wanted.opus_complexity:
@@ -46,7 +46,7 @@ def check_options(options: dict[str, Any]) -> None:
 
 
 def description_of(options: Options) -> sdp.Description:
-    """What was agreed about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
+    """Return the agreement about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
     types = NOT_AGREED
     if options.payload_type is not None:
         types = PayloadTypes(frozenset([options.payload_type]))
@@ -62,7 +62,7 @@ def description_of(options: Options) -> sdp.Description:
 
 
 def history_notes(options: Options, agreed: sdp.Description) -> list[str]:
-    """What keeps this process from using all the redundancy that the session description announces."""
+    """Return what prevents this process from using all the redundancy that the session description announces."""
     if not agreed.history_ms:
         return []
     said = []
@@ -82,7 +82,8 @@ def history_notes(options: Options, agreed: sdp.Description) -> list[str]:
 def make_receiver(
     options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED, form: Format = SPEECH
 ) -> Receiver:
-    """The receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors."""
+    """Return the receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors.
+    """
     wanted = SessionOptions.checked(options)
     parts = real_parts(wanted.conceal, wanted.known_vocoder(), models, wanted.opus_complexity)
     return Receiver(
@@ -92,7 +93,9 @@ def make_receiver(
 
 
 def calibration_for(vocoder: str, machine: Machine) -> Calibration | None:
-    """This machine's calibration: measured if the vocoder is AUTO and it is not known; what is kept of it otherwise."""
+    """Return this machine's calibration: measured if the vocoder is AUTO and none is kept; otherwise the kept one or
+    None.
+    """
     places = default_places()
     if vocoder == AUTO:
         return calibrate(machine, places=places)
@@ -100,7 +103,7 @@ def calibration_for(vocoder: str, machine: Machine) -> Calibration | None:
 
 
 def expected_costs(vocoder: str, calibration: Calibration | None) -> tuple[PeriodCosts | None, PeriodCosts | None]:
-    """What periods are expected to cost with this vocoder and with its stand-in, as far as that was measured."""
+    """Return the expected costs of periods with this vocoder and with its stand-in, as far as they were measured."""
     if calibration is None or vocoder not in calibration.costs:
         return None, None
     return calibration.costs[vocoder], calibration.costs.get(vocoders.VOCODERS[vocoder].stand_in)
@@ -113,7 +116,7 @@ def make_guard(
     serving: Callable[[Any], bool] = lambda peer: False,
     warn: Callable[[str, str], None] = lambda kind, text: None,
 ) -> Access:
-    """Who may talk to this process.
+    """Return the access to this process.
 
     static: the key of a session description; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is
     heard, ``warn`` takes a kind and a line for the user.
@@ -127,7 +130,7 @@ def make_guard(
 
 
 def output_for(options: Options, index: int) -> ThreadedOutput:
-    """The output of the stream with this index; files of the second stream are named FILE-s2.wav."""
+    """Return the output of the stream with this index; files of the second stream are named FILE-s2.wav."""
     text = options.out
     if index and text.lower().endswith(".wav"):
         path = Path(text)

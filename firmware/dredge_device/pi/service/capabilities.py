@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the device says about itself in its hello."""
+"""The device's description of itself in its hello."""
 
 import platform
 from typing import Any
@@ -12,7 +12,9 @@ CAPABILITIES = ("opus", "lbrr", "dred", "plc", "report", "timeline", "probe", "a
 
 
 def describe(machine: Machine | None = None) -> dict[str, Any]:
-    """Protocol version, capabilities, model ids, SIMD level, libopus version and what its decoder can do, board."""
+    """Return the protocol version, capabilities, model ids, SIMD level, libopus version and its decoder's abilities,
+    board.
+    """
     from dredge_kernels.lpcnet import simd_level
     from dredge_kernels.opus import opus_version
     from dredge_models import modelset, registry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a device process reports of itself beside its streams: punctuality, load, the link, the machine."""
+"""The reports of a device process beside its streams: timing, load, the link, the machine."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from dredge_device.pi.transport.endpoint import Endpoint
 
 
 class ProcessFigures:
-    """Asked by the thread that plays."""
+    """The figures of a process, asked for by the thread that plays."""
 
     def __init__(self, machine: Machine, governor: Governor, endpoint: Endpoint, access: Access, inbox: Inbox) -> None:
         self._machine, self._governor = machine, governor
         self._endpoint, self._access, self._inbox = endpoint, access, inbox
 
     def session(self, pacer: Pacer) -> dict[str, Any]:
-        """Parts of the final report of a session; the pacer counts anew from here."""
+        """Return the parts of the final report of a session; the pacer counts anew from here."""
         pacer.missed = self._governor.late()
         pacing = pacer.report()
         pacer.restart()
         return {"machine": self._machine.facts(), "pacing": pacing, **self._shared("load")}
 
     def status(self, running: int, most: int, ended: int) -> dict[str, Any]:
-        """Parts of a status: all streams together."""
+        """Return the parts of a status document: all streams together."""
         return {"streams": {"running": running, "most": most, "ended": ended}, **self._shared("governor")}
 
     def _shared(self, load: str) -> dict[str, Any]:

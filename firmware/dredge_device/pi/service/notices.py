@@ -27,7 +27,7 @@ class Notices:
         self._streams: list[float] = []
 
     def warn(self, kind: str, text: str) -> None:
-        """A warning of this kind, at most one in ten seconds; the next one tells how many were left out."""
+        """Write a warning of this kind, at most one in ten seconds; the next one tells how many were left out."""
         now = self._clock()
         if now - self._said.get(kind, -_EVERY_S) < _EVERY_S:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
@@ -37,7 +37,7 @@ class Notices:
         self._line(f"{text} (and {more} times before)" if more else text, WARNING)
 
     def stream(self, text: str) -> None:
-        """A line about a stream: that it began or ended, what it lost."""
+        """Write a line about a stream: that it began or ended, what it lost."""
         now = self._clock()
         self._streams = [when for when in self._streams if now - when < _STREAMS_S]
         if len(self._streams) < _STREAMS:
@@ -45,7 +45,7 @@ class Notices:
             self._line(text, NOTICE)
 
     def note(self, text: str) -> None:
-        """A line about the process itself."""
+        """Write a line about the process itself."""
         self._line(text, INFO)
 
     def _line(self, text: str, severity: int) -> None:

@@ -52,20 +52,20 @@ class SessionOptions:
 
     @staticmethod
     def checked(document: Mapping[str, Any]) -> SessionOptions:
-        """The options of a configure request; other names in it are passed over."""
+        """Return the options of a configure request; other names in it are ignored."""
         known = [field.name for field in fields(SessionOptions)]
         return SessionOptions(**{name: document[name] for name in known if name in document})
 
     def for_session(self) -> dict[str, Any]:
-        """The session's part of these options as JSON values, as a configure request has them."""
+        """Return the session's part of these options as JSON values, as a configure request has them."""
         return {field.name: getattr(self, field.name) for field in fields(SessionOptions)}
 
     def known_vocoder(self, chosen: str = vocoders.DEFAULT) -> str:
-        """The vocoder; chosen: where the device decides."""
+        """Return the vocoder; chosen: the one to take where the device decides."""
         return chosen if self.vocoder == AUTO else self.vocoder
 
     def as_dict(self) -> dict[str, Any]:
-        """All options as JSON values."""
+        """Return all options as JSON values."""
         return asdict(self)
 
 
@@ -119,7 +119,7 @@ class Option(NamedTuple):
         return self.name.replace("-", "_")
 
     def initial(self) -> Any:
-        """The value where the command line names none."""
+        """Return the value where the command line gives none."""
         return getattr(Options, self.field, None) if self.default is None else self.default
 
 
@@ -165,7 +165,7 @@ OPTIONS = (
 
 
 def from_values(values: Mapping[str, Any]) -> Options:
-    """Options from the values of a command line, by the names of `OPTIONS` as Python has them.
+    """Return the options made of the values of a command line, by the names of `OPTIONS` as Python has them.
 
     Raises ValueError with a sentence for the user.
     """

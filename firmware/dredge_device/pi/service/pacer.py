@@ -45,7 +45,7 @@ class Pacer:
         return True
 
     def passed(self) -> bool:
-        """True once for every tick that has passed; far behind, for the last one only."""
+        """Return True once for every tick that has passed; far behind, for the last one only."""
         behind_us = self._clock() - self.due_us
         if behind_us < 0:
             return False
@@ -57,6 +57,6 @@ class Pacer:
         return True
 
     def report(self) -> dict[str, Any]:
-        """Wake-up lateness, missed deadlines and stalls as JSON values."""
+        """Return the wake-up lateness, missed deadlines and stalls as JSON values."""
         out = {f"wake_{name}": value for name, value in self.late.summary().items()}
         return {**out, "missed_deadlines": self.missed, "stalls": self.stalls}

@@ -13,7 +13,7 @@ _MCL_CURRENT, _MCL_FUTURE = 1, 2
 
 
 def apply(options: Options) -> list[str]:
-    """What was asked of the system, for the calling thread; what came of it, as sentences.
+    """Ask the system for this scheduling of the calling thread; return the outcome as sentences.
 
     Raises ValueError when there is no such core.
     """
@@ -28,7 +28,7 @@ def apply(options: Options) -> list[str]:
 
 
 def real_time() -> str:
-    """SCHED_FIFO for the calling thread and none that it starts; what came of it, as a sentence."""
+    """Ask for SCHED_FIFO for the calling thread and none that it starts; return the outcome as a sentence."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     except (PermissionError, OSError) as error:
@@ -40,13 +40,15 @@ def real_time() -> str:
 
 
 def run_on(cores: Collection[int]) -> None:
-    """The calling thread on these cores; it stays where it is when they are gone."""
+    """Keep the calling thread on these cores; it stays where it is when they are gone."""
     with suppress(OSError):
         os.sched_setaffinity(0, cores)
 
 
 def pin(core: int) -> str:
-    """The calling thread on one core. Raises ValueError when there is no such core."""
+    """Keep the calling thread on one core; return the outcome as a sentence. Raises ValueError when there is no such
+    core.
+    """
     available = sorted(os.sched_getaffinity(0))
     if core not in available:
         raise ValueError(f"core {core} is not available, expected one of {', '.join(map(str, available))}")
@@ -55,7 +57,7 @@ def pin(core: int) -> str:
 
 
 def lock_memory() -> str:
-    """mlockall, so that no page fault delays a frame; what came of it, as a sentence."""
+    """Lock the memory (mlockall), so that no page fault delays a frame; return the outcome as a sentence."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0:
         return "memory is locked"

@@ -51,23 +51,23 @@ class SessionLog:
         self.last: SessionFigures | None = None  # the session that ended last
 
     def knows(self, agent: Agent) -> bool:
-        """True from the session's beginning to its end."""
+        """Return whether a session has begun and not ended."""
         return agent in self._known
 
     def began(self, agent: Agent, now_us: int) -> None:
-        """The first packets of this session have come."""
+        """Note that the first packets of this session have come."""
         self._known[agent] = _Known(now_us, {}, {}, now_us)
         self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
 
     def running(self) -> list[SessionFigures]:
-        """The sessions of now with their newest reports, the one that began first at first."""
+        """Return the running sessions with their newest reports, in the order in which they began."""
         return [
             SessionFigures(name_of(agent.peer), agent.plain, known.newest, known.began_us, agent.heard_us)
             for agent, known in self._known.items()
         ]
 
     def reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
-        """A second of this session is over, and this is its report so far."""
+        """Take in the report of a session, which comes every second."""
         self._tell_level()
         if report["packets"].get("encrypted"):
             self._notices.warn("encrypted", f"stream from {name_of(agent.peer)} {_ENCRYPTED}")
@@ -97,7 +97,7 @@ class SessionLog:
         self._level = level
 
     def ended(self, agent: Agent, now_us: int) -> bool:
-        """The session is over and has its final report; True if its beginning was told."""
+        """Take in the final report of a session; return whether its beginning had been told."""
         known = self._known.pop(agent, None)
         if known is None:
             return False
@@ -108,7 +108,7 @@ class SessionLog:
 
 
 def losses(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What was lost between two reports of a session and how it was filled; nothing where nothing was lost."""
+    """Return the losses between two reports of a session and their sources, as a line; empty without losses."""
 
     def grown(part: str, name: str) -> int:
         return int(now.get(part, {}).get(name) or 0) - int(before.get(part, {}).get(name) or 0)
@@ -125,7 +125,7 @@ def losses(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def summary(peer: Any, why: str, report: dict[str, Any]) -> str:
-    """One line about a stream that is over, from its final report."""
+    """Return one line about a stream that is over, made of its final report."""
     packets, sources = report["packets"], report["sources"]
     played = ", ".join(f"{name} {count}" for name, count in sources.items() if count and name != "silence")
     seconds = sum(count for name, count in sources.items() if name != "silence") * PACKET_SECONDS
@@ -137,13 +137,13 @@ def summary(peer: Any, why: str, report: dict[str, Any]) -> str:
 
 
 def _output(report: dict[str, Any]) -> list[str]:
-    """Which file was written, and what went wrong with it."""
+    """Return the name of the written file, and what went wrong with it."""
     written = [f"written: {report['file']}"] if report.get("file") else []
     return written + ([f"output: {report['error']}"] if report.get("error") else [])
 
 
 def _kind(agent: Agent) -> str:
-    """What is known of a stream at its beginning: its packets, who sends them, and how it is played."""
+    """Return the facts about a stream at its beginning: its packets, who sends them, and how it is played."""
     receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
     number = getattr(receiver, "payload_type", None)
     words.append("Opus" if number is None else f"Opus, type {number}")

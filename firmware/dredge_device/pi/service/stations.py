@@ -54,6 +54,6 @@ class Stations:
             raise
 
     def _receiver(self, wanted: dict[str, Any]) -> Any:
-        """The receiver; a host that leaves the vocoder to the device gets the device's."""
+        """Return a receiver; a host that leaves the vocoder to the device gets the device's."""
         chosen = self._options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
         return self._make({**wanted, "vocoder": chosen})

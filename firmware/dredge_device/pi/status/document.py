@@ -64,7 +64,7 @@ class StatusDocument:
         return self._clock() - self._published_us < STUCK_S * 1e6
 
     def read(self) -> dict[str, Any]:
-        """The document, a quarter of a second old at most."""
+        """Return the document, a quarter of a second old at most."""
         with self._lock:
             if self._made is None or self._clock() - self._made_us >= _FRESH_S * 1e6:
                 self._made, self._made_us = self._make(), self._clock()
@@ -91,7 +91,7 @@ class StatusDocument:
         }
 
     def _process(self, now_us: int) -> dict[str, Any]:
-        """CPU of the whole process since the last document, and in all; memory."""
+        """Return the CPU time of the whole process since the last document, and in all, and its memory."""
         used = time.process_time()
         since_us, before = self._cpu
         self._cpu = (now_us, used)
@@ -122,7 +122,7 @@ def _session(figures: SessionFigures, now_us: int) -> dict[str, Any]:
 def summary(
     sessions: list[dict[str, Any]], last: dict[str, Any] | None, process: dict[str, Any], machine: dict[str, Any]
 ) -> dict[str, Any]:
-    """The few figures that a dashboard shows: of the stream that runs, or the one that ended last; None is unknown."""
+    """Return the few figures of a dashboard: of the stream that runs, or the one that ended last; None is unknown."""
     shown = sessions[0] if sessions else last or {}
     report = shown.get("report") or {}
     queue, delay, sources = report.get("queue") or {}, report.get("delay_ms") or {}, report.get("sources") or {}
@@ -141,7 +141,7 @@ def summary(
 
 
 def _resident_kb() -> int:
-    """Resident memory in KiB; its peak where /proc does not tell."""
+    """Return the resident memory in KiB, its peak where /proc does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize() // 1024

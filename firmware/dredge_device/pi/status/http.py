@@ -69,7 +69,7 @@ class _Server(socketserver.TCPServer):
         time.sleep(_REST_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away while it is answered is nobody's problem."""
+        """Ignore a client that goes away while it is answered."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         return head
 
     def do_GET(self) -> None:
-        """The document, its metrics, or whether the device is healthy."""
+        """Answer with the document, its metrics, or whether the device is healthy."""
         names = self.server.names
         if names is not None and _bare(self.headers.get("Host", "")) not in names:
             self._answer(403, "text/plain", "this status is for programs on this machine; ask for localhost\n")
@@ -132,11 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         return "dredge"
 
     def log_message(self, format: str, *values: Any) -> None:
-        """Nobody wants a line for every look."""
+        """Write nothing, since nobody wants a line for every request."""
 
 
 def _bare(host: str) -> str:
-    """A host of a Host header or of a URL without its port; addresses in one way of writing."""
+    """Return a host of a Host header or of a URL without its port; addresses in one way of writing."""
     name = host.strip().lower()
     if name.startswith("["):
         name = name[1:].partition("]")[0]

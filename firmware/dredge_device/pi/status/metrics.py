@@ -19,7 +19,7 @@ class Metric(NamedTuple):
 
 
 def text(document: dict[str, Any]) -> str:
-    """All metrics of a status document; what is not known is left out."""
+    """Return all metrics of a status document as text; unknown ones are left out."""
     lines: list[str] = []
     for metric in METRICS:
         rows = [(labels, value) for labels, value in metric.values(document) if value is not None]
@@ -40,26 +40,26 @@ def _escaped(value: str) -> str:
 
 
 def _at(value: Any, path: str, scale: float = 1.0) -> float | None:
-    """The number at a path of names, None where there is none."""
+    """Return the number at a path of names, None where there is none."""
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value * scale if isinstance(value, int | float) else None
 
 
 def _one(path: str, scale: float = 1.0) -> Callable[[dict[str, Any]], Values]:
-    """The number at a path of the document."""
+    """Return a function that takes the number at a path of the document."""
     return lambda document: iter([({}, _at(document, path, scale))])
 
 
 def _each(path: str, scale: float = 1.0) -> Callable[[dict[str, Any]], Values]:
-    """The number at a path of every running session."""
+    """Return a function that takes the number at a path of every running session."""
     return lambda document: (
         ({"peer": session["peer"]}, _at(session, path, scale)) for session in document["sessions"]
     )
 
 
 def _split(path: str, label: str) -> Callable[[dict[str, Any]], Values]:
-    """The numbers of an object of every running session, by their names."""
+    """Return a function that takes the numbers of an object of every running session, by their names."""
 
     def values(document: dict[str, Any]) -> Values:
         for session in document["sessions"]:

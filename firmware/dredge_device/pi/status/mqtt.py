@@ -92,7 +92,7 @@ class MqttStatus:
 
 
 def discovery(broker: Broker) -> list[tuple[str, str]]:
-    """(topic, payload) of every sensor's configuration; none without a prefix."""
+    """Return (topic, payload) of every sensor's configuration; none without a prefix."""
     if not broker.discovery:
         return []
     name = re.sub(r"[^A-Za-z0-9_-]", "_", broker.topic)

@@ -26,7 +26,7 @@ class Publisher:
         self._next_us = 0
 
     def tick(self, now_us: int) -> None:
-        """20 ms have passed."""
+        """Publish what is due; called every 20 ms."""
         if now_us >= self._next_us:
             self._next_us = now_us + EVERY_US
             self._document.publish(self._log.running(), self._log.last, self._counts())

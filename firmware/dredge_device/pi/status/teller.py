@@ -32,11 +32,11 @@ class Teller:
             self.url = self._status.url
 
     def tick(self, now_us: int) -> None:
-        """20 ms have passed; called by the thread that plays."""
+        """Update the status every 20 ms; called by the thread that plays."""
         if self.url is not None:
             self._publisher.tick(now_us)
 
     def close(self) -> None:
-        """Nobody is told any more."""
+        """Stop publishing."""
         if self.url is not None:
             self._status.close()

@@ -35,7 +35,7 @@ def check_status(url: str, allow_remote: bool) -> None:
 
 
 def broker(url: str) -> Broker:
-    """The broker of an mqtt:// or mqtts:// URL; its query may hold every=SECONDS and discovery=PREFIX."""
+    """Return the broker of an mqtt:// or mqtts:// URL; its query may hold every=SECONDS and discovery=PREFIX."""
     parts = split(url)
     topic = unquote(parts.path).strip("/")
     if not parts.hostname or not topic or "#" in url or any(sign in topic for sign in "#+\0"):
@@ -58,7 +58,7 @@ def broker(url: str) -> Broker:
 
 
 def split(url: str) -> SplitResult:
-    """The parts of a URL of a known scheme; ValueError with a sentence otherwise."""
+    """Return the parts of a URL of a known scheme. Raises ValueError with a sentence otherwise."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "mqtt", "mqtts") and (parts.port is None or True)
@@ -70,7 +70,9 @@ def split(url: str) -> SplitResult:
 
 
 def listen_address(url: str, allow_remote: bool) -> tuple[str, int]:
-    """Host and port of an http:// URL; ValueError where other machines can reach it, unless that is meant."""
+    """Return host and port of an http:// URL. Raises ValueError where other machines can reach it, unless that is
+    meant.
+    """
     parts = split(url)
     if not parts.hostname or parts.port is None or parts.path not in ("", "/") or parts.query or parts.username:
         raise ValueError(f"status is '{_public(url)}', expected http://127.0.0.1:PORT (port 0: any)")
@@ -81,6 +83,6 @@ def listen_address(url: str, allow_remote: bool) -> tuple[str, int]:
 
 
 def _public(url: str) -> str:
-    """The URL without a password."""
+    """Return the URL without a password."""
     head, at, rest = url.rpartition("@")
     return f"{head.rpartition('//')[0]}//…@{rest}" if at and "//" in head else url

@@ -8,7 +8,8 @@ from typing import Any
 
 
 def place_of(peer: Any) -> Any:
-    """What a stranger is counted by: its IPv4 address, its IPv6 network of 64 bits, or the peer itself."""
+    """Return the key by which a stranger is counted: its IPv4 address, its IPv6 network of 64 bits, or the peer itself.
+    """
     return _place(str(peer[0])) if isinstance(peer, tuple) else peer
 
 
@@ -34,12 +35,12 @@ class Host:
         self._addresses = {_packed(str(found[4][0])) for found in socket.getaddrinfo(name, None)}
 
     def __contains__(self, peer: tuple[str, int]) -> bool:
-        """True for a socket address of this host, whatever its port."""
+        """Return whether a socket address is one of this host, whatever its port."""
         return _packed(peer[0]) in self._addresses
 
 
 def is_loopback(host: str) -> bool:
-    """True for addresses that only this machine can reach."""
+    """Return whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -47,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def name_of(peer: Any) -> str:
-    """A peer as it is written in a line."""
+    """Return a peer as it is written in a line."""
     if not isinstance(peer, tuple):
         return str(peer)
     host, port = str(peer[0]), peer[1]

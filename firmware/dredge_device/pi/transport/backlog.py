@@ -20,7 +20,7 @@ class Backlog:
         self.waiting = 0  # bytes that are not written yet
 
     def put(self, line: bytes) -> bool:
-        """False when the line is too slow for it."""
+        """Queue a frame; return False when the line is too slow for it."""
         with self._ready:
             if self.waiting + len(line) > self._most:
                 return False
@@ -30,7 +30,7 @@ class Backlog:
         return True
 
     def take(self) -> list[bytes]:
-        """All frames that wait, as soon as there are some; what is left, maybe none, after ``close``."""
+        """Return all frames that wait, as soon as there are some; after ``close`` the rest, maybe none."""
         with self._ready:
             while not self._lines and not self._closing:
                 self._ready.wait()
@@ -38,7 +38,7 @@ class Backlog:
         return lines
 
     def gone(self, line: bytes) -> None:
-        """This frame was written, or given up."""
+        """Note that this frame was written or given up."""
         with self._ready:
             self.waiting -= len(line)
 

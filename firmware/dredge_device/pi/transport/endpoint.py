@@ -34,12 +34,12 @@ class SerialEndpoint:
         self.address = url
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
-        """The next datagram of the line."""
+        """Return the next datagram of the line."""
         arrived = self._line.recv_timed(timeout)
         return (arrived[0], "serial", arrived[1]) if arrived else None
 
     def serve(self, peers: Collection[Any]) -> None:
-        """There is one peer, and nobody else."""
+        """Do nothing, since there is one peer only."""
 
     def send(self, datagram: bytes, peer: Any) -> None:
         """Queues it; the line drops what it cannot carry in time."""
@@ -52,7 +52,7 @@ class SerialEndpoint:
         return self._line.trouble
 
     def report(self) -> dict[str, Any]:
-        """The line's counters."""
+        """Return the line's counters."""
         return {"kind": "serial", **self._line.counters()}
 
     def close(self) -> None:
@@ -61,7 +61,9 @@ class SerialEndpoint:
 
 
 def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
-    """Host and port of ``udp://HOST:PORT`` (IPv6 in brackets); ListenError for another thing, or when not local."""
+    """Return host and port of ``udp://HOST:PORT`` (IPv6 in brackets). Raises ListenError for another thing, or when not
+    local.
+    """
     host, colon, port = text.removeprefix("udp://").rpartition(":")
     digits = port.isascii() and port.isdigit() and len(port) <= 5
     bracketed = host.startswith("[") and host.endswith("]")
@@ -80,7 +82,7 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
 
 
 def is_local(text: str) -> bool:
-    """True when only this machine, or whoever holds the other end of a wire, can send to this ``--listen`` URL."""
+    """Return whether only this machine, or whoever holds the other end of a wire, can send to this ``--listen`` URL."""
     return not scheme_of(text).may_amplify or is_loopback(text.removeprefix("udp://").rpartition(":")[0])
 
 
@@ -96,5 +98,5 @@ ENDPOINTS: dict[Scheme, Callable[[str, bool], Endpoint]] = {
 
 
 def open_endpoint(text: str, allow_remote: bool) -> Endpoint:
-    """The endpoint of a ``--listen`` URL; ListenError, OSError, LineError, ValueError as above."""
+    """Return the endpoint of a ``--listen`` URL. Raises ListenError, OSError, LineError, ValueError as above."""
     return ENDPOINTS.get(scheme_of(text), _udp)(text, allow_remote)

@@ -39,7 +39,9 @@ class Writer:
 
 
 def parse(datagram: bytes) -> tuple[int, int, Pcm]:
-    """(SSRC, sequence number, int16[320]) of a datagram; ValueError for anything else than 20 ms of samples."""
+    """Return (SSRC, sequence number, int16[320]) of a datagram. Raises ValueError for anything else than 20 ms of
+    samples.
+    """
     packet = rtp.parse(datagram)
     if len(packet.payload) != 2 * PACKET_SAMPLES:
         raise ValueError(f"packet of samples has {len(packet.payload)} bytes, expected {2 * PACKET_SAMPLES}")
@@ -69,7 +71,7 @@ class UdpReader:
         self.strangers = 0
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None:
-        """The next datagram of the one who is heard."""
+        """Return the next datagram of the one who is heard."""
         arrived = self._endpoint.recv(timeout)
         if arrived is None:
             return None
@@ -83,11 +85,11 @@ class UdpReader:
         return datagram, at_us
 
     def report(self) -> dict[str, Any]:
-        """Datagrams of others."""
+        """Return the number of datagrams from others."""
         return {"strangers": self.strangers}
 
     def close(self) -> None:
-        """Frees the port."""
+        """Close the line; its last user closes the port."""
         self._endpoint.close()
 
 
@@ -96,7 +98,7 @@ _lock = threading.Lock()
 
 
 def _opened(url: str) -> SerialLine:
-    """The line of a serial:// URL; errors name the board:// URL that was given."""
+    """Return the line of a serial:// URL; errors name the board:// URL that was given."""
     try:
         return SerialLine(url)
     except (LineError, ValueError) as error:
@@ -117,20 +119,20 @@ class LineEnd:
         self._line = line
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None:
-        """The next whole frame."""
+        """Return the next whole frame."""
         return self._line.recv_timed(timeout)
 
     def send(self, datagram: bytes) -> bool:
-        """Queues it; False while the port is gone."""
+        """Send a datagram; return False when the network or the board does not take it: it may be switched on later."""
         self._line.send(datagram)
         return self._line.up
 
     def report(self) -> dict[str, Any]:
-        """The line's counters."""
+        """Return the line's counters."""
         return {"line": self._line.counters()}
 
     def close(self) -> None:
-        """The last one closes the port."""
+        """Close the line; its last user closes the port."""
         with _lock:
             line, users = _lines.pop(self._url)
             if users > 1:
@@ -149,7 +151,7 @@ class UdpSender:
         self._socket.connect(address)
 
     def send(self, datagram: bytes) -> bool:
-        """False when the network or the board does not take it: it may be switched on later."""
+        """Send a datagram; return False when the network or the board does not take it: it may be switched on later."""
         try:
             self._socket.send(datagram)
         except OSError:
@@ -157,16 +159,16 @@ class UdpSender:
         return True
 
     def report(self) -> dict[str, Any]:
-        """Nothing beside what the output counts."""
+        """Return no counts beside those of the output."""
         return {}
 
     def close(self) -> None:
-        """Frees the socket."""
+        """Close the line; its last user closes the port."""
         self._socket.close()
 
 
 def open_reader(url: str) -> Reader:
-    """Where a board's microphone is heard; ValueError for another URL, OSError and LineError as above."""
+    """Return the reader of a board's microphone. Raises ValueError for another URL, OSError and LineError as above."""
     if scheme_of(url) is PCM_LINE:
         return LineEnd(url)
     host, port, options = _parts(url)
@@ -174,7 +176,7 @@ def open_reader(url: str) -> Reader:
 
 
 def open_sender(url: str) -> LineEnd | UdpSender:
-    """Where a board's loudspeaker is; errors as of `open_reader`."""
+    """Return the sender to a board's loudspeaker; errors as of `open_reader`."""
     if scheme_of(url) is PCM_LINE:
         return LineEnd(url)
     host, port, options = _parts(url)

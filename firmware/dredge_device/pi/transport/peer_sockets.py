@@ -61,7 +61,7 @@ class PeerSockets:
 
     @staticmethod
     def _beside(bound: socket.socket, own: socket.socket) -> None:
-        """Binds to the same port. For a moment only, so that no other process can have the port meanwhile."""
+        """Bind to the same port, for a moment shared, so that no other process can take the port meanwhile."""
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -47,6 +47,6 @@ SCHEMES = {
 
 
 def scheme_of(url: str) -> Scheme:
-    """The kind of link that a URL names; OTHER for anything else."""
+    """Return the kind of link that a URL names, OTHER for anything else."""
     name, colon, _ = url.partition("://")
     return SCHEMES.get(name, OTHER) if colon else OTHER

@@ -74,19 +74,21 @@ class SerialLine:
             self.overruns += 1
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
-        """The next datagram, or None after ``timeout`` seconds."""
+        """Return the next datagram, or None after ``timeout`` seconds."""
         arrived = self.recv_timed(timeout)
         return arrived[0] if arrived else None
 
     def recv_timed(self, timeout: float) -> tuple[bytes, int] | None:
-        """Like ``recv``, with the monotonic time in microseconds at which the frame was complete."""
+        """Return the next datagram as ``recv`` does, with the monotonic time in microseconds at which its frame was
+        complete.
+        """
         try:
             return self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
         except queue.Empty:
             return None
 
     def counters(self) -> dict[str, int]:
-        """What the line did, for reports."""
+        """Return the counters of the line, for reports."""
         return {
             **self._deframer.counters(),
             "sent": self.sent, "unsent": self.unsent, "overruns": self.overruns,
@@ -177,7 +179,7 @@ def _opened(opener: Opener, url: str, address: SerialAddress) -> Any:
 
 
 def open_port(address: SerialAddress) -> Any:
-    """pyserial's port, 8N1. DTR and RTS stay as the system sets them: no reset line is pulsed."""
+    """Return pyserial's port, 8N1. DTR and RTS stay as the system sets them, so that no reset line is pulsed."""
     import serial
 
     port = serial.serial_for_url(address.port, do_not_open=True, timeout=_READ_S)
@@ -194,7 +196,7 @@ def open_port(address: SerialAddress) -> Any:
 
 
 def _clear_to_send(port: Any) -> bool:
-    """True when the other end drives CTS, which is how it offers flow control."""
+    """Return whether the other end drives CTS, which is how it offers flow control."""
     try:
         return bool(port.cts)
     except (OSError, NotImplementedError):

@@ -35,7 +35,7 @@ class Board:
     serial: str = ""
 
     def is_again(self, other: "Board") -> bool:
-        """True when this may be the other one, under whatever name: the same ids, and no other serial number."""
+        """Return whether this may be the other one, under whatever name: the same ids, and no other serial number."""
         return (self.vendor, self.product, self.serial) == (other.vendor, other.product, other.serial)
 
 
@@ -50,7 +50,7 @@ class SerialAddress:
     board: Board | None = None
 
     def now(self, ports: Iterable[Any] | None = None) -> "SerialAddress":
-        """The same board under the name that it has now; unchanged where it is not there, or was named by the user."""
+        """Return the same board under its present name; unchanged where it is absent, or was named by the user."""
         if self.board is None:
             return self
         again = [board for board in boards(ports) if board.is_again(self.board)]
@@ -60,10 +60,10 @@ class SerialAddress:
 
 
 def parse_serial(url: str) -> SerialAddress:
-    """``serial://DEV?baud=N&rtscts=auto``, ``serial://auto``, ``socket://…``, ``rfc2217://…``.
+    """Return the address in ``serial://DEV?baud=N&rtscts=auto``, ``serial://auto``, ``socket://…`` or ``rfc2217://…``.
 
-    ``serial+loop://`` and ``serial+spy://…`` are pyserial's own ``loop://`` and ``spy://``.
-    Raises ValueError with a sentence for anything else.
+    ``serial+loop://`` and ``serial+spy://…`` are pyserial's own ``loop://`` and ``spy://``. Raises ValueError with a
+    sentence for anything else.
     """
     scheme = url.split("://", 1)[0]
     parts = urlsplit(url)
@@ -88,7 +88,7 @@ def parse_serial(url: str) -> SerialAddress:
 
 
 def boards(ports: Iterable[Any] | None = None) -> list[Board]:
-    """The known boards on this machine, by their USB ids; no port is opened for it."""
+    """Return the known boards on this machine, by their USB ids; no port is opened for it."""
     if ports is None:
         from serial.tools import list_ports
 
@@ -101,7 +101,7 @@ def boards(ports: Iterable[Any] | None = None) -> list[Board]:
 
 
 def find_board(ports: Iterable[Any] | None = None) -> Board:
-    """The one known board on this machine.
+    """Return the one known board on this machine.
 
     Raises ValueError when there is none, or more than one: guessing could talk to the wrong one.
     """

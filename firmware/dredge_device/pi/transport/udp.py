@@ -52,7 +52,7 @@ class UdpEndpoint:
         self.address = f"udp://{name_of(next(iter(self._sockets.values())).getsockname())}"
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
-        """The next datagram; an earlier answer that found nobody is the peer's affair.
+        """Return the next datagram; an earlier answer that found nobody is the peer's affair.
 
         When the network itself fails (interface down, no buffers) it is counted and tried again later.
         """
@@ -79,12 +79,14 @@ class UdpEndpoint:
         return None
 
     def serve(self, peers: Collection[Any]) -> None:
-        """These peers are heard first, and whatever others send; call it in the thread that receives."""
+        """Receive from these peers first, whatever others send; call it in the thread that receives."""
         if self._ready in self._own.serve(peers):
             self._ready = None
 
     def _next(self, timeout: float) -> socket.socket | None:
-        """A socket with a datagram: a served peer's before others'; theirs are so many in a while at most."""
+        """Return a socket with a datagram: a served peer's before others', of which so many in a while are taken at
+        most.
+        """
         now_s = time.monotonic()
         if now_s - self._window_s >= _WINDOW_S:
             self._window_s, self._others = now_s, 0
@@ -99,7 +101,7 @@ class UdpEndpoint:
         return ready[0][0].fileobj  # type: ignore[return-value]
 
     def send(self, datagram: bytes, peer: Any) -> None:
-        """Best effort: reports are repeated anyway."""
+        """Try to send; a failure is only counted, since reports are repeated anyway."""
         family = socket.AF_INET6 if len(peer) == 4 else socket.AF_INET
         try:
             self._sockets[family].sendto(datagram, peer)
@@ -107,7 +109,8 @@ class UdpEndpoint:
             self.unsent += 1
 
     def peer(self, host: str, port: int) -> Any:
-        """What ``recv`` would call the port of this name. Raises OSError when there is no way from here to it."""
+        """Return the name that ``recv`` would give to this port. Raises OSError when there is no way from here to it.
+        """
         mapped = socket.AF_INET not in self._sockets  # one socket for both, in which IPv4 looks like ::ffff:1.2.3.4
         family, flags = (socket.AF_INET6, socket.AI_V4MAPPED | socket.AI_ALL) if mapped else (socket.AF_UNSPEC, 0)
         try:
@@ -120,7 +123,9 @@ class UdpEndpoint:
         return min(ways, key=lambda way: way[0] != socket.AF_INET)[1]
 
     def report(self) -> dict[str, Any]:
-        """Datagrams that could not be sent, attempts to receive that failed, datagrams too long to be ours."""
+        """Return the counts of datagrams that could not be sent, of failed attempts to receive, and of datagrams too
+        long to be ours.
+        """
         return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard, "too_long": self.too_long}
 
     def close(self) -> None:
@@ -132,7 +137,7 @@ class UdpEndpoint:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """(family, address) of a name, IPv4 first: who prints one of them prints the one that everybody can use."""
+    """Return (family, address) of a name, IPv4 first, since a printed IPv4 address can be used by everybody."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):

@@ -40,7 +40,7 @@ class _Waiting:
         return self._size
 
     def put(self, arrival: Arrival, room: int) -> bool:
-        """False when a datagram was dropped: this one, or another for its sake."""
+        """Queue a datagram; return False when one was dropped: this one, or another for its sake."""
         own = self._sockets.get(arrival[1])
         waiting = 0 if own is None else len(own)
         full = self._size >= room
@@ -59,7 +59,7 @@ class _Waiting:
         return not full
 
     def take(self) -> Arrival:
-        """The oldest of the socket whose turn it is."""
+        """Remove and return the oldest datagram of the socket whose turn it is."""
         peer, waiting = self._sockets.popitem(last=False)
         if len(waiting) > 1:
             self._sockets[peer] = waiting
@@ -67,7 +67,7 @@ class _Waiting:
         return waiting.popleft()
 
     def media_of(self, peer: Any) -> list[Arrival]:
-        """Everything of this socket that is no control, taken out."""
+        """Return all media of this socket and remove it from the queue."""
         waiting = self._sockets.pop(peer, deque())
         media = [arrival for arrival in waiting if not is_control(arrival[0])]
         if len(media) < len(waiting):
@@ -93,7 +93,7 @@ class Inbox:
         self.dropped = 0  # of all others
 
     def put(self, datagram: bytes, peer: Any, now_us: int) -> None:
-        """One datagram came."""
+        """Take in one datagram."""
         known = peer in self._running
         if known and not is_control(datagram):
             self._put_media((datagram, peer, now_us))
@@ -140,7 +140,7 @@ class Inbox:
             self.overflow += 1
 
     def take(self) -> list[Arrival]:
-        """What is looked at in this period, in the order of arrival."""
+        """Return the datagrams of this period, in the order of arrival."""
         out = [self._media.popleft() for _ in range(min(len(self._media), MEDIA_TURN))]
         if self._others:
             out += self._turn()
@@ -167,7 +167,7 @@ def _when(arrival: Arrival) -> int:
 
 
 def is_control(datagram: bytes) -> bool:
-    """True for what is not media: RTCP, and sealed control (which does not begin like RTP)."""
+    """Return whether a datagram is not media: RTCP, or sealed control (which does not begin like RTP)."""
     return rtp.is_rtcp(datagram) or not datagram or datagram[0] >> 6 != 2
 
 
@@ -190,7 +190,7 @@ class Candidates:
         self._waiting: OrderedDict[Any, _Candidate] = OrderedDict()
 
     def confirm(self, datagram: bytes, peer: Any, now_us: int) -> list[tuple[bytes, int]]:
-        """The packets of a stream that has just become credible, with their arrivals; else nothing."""
+        """Return the packets of a stream that has just become credible, with their arrivals; else nothing."""
         try:
             packet = rtp.parse(datagram)
         except ValueError:

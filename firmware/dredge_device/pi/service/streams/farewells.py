@@ -28,14 +28,14 @@ class Farewells:
         return len(self._waiting)
 
     def add(self, peer: Any, parts: list[Any]) -> None:
-        """These parts of a report are left to send to this peer."""
+        """Take over these parts of a report, which are left to send to this peer."""
         self._waiting.append(_Farewell(peer, parts))
         while len(self._waiting) > MOST:
             self._waiting.pop(0)
             self.ended += 1
 
     def acknowledge(self, message: control.Message, peer: Any) -> None:
-        """This peer has got a chunk; an acknowledgement that cannot be read has no effect."""
+        """Note that this peer has got a chunk; an acknowledgement that cannot be read has no effect."""
         try:
             report, index, _, _ = message.chunk()
         except ValueError:
@@ -45,7 +45,7 @@ class Farewells:
                 part.acknowledge(report, index)
 
     def due(self, now_us: int) -> Outgoing:
-        """Datagrams that are to be sent now."""
+        """Return the datagrams that are to be sent now."""
         out = [(datagram, f.peer) for f in self._waiting for part in f.parts for datagram in part.due(now_us)]
         left = [f for f in self._waiting if not all(part.done() for part in f.parts)]
         self.ended += len(self._waiting) - len(left)
@@ -53,6 +53,6 @@ class Farewells:
         return out
 
     def give_up(self) -> None:
-        """Nothing more is sent."""
+        """Send nothing more."""
         self.ended += len(self._waiting)
         self._waiting = []

@@ -48,23 +48,23 @@ class Places:
         return [s for s in self.stations if s.player.state in PLAYING]
 
     def of(self, peer: Any, ssrc: int | None = None) -> tuple[StreamSession | None, Agent | None]:
-        """The session of this peer: the one with this SSRC, else the newer one while an older one is leaving."""
+        """Return the session of this peer: the one with this SSRC, else the newer one while an older one is leaving."""
         own = [(s, a) for s, a in self.agents if a.state != states.IDLE and a.peer == peer]
         if len(own) > 1:
             own.sort(key=lambda pair: (ssrc is None or pair[1].media.ssrc != ssrc, pair[1].state != states.ACTIVE))
         return own[0] if own else (None, None)
 
     def idle(self) -> Agent | None:
-        """The agent of a place in which nobody is heard."""
+        """Return the agent of a place in which nobody is heard."""
         return next((s.agent for s in self.stations if s.agent.state == states.IDLE), None)
 
     def is_over(self, ssrc: int, now_us: int) -> bool:
-        """True when a stream with this SSRC has just said goodbye."""
+        """Return whether a stream with this SSRC has just said goodbye."""
         self._ended = [(ended, until) for ended, until in self._ended if until > now_us]
         return ssrc in (ended for ended, _ in self._ended)
 
     def find(self, peer: Any, now_us: int, media: bool = False) -> StreamSession | None:
-        """A place whose agent is free to begin a session with this peer, which has sent media or a request."""
+        """Return a place whose agent is free to begin a session with this peer, which has sent media or a request."""
         for station in self.stations:
             if station.agent.state == states.REPORTING and station.leaving is None:
                 self._bury(station)
@@ -88,7 +88,7 @@ class Places:
         return None
 
     def due(self, station: StreamSession, now_us: int) -> Outgoing:
-        """What is due now for the host that has this place; sessions that are over leave it."""
+        """Return the datagrams due now for the host that has this place; sessions that are over leave it."""
         if station.leaving is not None:
             leaving = station.leaving
             out = [(datagram, leaving.peer) for datagram in leaving.tick(now_us)]
@@ -106,19 +106,19 @@ class Places:
         return out
 
     def free(self, station: StreamSession) -> None:
-        """The session in this place is over, with its report."""
+        """Free the place after its session is over and reported."""
         self._over += 1
         station.agent.renew()
 
     def let_go(self, station: StreamSession) -> None:
-        """What the session before had buffered is played, or cut short: the one that waits has the output now."""
+        """Give the output to the waiting session, after what the one before had buffered is played or cut short."""
         agent, station.leaving = station.leaving, None
         if agent is not None:
             agent.end("goodbye")
             self._part(agent)
 
     def lose_output(self, station: StreamSession, error: OSError) -> None:
-        """The output failed: this session ends, the others go on."""
+        """End the session whose output failed; the others go on."""
         self._notices.warn("output", f"the output failed, its session ends: {error}")
         for agent in (station.leaving, station.agent):
             if agent is not None:
@@ -131,7 +131,7 @@ class Places:
                 return  # it has been told already
 
     def _fit(self, station: StreamSession) -> bool:
-        """True when the place has an output; a failed one is replaced as soon as that is possible."""
+        """Return whether the place has an output; a failed one is replaced as soon as that is possible."""
         if station.output is None:
             try:
                 fresh = self._make(self.stations.index(station))
@@ -142,7 +142,7 @@ class Places:
         return True
 
     def _bury(self, station: StreamSession) -> None:
-        """The place is free at once; the final report of its session is sent from here on."""
+        """Free the place at once; the final report of its session is sent from here on."""
         self._part(station.agent)
         station.agent.renew()
 

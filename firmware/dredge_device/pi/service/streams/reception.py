@@ -60,7 +60,7 @@ class Reception:
     def _asked(
         self, packets: list[Any], messages: list[control.Message], datagram: bytes, peer: Any, now_us: int
     ) -> list[bytes]:
-        """RTCP of a peer without a session."""
+        """Return the answers to RTCP of a peer without a session."""
         self._goodbyes(packets, peer, now_us)
         if not _begins(messages):
             idle = self._places.idle()
@@ -76,13 +76,13 @@ class Reception:
         return station.agent.handle(datagram, peer, now_us)
 
     def _aside(self, messages: list[control.Message], datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
-        """What is answered while all places are taken: probes, and goodbyes whose first answer was lost."""
+        """Return the answers while all places are taken: to probes, and to goodbyes whose first answer was lost."""
         if any(message.kind == control.PROBE for message in messages):
             return self._places.stations[0].agent.handle(datagram, peer, now_us)
         return control.refusals(datagram, self._full)
 
     def _goodbyes(self, packets: list[Any], peer: Any, now_us: int) -> None:
-        """RTCP may come from another port than the stream: the goodbye names the stream's SSRC."""
+        """End streams by RTCP goodbyes, which name the SSRC because they may come from another port than the stream."""
         for packet in packets:
             if packet.kind != rtcp.BYE:
                 continue
@@ -92,8 +92,10 @@ class Reception:
                         agent.goodbye(now_us)
 
     def _stranger(self, datagram: bytes, peer: Any, now_us: int, before: Agent | None = None) -> list[bytes]:
-        """Media of a peer without a session, or of another SSRC than the session ``before`` it: two packets that go on
-        from each other begin one, and what the one before has buffered is played."""
+        """Return the answers to media of a peer without a session, or of another SSRC than the session ``before`` it.
+
+        Two packets that go on from each other begin a session, and what the one before has buffered is played.
+        """
         arrivals = self._candidates.confirm(datagram, peer, now_us)
         if not arrivals or self._places.is_over(rtp.parse(datagram).ssrc, now_us):
             return []
@@ -109,17 +111,19 @@ class Reception:
         return []
 
     def _refusal(self) -> str | None:
-        """Why there is no time for another stream, None while there is."""
+        """Return why there is no time for another stream, None while there is."""
         return self._governor.refusal(len(self._places.playing)) if self._governor else None
 
 
 def _takes(agent: Agent, ssrc: int | None) -> bool:
-    """False when this media cannot be the session's: it is over, or it has said goodbye and this is another SSRC."""
+    """Return False when this media cannot be the session's: it is over, or it has said goodbye and this is another
+    SSRC.
+    """
     return agent.state == states.ACTIVE or ssrc is None or ssrc == agent.media.ssrc
 
 
 def _may_change(agent: Agent, datagram: bytes) -> bool:
-    """True when another SSRC is another stream: nobody has announced one, and this looks like RTP."""
+    """Return whether another SSRC is another stream: nobody has announced one, and this looks like RTP."""
     return bool(agent.state == states.ACTIVE and agent.plain and agent.media.ssrc is not None and datagram[0] >> 6 == 2)
 
 

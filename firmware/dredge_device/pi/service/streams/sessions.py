@@ -60,7 +60,7 @@ class Sessions:
         return self._reception.handle(datagram, peer, now_us)
 
     def rekeyed(self, peer: Any) -> None:
-        """This peer has new keys: what its receiver knows of the stream under the old ones is not used any more."""
+        """Note that this peer has new keys: its receiver forgets the stream under the old ones."""
         agent = self._places.of(peer)[1]
         if agent is not None:
             agent.media.rekeyed()
@@ -68,22 +68,23 @@ class Sessions:
     # --- periods ---
 
     def render(self, now_us: int) -> bool:
-        """One period of the stream that needs it most, handed to its output; False when nothing is due."""
+        """Render one period of the stream that needs it most, for its output; return False when nothing is due."""
         return self._rendering.render(self.stations, now_us)
 
     def period(self, now_us: int) -> Outgoing:
-        """20 ms of every stream, for an output that has a clock of its own, and what is due for the hosts."""
+        """Render 20 ms of every stream, for an output with a clock of its own; return the datagrams due for the hosts.
+        """
         self._rendering.tick(self.stations, now_us)
         self._rendering.period(self.stations, now_us)
         return self.report(now_us)
 
     def tick(self, now_us: int) -> Outgoing:
-        """20 ms have passed: what is due for the hosts."""
+        """Take note of another 20 ms; return the datagrams due for the hosts."""
         self._rendering.tick(self.stations, now_us)
         return self.report(now_us)
 
     def report(self, now_us: int) -> Outgoing:
-        """What is due for the hosts, without playing."""
+        """Return the datagrams due for the hosts, without playing."""
         out = [item for station in self.stations for item in self._places.due(station, now_us)]
         return out + self._places.farewells.due(now_us)
 
@@ -96,14 +97,14 @@ class Sessions:
         return bool(self._places.farewells) or any(agent.state == states.REPORTING for _, agent in agents)
 
     def interrupt(self) -> None:
-        """All sessions end now."""
+        """End all sessions now."""
         for station in self.stations:
             for agent in (station.leaving, station.agent):  # in this order: they share an output
                 if agent is not None:
                     agent.interrupt()
 
     def give_up(self) -> None:
-        """Final reports that nobody has acknowledged are not sent any more."""
+        """Send no more final reports that nobody has acknowledged."""
         for station in self.stations:
             if station.leaving is not None and station.leaving.state == states.REPORTING:
                 self._places.let_go(station)

@@ -27,7 +27,7 @@ class ReceiverStock:
         self._thread.start()
 
     def make(self, options: Options) -> Any:
-        """A receiver with these options that nobody else has, or None: it is being built, ask again.
+        """Return a receiver with these options that nobody else has, or None: it is being built, ask again.
 
         Raises RuntimeError with a sentence when it could not be built.
         """
@@ -78,7 +78,7 @@ class ReceiverStock:
                 self._forget()
 
     def _forget(self) -> None:
-        """Receivers that were asked for and not fetched (the session ended) do not pile up."""
+        """Drop receivers that were asked for and not fetched (the session ended), so that they do not pile up."""
         unusual = [key for key in self._ready if key != self._usual]
         for key in unusual[: max(0, len(unusual) - 4)]:
             del self._ready[key]
