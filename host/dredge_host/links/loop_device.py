@@ -4,19 +4,41 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.agent import ACTIVE, DRAINING, Agent
+from dredge_device.agent import Agent
+from dredge_device.pi.clock import monotonic_us
+from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.options import SessionOptions
+from dredge_device.pi.service.pacer import Pacer
+from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_host.links.loop import LoopLink, loop_pair
 
 MakeReceiver = Callable[[dict[str, Any]], Any]
+_PEER = "loop"
+
+
+class _NoOutput:
+    """An output that keeps nothing; the host gets the device's report."""
+
+    def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
+        """Drop the samples."""
+
+    def close(self) -> dict[str, Any]:
+        """Return an empty report."""
+        return {}
+
+    def discard(self) -> None:
+        """Do nothing, since nothing is open."""
 
 
 class LoopDevice:
-    """Runs a device agent in a thread; `link` is the host's end. Close it when done."""
+    """A device's agent in a thread, driven as the device process drives its streams; `link` is the host's end.
+
+    make_receiver: by session options, in place of the real one; info: the answer to hello, by default this machine's.
+    Close it when done.
+    """
 
     def __init__(
         self,
@@ -26,7 +48,8 @@ class LoopDevice:
     ) -> None:
         self.link, self._far = loop_pair()
         options = SessionOptions(conceal=conceal).for_session()
-        self.agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
+        agent = Agent(make_receiver or _real_receiver, options, _identity() if info is None else info)
+        self._sessions = Sessions(lambda index: StreamSession(agent, _NoOutput()))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loop device", daemon=True)
         self._thread.start()
@@ -48,33 +71,21 @@ class LoopDevice:
         self.close()
 
     def _run(self) -> None:
-        due = time.monotonic()
+        pacer = Pacer()
         while not self._stop.is_set():
-            due += 0.02
-            self._listen(due)
-            self._period()
+            self._listen(pacer.due_us)
+            if pacer.passed():
+                for answer, _ in self._sessions.period(monotonic_us()):
+                    self._far.send(answer)
 
-    def _listen(self, until: float) -> None:
-        while True:
-            left = until - time.monotonic()
-            datagram = self._far.recv(max(0.0, left))
+    def _listen(self, until_us: int) -> None:
+        left_us = 1
+        while left_us > 0:
+            left_us = until_us - monotonic_us()
+            datagram = self._far.recv(max(0, left_us) / 1e6)
             if datagram is not None:
-                self._reply(self.agent.handle(datagram, "loop", time.monotonic_ns() // 1000))
-            if left <= 0:
-                return
-
-    def _period(self) -> None:
-        if self.agent.state in (ACTIVE, DRAINING):
-            played = self.agent.receiver.pull()
-            for frame in played.frames:
-                self.agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
-        self._reply(self.agent.tick(time.monotonic_ns() // 1000))
-        if self.agent.over():
-            self.agent.renew()
-
-    def _reply(self, datagrams: list[bytes]) -> None:
-        for datagram in datagrams:
-            self._far.send(datagram)
+                for answer in self._sessions.handle(datagram, _PEER, monotonic_us()):
+                    self._far.send(answer)
 
 
 def open_loop() -> LoopLink:
