@@ -97,7 +97,7 @@ def stripped(document: Mapping[str, Any], measured: str) -> dict[str, Any]:
 
 
 def take(name: str, source: Path, docs: Path = DOCS) -> None:
-    """Keeps a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
+    """Keep a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
     day = datetime.date.fromtimestamp(source.stat().st_mtime).isoformat() if source.is_file() else ""
     kept = stripped(read_document(source, SCHEMAS[name]), day)
     text = json.dumps(plain(kept), indent=1, ensure_ascii=False) + "\n"

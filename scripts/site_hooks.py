@@ -18,14 +18,14 @@ WIDTH = 100  # of a help text, in characters
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds examples/*.py, which lie outside docs/, so that links to them lead somewhere."""
+    """Add examples/*.py, which lie outside docs/, so that links to them lead somewhere."""
     for path in sorted((ROOT / "examples").glob("*.py")):
         files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Turns links to the examples into those of the site, and adds the help texts to the page of options."""
+    """Turn links to the examples into those of the site, and add the help texts to the page of options."""
     if page.file.src_uri == OPTIONS:
         markdown += "".join(f"\n## {name}\n\n```text\n{text}\n```\n" for name, text in help_texts(cli, "dredge"))
     return markdown.replace("](../../examples/", "](../examples/")

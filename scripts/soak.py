@@ -101,7 +101,7 @@ class Soak:
 
 
 def totals(sessions: list[Session]) -> Result:
-    """Sums over the sessions that have a report."""
+    """Return the sums over the sessions that have a report."""
     done = [s.summary() for s in sessions if s.report]
     names = ("opus", "lbrr", "dred", "plc", "conceal", "skipped")
     pacing = [s["pacing"] or {} for s in done]
@@ -159,7 +159,7 @@ def lines(result: Result) -> list[str]:
 
 
 def soak(given: argparse.Namespace) -> Result:
-    """Runs it; the result document."""
+    """Run the soak and return the result document."""
     with bundled_clip() as path:
         feed = encoded(read_audio(path).pcm)
     options = ("--streams", str(given.streams), *(("--realtime",) if given.realtime else ()))
@@ -188,7 +188,7 @@ def soak(given: argparse.Namespace) -> Result:
 
 
 def main(given: argparse.Namespace) -> int:
-    """Runs and reports; the exit code."""
+    """Run the soak and report; return the exit code."""
     try:
         result = soak(given)
     except KeyboardInterrupt:

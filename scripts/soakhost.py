@@ -125,7 +125,7 @@ class SoakHost:
             self._over(now, f"no answer in state {self.state}")
 
     def close(self) -> None:
-        """Frees the socket."""
+        """Free the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

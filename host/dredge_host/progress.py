@@ -61,11 +61,11 @@ class Bar:
             self._line()
 
     def remark(self, words: str) -> None:
-        """Shows these words behind the counts, from the next step on."""
+        """Show these words behind the counts, from the next step on."""
         self._remark = f", {words}" if words else ""
 
     def text(self) -> str:
-        """Counts, rate and time left, in words, and the remark."""
+        """Return counts, rate and time left as text, and the remark."""
         return self._counts() + self._remark
 
     def _counts(self) -> str:

@@ -122,7 +122,7 @@ class DredEncoder:
                               max_bytes=room)
 
     def flush(self) -> None:
-        """Forgets everything heard so far (mute: nothing said before may be sent any more)."""
+        """Forget everything heard so far (mute: nothing said before may be sent any more)."""
         self._newest = self._count = 0
         self._latents[:] = 0
         self._states[:] = 0

@@ -33,7 +33,7 @@ class FarganVocoder:
     level = "int8"
 
     def __init__(self) -> None:
-        """Loads the user's model; ModelError when there is none, or it is damaged."""
+        """Load the user's model; ModelError when there is none, or it is damaged."""
         try:
             self._net = Fargan(fargan_arrays())
         except ValueError as error:
@@ -44,7 +44,7 @@ class FarganVocoder:
         self._net.reset()
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
-        """Takes up real speech, so that the next frame continues it.
+        """Take up real speech, so that the next frame continues it.
 
         pcm: int16 [n >= 320], the output so far; features: float32 [m >= 1, 20], its track, last row = last 10 ms of
         pcm; ahead: float32 [>= 1, 20], the frames to come if known (else the last row is held). ValueError for others.

@@ -100,7 +100,7 @@ class PlcPredictor:
         return shown
 
     def _advance(self) -> Array:
-        """Lets the network hear the last frame; its guess of the next. Its inputs for a frame behind the gap stay 0."""
+        """Run the network on the last frame; return its guess of the next. Its inputs for a frame behind the gap stay 0."""
         row = self._row[0]
         row[:] = 0
         row[:FEATURES] = self._last

@@ -28,14 +28,14 @@ class RdoVaeEncoder:
     """The encoder, which turns every 20 ms of features into a latent and a decoder start; causal, constant cost."""
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
-        """Loads the graph; ModelError if it is missing or damaged."""
+        """Load the graph; ModelError if it is missing or damaged."""
         self._graph = TfliteModel(model.file(ENCODER))
         self.latent_dim = self._graph.outputs["latent"][1]
         self.state_dim = self._graph.outputs["start"][1]
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all past features."""
+        """Forget all past features."""
         self._memory = np.zeros(self._graph.inputs["memory"], np.float32)
 
     def push(self, features: Array) -> tuple[Array, Array]:
@@ -58,7 +58,7 @@ class RdoVaeDecoder:
     """The decoder of one chunk of latents, newest first; call `start` before the first `step`."""
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
-        """Loads the graphs; ModelError if one is missing or damaged."""
+        """Load the graphs; ModelError if one is missing or damaged."""
         self._start = TfliteModel(model.file(START))
         self._step = TfliteModel(model.file(DECODER))
         self.state_dim = self._start.inputs["start"][1]
@@ -67,7 +67,7 @@ class RdoVaeDecoder:
         self._memory: Array | None = None
 
     def start(self, state: Array) -> None:
-        """Begins a chunk with the dequantised state float32 [S] of its newest latent."""
+        """Begin a chunk with the dequantised state float32 [S] of its newest latent."""
         if state.shape != (self.state_dim,):
             raise ValueError(f"state: expected [{self.state_dim}], got {list(state.shape)}")
         start = np.ascontiguousarray(state, np.float32).reshape(1, -1)
@@ -96,5 +96,5 @@ class RdoVaeDecoder:
         return self._memory
 
     def resume(self, memory: Array | None) -> None:
-        """Puts back what `memory` gave: several chunks can share one decoder."""
+        """Put back what `memory` gave: several chunks can share one decoder."""
         self._memory = memory

@@ -166,7 +166,7 @@ def weight_file(name: str) -> ModelFile:
 
 
 def verify(folder: Path | None = None) -> list[Problem]:
-    """Checks every file of a weights folder and looks for stray ones; empty if all is well.
+    """Check every file of a weights folder and look for stray ones; empty if all is well.
 
     The shipped folder by default.
     """

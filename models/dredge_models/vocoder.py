@@ -88,7 +88,7 @@ class Vocoder:
         self._rising = False  # the next output is the first after real speech
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
-        """Takes up real speech, so that the next frame continues it.
+        """Take up real speech, so that the next frame continues it.
 
         pcm: int16 [n >= 640], the output so far; features: float32 [m, 20], its track, last row = last 10 ms of pcm;
         ahead: float32 [2, 20], the two frames to come if known (else the last row is held).

@@ -22,13 +22,13 @@ _DCT = dct_matrix()
 
 
 def shift_gain(features: np.ndarray, gain_db: np.ndarray) -> None:
-    """Adds a gain [B] in dB to sequences float32 [T, B, 20], in place; stays above the floor."""
+    """Add a gain [B] in dB to sequences float32 [T, B, 20], in place; stays above the floor."""
     shift = (math.sqrt(BANDS) / 10 * gain_db).astype(np.float32)
     features[..., 0] = np.maximum(features[..., 0] + shift, FLOOR_C0)
 
 
 def add_noise(features: np.ndarray, snr_db: float, tilt: np.ndarray) -> None:
-    """Adds steady noise to one sequence float32 [T, 20], in place.
+    """Add steady noise to one sequence float32 [T, 20], in place.
 
     snr_db: below the sequence's loud frames (95th percentile); tilt: band shape [18] in bels.
     The correlation falls by the share of the energy that is noise.

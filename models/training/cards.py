@@ -53,7 +53,7 @@ REQUIRED = ("id", "title", "licence", "data", "command", "seed", "steps", "losse
 
 
 def write_card(folder: Path, card: dict) -> Path:
-    """Writes <id>.card.json; ValueError when a required field is missing.
+    """Write <id>.card.json; ValueError when a required field is missing.
 
     `files` maps file names to their kind ("tflite", "tables", "master", …); the manifest is built
     from it (models.training.manifest).

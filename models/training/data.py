@@ -62,7 +62,7 @@ def prepare_file(path: Path, rng: np.random.Generator, train: bool) -> NDArray[n
 
 
 def prepare_split(folders: list[Path], out: Path, train: bool, seed: int) -> None:
-    """Writes one .npz, complete or not at all."""
+    """Write one .npz, complete or not at all."""
     rng = np.random.default_rng(seed)
     extractor = FeatureExtractor()
     pcm, rows, first = [], [], 0

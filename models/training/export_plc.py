@@ -64,7 +64,7 @@ def build_graph(master: Path, int8: bool = True) -> Graph:
 
 
 def export(checkpoint: dict, valid: np.ndarray, folder: Path, command: str) -> dict:
-    """Writes everything into `folder`; returns the card."""
+    """Write everything into `folder`; return the card."""
     folder.mkdir(parents=True, exist_ok=True)
     model = load_model(checkpoint)
     np.savez(folder / MASTER, **master_arrays(model))

@@ -122,7 +122,7 @@ def payload_bytes(model: RdoVae, features: np.ndarray, tables: dict[str, np.ndar
 
 def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndarray, folder: Path,
            command: str) -> dict:
-    """Writes everything into `folder`; returns the card.
+    """Write everything into `folder`; return the card.
 
     Tables come from `train`, losses from `valid`, readable errors from `test` (features [n, 20]).
     """

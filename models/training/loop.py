@@ -56,7 +56,7 @@ class Loop:
         return self.out / "checkpoint.pt"
 
     def resume(self, trainer: Trainer) -> bool:
-        """Takes up the run's checkpoint if there is one; RuntimeError if it cannot be read."""
+        """Take up the run's checkpoint if there is one; RuntimeError if it cannot be read."""
         state = load_checkpoint(self.path)
         if state is None:
             return False
@@ -65,7 +65,7 @@ class Loop:
         return True
 
     def run(self, trainer: Trainer) -> dict[str, float]:
-        """Trains until the budget is used or a signal asks to stop, and saves either way; the last validation."""
+        """Train until the budget is used or a signal asks to stop, and save either way; the last validation."""
         budget, bar = trainer.budget, Bar(self.title)
         log = CsvLog(self.out / "log.csv", ["step", "seconds", *self.columns])
         figures: list[dict[str, float]] = []

@@ -50,7 +50,7 @@ def build(folder: Path) -> dict:
 
 
 def write(folder: Path) -> dict:
-    """Builds and writes manifest.json; returns it."""
+    """Build and write manifest.json; return it."""
     content = build(folder)
     part = folder / "manifest.part"
     part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -96,7 +96,7 @@ class CsvLog:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
@@ -117,7 +117,7 @@ class Bar:
             self._stream.flush()
 
     def close(self) -> None:
-        """Ends the line."""
+        """End the line."""
         if self._live:
             self._stream.write("\n")
 
@@ -134,7 +134,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turns the first Ctrl-C or SIGTERM into a request; a second Ctrl-C interrupts at once."""
+    """Turn the first Ctrl-C or SIGTERM into a request; a second Ctrl-C interrupts at once."""
     request = StopRequest()
 
     def ask(number: int, frame: object) -> None:
@@ -160,7 +160,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module) -> None:
-        """Takes in the present parameters; young averages forget faster."""
+        """Take in the present parameters; young averages forget faster."""
         self._count += 1
         keep = min(self._decay, self._count / (self._count + 20))
         now = model.state_dict()

@@ -108,7 +108,7 @@ def with_more_state(model: RdoVae, state: int, frames: Tensor) -> RdoVae:
 
 @torch.no_grad()
 def fit_decay(model: RdoVae, frames: Tensor) -> None:
-    """Sets the decay of every dimension and level to what costs least for the values that it really takes.
+    """Set the decay of every dimension and level to what costs least for the values that it really takes.
 
     The optimum of `laplace_bits` for a mean magnitude m is (sqrt(1 + m^2) - 1) / m.
     """

@@ -122,7 +122,7 @@ def evaluate(model: PlcNet, features: np.ndarray, batch: int = 128) -> dict[str,
 
 
 def train(args: argparse.Namespace) -> dict:
-    """Runs until the budget is used or a signal asks to stop; returns the last validation."""
+    """Run until the budget is used or a signal asks to stop; return the last validation."""
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
     if args.smoke:

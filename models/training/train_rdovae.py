@@ -104,7 +104,7 @@ class Trainer:
                 "latent_bits": loss.latent_bits.item(), "state_bits": loss.state_bits.item()}
 
     def validate(self) -> dict[str, float]:
-        """Measures the averaged weights on the held-out features."""
+        """Measure the averaged weights on the held-out features."""
         model = RdoVae(self.model.cfg)
         model.load_state_dict(self.average.values)
         return evaluate(model, self.valid)
@@ -128,7 +128,7 @@ class Trainer:
         self.state_from = state["state_from"]
 
     def start_from(self, path: Path) -> None:
-        """Takes exported weights, with further latents and state values if need be; the soft start of the latents' rate
+        """Take exported weights, with further latents and state values if need be; the soft start of the latents' rate
         lies behind them, that of the state's too unless the state is larger now."""
         start, wanted = load_start(path), self.model.cfg
         self.budget.step = SOFT_STEPS
@@ -171,7 +171,7 @@ def wanted_config(args: argparse.Namespace) -> RdoVaeConfig:
 
 
 def train(args: argparse.Namespace) -> dict:
-    """Runs until the budget is used or a signal asks to stop; returns the last validation."""
+    """Run until the budget is used or a signal asks to stop; return the last validation."""
     torch.set_num_threads(args.threads)
     valid = load_features(args.data / "valid.npz")
     config = wanted_config(args)

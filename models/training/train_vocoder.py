@@ -42,7 +42,7 @@ def shrunk(weights: dict[str, Tensor], hidden: int) -> dict[str, Tensor]:
 
 
 def block_mask(w: Tensor, density: list[float]) -> Tensor:
-    """Keeps the strongest 4 x 8 (inputs x outputs) blocks of w [inputs, outputs] in each of its equally wide gates."""
+    """Keep the strongest 4 x 8 (inputs x outputs) blocks of w [inputs, outputs] in each of its equally wide gates."""
     masks = []
     for gate, keep in zip(w.split(w.shape[1] // len(density), 1), density, strict=True):
         blocks = gate.reshape(w.shape[0] // 4, 4, -1, 8)
@@ -108,7 +108,7 @@ class Trainer:
         return {name: Sparse(getattr(self.net, name), goal, (masks or {}).get(name)) for name, goal in goals.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was saved; the data streams start at new places."""
+        """Go on where `state` was saved; the data streams start at new places."""
         self.net.load_state_dict(state["net"])
         average = {k: v.to(self.device) for k, v in state["average"]["values"].items()}
         self.average.restore({**state["average"], "values": average})
@@ -119,7 +119,7 @@ class Trainer:
         self.streams.rng.bit_generator.state = state["rng"]
 
     def start_from(self, master: Path) -> None:
-        """Takes exported float16 weights, of a larger GRU A if need be; what is sparse already stays so."""
+        """Take exported float16 weights, of a larger GRU A if need be; what is sparse already stays so."""
         with np.load(master) as arrays:
             weights = {k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files}
         same = len(weights["bn"]) == self.args.hidden
@@ -177,7 +177,7 @@ class Trainer:
 
 
 def run(args: argparse.Namespace) -> Trainer:
-    """Trains until the budget is spent or a signal asks to stop; saves either way."""
+    """Train until the budget is spent or a signal asks to stop; saves either way."""
     trainer, loop = Trainer(args), Loop("vocoder", args.out, COLUMNS, args.log_steps)
     if not loop.resume(trainer) and args.init is not None:
         trainer.start_from(args.init)

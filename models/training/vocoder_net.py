@@ -69,7 +69,7 @@ def _uniform(rows: int, cols: int, scale: float) -> nn.Parameter:
 
 
 def _embedding(slots: int, levels: int) -> nn.Parameter:
-    """Starts as a ramp: neighbouring codes mean nearly the same."""
+    """Start as a ramp: neighbouring codes mean nearly the same."""
     ramp = torch.linspace(-1.7, 1.7, levels)[None, :, None] * torch.randn(slots, 1, EMBED) * 0.5
     return nn.Parameter(ramp + 0.1 * torch.randn(slots, levels, EMBED))
 

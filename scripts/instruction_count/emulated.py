@@ -61,7 +61,7 @@ def build_plugin(source: Path, made: Path) -> Path:
 
 
 def count(there: Path, wheel: Path, cpu: str, models: Sequence[str], cases: Sequence[Case]) -> Counted:
-    """Runs the cases with each model. Raises BuildError, or DebianError with what the program said."""
+    """Run the cases with each model. Raises BuildError, or DebianError with what the program said."""
     with tempfile.TemporaryDirectory(dir=folder()) as name:
         scratch = Path(name)
         with zipfile.ZipFile(wheel) as archive:

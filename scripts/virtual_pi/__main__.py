@@ -74,7 +74,7 @@ def cells(given: argparse.Namespace) -> list[Cell]:
 
 
 def checked(cell: Cell) -> None:
-    """Raises UsageError for what no board could run."""
+    """Raise UsageError for what no board could run."""
     parse_loss(cell.loss, cell.seed)
     parse_playout(cell.playout)
     try:

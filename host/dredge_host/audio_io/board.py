@@ -80,7 +80,7 @@ class BoardSource:
         return np.zeros(PACKET_SAMPLES, np.int16)
 
     def flush(self) -> None:
-        """Leaves out what has been waiting."""
+        """Leave out what has been waiting."""
         with self._lock:
             self._queue.skip_to(monotonic_us())
         self._pacer = None
@@ -103,7 +103,7 @@ class BoardSource:
         return report
 
     def close(self) -> None:
-        """Frees the port."""
+        """Free the port."""
         self._stopping.set()
         self._thread.join()
         self._reader.close()

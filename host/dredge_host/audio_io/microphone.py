@@ -79,7 +79,7 @@ class Microphone:
         return np.zeros(PACKET_SAMPLES, np.int16)
 
     def flush(self) -> None:
-        """Leaves out what the card holds."""
+        """Leave out what the card holds."""
         self._rest = np.zeros(0, np.int16)
         room = self._card.room()
         if room:
@@ -96,5 +96,5 @@ class Microphone:
         return report
 
     def close(self) -> None:
-        """Lets go of the card."""
+        """Release the card."""
         self._card.close()

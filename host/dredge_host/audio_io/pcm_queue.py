@@ -97,7 +97,7 @@ class PcmQueue:
         return self._hole()
 
     def skip_to(self, now_us: int) -> None:
-        """Leaves out what should have been taken long ago, because nobody asked for it."""
+        """Leave out what should have been taken long ago, because nobody asked for it."""
         while self._next is not None and self._due_us + PACKET_US < now_us:
             self._waiting.pop(self._next, None)
             self._next += 1

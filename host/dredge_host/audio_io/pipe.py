@@ -94,7 +94,7 @@ class PipeSource:
         return piece
 
     def flush(self) -> None:
-        """Leaves out what a recorder has given; time goes on from here."""
+        """Leave out what a recorder has given; time goes on from here."""
         with self._ready:
             if not self._eager:
                 self._queue.clear()
@@ -110,7 +110,7 @@ class PipeSource:
         return report
 
     def close(self) -> None:
-        """Ends the command; a reader that waits for a writer is left to end with the process."""
+        """End the command; a reader that waits for a writer is left to end with the process."""
         with self._ready:
             self._stopped = True
             self._ready.notify_all()
@@ -163,7 +163,7 @@ class PipeSource:
             self._put(np.concatenate([rest, np.zeros(PACKET_SAMPLES - len(rest), np.int16)]))
 
     def _put_whole(self, pcm: Pcm) -> Pcm:
-        """Hands on whole packets; returns the rest."""
+        """Hand on whole packets; return the rest."""
         while len(pcm) >= PACKET_SAMPLES:
             self._put(np.ascontiguousarray(pcm[:PACKET_SAMPLES]))
             pcm = pcm[PACKET_SAMPLES:]

@@ -70,7 +70,7 @@ class Datagrams:
         yield flow, _out_of_turn(datagram[8 : whole or None])
 
     def close(self) -> None:
-        """Counts what never became complete."""
+        """Count what never became complete."""
         self._left_out[IN_PIECES] += sum(len(pieces) for pieces in self._waiting.values())
         self._left_out += Counter()  # drops zeros
 

@@ -64,7 +64,7 @@ def _system(name: str) -> Path:
 
 
 def _load(name: str, context: click.Context, parameter: click.Parameter, given: str | None) -> None:
-    """Makes the file's values the defaults of the options that are read after this one."""
+    """Make the file's values the defaults of the options that are read after this one."""
     path = None if given == _NONE else Path(given) if given is not None else found(name)
     context.meta[_FILE], context.meta[_VALUES] = path, {}
     if path is not None:

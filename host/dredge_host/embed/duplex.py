@@ -60,7 +60,7 @@ class Duplex(asyncio.DatagramProtocol):
             self.receiver.push(data)
 
     async def send(self, pcm: Pcm) -> Packet:
-        """Encodes int16[320] and sends it, if somebody is known to send it to."""
+        """Encode int16[320] and send it, if somebody is known to send it to."""
         packet = await asyncio.to_thread(self.sender.push, pcm)
         if packet.data and self.remote is not None:
             self._transport.sendto(packet.data, self.remote)

@@ -97,7 +97,7 @@ class Receiver:
             return self._pipeline.report()
 
     def close(self) -> None:
-        """Forgets what waits."""
+        """Forget what waits."""
         self._arrived.clear()
 
     def __enter__(self) -> Receiver:

@@ -15,7 +15,7 @@ from dredge_host.figures.style import Draw, check_plotting, write_svg
 
 
 def write_plots(folder: str | Path, document: Document) -> list[Path]:
-    """Writes `plcmos.svg`, `gap-won-back.svg`, ... into a folder (made if needed); returns their paths.
+    """Write `plcmos.svg`, `gap-won-back.svg`, ... into a folder (made if needed); return their paths.
 
     document: `dredge.evaluate/2`. Raises CapabilityError without matplotlib, InputError when the folder cannot
     be written.

@@ -14,7 +14,7 @@ NAME = "quality"
 
 
 def draw(figure: Any, document: Document) -> None:
-    """Raises InputError for an evaluation that did not measure PLCMOS."""
+    """Raise InputError for an evaluation that did not measure PLCMOS."""
     rows = document["summary"]
     found = measured(rows, "plcmos")
     if not found:

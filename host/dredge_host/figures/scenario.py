@@ -35,7 +35,7 @@ WAYS = {
 
 
 def measure(pcm: Pcm, burst_ms: int = 240) -> dict[str, Any]:
-    """Runs the scenario on the loudest place of int16[n] (16 kHz) and returns what the picture shows.
+    """Run the scenario on the loudest place of int16[n] (16 kHz) and return what the picture shows.
 
     Packets count from the first one shown. Raises UsageError for a burst outside 20 ms to 1 s, InputError for
     speech too short to have a second before the burst.

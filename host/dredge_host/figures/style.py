@@ -43,7 +43,7 @@ Draw = Callable[[Any, Mapping[str, Any]], None]
 
 
 def check_plotting() -> None:
-    """Raises CapabilityError when matplotlib is missing: before minutes of measuring, not after."""
+    """Raise CapabilityError when matplotlib is missing: before minutes of measuring, not after."""
     need("matplotlib", "a figure", "report")
 
 
@@ -71,5 +71,5 @@ def _settle(figure: Any) -> None:
 
 
 def write_svg(path: str | Path, draw: Draw, document: Mapping[str, Any]) -> Path:
-    """Writes the drawing as a file that is complete or not there at all, and returns its path."""
+    """Write the drawing as a file that is complete or not there at all, and return its path."""
     return write_bytes(path, svg(draw, document))

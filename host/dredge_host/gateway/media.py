@@ -70,7 +70,7 @@ class BrowserSource:
         return piece
 
     def flush(self) -> None:
-        """Leaves out what waits."""
+        """Leave out what waits."""
         while not self._queue.empty():
             self._queue.get_nowait()
 

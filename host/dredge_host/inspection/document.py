@@ -47,7 +47,7 @@ def inspect(
 
 
 def summarise(packets: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts, rates and means over all entries."""
+    """Return counts, rates and means over all entries."""
     seconds = sum(p["toc"]["frames"] * p["toc"]["frame_ms"] for p in packets if p["toc"]) / 1000
     dred = [p["dred"] for p in packets if p["dred"]]
     read = [d for d in dred if d["latents"]]

@@ -55,12 +55,12 @@ class LoopDevice:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the device's thread."""
+        """End the device's thread."""
         self._stop.set()
         self._thread.join()
 
     def close(self) -> None:
-        """Ends the device and closes the host's end."""
+        """End the device and close the host's end."""
         self.stop()
         self.link.close()
 

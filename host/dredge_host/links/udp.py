@@ -79,7 +79,7 @@ class UdpLink:
         self._next()
 
     def _next(self) -> None:
-        """Connects to the next address; UnreachableError when there is no way to any of them."""
+        """Connect to the next address; UnreachableError when there is no way to any of them."""
         why = ""
         for _ in self._addresses:
             self._turn = (self._turn + 1) % len(self._addresses)

@@ -77,7 +77,7 @@ class PlainSession(Session):
         return went
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> None:
-        """Says that the stream is over; nothing is waited for."""
+        """Say that the stream is over; nothing is waited for."""
         del last_sequence, wait_s
         self.tolerant = True
         super().transmit(self._report(timestamp or 0) + rtcp.build_bye(self._ssrc))

@@ -163,7 +163,7 @@ class StreamRun:
         self._outcome.network = self._network.counters()
 
     def one(self, pcm: Pcm) -> None:
-        """Encodes and sends int16[320], when it is due."""
+        """Encode and send int16[320], when it is due."""
         self._stale = False
         packet = self._sender.push(pcm)
         outcome = self._outcome

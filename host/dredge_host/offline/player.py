@@ -100,7 +100,7 @@ class Recording:
         self._last = -1
 
     def take(self, played: Any) -> None:
-        """Adds one period."""
+        """Add one period."""
         if self._heard is not None:
             self._take_stretched(played, self._heard)
             return
@@ -124,7 +124,7 @@ class Recording:
         self.timeline.append((frame.packet, frame.source, frame.delay_us, frame.cpu_us))
 
     def drain(self, stream: OfflineStream, limit: int) -> None:
-        """Lets playout catch up within so many periods; a receiver that heard nothing at all leaves silence."""
+        """Let playout catch up within so many periods; a receiver that heard nothing at all leaves silence."""
         while self._last < self.count - 1 and limit > 0:
             self.take(stream.period())
             limit -= 1

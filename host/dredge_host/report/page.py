@@ -27,7 +27,7 @@ Step = Callable[[int, int], None]
 
 
 def write_report(path: str | Path, result: Mapping[str, Any], wavs: Mapping[str, Path]) -> Path:
-    """Writes the report of a run to `path` and returns it.
+    """Write the report of a run to `path` and return it.
 
     result: what `dredge demo`, `stream` or `simulate` made; parts that are missing leave their section out.
     wavs: 16 kHz mono files by name (original, dred, plc, opus, ...) in the order of the page; one

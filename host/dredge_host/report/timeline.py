@@ -50,7 +50,7 @@ def timeline_rows(result: Mapping[str, Any]) -> list[Row]:
 
 
 def runs(rows: Sequence[Row]) -> list[Run]:
-    """Joins neighbouring packets of one source; rows need not be sorted, packets may be missing."""
+    """Join neighbouring packets of one source; rows need not be sorted, packets may be missing."""
     joined: list[Run] = []
     for row in sorted(rows, key=lambda r: r.packet):
         last = joined[-1] if joined else None

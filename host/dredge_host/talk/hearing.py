@@ -168,7 +168,7 @@ class Hearing:
             self._sessions.give_up()
 
     def _last_words(self, longest_s: float = 1.0) -> None:
-        """Completes the output and tries to deliver the final report."""
+        """Complete the output and try to deliver the final report."""
         self._sessions.interrupt()
         until = time.monotonic() + longest_s
         while self._sessions.reporting and time.monotonic() < until:

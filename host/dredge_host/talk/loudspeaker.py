@@ -49,7 +49,7 @@ class Loudspeaker:
         self.late = 0
 
     def wait(self) -> None:
-        """Returns when the next 20 ms are due."""
+        """Return when the next 20 ms are due."""
         by_card = False
         while self._card is not None and (left := self._card.wait_s()) is not None:
             by_card = True
@@ -93,5 +93,5 @@ class Loudspeaker:
         return {**self._output.close(), "clock": "card" if self._by_card else "machine", "pacing": pacing}
 
     def discard(self) -> None:
-        """Lets go of the sink; what is queued is written first."""
+        """Release the sink; what is queued is written first."""
         self._output.discard()

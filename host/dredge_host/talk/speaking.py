@@ -69,7 +69,7 @@ class Speaking:
         self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Calls and speaks until told to stop; then says goodbye and waits for the other end's books."""
+        """Call and speak until told to stop; then say goodbye and wait for the other end's report."""
         while not stop():
             self.turns += 1
             peer = self._peer()

@@ -14,7 +14,7 @@ from dredge_host.talk.hearing import Hearing
 def tell(
     url: str, allow_remote: bool, address: str, hearing: Hearing, state: Callable[[], dict[str, Any]]
 ) -> Teller:
-    """Tells it at this URL until it is closed. state: of the talk, for its part of the document (`talk`).
+    """Publish the status at this URL until it is closed. state: of the talk, for its part of the document (`talk`).
 
     Raises UsageError (the URL), OSError (it cannot listen there), CapabilityError (no paho-mqtt).
     """

@@ -117,7 +117,7 @@ class Talk:
         self._speaker.volume = min(max(factor, 0.0), 16.0)
 
     def start(self) -> None:
-        """Calls, answers, speaks and plays from now on, in threads of its own."""
+        """Call, answer, speak and play from now on, in threads of its own."""
         self._halves.start()
 
     def run(self, update: Update | None = None) -> dict[str, Any]:
@@ -147,11 +147,11 @@ class Talk:
         return document(self._speaking, self._hearing, self.options.settings, self.seconds, *reports)
 
     def end(self) -> None:
-        """Says goodbye and waits for the other end's books; safe to call twice."""
+        """Say goodbye and wait for the other end's report; safe to call twice."""
         self._halves.end()
 
     def close(self) -> None:
-        """Ends, and frees cards, files and the port."""
+        """End, and free cards, files and the port."""
         self.end()
         self._opened.close()
 
@@ -174,7 +174,7 @@ class Talk:
         return state(self._speaking, self._hearing, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:
-        """Applies to this process what was asked of the system for all of it; what came of it, and the status."""
+        """Apply to this process what was asked of the system for all of it; what came of it, and the status."""
         said = [f"status at {self.status_url}"] if self.status_url is not None else []
         return [*said, scheduling.lock_memory()] if self.options.lock_memory else said
 

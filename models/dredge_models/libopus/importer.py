@@ -54,7 +54,7 @@ class Sources:
 
 
 def read_sources(paths: list[Path]) -> Sources:
-    """Reads blobs and tables in any order; BlobError for files that are neither, damaged or contradictory."""
+    """Read blobs and tables in any order; BlobError for files that are neither, damaged or contradictory."""
     found = Sources()
     for path in paths:
         data = read_file(path)
@@ -75,7 +75,7 @@ def read_sources(paths: list[Path]) -> Sources:
 
 
 def import_rdovae(sources: Sources, root: Path | None = None, step: Step | None = None) -> ModelSet:
-    """Writes encoder, decoder and tables as one model folder, complete or not at all; returns the model.
+    """Write encoder, decoder and tables as one model folder, complete or not at all; return the model.
 
     An earlier import of the same version is replaced. step(done, total) reports progress. Raises BlobError when
     something is missing, ModelError without the packages that write TFLite, OSError when the folder cannot be written.
@@ -98,7 +98,7 @@ def import_rdovae(sources: Sources, root: Path | None = None, step: Step | None 
 
 
 def import_fargan(sources: Sources, root: Path | None = None, step: Step | None = None) -> Path:
-    """Writes the vocoder FARGAN as a model folder, complete or not at all; returns the folder.
+    """Write the vocoder FARGAN as a model folder, complete or not at all; return the folder.
 
     Raises BlobError when a layer is missing or of another size, OSError when the folder cannot be written.
     """
@@ -108,7 +108,7 @@ def import_fargan(sources: Sources, root: Path | None = None, step: Step | None 
 
 
 def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, jobs: list[Job]) -> Path:
-    """Makes every file in a hidden folder, then puts that in its place."""
+    """Make every file in a hidden folder, then put that in its place."""
     place = root or modelset.user_folder()
     if place is None:
         raise ModelError("this user has no home to import a model into; set XDG_DATA_HOME to a folder")
@@ -180,7 +180,7 @@ def _write_manifest(folder: Path, entries: list[dict], sources: Sources, about: 
 
 
 def _replace(folder: Path, work: Path) -> None:
-    """Puts a finished folder in its place; an older one goes only when the new one is complete."""
+    """Put a finished folder in its place; an older one goes only when the new one is complete."""
     old = work.with_name(work.name + ".old")
     if folder.exists():
         os.replace(folder, old)

@@ -39,7 +39,7 @@ _quiet = threading.Lock()
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keeps the runtime's own "Created delegate" line, written by C++, off the user's stderr.
+    """Keep the runtime's own "Created delegate" line, written by C++, off the user's stderr.
 
     Failures still arrive as exceptions. The lock keeps two threads from saving each other's stderr.
     """
@@ -104,7 +104,7 @@ class TfliteModel:
         self._out = {d["name"]: d["index"] for d in outputs}
 
     def __call__(self, **inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Runs the graph once; every input by name, float32 of the graph's shape.
+        """Run the graph once; every input by name, float32 of the graph's shape.
 
         Returns fresh arrays. ValueError for missing, unknown or wrongly shaped inputs.
         """

@@ -41,7 +41,7 @@ class Subgraph:
         return handle
 
     def output(self, tensor: int, name: str) -> None:
-        """Makes a tensor a graph output under `name`."""
+        """Make a tensor a graph output under `name`."""
         self.sub.tensors[tensor].name = name.encode()
         self.sub.outputs.append(tensor)
 
@@ -68,7 +68,7 @@ class Subgraph:
         return bytes(builder.Output())
 
     def save(self, path: Path) -> int:
-        """Writes the file; returns its size."""
+        """Write the file; return its size."""
         return path.write_bytes(self.to_bytes())
 
     def tensor(self, shape: list[int], kind: int = Type.FLOAT32, name: str = "") -> int:

@@ -72,14 +72,14 @@ class Graph(Subgraph):
         return self._pair(Op.MUL, schema.MulOptionsT(), Options.MulOptions, x, y)
 
     def concat(self, tensors: list[int]) -> int:
-        """Joins along the last axis."""
+        """Join along the last axis."""
         options = schema.ConcatenationOptionsT()
         options.axis = 1
         result = self.tensor([1, sum(self.width(t) for t in tensors)])
         return self.operator(Op.CONCATENATION, tensors, [result], options, Options.ConcatenationOptions)
 
     def split(self, x: int, sizes: list[int]) -> list[int]:
-        """Cuts along the last axis."""
+        """Cut along the last axis."""
         if sum(sizes) != self.width(x):
             raise ValueError(f"split: sizes sum to {sum(sizes)}, input has {self.width(x)}")
         if len(sizes) == 1:

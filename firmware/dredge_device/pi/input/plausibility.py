@@ -13,7 +13,7 @@ class Plausibility:
         self.encrypted = 0  # packets that look like noise; 0 for Opus
 
     def payload(self, data: bytes) -> None:
-        """Looks at a payload of one byte at least."""
+        """Look at a payload of one byte at least."""
         self._firsts.append(data[0])
         if len(self._firsts) == _LOOKED_AT:
             noise = len(set(self._firsts)) >= _KINDS

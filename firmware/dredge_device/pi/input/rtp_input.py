@@ -133,7 +133,7 @@ class RtpInput:
     def _from_the_start(
         self, packet: rtp.RtpPacket, ticks: int, sequence: int, first: int, stamp: int | None
     ) -> None:
-        """Counts the packets and periods since the announced first one."""
+        """Count the packets and periods since the announced first one."""
         missed = packet.sequence - first & 0xFFFF
         number = sequence
         if stamp is not None:

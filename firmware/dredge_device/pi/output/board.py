@@ -33,5 +33,5 @@ class BoardOutput:
         return report
 
     def discard(self) -> None:
-        """Lets go of the socket or the line."""
+        """Release the socket or the line."""
         self._sender.close()

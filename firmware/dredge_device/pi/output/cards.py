@@ -104,7 +104,7 @@ class CardStream:
                 return None
 
     def write(self, data: bytes) -> bool | None:
-        """Plays frames for which there is room; True when the card had run dry, None when it is away."""
+        """Play frames for which there is room; True when the card had run dry, None when it is away."""
         with _lock:
             if self._stream is None:
                 return None
@@ -140,7 +140,7 @@ class CardStream:
         self.close()
 
     def close(self, played_out: bool = False) -> None:
-        """Lets go of the card; played_out: what was written is heard first."""
+        """Release the card; played_out: what was written is heard first."""
         with _lock:
             stream, self._stream = self._stream, None
             try:

@@ -113,13 +113,13 @@ class OutputFile:
             raise _sentence(self._typed, error) from None
 
     def shorten(self, size: int) -> None:
-        """Cuts the file; not for streams."""
+        """Cut the file; not for streams."""
         os.ftruncate(self._fd, size)
         os.lseek(self._fd, size, os.SEEK_SET)
         self.size = size
 
     def finish(self) -> Path:
-        """Completes the file and returns the path it has now."""
+        """Complete the file and return the path it has now."""
         try:
             self._close()
             if self._temporary is None:
@@ -133,7 +133,7 @@ class OutputFile:
         return Path(self._typed if path == self._place else path)
 
     def discard(self) -> None:
-        """Leaves nothing of a plain file; can be called again."""
+        """Leave nothing of a plain file; can be called again."""
         with suppress(OSError):  # the last bytes of a file that nobody wants
             self._close()
         temporary, self._temporary = self._temporary, None
@@ -147,14 +147,14 @@ class OutputFile:
 
 
 def write_bytes(path: StrPath, data: bytes, *, apart: Iterable[StrPath] = (), mode: int = PUBLIC) -> Path:
-    """Writes a whole file; returns its path. Raises OutputError."""
+    """Write a whole file; return its path. Raises OutputError."""
     with OutputFile(path, mode=mode, apart=apart) as file:
         file.write(data)
     return Path(path)
 
 
 def write_text(path: StrPath, text: str, *, apart: Iterable[StrPath] = (), mode: int = PUBLIC) -> Path:
-    """Writes a whole UTF-8 text; returns its path. Raises OutputError."""
+    """Write a whole UTF-8 text; return its path. Raises OutputError."""
     with OutputFile(path, mode=mode, apart=apart, text=True) as file:
         file.write(text.encode(errors="surrogateescape"))
     return Path(path)
@@ -179,7 +179,7 @@ def check(path: StrPath, *, apart: Iterable[StrPath] = ()) -> Path:
 
 
 def check_each(outputs: Sequence[StrPath | None], inputs: Iterable[StrPath | None] = ()) -> None:
-    """Checks every output that is given: none may be an input or another output."""
+    """Check every output that is given: none may be an input or another output."""
     given, others = [path for path in outputs if path], [path for path in inputs if path]
     for number, path in enumerate(given):
         check(path, apart=[*others, *given[:number]])

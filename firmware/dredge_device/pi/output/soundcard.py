@@ -83,5 +83,5 @@ class SpeakerOutput:
         return report
 
     def discard(self) -> None:
-        """Lets go of the card."""
+        """Release the card."""
         self._card.close(played_out=True)

@@ -38,7 +38,7 @@ class ThreadedOutput:
         self._thread.start()
 
     def write(self, pcm: Pcm, spoken: bool, at_us: int = 0) -> None:
-        """Queues 20 ms, not written before at_us (microseconds of the monotonic clock) unless into a file.
+        """Queue 20 ms, not written before at_us (microseconds of the monotonic clock) unless into a file.
 
         Raises what an earlier write raised (a full disk).
         """
@@ -57,7 +57,7 @@ class ThreadedOutput:
             self.dropped += 1
 
     def close(self) -> dict[str, Any]:
-        """Ends the session once everything is written. An output that is stuck is reported as that."""
+        """End the session once everything is written. An output that is stuck is reported as that."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
         if report is not None and self.clock is not None:
@@ -67,7 +67,7 @@ class ThreadedOutput:
         return report if self._patient and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
-        """Ends the thread and lets go of the output; what failed before has been told already."""
+        """End the thread and let go of the output; what failed before has been told already."""
         if self._put(self._output.discard) and self._put(_stop):
             self._thread.join(self._wait_s)
 

@@ -69,7 +69,7 @@ class WavOutput:
         say(f"{self._error}; the recording ends here, the stream goes on", WARNING)
 
     def close(self) -> dict[str, Any]:
-        """Completes the file; the next session gets a new one."""
+        """Complete the file; the next session gets a new one."""
         report: dict[str, Any] = {"kind": "wav", "file": None, "samples": 0}
         file, self._file = self._file, None
         if file is not None:
@@ -89,12 +89,12 @@ class WavOutput:
         return report
 
     def discard(self) -> None:
-        """Ends for good; what a session has written so far is completed."""
+        """End for good; what a session has written so far is completed."""
         self.close()
 
 
 def _completed(file: OutputFile, form: Format) -> int:
-    """Writes how much there is into the header; returns the samples. Half a sample at the end is cut off."""
+    """Write how much there is into the header; return the samples. Half a sample at the end is cut off."""
     block = 2 * form.channels
     samples = max(0, file.size - HEADER_BYTES) // block
     if not file.is_stream:

@@ -25,11 +25,11 @@ class Listener:
         self.dead = False
 
     def start(self) -> None:
-        """Begins to listen."""
+        """Begin to listen."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread and waits for that."""
+        """End the thread and wait for that."""
         self._finished.set()
         self._thread.join()
 

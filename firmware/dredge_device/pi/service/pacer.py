@@ -31,12 +31,12 @@ class Pacer:
         self.stalls = 0
 
     def wait(self) -> None:
-        """Returns at the next tick, or at once when it has passed."""
+        """Return at the next tick, or at once when it has passed."""
         self.missed += not self.sleep()
         self.passed()
 
     def sleep(self) -> bool:
-        """Sleeps until the next tick; False when that has passed."""
+        """Sleep until the next tick; False when that has passed."""
         ahead_us = self.due_us - self._clock()
         if ahead_us <= 0:
             return False

@@ -45,7 +45,7 @@ class StatusDocument:
         self._facts_us: int | None = None
 
     def publish(self, sessions: list[SessionFigures], last: SessionFigures | None, counts: dict[str, Any]) -> None:
-        """Takes the newest figures, by reference: nothing of them may be changed afterwards. Never waits.
+        """Take the newest figures, by reference: nothing of them may be changed afterwards. Never waits.
 
         last: the session that ended last; counts: parts of the document as they are.
         """

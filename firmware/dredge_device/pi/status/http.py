@@ -46,7 +46,7 @@ class HttpStatus:
         self._server.serve_forever(poll_interval=0.1)
 
     def close(self) -> None:
-        """Ends the thread and frees the port."""
+        """End the thread and free the port."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def setup(self) -> None:
-        """Takes the request's head within its time; no more of it is ever read."""
+        """Take the request's head within its time; no more of it is ever read."""
         self.connection = self.request
         self.rfile = io.BytesIO(self._head())
         self.wfile = self.connection.makefile("wb", 0)

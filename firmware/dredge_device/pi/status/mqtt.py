@@ -80,7 +80,7 @@ class MqttStatus:
             self._client.publish(self._broker.topic, json.dumps(self._document.read()), qos=0, retain=True)
 
     def close(self) -> None:
-        """Says offline and goodbye."""
+        """Say offline and goodbye."""
         self._closing.set()
         self._thread.join()
         if self._client.is_connected():

@@ -17,7 +17,7 @@ class Status(Protocol):
 
 
 def open_status(url: str, document: StatusDocument, allow_remote: bool = False) -> Status:
-    """Tells the document at this URL. allow_remote: other machines may ask by HTTP.
+    """Publish the document at this URL. allow_remote: other machines may ask by HTTP.
 
     Raises ValueError (the URL), OSError (it cannot listen there), CapabilityError (no paho-mqtt).
     """

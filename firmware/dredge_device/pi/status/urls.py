@@ -26,7 +26,7 @@ class Broker(NamedTuple):
 
 
 def check_status(url: str, allow_remote: bool) -> None:
-    """Raises ValueError with a sentence for the user unless this is the URL of a status."""
+    """Raise ValueError with a sentence for the user unless this is the URL of a status."""
     parts = split(url)
     if parts.scheme == "http":
         listen_address(url, allow_remote)

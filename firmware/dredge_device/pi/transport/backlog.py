@@ -43,13 +43,13 @@ class Backlog:
             self.waiting -= len(line)
 
     def drain(self, seconds: float) -> None:
-        """Waits until nothing waits, so long at most."""
+        """Wait until nothing waits, so long at most."""
         until = time.monotonic() + seconds
         while self.waiting and time.monotonic() < until:
             time.sleep(0.005)
 
     def close(self) -> None:
-        """Lets ``take`` return."""
+        """Let ``take`` return."""
         with self._ready:
             self._closing = True
             self._ready.notify()

@@ -42,7 +42,7 @@ class SerialEndpoint:
         """Do nothing, since there is one peer only."""
 
     def send(self, datagram: bytes, peer: Any) -> None:
-        """Queues it; the line drops what it cannot carry in time."""
+        """Queue it; the line drops what it cannot carry in time."""
         del peer
         self._line.send(datagram)
 
@@ -56,7 +56,7 @@ class SerialEndpoint:
         return {"kind": "serial", **self._line.counters()}
 
     def close(self) -> None:
-        """Sends what is queued and frees the port."""
+        """Send what is queued and free the port."""
         self._line.close()
 
 

@@ -27,7 +27,7 @@ class PeerSockets:
         return len(self._sockets)
 
     def serve(self, peers: Collection[Any]) -> list[socket.socket]:
-        """Opens and closes sockets, so that these peers have one; returns those that were closed."""
+        """Open and close sockets, so that these peers have one; return those that were closed."""
         closed = [self._sockets.pop(peer) for peer in [known for known in self._sockets if known not in peers]]
         for own in closed:
             self._all.unregister(own)
@@ -70,6 +70,6 @@ class PeerSockets:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     def close(self) -> None:
-        """Frees all of them."""
+        """Free all of them."""
         self.serve(())
         self.selector.close()

@@ -129,7 +129,7 @@ class UdpEndpoint:
         return {"kind": "udp", "unsent": self.unsent, "unheard": self.unheard, "too_long": self.too_long}
 
     def close(self) -> None:
-        """Frees the port."""
+        """Free the port."""
         self._own.close()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]

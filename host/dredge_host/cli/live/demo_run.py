@@ -94,7 +94,7 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
 
 @contextmanager
 def _display(count: int, json_lines: bool) -> Iterator[Update]:
-    """Takes the state of the stream and shows it: one live line, or JSON for programs."""
+    """Take the state of the stream and show it: one live line, or JSON for programs."""
     from dredge_host.live.screen.display import Display
     from dredge_host.live.screen.figures import Figures
 
@@ -153,7 +153,7 @@ def _offline(job: Job, conceal: str, words: str, loss: str = "") -> Pcm:
 
 
 def _quality(job: Job, wavs: dict[str, Path]) -> dict[str, Any]:
-    """Scores of every way and of the stream without loss, as far as metrics are installed."""
+    """Return the scores of every way and of the stream without loss, as far as metrics are installed."""
     played = {name: read_audio(path).pcm for name, path in wavs.items() if name != "original"}
     if not quality.available():
         return quality.measure(job.audio.pcm, {})

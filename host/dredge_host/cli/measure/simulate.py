@@ -113,8 +113,11 @@ def command(
 
 
 def _quality(original: Pcm | None, heard: Pcm) -> dict[str, Any]:
-    """Scores of what is heard. PLCMOS alone judges a captured stream, which has no original, and adaptive playout,
-    which has a time of its own (original: None)."""
+    """Return the scores of what is heard.
+
+    PLCMOS alone judges a captured stream, which has no original, and adaptive playout, which has a time of its own
+    (original: None).
+    """
     from dredge_host.offline.quality import measure
 
     with Bar("quality", 0, "scores") as bar:

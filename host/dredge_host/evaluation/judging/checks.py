@@ -103,7 +103,7 @@ class Seam(NamedTuple):
 
 
 def seams(pcm: Pcm, sources: Sequence[str], lookahead: int = 0, near: int = 2, around_ms: float = 100.0) -> list[Seam]:
-    """Measures every change of source in int16[n].
+    """Measure every change of source in int16[n].
 
     sources: one per packet of 320 samples; packet k starts at sample 320 k - lookahead (what
     `simulate` gives: its output has the Opus look-ahead taken out). The neighbourhood is
@@ -128,7 +128,7 @@ def seams(pcm: Pcm, sources: Sequence[str], lookahead: int = 0, near: int = 2, a
 
 
 def click_summary(found: Sequence[Seam]) -> dict[str, float | int]:
-    """Counts for a result: seams, clicks, and the worst jump against the 99.9th percentile."""
+    """Return the counts for a result: seams, clicks, and the worst jump against the 99.9th percentile."""
     ratios = [seam.jump / max(seam.usual, QUIET) for seam in found]
     return {
         "seams": len(found),

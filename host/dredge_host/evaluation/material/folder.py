@@ -36,7 +36,7 @@ def speech_files(folder: Path, notes: list[str] | None = None) -> list[Path]:
 
 
 def demand_speech(folder: Path, found: list[Path]) -> None:
-    """Raises InputError for a folder without speech, and says where below it there is some."""
+    """Raise InputError for a folder without speech, and say where below it there is some."""
     if found:
         return
     text = f"{folder}: no speech files ({', '.join(SUFFIXES)}) in it"

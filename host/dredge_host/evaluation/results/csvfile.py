@@ -13,7 +13,7 @@ from dredge_device.pi.output.files import write_text
 
 
 def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Writes records as UTF-8 CSV (RFC 4180) with a head line, all of it or nothing.
+    """Write records as UTF-8 CSV (RFC 4180) with a head line, all of it or nothing.
 
     Values inside values get names with a dot (bitrate_bps.dred). A cell without a metric has an empty field.
     """

@@ -105,7 +105,7 @@ def _collect(
     on_cell: Callable[[], None] | None,
     before: int,
 ) -> dict[Place, Measurement]:
-    """Keeps every cell as soon as it is there. Raises DredgeError after the last one if some have failed."""
+    """Keep every cell as soon as it is there. Raises DredgeError after the last one if some have failed."""
     cells: dict[Place, Measurement] = {}
     failed: list[str] = []
     with Bar("evaluate", len(keys), "cells", before) as bar:

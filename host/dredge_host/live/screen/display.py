@@ -63,7 +63,7 @@ class Display:
             self._live.update(self._panel())
 
     def close(self) -> None:
-        """Leaves the last state on the screen; safe to call twice."""
+        """Leave the last state on the screen; safe to call twice."""
         if self._live is not None:
             live, self._live = self._live, None
             live.update(self._panel())

@@ -31,7 +31,7 @@ EXPLAINED = {
 
 
 def write_evaluation_report(path: str | Path, document: Document) -> Path:
-    """Writes the page of a `dredge.evaluate/2` document and returns its path.
+    """Write the page of a `dredge.evaluate/2` document and return its path.
 
     Parts of the document that were not measured leave their section out. Raises OutputError when `path` cannot be
     written.

@@ -37,7 +37,7 @@ class Halves:
         return bool(self._threads)
 
     def start(self) -> None:
-        """Begins to call, answer, speak and play."""
+        """Begin to call, answer, speak and play."""
         self._begun_s = time.monotonic()
         for name, work in (("speaking", self._speak), ("hearing", self._hear)):
             thread = threading.Thread(target=work, name=name, daemon=True)
@@ -58,7 +58,7 @@ class Halves:
         return options.once and self._hearing.sessions_ended > 0 and self._speaking.state != "talking"
 
     def end(self) -> None:
-        """Says goodbye and waits for the other end's books; safe to call twice."""
+        """Say goodbye and wait for the other end's report; safe to call twice."""
         self.ending.set()
         for thread in self._threads[:1]:
             thread.join()

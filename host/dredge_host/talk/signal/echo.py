@@ -20,7 +20,7 @@ def advice() -> str:
 
 
 def use_canceller() -> str:
-    """Takes the sound server's echo canceller for the default microphone and loudspeaker, if it has one.
+    """Take the sound server's echo canceller for the default microphone and loudspeaker, if it has one.
 
     Returns what was done, or advice. It must be called before the first card is opened.
     """

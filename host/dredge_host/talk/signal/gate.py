@@ -90,7 +90,7 @@ class PushToTalk:
         self._open = not self._open
 
     def close(self) -> None:
-        """Frees the pin."""
+        """Free the pin."""
         if self._button is not None:
             with contextlib.suppress(RuntimeError):
                 self._button.close()
@@ -128,7 +128,7 @@ class MicrophoneGate:
         return self._ducking is not None and self._ducking.down
 
     def close(self) -> None:
-        """Frees pin and filter."""
+        """Free pin and filter."""
         for part in (self.ptt, self.echo):
             if part is not None:
                 part.close()

@@ -56,7 +56,7 @@ class EchoCanceller:
         return out
 
     def close(self) -> None:
-        """Frees the filter."""
+        """Free the filter."""
         with self._lock:
             state, self._state = self._state, ctypes.c_void_p()
             if state:

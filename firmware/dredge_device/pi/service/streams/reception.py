@@ -28,7 +28,7 @@ class Reception:
         self._full = full
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
-        """Answers to one datagram, for the same peer."""
+        """Return the answers to one datagram, for the same peer."""
         if rtp.is_rtcp(datagram):
             station, agent = self._places.of(peer)
             return self._control(station, agent, datagram, peer, now_us)

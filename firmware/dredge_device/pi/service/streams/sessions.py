@@ -56,7 +56,7 @@ class Sessions:
         return self._places.ended
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
-        """Answers to one datagram, for the same peer."""
+        """Return the answers to one datagram, for the same peer."""
         return self._reception.handle(datagram, peer, now_us)
 
     def rekeyed(self, peer: Any) -> None:
@@ -113,7 +113,7 @@ class Sessions:
         self._places.farewells.give_up()
 
     def close(self) -> None:
-        """Lets go of all outputs."""
+        """Release all outputs."""
         for station in self.stations:
             if station.output is not None:
                 station.output.discard()

@@ -46,7 +46,7 @@ class ReceiverStock:
             return made
 
     def close(self) -> None:
-        """Ends the thread; what it builds is finished first."""
+        """End the thread; what it builds is finished first."""
         with self._changed:
             self._closing = True
             self._changed.notify()
