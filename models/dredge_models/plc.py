@@ -100,7 +100,10 @@ class PlcPredictor:
         return shown
 
     def _advance(self) -> Array:
-        """Run the network on the last frame; return its guess of the next. Its inputs for a frame behind the gap stay 0."""
+        """Run the network on the last frame and return its guess of the next.
+
+        Its inputs for a frame behind the gap stay 0.
+        """
         row = self._row[0]
         row[:] = 0
         row[:FEATURES] = self._last
