@@ -15,20 +15,20 @@ CPUS = {
     "cortex-a72": ["scalar", "neon"],                    # Pi 4
     "cortex-a76": ["scalar", "neon", "neon_dotprod"],    # Pi 5
 }
-PACKAGES = "apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+PACKAGES = "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory):
     if missing(NATIVE):
-        pytest.skip("gcc is not installed")
+        pytest.skip("needs gcc: apt-get install gcc")
     return Build(NATIVE, tmp_path_factory.mktemp("native"))
 
 
 @pytest.fixture(scope="module")
 def arm(tmp_path_factory):
     if absent := missing(CROSS, EMULATOR):
-        pytest.skip(f"{' and '.join(absent)} not installed ({PACKAGES})")
+        pytest.skip(f"needs {' and '.join(absent)}: {PACKAGES}")
     return Build(CROSS, tmp_path_factory.mktemp("arm"))
 
 
@@ -107,7 +107,7 @@ def test_contraction_would_change_the_samples(arm):
 def test_nothing_undefined_happens(tmp_path):
     """Conversions out of range are what x86 and ARM do differently without any warning."""
     if missing(NATIVE):
-        pytest.skip("gcc is not installed")
+        pytest.skip("needs gcc: apt-get install gcc")
     program = tmp_path / "sanitised"
     checks = "-fsanitize=address,undefined,float-cast-overflow"
     sources = [str(C_DIR / name) for name in setup_constant("EXTRA")["lpcnet"]["sources"]]

@@ -16,7 +16,7 @@ import predict
 from counted import Caches, Profile, Stretch
 from lpcnet_cases import random_net
 
-needs_mca = pytest.mark.skipif(counted.mca_name() is None, reason="llvm-mca is not installed (apt install llvm)")
+needs_mca = pytest.mark.skipif(counted.mca_name() is None, reason="needs llvm-mca: apt-get install llvm")
 FIGURES = {
     "instructions": 9e6, "cycles_low": 10e6, "cycles_high": 15e6, "l1_misses": 3e5, "l2_misses": 1e3, "touched_kib": 700
 }  # fmt: skip
@@ -26,7 +26,7 @@ FIGURES = {
 def emulated(tmp_path_factory):
     """The counted program with a small random vocoder; returns a function that runs it."""
     if absent := missing(CROSS, EMULATOR, "gcc"):
-        pytest.skip(f"{' and '.join(absent)} not installed")
+        pytest.skip(f"needs {' and '.join(absent)}: apt-get install gcc gcc-aarch64-linux-gnu qemu-user")
     folder = tmp_path_factory.mktemp("cycles")
     weights, features = folder / "weights.bin", folder / "features.bin"
     counted.write_weights(weights, random_net(3))

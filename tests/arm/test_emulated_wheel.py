@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-pytestmark = pytest.mark.skipif(not emulated.lands(), reason="no arm64 userland: run `make test-arm`")
+pytestmark = pytest.mark.skipif(not emulated.lands(), reason="needs an arm64 userland: make test-arm")
 PLACES = emulated.places()
 NAMES = ["-".join(place) for place in PLACES]
 each_place = pytest.mark.parametrize("place", PLACES, ids=NAMES)
@@ -85,7 +85,7 @@ def test_agent_there_talks_to_host_tool_here(place, tmp_path):
 MODULE_PLACES = [place for place in PLACES if place in (("bookworm", "cortex-a53"), ("trixie", "cortex-a76"))]
 
 
-@pytest.mark.skipif(emulated.is_short(), reason="only in the full run")
+@pytest.mark.skipif(emulated.is_short(), reason="needs time: make test-arm without --short")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("place", MODULE_PLACES, ids=["-".join(place) for place in MODULE_PLACES])
 def test_kernel_and_model_tests_pass_there(place, tmp_path):

@@ -32,5 +32,5 @@ def test_micropython_agrees_with_cpython():
     # MICROPYTHON may hold a whole command line, e.g. a loader and its library path.
     command = os.environ.get("MICROPYTHON", shutil.which("micropython") or "").split()
     if not command:
-        pytest.skip("micropython is not installed (apt install micropython, or set MICROPYTHON)")
+        pytest.skip("needs MicroPython: apt-get install micropython, or set MICROPYTHON")
     assert run(*command) == run(sys.executable)

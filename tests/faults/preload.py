@@ -16,7 +16,7 @@ def compiled(source: str, folder: Path) -> Path:
     """The shared library of a C file beside this one; the test is skipped where nothing can compile or preload it."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("needs a C compiler and a Linux loader")
+        pytest.skip("needs gcc and a Linux loader: apt-get install gcc")
     library = folder / f"{Path(source).stem}.so"
     subprocess.run(
         [compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(HERE / source), "-ldl"],

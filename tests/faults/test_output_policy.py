@@ -209,7 +209,7 @@ done
 def test_devices_stay_devices(tmp_path, speech):
     """In a mount namespace with a /dev of its own."""
     if os.geteuid() or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
-        pytest.skip("needs root and mount namespaces")
+        pytest.skip("needs root and mount namespaces: sudo make test")
     (tmp_path / "dev").mkdir()
     words = [sys.executable, "-m", "dredge_host", "simulate", str(speech(1))]
     done = subprocess.run(["unshare", "-m", "sh", "-c", INSIDE, "sh", str(tmp_path / "dev"), *words],

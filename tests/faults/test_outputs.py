@@ -69,7 +69,7 @@ echo $code > "$3/code"
 def inside(tmp_path, clip):
     """The agent with its output on a disk of 64 KB, in a mount namespace of its own."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-        pytest.skip("needs mount namespaces")
+        pytest.skip("needs root and mount namespaces: sudo make test")
     disk, left = tmp_path / "disk", tmp_path / "left"
     disk.mkdir()
     left.mkdir()

@@ -154,7 +154,7 @@ echo $? > "$2/agent"
 def without_network(tmp_path, clip, how):
     """A stream in a network namespace whose only interface goes down while it runs."""
     if subprocess.run(["unshare", "-rn", "ip", "link"], capture_output=True).returncode:
-        pytest.skip("needs network namespaces and iproute2")
+        pytest.skip("needs root, network namespaces and ip: sudo make test, apt-get install iproute2")
     command = ["unshare", "-rn", "sh", "-c", INSIDE, "sh", sys.executable, str(tmp_path), str(clip), how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment())
     assert (tmp_path / "agent").exists(), (done, (tmp_path / "host").read_text())

@@ -47,7 +47,7 @@ def test_a_home_is_optional(tmp_path, speech, home):
     )
     imports = [sys.executable, "-c", code.split("from")[0] + "import dredge_host.cli.main"]
     if os.geteuid() == 0 and subprocess.run(imports, capture_output=True).returncode:
-        pytest.skip("another user cannot read this installation")
+        pytest.skip("needs a checkout that another user may read: not below /root")
     simulate = ["simulate", str(clip), os.devnull, "--loss", "10%"]
     for verb in (["models", "list"], ["models", "verify"], ["doctor"], simulate):
         done = subprocess.run([sys.executable, "-c", code, *verb], capture_output=True, env=environment(**changes),

@@ -88,7 +88,7 @@ def test_no_watch_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(not has_sanitisers(), reason="gcc with libasan and the source tree are needed")
+@pytest.mark.skipif(not has_sanitisers(), reason="needs gcc with libasan and the source tree: apt-get install gcc")
 def test_sixty_seconds_under_sanitisers() -> None:
     """`make fuzz` for 60 s with a fresh seed: no crash, no over-read, no undefined step, no hang."""
     environment = {**os.environ, "VENV": str(Path(sys.executable).parent.parent)}

@@ -117,7 +117,7 @@ def test_the_command_lists_targets_and_refuses_unknown_ones() -> None:
 @pytest.mark.slow
 def test_two_seconds_under_libfuzzer(tmp_path) -> None:
     """The whole way: seeds, instrumentation, mutations, statistics."""
-    pytest.importorskip("atheris", reason="atheris is not installed: dredge extras add fuzz")
+    pytest.importorskip("atheris", reason="needs atheris: dredge extras add fuzz")
     row = campaign.fuzz(ALL["rtp"], 2, tmp_path)
     assert not row.broken, row.why
     assert row.executions > 1000 and row.edges > 10 and row.inputs > 5

@@ -18,7 +18,7 @@ FLAGS = [
 ]  # fmt: skip
 
 NEEDS_BROWSER = [
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
+    pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt-get install chromium"),
     pytest.mark.timeout(120),
 ]
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The one table of exit codes."""
 
+import importlib
+
 import click
 import pytest
 
@@ -34,7 +36,7 @@ def test_codes(error: BaseException, code: int | None) -> None:
 @pytest.mark.parametrize("name", errors.EXIT_CODES)
 def test_every_class_in_the_table_exists(name: str) -> None:
     module, _, cls = name.rpartition(".")
-    found = getattr(pytest.importorskip(module), cls)
+    found = getattr(importlib.import_module(module), cls)
     assert issubclass(found, BaseException)
     # The table is keyed by where a class is defined, not by where it can be imported from.
     assert f"{found.__module__}.{found.__qualname__}" == name

@@ -14,7 +14,7 @@ from dredge_kernels.tables import QuantTables
 
 VECTORS = os.environ.get("DREDGE_VECTORS", "")
 needs_vectors = pytest.mark.skipif(
-    not VECTORS, reason="DREDGE_VECTORS is not set: no libopus vectors"
+    not VECTORS, reason="needs vectors: set DREDGE_VECTORS"
 )
 
 

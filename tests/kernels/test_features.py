@@ -155,7 +155,7 @@ def test_wrong_cepstra_are_refused():
 
 
 @pytest.mark.vectors
-@pytest.mark.skipif(not VECTORS, reason="DREDGE_VECTORS is not set")
+@pytest.mark.skipif(not VECTORS, reason="needs vectors: set DREDGE_VECTORS")
 def test_values_of_libopus():
     with np.load(Path(VECTORS or "") / "v4_B44k30" / "enc.npz") as z:
         pcm, expected = z["enc_pcm16k"], z["enc_features"]

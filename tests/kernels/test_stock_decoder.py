@@ -119,7 +119,7 @@ def by_libsndfile(data: bytes, _folder: Path) -> np.ndarray:
 
 def by_opusdec(data: bytes, folder: Path) -> np.ndarray:
     if shutil.which("opusdec") is None:
-        pytest.skip("opusdec (package opus-tools) is not installed")
+        pytest.skip("needs opusdec: apt-get install opus-tools")
     (folder / "in.opus").write_bytes(data)
     # Without dither, so that two runs can be compared sample by sample.
     command = ["opusdec", "--quiet", "--no-dither", "--rate", "48000", "in.opus", "out.wav"]

@@ -81,7 +81,7 @@ def test_codec_extractor_and_postfilter_in_every_thread(pcm):
 
 
 def test_redundancy_vocoder_and_predictor_of_the_shipped_models(pcm):
-    dred = pytest.importorskip("dredge_models.dred")
+    from dredge_models import dred
     from dredge_models.plc import PlcPredictor
     from dredge_models.vocoder import Vocoder
 

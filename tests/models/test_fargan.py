@@ -176,7 +176,7 @@ def test_a_layer_that_is_missing_or_other_is_named() -> None:
 
 
 @pytest.mark.vectors
-@pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="DREDGE_VECTORS is not set")
+@pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="needs vectors: set DREDGE_VECTORS")
 def test_it_continues_speech_as_libopus_does() -> None:
     """Frames 302 ... 321 after 320 real samples. Approximated tanh there, other roundings to 1/127 here: the error is
     that of a few flipped roundings, far below the signal, and does not grow."""

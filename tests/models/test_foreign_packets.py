@@ -27,9 +27,6 @@ from dredge_models import modelset
 from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder
 from dredge_models.libopus.importer import import_rdovae, read_sources
 
-pytest.importorskip("flatbuffers")
-pytest.importorskip("ai_edge_litert")
-
 VECTORS = os.environ.get("DREDGE_VECTORS", "")
 NAMES = ["rdovae_enc.bin", "rdovae_dec.bin", "rdovae_stats_and_tables.npz"]
 
@@ -37,7 +34,7 @@ NAMES = ["rdovae_enc.bin", "rdovae_dec.bin", "rdovae_stats_and_tables.npz"]
 @pytest.fixture(scope="module", params=["made up", pytest.param("libopus", marks=pytest.mark.vectors)])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[modelset.ModelSet]:
     if request.param == "libopus" and not VECTORS:
-        pytest.skip("DREDGE_VECTORS is not set")
+        pytest.skip("needs vectors: set DREDGE_VECTORS")
     root = tmp_path_factory.mktemp("models")
     made_up = write_model(tmp_path_factory.mktemp("files"))
     files = [Path(VECTORS) / "weights" / n for n in NAMES] if request.param == "libopus" else made_up
@@ -89,10 +86,10 @@ def test_they_survive_an_opus_packet_and_our_decoder(model: modelset.ModelSet, s
 
 
 @pytest.mark.vectors
-@pytest.mark.skipif(not VECTORS, reason="DREDGE_VECTORS is not set")
+@pytest.mark.skipif(not VECTORS, reason="needs vectors: set DREDGE_VECTORS")
 def test_with_libopus_weights_speech_comes_back(model: modelset.ModelSet) -> None:
     if not is_real(model):
-        pytest.skip("needs libopus' weights")
+        pytest.skip("needs libopus' weights: set DREDGE_VECTORS to a folder that has them")
     case = Path(VECTORS) / "v4_B44k30"
     pcm = np.fromfile(case / "input.s16", "<i2")[: 16000 * 6]
     encoder, decoder = DredEncoder(104, model), DredDecoder()
@@ -124,11 +121,11 @@ def opus_demo() -> str | None:
 
 
 @pytest.mark.vectors
-@pytest.mark.skipif(not VECTORS or opus_demo() is None, reason="no opus_demo with DRED on the path, or no vectors")
+@pytest.mark.skipif(not VECTORS or opus_demo() is None, reason="needs opus_demo: on the path; set DREDGE_VECTORS")
 def test_libopus_decodes_what_our_encoder_made(model: modelset.ModelSet, tmp_path: Path) -> None:
     """Lost packets of our stream, filled by libopus, are about as near to the original as those of its own stream."""
     if not is_real(model):
-        pytest.skip("needs libopus' weights")
+        pytest.skip("needs libopus' weights: set DREDGE_VECTORS to a folder that has them")
     case = Path(VECTORS) / "v4_B44k30"
     pcm = np.fromfile(case / "input.s16", "<i2")
     encoder = OpusEncoder(bitrate=24000, loss_pct=20)

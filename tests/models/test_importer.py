@@ -21,9 +21,6 @@ from dredge_models.libopus.rdovae import GENERATIONS, Generation, read_decoder, 
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 from dredge_models.registry import LIBOPUS_VERSIONS, ModelError, verify
 
-pytest.importorskip("flatbuffers")
-pytest.importorskip("ai_edge_litert")
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:

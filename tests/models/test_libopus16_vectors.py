@@ -25,7 +25,7 @@ from dredge_models.rdovae import RdoVaeEncoder
 VECTORS = Path(os.environ.get("DREDGE_VECTORS16", ""))
 pytestmark = [
     pytest.mark.vectors,
-    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS16"), reason="DREDGE_VECTORS16 is not set"),
+    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS16"), reason="needs vectors: set DREDGE_VECTORS16"),
 ]
 FILES = ["rdovae_enc16.bin", "rdovae_dec16.bin", "rdovae_stats_and_tables.npz"]
 STREAMS = ["A24k20", "B44k30", "C60ms", "D_cbr40", "E_48k_st", "F_dtx", "G_lbrr48", "H_40ms", "I_120ms"]

@@ -25,7 +25,7 @@ from dredge_models.registry import ModelFile
 VECTORS = Path(os.environ.get("DREDGE_VECTORS", ""))
 pytestmark = [
     pytest.mark.vectors,
-    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="DREDGE_VECTORS is not set"),
+    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="needs vectors: set DREDGE_VECTORS"),
 ]
 
 V10 = GENERATIONS[0]

@@ -92,7 +92,7 @@ def page(folder):
 
 
 def test_page_gets_table_and_plot_and_keeps_the_rest(ours, tmp_path):
-    pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: dredge extras add report")
     page(tmp_path)
     case = rdovae_page.Case("some speech", 4, {"ours": ours, "other": ours})
     rdovae_page.write([case], tmp_path)
@@ -138,8 +138,6 @@ def test_models_are_found_by_folder_or_refused(tmp_path, monkeypatch):
 
 
 def test_int8_weights_cost_less_than_two_percent(features, tmp_path):
-    pytest.importorskip("ai_edge_litert", reason="the float32 graphs need the schema inside ai-edge-litert")
-    pytest.importorskip("flatbuffers", reason="the float32 graphs need flatbuffers")
     from models.training.rdovae_int8 import int8_cost
 
     for name in ("rdovae.npz", "rdovae_tables.npz", "rdovae_encoder.tflite", "rdovae_decoder.tflite",

@@ -11,7 +11,7 @@ from models.training.recurrent import CausalConv, Gru
 @pytest.fixture(scope="module")
 def kernel():
     if recurrent.kernel() is None:
-        pytest.skip("no C++ compiler at hand")
+        pytest.skip("needs a C++ compiler: apt-get install g++")
 
 
 def gradients(layer, value, inputs):

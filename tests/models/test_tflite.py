@@ -84,7 +84,7 @@ def test_the_runtime_has_a_name():
                                   "rdovae_start.tflite", "plc_step.tflite"])
 def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
     """Float maths: equal up to rounding, whichever runtime a Python version brings."""
-    module = pytest.importorskip(f"{package}.interpreter", reason=f"{package} is not installed")
+    module = pytest.importorskip(f"{package}.interpreter", reason=f"this Python has no {package}")
     default = TfliteModel(weight_file(name))
     monkeypatch.setattr(runtime, "_interpreter_class", lambda: module.Interpreter)
     other = TfliteModel(weight_file(name))

@@ -9,15 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from dredge_models.registry import ModelError, weight_file
+from dredge_models.tflite import writer
 from dredge_models.tflite.check import DENSE, GraphError, check
 from dredge_models.tflite.flatbuffer import FlatbufferError, Table, root
 from dredge_models.tflite.runtime import TfliteModel
-
-flatbuffers = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed: dredge extras add import")
-schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="ai-edge-litert is not installed")
-writer = pytest.importorskip("dredge_models.tflite.writer")
 
 SHIPPED = ("rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite", "plc_step.tflite")
 

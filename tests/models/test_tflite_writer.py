@@ -8,9 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-pytest.importorskip("ai_edge_litert", reason="the writer needs the schema inside ai-edge-litert")
-pytest.importorskip("flatbuffers", reason="the writer needs flatbuffers")
-
 from dredge_models.tflite.runtime import TfliteModel
 from dredge_models.tflite.writer import SMALL, Graph, quantise_rows
 
@@ -67,7 +64,7 @@ def test_split_and_concat(tmp_path, sizes):
 
 
 def test_gru_is_that_of_torch(tmp_path):
-    torch = pytest.importorskip("torch", reason="compared with torch.nn.GRU")
+    torch = pytest.importorskip("torch", reason="needs torch: dredge extras add train")
     torch.manual_seed(0)
     cell = torch.nn.GRU(11, 7)
     weights = {k: v.detach().numpy() for k, v in cell.state_dict().items()}

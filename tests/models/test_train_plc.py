@@ -147,8 +147,6 @@ def test_claiming_voice_costs_more_than_missing_it():
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    pytest.importorskip("ai_edge_litert", reason="export needs the schema inside ai-edge-litert")
-    pytest.importorskip("flatbuffers", reason="export needs flatbuffers")
     from models.training import export_plc
 
     folder = tmp_path_factory.mktemp("weights")

@@ -164,8 +164,6 @@ def test_data_of_another_shape_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
     """The tiny run's files, int8 and float32 graphs, and its network."""
-    pytest.importorskip("ai_edge_litert", reason="export needs the schema inside ai-edge-litert")
-    pytest.importorskip("flatbuffers", reason="export needs flatbuffers")
     from models.training import export_rdovae
 
     folder = tmp_path_factory.mktemp("weights")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs PyTorch (pip install torch)")
-pytest.importorskip("ninja", reason="the training kernel is compiled with ninja")
+torch = pytest.importorskip("torch", reason="needs torch: dredge extras add train")
+pytest.importorskip("ninja", reason="needs ninja: dredge extras add train")
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import repo_path  # noqa: F401
 
-torch = pytest.importorskip("torch", reason="training needs torch (dredge extras add train)")
+torch = pytest.importorskip("torch", reason="needs torch: dredge extras add train")
 
 TINY = ('{"latent": 6, "state": 8, "enc_dense": 16, "enc_gru": 8, "enc_conv": 8,'
         ' "enc_dilations": [1, 2], "dec_dense": 16, "dec_gru": 12, "dec_conv": 8,'

@@ -11,7 +11,8 @@ import debian
 import pytest
 
 pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("apt-get", "dpkg-deb", "dpkg-scanpackages"))), reason="not a Debian with dpkg-dev"
+    not all(map(shutil.which, ("apt-get", "dpkg-deb", "dpkg-scanpackages"))),
+    reason="needs Debian and dpkg-dev: apt-get install dpkg-dev"
 )
 
 

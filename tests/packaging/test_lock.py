@@ -6,14 +6,10 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("packaging", reason="reading requirements needs packaging")
-
-import tomllib
-
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 for package in ("mkdocs", "material", "mkdocstrings_handlers.python"):
-    pytest.importorskip(package, reason="dredge extras add docs")
+    pytest.importorskip(package, reason="needs mkdocs: dredge extras add docs")
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -43,7 +43,7 @@ def test_every_package_is_in_the_list_and_found_in_its_folder(monkeypatch):
 @pytest.fixture(params=wheels() or [None], ids=lambda wheel: wheel.name if wheel else "none")
 def wheel(request):
     if request.param is None:
-        pytest.skip("no wheel in dist/: make wheel-aarch64")
+        pytest.skip("needs a wheel in dist/: make wheels")
     return zipfile.ZipFile(request.param)
 
 

@@ -92,7 +92,7 @@ def test_every_class_of_the_table_occurs(cases, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("qemu-aarch64") or not shutil.which("aarch64-linux-gnu-gcc"),
-                    reason="needs qemu-user and the cross compiler")  # fmt: skip
+                    reason="needs both: apt-get install gcc-aarch64-linux-gnu qemu-user")  # fmt: skip
 def test_the_plugin_counts_what_ran_between_two_marks(tmp_path):
     """A program whose loop has a known number of instructions."""
     source = tmp_path / "program.c"

@@ -86,7 +86,7 @@ def test_image_holds_a_tree_without_what_is_skipped(tmp_path):
     assert made() == first, "the image depends on file times"
 
 
-@pytest.mark.skipif(shutil.which(f"python{layers.PYTHON}") is None, reason=f"needs python{layers.PYTHON}")
+@pytest.mark.skipif(shutil.which(f"python{layers.PYTHON}") is None, reason=f"this machine has no python{layers.PYTHON}")
 def test_layer_has_bytecode_that_no_file_time_makes_stale(tmp_path, monkeypatch):
     monkeypatch.setenv("DREDGE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "source").mkdir()
@@ -177,7 +177,8 @@ def test_wrong_option_is_one_sentence(words, capsys):
     assert said.out == "" and said.err.startswith("test-pi: ") and said.err.count("\n") == 1
 
 
-@pytest.mark.skipif(any(shutil.which(name) is None for name in TOOLS), reason="needs " + ", ".join(TOOLS))
+@pytest.mark.skipif(any(shutil.which(name) is None for name in TOOLS),
+                    reason="needs qemu-system-aarch64: apt-get install qemu-system-arm dpkg")  # fmt: skip
 def test_without_a_debian_archive_the_exit_code_is_3(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DREDGE_CACHE", str(tmp_path))
     monkeypatch.setenv("DREDGE_DEBIAN_MIRROR", "http://127.0.0.1:9/debian")

@@ -8,7 +8,7 @@ import pytest
 
 class Refused(subprocess.Popen):
     def __init__(self, *arguments, **options):
-        pytest.skip("starts a program, which an emulated process cannot")
+        pytest.skip("this process is emulated and cannot start programs")
 
     def __del__(self, _warn=None):
         pass  # nothing was started

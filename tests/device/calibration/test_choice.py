@@ -16,8 +16,6 @@ from dredge_device.pi.quality import AFTER, FIRST, FULL, NEXT, PLAIN, SMALL
 from dredge_device.pi.service.building import expected_costs
 from dredge_device.pi.service.governor import Governor
 
-pytest.importorskip("dredge_kernels.lpcnet", reason="the kernels are not built")
-
 # Million instructions per period on NEON (Cortex-A53), counted under emulation: received, first of a gap, next, after.
 STANDARD, SMALL_ONE = (1.16, 33.5, 10.6, 8.2), (1.16, 26.3, 7.7, 6.7)
 

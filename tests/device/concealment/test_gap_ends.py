@@ -6,15 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 from device_fakes import Bench, FakeDecoder, FakeExtractor, FakeReader, fake_parts, packet
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.decoder_priming import HEARD, NEEDED, PRELUDE, DecoderPriming
 from dredge_device.pi.concealment.interpolation import HOLD, Interpolation
 from dredge_device.pi.concealment.lookahead import COLD, REACH, Following, Lookahead
-
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
-soundfile = pytest.importorskip("soundfile")
+from dredge_kernels import opus
 
 CLIP = Path(__file__).parents[2] / "data" / "speech_short.flac"
 

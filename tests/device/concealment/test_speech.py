@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from device_fakes import FakePlc, FakeReader, FakeVocoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,14 +14,10 @@ from dredge_device import rtp
 from dredge_device.pi.factory import OpusPacketReader, Parts, real_parts
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.receiver import Receiver
-
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
-soundfile = pytest.importorskip("soundfile")
-
-from dredge_kernels.extensions import add_extension  # noqa: E402
-from dredge_kernels.features import FeatureExtractor  # noqa: E402
-from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder  # noqa: E402
-from dredge_models.registry import ModelError  # noqa: E402
+from dredge_kernels import opus
+from dredge_kernels.extensions import add_extension
+from dredge_kernels.features import FeatureExtractor
+from dredge_models.dred import DRED_EXTENSION_ID, DredDecoder, DredEncoder
 
 CLIP = Path(__file__).parents[2] / "data" / "speech_short.flac"
 SECONDS = 4
@@ -66,13 +63,6 @@ def listen(datagrams, lost=(), parts=None, conceal="dred", use_lbrr=False, playo
 
 def joined(spoken):
     return np.concatenate([played.pcm for played in spoken])
-
-
-def real_voice_or_skip(conceal="dred"):
-    try:
-        return real_parts(conceal)
-    except ModelError as error:
-        pytest.skip(f"no weights yet: {error}")
 
 
 def dred_parts():
@@ -213,7 +203,7 @@ def jump(pcm, at):
 @pytest.mark.parametrize(("conceal", "use_lbrr"), [("dred", False), ("dred", True), ("plc", False)])
 def test_no_click_at_any_seam(sent, conceal, use_lbrr):
     """No step at a seam beyond what the speech within 30 ms of it has anyway."""
-    real_voice_or_skip(conceal)
+    real_parts(conceal)
     bursts = [(20, 22), (40, 55), (70, 71), (90, 104), (120, 126), (150, 165)]
     lost = [n for a, b in bursts for n in range(a, b)]
     spoken, _ = listen(sent, lost, conceal=conceal, use_lbrr=use_lbrr)
@@ -227,7 +217,7 @@ def test_no_click_at_any_seam(sent, conceal, use_lbrr):
 
 def test_recovered_speech_has_the_level_of_what_was_lost(sent, clean):
     """Within 6 dB over a 300 ms burst, and the envelope of 10 ms frames follows the original."""
-    real_voice_or_skip()
+    real_parts("dred")
     spoken, _ = listen(sent, BURST)
     got = joined(spoken)[320 * BURST[0] : 320 * BURST[-1] + 320].astype(float).reshape(-1, 160)
     true = clean[320 * BURST[0] : 320 * BURST[-1] + 320].astype(float).reshape(-1, 160)
@@ -237,13 +227,13 @@ def test_recovered_speech_has_the_level_of_what_was_lost(sent, clean):
 
 
 def test_same_packets_give_the_same_samples(sent):
-    real_voice_or_skip()
+    real_parts("dred")
     first, second = (joined(listen(sent, BURST)[0]) for _ in range(2))
     assert (first == second).all()
 
 
 def test_long_loss_fades_to_silence_without_dred(sent):
-    real_voice_or_skip("plc")
+    real_parts("plc")
     spoken, _ = listen(sent, range(60, 110), conceal="plc", playout_ms=20)
     levels = [np.abs(spoken[n].pcm.astype(int)).max() for n in range(60, 110)]
     assert not any(levels[26:]) and levels[0] > 0

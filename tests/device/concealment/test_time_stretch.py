@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_device.pi.concealment.time_stretch import MAX_LAG, MIN_LAG, TimeStretch
 from dredge_device.units import PACKET_SAMPLES
-
-soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed")
 
 CLIP = Path(__file__).parents[2] / "data" / "speech_short.flac"
 

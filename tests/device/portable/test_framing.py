@@ -6,12 +6,11 @@ import random
 import struct
 
 import pytest
+from cobs import cobs as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_device.framing import MAX_DATAGRAM, OVERHEAD, Deframer, Framer, stuff, unstuff
-
-oracle = pytest.importorskip("cobs.cobs", reason="the cobs package is the oracle (extra dev)")
 
 BLOBS = st.binary(max_size=700) | st.integers(0, 600).map(lambda n: b"\7" * n) | st.integers(0, 600).map(bytes)
 
@@ -76,14 +75,12 @@ def test_too_long_datagrams_are_refused():
         Framer().frame(bytes(MAX_DATAGRAM + 1))
 
 
-@pytest.mark.parametrize("position", range(0, 24))
+@pytest.mark.parametrize("position", range(len(Framer().frame(b"speech \0 of 14"))))
 @pytest.mark.parametrize("bit", [0, 7])
 def test_every_flipped_bit_costs_one_frame_and_not_the_next(position, bit):
     framer, deframer = Framer(), Deframer()
     bad = bytearray(framer.frame(b"speech \0 of 14"))
     good = framer.frame(b"next")
-    if position >= len(bad):
-        pytest.skip("the frame is shorter")
     bad[position] ^= 1 << bit
     got = deframer.feed(bytes(bad) + good)
     if position in (0, len(bad) - 1):  # a damaged delimiter: the two of the next frame remain

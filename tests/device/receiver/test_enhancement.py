@@ -186,13 +186,13 @@ def test_this_systems_libopus():
 def test_debian_13s_libopus(tmp_path):
     """Enhanced speech differs, is not delayed, and resembles what it is made of."""
     if shutil.which("dpkg") is None:
-        pytest.skip("no dpkg: Debian's packages are not for this system")
+        pytest.skip("this system has no dpkg: Debian's packages are not for it")
     architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout
     root, script = tmp_path / "root", Path(__file__).resolve().parents[3] / "scripts" / "debian.py"
     words = [sys.executable, script, "only", "trixie", architecture.strip(), root, "libopus0"]
     unpacked = subprocess.run(words, capture_output=True, text=True, check=False)
     if unpacked.returncode:
-        pytest.skip(f"Debian 13's libopus0 cannot be had here: {unpacked.stderr.strip()[-200:]}")
+        pytest.skip(f"this machine cannot fetch Debian 13's libopus0: {unpacked.stderr.strip()[-200:]}")
     (library,) = root.glob("usr/lib/*/libopus.so.0")
     version, best, different, late, like = facts(Path(library).parent)
     assert (version, best, different, late) == ("libopus 1.5.2", 7, 3, 0) and like > 0.8

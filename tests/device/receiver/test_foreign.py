@@ -15,20 +15,16 @@ from dredge_device.pi.interfaces import UnknownVersionError
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import capabilities
 from dredge_device.timeline import Timeline
-
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
-pytest.importorskip("flatbuffers")
-pytest.importorskip("ai_edge_litert")
-
-from dredge_kernels.extensions import add_extension  # noqa: E402
-from dredge_kernels.features import FeatureExtractor  # noqa: E402
-from dredge_kernels.framing import build_packet  # noqa: E402
-from dredge_models import modelset  # noqa: E402
-from dredge_models.dred import DRED_EXTENSION_ID, DredEncoder  # noqa: E402
-from dredge_models.libopus.importer import import_rdovae, read_sources  # noqa: E402
+from dredge_kernels import opus
+from dredge_kernels.extensions import add_extension
+from dredge_kernels.features import FeatureExtractor
+from dredge_kernels.framing import build_packet
+from dredge_models import modelset
+from dredge_models.dred import DRED_EXTENSION_ID, DredEncoder
+from dredge_models.libopus.importer import import_rdovae, read_sources
 
 VECTORS = Path(os.environ.get("DREDGE_VECTORS", ""))
-needs_vectors = pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="DREDGE_VECTORS is not set")
+needs_vectors = pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="needs vectors: set DREDGE_VECTORS")
 
 
 def play(packets, lost=(), playout_ms=400):

@@ -6,9 +6,7 @@ import pytest
 
 from dredge_device import rtp
 from dredge_device.pi.receiver import Receiver
-
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
-framing = pytest.importorskip("dredge_kernels.framing")
+from dredge_kernels import framing, opus
 
 
 def voice(seconds):

@@ -23,8 +23,6 @@ from dredge_device.pi.security.session_keys import (
     Window,
 )
 
-pytest.importorskip("pylibsrtp", reason="pylibsrtp is not installed: run `make setup`")
-
 KEY = bytes(range(32))
 HOST, EVIL = ("10.0.0.1", 4000), ("10.6.6.6", 666)
 HELLO = control.build(control.with_document(control.HELLO, 1, {"role": "host"}))

@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 
-import pytest
 from device_host import Host, start_agent
 
 from dredge_device import control, rtp
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.session_log import losses, summary
 from dredge_device.pi.standard_streams import in_journal
+from dredge_kernels import opus
 
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 SSRC = 0xBEEF
 
 

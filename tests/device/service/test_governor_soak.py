@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from device_fakes import Bench
 
-pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 sys.path.append(str(Path(__file__).parents[3] / "scripts"))
 
 import soak
@@ -20,7 +19,7 @@ import soakwatch
 from dredge_host.live.result import overload_lines
 
 if not Path("/proc/self/statm").exists():
-    pytest.skip("needs /proc", allow_module_level=True)
+    pytest.skip("this system has no /proc", allow_module_level=True)
 
 
 def test_a_small_soak_keeps_exact_books(tmp_path, capsys):

@@ -80,7 +80,6 @@ def test_both_command_lines_refuse_the_same(arguments, capsys):
 
 
 def test_the_default_vocoder_is_the_class_s_own_default():
-    pytest.importorskip("dredge_kernels.lpcnet", reason="the kernels are not built")
     from dredge_models.vocoder import Vocoder
 
     assert vocoders.open_vocoder().model_id == Vocoder().model_id

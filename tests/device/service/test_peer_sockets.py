@@ -25,7 +25,7 @@ def table(request):
         endpoint = UdpEndpoint(request.param, 0)
         peer, stranger = opened(request.param), opened(request.param)
     except OSError:
-        pytest.skip(f"{request.param} cannot be bound here")
+        pytest.skip(f"this machine has no address {request.param}")
     yield endpoint, (request.param, int(endpoint.address.rsplit(":", 1)[1])), peer, stranger
     endpoint.close()
     peer.close()

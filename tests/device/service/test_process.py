@@ -15,9 +15,7 @@ from device_host import Host, start_agent
 from dredge_device import control, rtp
 from dredge_device.__main__ import main
 from dredge_device.pi.service.process import ListenError, parse_listen
-
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
-pytest.importorskip("dredge_kernels.lpcnet", reason="the kernels are not built")
+from dredge_kernels import opus
 
 SSRC = 0xBEEF
 CLIP = Path(__file__).parents[2] / "data" / "speech_short.flac"
@@ -195,9 +193,10 @@ def test_a_port_that_is_no_number_is_one_sentence(port):
 
 def test_lost_speech_comes_back_by_dred_over_udp(agent, tmp_path):
     """Everything real: two bursts of 100 ms, 300 ms of delay, models in the agent's process."""
-    dred = pytest.importorskip("dredge_models.dred")
-    extensions = pytest.importorskip("dredge_kernels.extensions")
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
+    from dredge_kernels import extensions
+    from dredge_models import dred
     pcm, _ = soundfile.read(CLIP, dtype="int16", frames=320 * 80)
     out = tmp_path / "dred.wav"
     _, host = agent("--out", str(out), "--playout", "fixed:300")

@@ -13,8 +13,6 @@ from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError, SerialLine
 from dredge_device.pi.transport.serial_url import Board, SerialAddress, find_board, parse_serial
 
-pytest.importorskip("serial", reason="pyserial is not installed")
-
 
 @pytest.fixture
 def cable(tmp_path):

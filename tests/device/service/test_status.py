@@ -26,8 +26,8 @@ from dredge_device.pi.status.figures import SessionFigures
 from dredge_device.pi.status.http import HttpStatus
 from dredge_device.pi.status.mqtt import SENSORS, discovery
 from dredge_device.pi.status.urls import broker, check_status
+from dredge_kernels import opus
 
-opus = pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
 SSRC = 0xBEEF
 REPORT = {
     "schema": "dredge-device-report-1", "timeline": {}, "loss_pct": 5.0, "packets": {"expected": 200, "lost": 10},
@@ -246,8 +246,8 @@ def mosquitto(tmp_path):
     """(host, port) of a real broker."""
     program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
     if program is None:
-        pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
-    pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed (dredge extras add mqtt)")
+        pytest.skip("needs mosquitto: apt-get install mosquitto")
+    pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: dredge extras add mqtt")
     port = free_port()
     (tmp_path / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     process = subprocess.Popen([program, "-c", str(tmp_path / "conf")], stderr=subprocess.DEVNULL)

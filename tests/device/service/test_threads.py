@@ -242,14 +242,14 @@ def test_files_of_streams_have_names_of_their_own(tmp_path):
         output.discard()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2, reason="needs root and two cores")
+@pytest.mark.skipif(os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2, reason="needs two cores and root: sudo")
 def test_only_the_thread_that_decodes_is_real_time_and_on_its_core():
     """A flood keeps the listening thread busy: it must not run before the decoder, nor on its core."""
     core = min(os.sched_getaffinity(0))
     process, _ = start_agent("--conceal", "opus", "--realtime", "--core", str(core))
     try:
         if "not permitted" in process.stderr.readline() + process.stderr.readline():
-            pytest.skip("real-time scheduling is not permitted here")
+            pytest.skip("this machine permits no real-time scheduling")
 
         def threads():
             return [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]

@@ -81,8 +81,8 @@ class SoundServer:
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[SoundServer]:
     if not shutil.which("pulseaudio"):
-        pytest.skip("no pulseaudio here (apt install pulseaudio libasound2-plugins libportaudio2)")
-    pytest.importorskip("sounddevice", reason="sounddevice or libportaudio2 is not installed", exc_type=OSError)
+        pytest.skip("needs a sound server: apt-get install pulseaudio libasound2-plugins libportaudio2")
+    pytest.importorskip("sounddevice", reason="needs PortAudio: apt-get install libportaudio2", exc_type=OSError)
     server = SoundServer(tmp_path)
     try:
         yield server

@@ -25,8 +25,8 @@ from dredge_host.sending.audio import packets as pieces
 from dredge_host.sending.sender import Sender
 from dredge_host.settings import Settings
 
-av = pytest.importorskip("av", reason="PyAV is not installed: dredge extras add containers")
-ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
+av = pytest.importorskip("av", reason="needs PyAV: dredge extras add containers")
+ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg: apt-get install ffmpeg")
 
 
 def run(*words: object) -> None:

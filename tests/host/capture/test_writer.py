@@ -28,7 +28,6 @@ def tone(packets: int) -> np.ndarray:
 
 
 def datagrams(count: int, redundancy_s: float = 1.0) -> list[bytes]:
-    pytest.importorskip("dredge_kernels.opus", reason="the kernels are not built")
     sender = Sender(redundancy_s=redundancy_s, first_sequence=65530)
     return [sender.push(piece).data for piece in tone(count).reshape(-1, 320)]
 
@@ -85,7 +84,7 @@ def test_a_tapped_link_shows_both_directions(tmp_path: Path) -> None:
 
 def tshark(path: Path, *fields: str, match: str = "rtp") -> list[list[str]]:
     if not shutil.which("tshark"):
-        pytest.skip("tshark is not installed")
+        pytest.skip("needs tshark: apt-get install tshark")
     words = ["tshark", "-r", str(path), "-d", "udp.port==5004,rtp", "-o", "ip.check_checksum:TRUE"]
     words += ["-o", "udp.check_checksum:TRUE", "-Y", match, "-T", "fields"]
     for field in fields:
@@ -110,7 +109,7 @@ def test_tshark_reads_every_packet(tmp_path: Path) -> None:
 def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
     """The packets sent again to ffmpeg, which knows nothing but the .sdp."""
     if not shutil.which("ffmpeg"):
-        pytest.skip("ffmpeg is not installed")
+        pytest.skip("needs ffmpeg: apt-get install ffmpeg")
     port = free_port()
     (tmp_path / "a.sdp").write_text(build("127.0.0.1", port, mux=True), encoding="ascii")
     out = tmp_path / "heard.wav"

@@ -12,7 +12,7 @@ from figure_documents import cost, delays, rates
 
 from dredge_host.cli.main import cli
 
-pytestmark = pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+pytestmark = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib: dredge extras add report")
 
 
 def run(*words):

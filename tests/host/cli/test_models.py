@@ -11,9 +11,6 @@ from click.testing import CliRunner, Result
 
 from dredge_host.cli import main
 
-pytest.importorskip("flatbuffers")
-pytest.importorskip("ai_edge_litert")
-
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -234,7 +234,7 @@ def test_the_walls_are_as_close_as_the_options_allow(agent, has, has_not):
         assert not any(word in line for line in lines), word
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
 @pytest.mark.parametrize(
     ("agent", "exposure"),  # in tenths, as --threshold takes it: what was measured, and a little
     [

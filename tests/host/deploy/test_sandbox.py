@@ -105,7 +105,8 @@ def permitted() -> set[str]:
 
 
 @pytest.mark.skipif(
-    not all(map(shutil.which, ("strace", "systemd-analyze"))), reason="strace or systemd-analyze is not installed"
+    not all(map(shutil.which, ("strace", "systemd-analyze"))),
+    reason="needs strace and systemd-analyze: apt-get install strace systemd"
 )
 def test_no_system_call_is_needed_that_the_unit_forbids(behind, tmp_path, demo):
     log = tmp_path / "calls"

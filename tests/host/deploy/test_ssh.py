@@ -21,7 +21,8 @@ from dredge_host.deploy.systemd_unit import NAME, Agent
 from dredge_host.errors import UnreachableError, UsageError
 
 pytestmark = pytest.mark.skipif(
-    SSHD is None or shutil.which("ssh") is None, reason="no ssh server: apt install openssh-server"
+    SSHD is None or shutil.which("ssh") is None,
+    reason="needs ssh and sshd: apt-get install openssh-client openssh-server"
 )
 
 
@@ -175,7 +176,7 @@ def test_what_a_check_without_a_document_said_is_shown(server, tmp_path):
 REAL = os.environ.get("DREDGE_WHEEL", "")
 
 
-@pytest.mark.skipif(platform.machine() not in REAL, reason="DREDGE_WHEEL names no wheel for this machine")
+@pytest.mark.skipif(platform.machine() not in REAL, reason="needs a wheel: make wheels, set DREDGE_WHEEL")
 def test_the_real_wheel_passes_doctor_and_check(server, tmp_path):
     result = dredge(server, "--wheel", REAL, "--root", str(tmp_path / "root"), "--json")
     document = json.loads(result.stdout)

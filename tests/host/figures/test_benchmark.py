@@ -50,7 +50,7 @@ def test_streams_show_the_period():
 
 
 def test_two_pictures_are_written(tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: dredge extras add report")
     source = tmp_path / "result.json"
     source.write_text(json.dumps(result()))
     done = CliRunner().invoke(command, ["bench", "--from", str(source), "--out", str(tmp_path / "new")])
@@ -60,7 +60,7 @@ def test_two_pictures_are_written(tmp_path):
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: dredge extras add report")
     (tmp_path / "other.json").write_text("{}")
     words = ["bench", "--from", str(tmp_path / "other.json"), "--out", str(tmp_path)]
     assert isinstance(CliRunner().invoke(command, words).exception, InputError)

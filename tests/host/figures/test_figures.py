@@ -20,7 +20,7 @@ from dredge_host.figures import bitrate, bitratedraw, charts, delay, encodercost
 from dredge_host.figures.plots import gap_won_back, write_plots
 from dredge_host.sending.audio import bundled_clip, read_audio
 
-drawing = pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+drawing = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib: dredge extras add report")
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_lines_lead_to_the_first_packet_that_reaches():
 
 
 def test_the_picture_tells_rates_and_shares(found):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: dredge extras add report")
     picture = style.svg(scenariodraw.draw, found)
     assert picture == style.svg(scenariodraw.draw, found)
     text = picture.decode()

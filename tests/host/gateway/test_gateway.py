@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from ports import free_port
 from talk_ends import ends, until
 
-pytest.importorskip("aiortc", reason="the extra gateway is not installed")
-pytest.importorskip("aiohttp", reason="the extra gateway is not installed")
+pytest.importorskip("aiortc", reason="needs aiortc and aiohttp: dredge extras add gateway")
+pytest.importorskip("aiohttp", reason="needs aiortc and aiohttp: dredge extras add gateway")
 
 from dredge_host.cli.main import cli
 from dredge_host.errors import UnreachableError

@@ -51,7 +51,7 @@ def test_figures_are_those_of_libopus_own_program(clip: np.ndarray) -> None:
 
 
 @pytest.mark.vectors
-@pytest.mark.skipif(not VECTORS, reason="DREDGE_VECTORS is not set")
+@pytest.mark.skipif(not VECTORS, reason="needs vectors: set DREDGE_VECTORS")
 @pytest.mark.parametrize(
     ("reference", "output", "figures"),
     [

@@ -18,7 +18,7 @@ from dredge_models.libopus.importer import import_rdovae, read_sources
 VECTORS = Path(os.environ.get("DREDGE_VECTORS", ""))
 pytestmark = [
     pytest.mark.vectors,
-    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="DREDGE_VECTORS is not set"),
+    pytest.mark.skipif(not os.environ.get("DREDGE_VECTORS"), reason="needs vectors: set DREDGE_VECTORS"),
 ]
 
 

@@ -127,7 +127,9 @@ def test_ffmpeg_plays_what_we_send(tmp_path: Path, keyed: bool) -> None:
     assert ("a=crypto:1" in text.read_text()) == keyed
 
 
-gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="GStreamer is not installed")
+gstreamer = pytest.mark.skipif(
+    shutil.which("gst-launch-1.0") is None, reason="needs GStreamer: apt-get install gstreamer1.0-tools"
+)
 
 
 @gstreamer

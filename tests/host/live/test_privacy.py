@@ -213,7 +213,6 @@ class Table:
     """A keyed host and the guard of a device, in one thread; `restart` puts another process in its place."""
 
     def __init__(self) -> None:
-        pytest.importorskip("pylibsrtp", reason="pylibsrtp is not installed: run `make setup`")
         from dredge_host.links.secure import SecureLink
 
         self.now_s = 0.0
@@ -291,7 +290,6 @@ def test_a_cookie_that_nobody_asked_for_changes_nothing(table: Table) -> None:
 
 
 def test_a_device_that_does_not_answer_gets_nothing_but_openings() -> None:
-    pytest.importorskip("pylibsrtp", reason="pylibsrtp is not installed: run `make setup`")
     from dredge_device.pi.security.session_keys import MAGIC, OPEN
     from dredge_host.links.secure import SecureLink
 

@@ -180,7 +180,7 @@ class Tap:
                     continue
 
     def write(self, path: Path) -> None:
-        dpkt = pytest.importorskip("dpkt", reason="needs dpkt: pip install dpkt")
+        import dpkt
         self._over.set()
         for thread in self._threads:
             thread.join()

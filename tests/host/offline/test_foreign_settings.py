@@ -26,9 +26,6 @@ from dredge_models import modelset
 from dredge_models.libopus.importer import import_fargan, import_rdovae, read_sources
 from dredge_models.registry import ModelError
 
-pytest.importorskip("flatbuffers")
-pytest.importorskip("ai_edge_litert")
-
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:

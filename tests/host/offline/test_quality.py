@@ -57,7 +57,7 @@ def test_without_an_original_only_a_metric_that_needs_none_judges(monkeypatch):
 
 
 def test_estoi_of_a_signal_with_itself_is_one():
-    pytest.importorskip("pystoi", reason="dredge extras add metrics")
+    pytest.importorskip("pystoi", reason="needs pystoi: dredge extras add metrics")
     noise = np.random.default_rng(1).integers(-9000, 9000, 32000).astype(np.int16)
     assert quality.measure(noise, {"a": noise})["estoi"]["a"] == pytest.approx(1.0)
 

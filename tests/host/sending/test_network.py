@@ -139,7 +139,7 @@ except TimeoutError: print(*got)
 def namespaces():
     """Two network namespaces and a cable between them; skipped where that is not permitted."""
     if not (shutil.which("ip") and shutil.which("tc")) or os.geteuid() != 0:
-        pytest.skip("needs root, ip and tc")
+        pytest.skip("needs root, ip and tc: sudo make test, apt-get install iproute2")
     names = [f"dredge-{os.getpid()}-{side}" for side in "ab"]
 
     def run(*words: str) -> None:
@@ -154,7 +154,7 @@ def namespaces():
             run("ip", "-n", name, "link", "set", device, "up")
         yield names, run
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespaces here: {error.stderr.decode()[:100]}")
+        pytest.skip(f"this system makes no network namespaces: {error.stderr.decode()[:100]}")
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
@@ -177,7 +177,7 @@ def test_the_kernel_loses_like_our_model(namespaces) -> None:
     try:
         run("ip", "netns", "exec", names[0], *command)
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"no netem in this kernel: {error.stderr.decode()[:100]}")
+        pytest.skip(f"this kernel has no netem: {error.stderr.decode()[:100]}")
     receiver = subprocess.Popen(
         ["ip", "netns", "exec", names[1], sys.executable, "-c", RECEIVE], stdout=subprocess.PIPE, text=True
     )

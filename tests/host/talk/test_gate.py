@@ -62,7 +62,7 @@ def test_the_key_opens_and_closes() -> None:
 
 
 def test_a_button_between_a_pin_and_ground() -> None:
-    gpio = pytest.importorskip("gpiozero")
+    gpio = pytest.importorskip("gpiozero", reason="needs gpiozero: pip install gpiozero")
     from gpiozero.pins.mock import MockFactory
 
     gpio.Device.pin_factory = MockFactory()

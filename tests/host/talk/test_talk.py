@@ -63,7 +63,6 @@ def test_both_may_call_at_once_and_seconds_end_it() -> None:
 def test_with_the_same_key_they_talk_and_with_another_they_do_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("pylibsrtp")
     for name, digits in (("a", "11" * 32), ("b", "22" * 32)):
         (tmp_path / name).write_text(digits)
     waits, calls = pair(key_file=str(tmp_path / "a"))
@@ -81,7 +80,6 @@ def test_with_the_same_key_they_talk_and_with_another_they_do_not(
 
 
 def test_a_caller_that_has_no_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pylibsrtp")
     (tmp_path / "key").write_text("11" * 32)
     waits, _ = pair(key_file=str(tmp_path / "key"))
     calls = TalkOptions(waits.listen, settings=plain(), seconds=1.0)

@@ -9,7 +9,7 @@ import soundfile
 
 from dredge_host.evaluation.judging.metrics import SEGMENT, estoi
 
-pytest.importorskip("pystoi")
+pytest.importorskip("pystoi", reason="needs pystoi: dredge extras add metrics")
 
 SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0]
 

@@ -58,7 +58,7 @@ def test_word_errors_are_a_distance(a, b, c):
 )
 def test_missing_packages_are_a_capability(monkeypatch, package, use, how):
     if package != "onnxruntime" and "speechmos" in package:
-        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxruntime", reason="needs onnxruntime: dredge extras add metrics")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(CapabilityError, match=how) as caught:
         use()
@@ -74,8 +74,8 @@ def test_a_package_whose_library_does_not_load_is_missing_too(monkeypatch, tmp_p
 
 @pytest.fixture(scope="module")
 def plcmos():
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("speechmos")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: dredge extras add metrics")
+    pytest.importorskip("speechmos", reason="needs speechmos: dredge extras add metrics")
     return Plcmos()
 
 
@@ -104,7 +104,7 @@ def test_without_onnx_few_raters_judge(monkeypatch, plcmos):
 
 
 def test_pesq_falls_with_damage():
-    pytest.importorskip("pesq")
+    pytest.importorskip("pesq", reason="needs pesq: dredge extras add judge")
     noise = np.random.default_rng(1).integers(-2000, 2000, len(SPEECH))
     noisy = np.clip(SPEECH + noise, -32768, 32767).astype(np.int16)
     assert pesq(SPEECH, SPEECH) > 4.6 > 2.5 > pesq(SPEECH, noisy) > 1

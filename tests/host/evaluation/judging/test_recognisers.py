@@ -186,7 +186,7 @@ def same_in_any_order(hear, parts):
 
 
 def test_pocketsphinx_does_not_depend_on_order():
-    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("pocketsphinx", reason="needs pocketsphinx: dredge extras add metrics")
     loud, quiet, rest = SPEECH[8000:24000], (SPEECH[24000:40000] / 4).astype(np.int16), SPEECH[40000:]
     heard = same_in_any_order(open_recogniser(), [loud, quiet, rest])
     assert heard[0]  # Dutch, but it hears some words
@@ -197,9 +197,9 @@ def test_pocketsphinx_does_not_depend_on_order():
     ("name", "folder"), [("vosk", "DREDGE_VOSK_MODEL"), ("faster-whisper", "DREDGE_WHISPER_MODEL")]
 )
 def test_the_real_ones(name, folder):
-    pytest.importorskip(name.replace("-", "_"))
+    pytest.importorskip(name.replace("-", "_"), reason=f"needs {name}: pip install {name}")
     if folder not in os.environ:
-        pytest.skip(f"{folder} names no model")
+        pytest.skip(f"needs a model of {name}: set DREDGE_VOSK_MODEL, DREDGE_WHISPER_MODEL")
     hear = open_recogniser(name, os.environ[folder])
     heard = same_in_any_order(hear, [SPEECH, SPEECH[20000:40000]])
     assert heard[0] and hear(SPEECH[:0]) == []

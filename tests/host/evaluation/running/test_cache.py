@@ -191,7 +191,7 @@ def test_nobody_judges_a_plan_without_metrics():
 
 def test_the_real_judges_judge():
     for package in ("speechmos", "onnxruntime", "pocketsphinx", "pystoi"):
-        pytest.importorskip(package)
+        pytest.importorskip(package, reason=f"needs {package}: dredge extras add metrics")
     judges = load_judges(Plan())
     assert 1.0 <= judges.scores["plcmos"](SPEECH, SPEECH) <= 5.0
     assert judges.scores["estoi"](SPEECH, SPEECH) == pytest.approx(1.0)

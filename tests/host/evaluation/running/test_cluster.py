@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def two_workers(tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed", reason="needs distributed: dredge extras add cluster")
     monkeypatch.chdir(tmp_path)  # Dask leaves a scratch folder where it starts
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=":0",
@@ -62,7 +62,9 @@ def test_a_cluster_gives_what_one_process_gives_though_a_worker_is_killed(folder
 @pytest.mark.slow
 def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_workers, monkeypatch, capsys):
     """No nanny starts it again: the evaluation says so, waits a while, and ends."""
-    closing = pytest.importorskip("distributed.core").Status.closing_gracefully
+    pytest.importorskip("distributed", reason="needs distributed: dredge extras add cluster")
+    from distributed.core import Status
+
     monkeypatch.setattr(cluster, "ALONE_S", 4)
     monkeypatch.setattr(cluster, "POLL_S", 0.5)
     material, killed = from_folder(folder, PLAN), []
@@ -71,7 +73,7 @@ def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_wor
         if not killed:
             for worker in list(two_workers.workers.values()):
                 killed.append(worker.pid)
-                worker.status = closing  # or it would start a new process
+                worker.status = Status.closing_gracefully  # or it would start a new process
                 os.kill(worker.pid, 9)
             until = time.monotonic() + 60
             while two_workers.scheduler.workers and time.monotonic() < until:
@@ -83,7 +85,7 @@ def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_wor
 
 
 def test_nobody_at_the_address(folder, monkeypatch):
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs distributed: dredge extras add cluster")
     monkeypatch.setattr(cluster, "TIMEOUT_S", 0.3)
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(UnreachableError, match="no Dask scheduler answers there") as caught:
@@ -92,7 +94,7 @@ def test_nobody_at_the_address(folder, monkeypatch):
 
 
 def test_an_address_of_another_kind(folder):
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs distributed: dredge extras add cluster")
     with pytest.raises(UnreachableError, match="nonsense://x: no Dask scheduler answers there"):
         grid.run(from_folder(folder, PLAN), PLAN, scheduler="nonsense://x")
 
