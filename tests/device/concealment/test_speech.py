@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_device import rtp
-from dredge_device.pi.factory import OpusPacketReader, Parts, real_parts
+from dredge_device.pi.factory import OpusPacketReader, Parts
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.receiver import Receiver
 from dredge_kernels import opus
@@ -203,7 +203,6 @@ def jump(pcm, at):
 @pytest.mark.parametrize(("conceal", "use_lbrr"), [("dred", False), ("dred", True), ("plc", False)])
 def test_no_click_at_any_seam(sent, conceal, use_lbrr):
     """No step at a seam beyond what the speech within 30 ms of it has anyway."""
-    real_parts(conceal)
     bursts = [(20, 22), (40, 55), (70, 71), (90, 104), (120, 126), (150, 165)]
     lost = [n for a, b in bursts for n in range(a, b)]
     spoken, _ = listen(sent, lost, conceal=conceal, use_lbrr=use_lbrr)
@@ -217,7 +216,6 @@ def test_no_click_at_any_seam(sent, conceal, use_lbrr):
 
 def test_recovered_speech_has_the_level_of_what_was_lost(sent, clean):
     """Within 6 dB over a 300 ms burst, and the envelope of 10 ms frames follows the original."""
-    real_parts("dred")
     spoken, _ = listen(sent, BURST)
     got = joined(spoken)[320 * BURST[0] : 320 * BURST[-1] + 320].astype(float).reshape(-1, 160)
     true = clean[320 * BURST[0] : 320 * BURST[-1] + 320].astype(float).reshape(-1, 160)
@@ -227,13 +225,11 @@ def test_recovered_speech_has_the_level_of_what_was_lost(sent, clean):
 
 
 def test_same_packets_give_the_same_samples(sent):
-    real_parts("dred")
     first, second = (joined(listen(sent, BURST)[0]) for _ in range(2))
     assert (first == second).all()
 
 
 def test_long_loss_fades_to_silence_without_dred(sent):
-    real_parts("plc")
     spoken, _ = listen(sent, range(60, 110), conceal="plc", playout_ms=20)
     levels = [np.abs(spoken[n].pcm.astype(int)).max() for n in range(60, 110)]
     assert not any(levels[26:]) and levels[0] > 0
