@@ -23,6 +23,8 @@ def bin_of(us):
     if us < _SUB:
         return us if us > 0 else 0
     shift = 0
+    while us >> shift >= 32 * _SUB:
+        shift += 4
     while us >> shift >= 2 * _SUB:
         shift += 1
     index = _SUB * shift + (us >> shift)
@@ -51,29 +53,36 @@ class Histogram:
         if us > self.max:
             self.max = us
 
-    # Smallest bin edge that at least permille/1000 of the values do not exceed; 0 when empty.
-    def percentile(self, permille):
-        if self.count == 0:
-            return 0
-        need = (self.count * permille + 999) // 1000
-        seen = 0
-        for index in range(_BINS):
-            seen += self._bins[index]
-            if seen >= need:
-                return min(edge_of(index), self.max)
-        return self.max
+    # Of each of these rising shares: the smallest bin edge that at least permille/1000 of the values do not exceed;
+    # 0 when empty.
+    def percentiles(self, *permilles):
+        out = []
+        index = seen = 0
+        for permille in permilles:
+            need = (self.count * permille + 999) // 1000
+            while seen < need:
+                octave = need if index % _SUB else sum(self._bins[index : index + _SUB])
+                if seen + octave < need:
+                    seen += octave
+                    index += _SUB
+                else:
+                    seen += self._bins[index]
+                    index += 1
+            out.append(min(edge_of(index - 1), self.max) if index else 0)
+        return out
 
     # [[edge in us, count], ...] of the bins that are not empty, lowest first.
     def bins(self):
-        return [[edge_of(i), self._bins[i]] for i in range(_BINS) if self._bins[i]]
+        return [[edge_of(i), count] for i, count in enumerate(self._bins) if count]
 
     def summary(self):
+        p50, p95, p99 = self.percentiles(500, 950, 990)
         return {
             "frames": self.count,
             "mean_us": self.total // self.count if self.count else 0,
-            "p50_us": self.percentile(500),
-            "p95_us": self.percentile(950),
-            "p99_us": self.percentile(990),
+            "p50_us": p50,
+            "p95_us": p95,
+            "p99_us": p99,
             "max_us": self.max,
         }
 

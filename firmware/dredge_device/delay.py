@@ -34,6 +34,8 @@ class DelayTracker:
         self._spare = None
         self._transit0 = None
         self._early = 0  # arrivals in a row that were too early to be true
+        self._base_us = 0
+        self._used = 1  # steps from there on have no weight
         for index in range(_STEPS):
             self._weights[index] = 0
 
@@ -63,24 +65,32 @@ class DelayTracker:
                 self._spare = minima.pop(0)
         elif transit < minima[-1][1]:
             minima[-1][1] = transit
+        else:
+            return
+        lowest = minima[0][1]
+        for entry in minima:  # a generator would take heap for every packet
+            if entry[1] < lowest:
+                lowest = entry[1]
+        self._base_us = self._transit0 + lowest
 
     # Exponential forgetting in integers: every packet moves 1/512 of all weight to its own step.
     def _enter(self, step):
         weights = self._weights
         moved = 0
-        for index in range(_STEPS):
-            part = (weights[index] + _ROUND) >> _FORGET
-            weights[index] -= part
-            moved += part
+        for index in range(self._used):
+            if weights[index]:
+                part = (weights[index] + _ROUND) >> _FORGET
+                weights[index] -= part
+                moved += part
         weights[step] += moved if moved else _ALL
+        if step >= self._used:
+            self._used = step + 1
+        elif not weights[self._used - 1]:
+            self._used -= 1
 
     # Arrival time of packet 0 if it had met no jitter; add number * period for another packet.
     def base_us(self):
-        lowest = self._minima[0][1]
-        for entry in self._minima:  # a generator would take heap for every packet
-            if entry[1] < lowest:
-                lowest = entry[1]
-        return self._transit0 + lowest
+        return self._base_us
 
     # True once a packet has arrived.
     def known(self):

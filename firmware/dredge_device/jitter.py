@@ -6,7 +6,7 @@ from dredge_device.delay import DelayTracker
 from dredge_device.slots import PacketSlots
 from dredge_device.start import StreamStart
 from dredge_device.units import PACKET_US
-from dredge_device.waits import LONGEST, WaitHistory
+from dredge_device.waits import LONGEST
 
 try:
     from micropython import const
@@ -28,7 +28,7 @@ _LATE_RUN = const(25)  # this many late packets in a row (0.5 s) mean that the s
 # every other one relative to it, so each gap shorter than the delay can be filled from behind.
 # An empty packet stands for a period that the sender left out because nobody spoke (DTX).
 class JitterBuffer:
-    def __init__(self, playout_ms, capacity=512, reach=LONGEST):
+    def __init__(self, playout_ms, capacity=512):
         if not 0 <= playout_ms <= 5000:
             raise ValueError("playout of %d ms is not in 0..5000" % playout_ms)
         self.playout_us = playout_ms * 1000
@@ -38,7 +38,7 @@ class JitterBuffer:
         self.beyond = 0
         self.resyncs = 0
         self.delays = DelayTracker(PACKET_US)
-        self.waits = WaitHistory(reach)
+        self.waits = None  # a WaitHistory, where somebody wants to know what packets had to be waited for
         self._capacity = capacity
         self._slots = PacketSlots(capacity)
         self._start = StreamStart(capacity)
@@ -54,7 +54,8 @@ class JitterBuffer:
         self._start.clear()
         self._late_run = 0
         self.delays.reset()
-        self.waits.reset()
+        if self.waits:
+            self.waits.reset()
 
     # The sender announced its first number: packets lost before the first arrival count as lost.
     def announce(self, first):
@@ -81,15 +82,22 @@ class JitterBuffer:
             return BEYOND
         self._late_run = 0
         self.delays.arrival(number, now_us)
-        late_us = self.delay_us(number, now_us)
-        if self.highest is not None and number < self.highest:
-            self.reordered += 1
-            self.waits.late(late_us)
-        else:
-            self.waits.arrival(self._missing_before(number), late_us)
+        newest = self.highest is None or number >= self.highest
+        if self.waits:
+            self._waited(number, newest, now_us)
+        if newest:
             self.highest = number
+        else:
+            self.reordered += 1
         self._slots.put(number, data)
         return STORED
+
+    def _waited(self, number, newest, now_us):
+        late_us = self.delay_us(number, now_us)
+        if newest:
+            self.waits.arrival(self._missing_before(number), late_us)
+        else:
+            self.waits.late(late_us)
 
     # Packets between this new one and the next older that is here or was left out, LONGEST at most.
     def _missing_before(self, number):
@@ -115,7 +123,8 @@ class JitterBuffer:
         self.late += 1
         self._late_run += 1
         self.delays.arrival(number, now_us)
-        self.waits.late(self.delay_us(number, now_us))
+        if self.waits:
+            self._waited(number, False, now_us)
         if self._late_run < _LATE_RUN:
             return LATE
         self._resync()

@@ -4,6 +4,7 @@
 # Time comes in as integer microseconds, once per period.
 from dredge_device.lag import Lag
 from dredge_device.units import PACKET_US
+from dredge_device.waits import LONGEST, WaitHistory
 
 try:
     from micropython import const
@@ -50,15 +51,17 @@ class Period:
         self.description = None
 
 
-# Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay.
+# Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay; reach: packets before a packet that
+# it can describe.
 # lag: how much the listener is later than wanted.
 class Playout:
-    def __init__(self, buffer, adaptive=False):
+    def __init__(self, buffer, adaptive=False, reach=LONGEST):
         self.adaptive = adaptive
         self.lag = Lag(adaptive)
         self.ahead_us = 0  # adaptive: so much longer is the delay because rendering needs time
         self.holds = 0
         self._buffer = buffer
+        buffer.waits = WaitHistory(reach) if adaptive else None
         self._open = False  # nothing has arrived after the next number
         self._leaping = False
         self._resyncs = 0

@@ -57,7 +57,7 @@ class PlayoutStatistics:
         """Counts as plain JSON values."""
         lost = self._bursts.lost
         expected = self._periods - self._bursts.open()
-        delays = self._delays
+        p50_us, p95_us = self._delays.percentiles(500, 950)
         return {
             "packets": {"expected": expected, "lost": lost},
             "loss_pct": round(100 * lost / expected, 3) if expected else 0.0,
@@ -69,7 +69,7 @@ class PlayoutStatistics:
             "delay_ms": {
                 "mean": round(self._delay_sum_us / 1000 / self._periods, 3) if self._periods else 0.0,
                 "max": round(self._delay_max_us / 1000, 3),
-                "p50": delays.percentile(500) / 1000,
-                "p95": delays.percentile(950) / 1000,
+                "p50": p50_us / 1000,
+                "p95": p95_us / 1000,
             },
         }

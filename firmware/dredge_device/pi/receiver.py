@@ -66,8 +66,8 @@ class Receiver:
         self.playout_ms = playout_ms
         self.adaptive = adaptive
         self._clock_us = clock_us if clock_us is not None else monotonic_us
-        self._buffer = JitterBuffer(playout_ms, reach=LONGEST if conceal == "dred" else int(use_lbrr))
-        self._playout = Playout(self._buffer, adaptive)
+        self._buffer = JitterBuffer(playout_ms)
+        self._playout = Playout(self._buffer, adaptive, reach=LONGEST if conceal == "dred" else int(use_lbrr))
         self._input = RtpInput(self._buffer, parts.reader, payload_types.opus, payload_types.red)
         self._timer = _timer(clock_us is None, cpu_clock)
         dred_source = DredSource(self._buffer, parts.reader, parts.dred) if parts.dred else None

@@ -39,9 +39,11 @@ def test_percentiles_bound_the_sorted_values(values):
     for value in values:
         histogram.add(value)
     ordered = sorted(values)
-    for permille in (500, 950, 990, 1000):
+    shares = (500, 950, 990, 1000)
+    for permille, edge in zip(shares, histogram.percentiles(*shares), strict=True):
         true = ordered[(len(values) * permille + 999) // 1000 - 1]
-        assert true <= histogram.percentile(permille) <= max(true * 1.0625, true)
+        assert true <= edge <= max(true * 1.0625, true)
+        assert histogram.percentiles(permille) == [edge]
     assert histogram.summary()["max_us"] == ordered[-1]
     assert sum(count for _, count in histogram.bins()) == len(values)
 

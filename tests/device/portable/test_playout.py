@@ -380,3 +380,20 @@ def test_a_bench_of_the_old_kind_still_counts_periods():
     spoken = bench.run(40, lost=(10,))
     assert [len(p.frames) for p in spoken] == [1] * 40
     assert [p.frames[0].source for p in spoken] == [p.source for p in spoken]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(-80_000, 900_000)), min_size=1, max_size=1500))
+def test_a_delay_tracker_skips_only_weights_that_are_zero(steps):
+    """Against the definition: every packet moves 1/512, rounded up, of the weight of all 80 steps to its own."""
+    tracker, weights, number = DelayTracker(), [0] * 80, 0
+    for step, late_us in steps:
+        number += step
+        before = list(tracker._weights)
+        tracker.arrival(number, 20_000 * number + late_us)
+        if list(tracker._weights) == before == weights and any(weights):
+            continue  # too early to be true
+        own = min(79, (late_us + 20_000 * number - tracker.base_us() - 20_000 * number) // 5000)
+        parts = [weight + 511 >> 9 for weight in weights]
+        weights = [weight - part for weight, part in zip(weights, parts, strict=True)]
+        weights[own] += sum(parts) or 1 << 20
+        assert list(tracker._weights) == weights

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How loud a guess may be: a vocoder that hears nothing new can rise for a moment, speech seldom does."""
 
+import math
+
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
@@ -20,13 +22,13 @@ class Limiter:
 
     def open(self, before: Pcm) -> None:
         """A gap begins after int16[640]."""
-        loudest = max(_rms(before[:PACKET_SAMPLES]), _rms(before[PACKET_SAMPLES:]))
+        loudest = max(rms(before[:PACKET_SAMPLES]), rms(before[PACKET_SAMPLES:]))
         self._limit = MARGIN * max(loudest, FLOOR)
         self._gain = 1.0
 
     def hold(self, pcm: Pcm, predicted: bool) -> Pcm:
         """int16[320] of the gap, no louder than it may be. What is not predicted raises the limit."""
-        loud = _rms(pcm)
+        loud = rms(pcm)
         if not predicted:
             self._limit = max(self._limit, MARGIN * loud)
         return self._turned(pcm, min(1.0, self._limit / max(loud, 1.0)))
@@ -44,5 +46,7 @@ class Limiter:
         return np.rint(pcm * curve).astype(np.int16)
 
 
-def _rms(pcm: Pcm) -> float:
-    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))
+def rms(pcm: Pcm) -> float:
+    """Root mean square of int16 samples; 0 of none."""
+    wide = pcm.astype(np.float64)
+    return math.sqrt(float(wide @ wide) / (len(wide) or 1))

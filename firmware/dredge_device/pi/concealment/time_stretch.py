@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.pi.concealment.limiter import rms
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.units import PACKET_SAMPLES
 
@@ -52,7 +53,7 @@ class TimeStretch:
         """int16[320] from the front, filled up with zeros if there are fewer."""
         out, self._queue = self._queue[:PACKET_SAMPLES], self._queue[PACKET_SAMPLES:]
         self._credit = min(_CREDIT, self._credit + PACKET_SAMPLES // _SHARE)
-        self._level = max(_rms(out), 0.99 * self._level)
+        self._level = max(rms(out), 0.99 * self._level)
         if len(out) < PACKET_SAMPLES:
             out = np.concatenate((out, np.zeros(PACKET_SAMPLES - len(out), np.int16)))
         return out
@@ -101,7 +102,7 @@ class TimeStretch:
         return lag
 
     def _pause(self) -> bool:
-        return _rms(self._queue[:PACKET_SAMPLES]) <= max(30.0, self._level / 12)
+        return rms(self._queue[:PACKET_SAMPLES]) <= max(30.0, self._level / 12)
 
     def _best_lag(self, longest: int, pause: bool) -> int:
         """The lag at which the speech repeats itself best; 0 if it does not, or there is no room."""
@@ -122,7 +123,3 @@ class TimeStretch:
 def _mix(old: Pcm, new: Pcm) -> Pcm:
     mixed: NDArray[np.float64] = old * (1 - FADE) + new * FADE
     return np.rint(mixed).astype(np.int16)
-
-
-def _rms(pcm: Pcm) -> float:
-    return float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2))) if len(pcm) else 0.0
