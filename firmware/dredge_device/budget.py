@@ -23,7 +23,9 @@ def bin_of(us):
     if us < _SUB:
         return us if us > 0 else 0
     shift = 0
-    while us >> shift >= 32 * _SUB:
+    while us >> shift >= 512 * _SUB:  # few steps, also for a delay of a second
+        shift += 8
+    if us >> shift >= 32 * _SUB:
         shift += 4
     while us >> shift >= 2 * _SUB:
         shift += 1

@@ -37,6 +37,7 @@ class JitterBuffer:
         self.reordered = 0
         self.beyond = 0
         self.resyncs = 0
+        self.changes = 0  # of what is in it
         self.delays = DelayTracker(PACKET_US)
         self.waits = None  # a WaitHistory, where somebody wants to know what packets had to be waited for
         self._capacity = capacity
@@ -46,6 +47,7 @@ class JitterBuffer:
 
     # Forget the stream (a new sender follows); the counters stay.
     def clear(self):
+        self.changes += 1
         self._slots.clear()
         self.next = None  # the number the next step() decides, None before playout starts
         self.highest = None
@@ -54,7 +56,7 @@ class JitterBuffer:
         self._start.clear()
         self._late_run = 0
         self.delays.reset()
-        if self.waits:
+        if self.waits is not None:
             self.waits.reset()
 
     # The sender announced its first number: packets lost before the first arrival count as lost.
@@ -82,22 +84,17 @@ class JitterBuffer:
             return BEYOND
         self._late_run = 0
         self.delays.arrival(number, now_us)
-        newest = self.highest is None or number >= self.highest
-        if self.waits:
-            self._waited(number, newest, now_us)
-        if newest:
-            self.highest = number
-        else:
+        if self.highest is not None and number < self.highest:
             self.reordered += 1
+            if self.waits is not None:
+                self.waits.late(self.delay_us(number, now_us))
+        else:
+            if self.waits is not None:
+                self.waits.arrival(self._missing_before(number), self.delay_us(number, now_us))
+            self.highest = number
+        self.changes += 1
         self._slots.put(number, data)
         return STORED
-
-    def _waited(self, number, newest, now_us):
-        late_us = self.delay_us(number, now_us)
-        if newest:
-            self.waits.arrival(self._missing_before(number), late_us)
-        else:
-            self.waits.late(late_us)
 
     # Packets between this new one and the next older that is here or was left out, LONGEST at most.
     def _missing_before(self, number):
@@ -110,9 +107,12 @@ class JitterBuffer:
 
     # The sender sent nothing in the periods first..last, because nobody spoke.
     def leave_out(self, first, last):
+        if first > last:
+            return
         first = max(first, last - self._capacity + 1)
         if self.next is not None:
             first = max(first, self.next)
+        self.changes += 1
         self._slots.leave_out(first, last)
 
     # A pause of the sender makes all that follows late: then the clock is set anew.
@@ -123,8 +123,8 @@ class JitterBuffer:
         self.late += 1
         self._late_run += 1
         self.delays.arrival(number, now_us)
-        if self.waits:
-            self._waited(number, False, now_us)
+        if self.waits is not None:
+            self.waits.late(self.delay_us(number, now_us))
         if self._late_run < _LATE_RUN:
             return LATE
         self._resync()

@@ -62,6 +62,8 @@ class Playout:
         self.holds = 0
         self._buffer = buffer
         buffer.waits = WaitHistory(reach) if adaptive else None
+        self._newest = None  # the Period that was asked for last, and
+        self._changes = 0  # the buffer's when it was made
         self._open = False  # nothing has arrived after the next number
         self._leaping = False
         self._resyncs = 0
@@ -81,20 +83,28 @@ class Playout:
             self.restart()
         buffer = self._buffer
         if self._leaps(now_us, queued_us):
-            return SKIP, Period(buffer, buffer.skip())
+            return SKIP, self._period(buffer.skip())
         if self.adaptive:
             action, number = self._adapt(now_us, in_dtx, queued_us)
         else:
             number = buffer.step(now_us)
             action = WAIT if number is None else PLAY
-        return action, None if number is None else Period(buffer, number)
+        return action, None if number is None else self._period(number)
 
     # The period that is rendered next, or one so many after it; None before and after the stream.
     def coming(self, ahead=0):
         buffer = self._buffer
         if buffer.next is None or (buffer.last is not None and buffer.next + ahead > buffer.last):
             return None
-        return Period(buffer, buffer.next + ahead)
+        return self._period(buffer.next + ahead)
+
+    # The same Period as long as the buffer is the same, so that what is found out about it is found out once.
+    def _period(self, number):
+        period, changes = self._newest, self._buffer.changes
+        if period is None or period.number != number or self._changes != changes:
+            period = self._newest = Period(self._buffer, number)
+            self._changes = changes
+        return period
 
     # This process or the machine stood still, and what waits is older than the policy allows by far.
     # Shortened speech would need seconds to catch up, so playout leaps to where it should be.

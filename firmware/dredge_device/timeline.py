@@ -42,8 +42,9 @@ class Timeline:
         elif number != self._next and len(self._jumps) < 100:
             self._jumps.append([self.count, number])
         self._next = number + 1
-        reason = reason.rstrip(" 0123456789")  # the reports name the version
-        self._why[self.count] = REASONS.index(reason) if reason in REASONS else len(REASONS)
+        if reason:
+            reason = reason.rstrip(" 0123456789")  # the reports name the version
+            self._why[self.count] = REASONS.index(reason) if reason in REASONS else len(REASONS)
         self._source[self.count] = SOURCES.index(source)
         self._delay[self.count] = max(0, min(65535, delay_us // 1000))
         self._cpu[self.count] = max(0, min(65535, int(cpu_us)))

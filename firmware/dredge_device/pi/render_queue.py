@@ -6,6 +6,7 @@ from typing import Any
 from dredge_device.units import PACKET_US
 
 LONGEST_US = 25 * PACKET_US  # finished periods that wait at most: half a second
+LONGEST_RESERVE_US = 15 * PACKET_US  # a period waits this long at most for what may still arrive to change it
 _BEHIND_US = 10 * PACKET_US  # so late, times start anew instead of being caught up
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dredge_device.budget import Budget
 
 STAGES = ("opus", "dred", "plc", "vocoder", "features")
+_NOTHING = [0] * len(STAGES)
 
 
 class _Stage:
@@ -36,8 +37,7 @@ class StageTimer:
 
     def start(self) -> None:
         """A frame begins."""
-        for index in range(len(self._times)):
-            self._times[index] = 0
+        self._times[:] = _NOTHING
         self._wall_started = self._wall()
         self._started = self._clock()
 

@@ -2,18 +2,22 @@
 """What was played lately: samples, and the feature row of every 10 ms frame, extracted when a gap needs it."""
 
 import math
+from collections import deque
+from itertools import islice
 
 import numpy as np
 
 from dredge_device.pi.interfaces import Extractor, Pcm, Rows
-from dredge_device.units import FRAME_SAMPLES
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
 DELAY = 80  # an extractor's frame is centred this much after the output frame that it stands for
-CONTEXT_SAMPLES = 640
+CONTEXT_PACKETS = 2
 CONTEXT_ROWS = 8
 LEARNT = 16  # rows from which the predictor goes on: with more it predicts no better
 WARM_UP = 4  # frames before the first one that is used: then cepstra and pitch are those of an extractor that heard all
 KEEP_FRAMES = LEARNT + WARM_UP
+KEEP_PACKETS = KEEP_FRAMES * FRAME_SAMPLES // PACKET_SAMPLES
+_FRAMES = PACKET_SAMPLES // FRAME_SAMPLES
 _QUIET_EVERY = 20  # frames between two looks at the level
 _FORGET = 0.01  # c0 per frame: the background estimate follows a louder one in seconds
 
@@ -31,7 +35,7 @@ class History:
 
     def clear(self) -> None:
         """As before the first frame: what follows is another stream. Silence is what a gap at the start continues."""
-        self._pcm = np.zeros(KEEP_FRAMES * FRAME_SAMPLES, np.int16)
+        self._packets = deque([np.zeros(PACKET_SAMPLES, np.int16)] * KEEP_PACKETS, KEEP_PACKETS)
         self._rows: list[Rows | None] = [None] * KEEP_FRAMES
         self._guess: Pcm | None = None  # int16[80] of what would have come after the output
         self._unlearnt = 0  # frames at the end that ``unlearnt`` has not given
@@ -41,21 +45,27 @@ class History:
     @property
     def samples(self) -> Pcm:
         """The last output, int16[3200]."""
-        return self._pcm
+        return np.concatenate(self._packets)
 
     def append(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
         """Play int16[320]; rows float32[2, 20] if it was synthesised; learn: ``unlearnt`` gives them."""
-        frames = len(pcm) // FRAME_SAMPLES
-        self._pcm = np.concatenate((self._pcm[len(pcm) :], pcm))
-        self._rows = self._rows[frames:] + (list(rows) if rows is not None else [None] * frames)
+        self._packets.append(pcm)
+        self._rows = self._rows[_FRAMES:] + (list(rows) if rows is not None else [None] * _FRAMES)
         self._guess = None
-        self._unlearnt = min(LEARNT, self._unlearnt + frames) if learn else 0
-        self._since_quiet += frames
+        self._unlearnt = min(LEARNT, self._unlearnt + _FRAMES) if learn else 0
+        self._since_quiet += _FRAMES
         if rows is not None:
             self._quieter(float(min(rows[:, 0])))
-        elif self._since_quiet >= _QUIET_EVERY:
-            self._extractor.reset()
-            self._quieter(float(self._extractor.process(pcm)[-1][0]))
+
+    @property
+    def level_due(self) -> bool:
+        """True when the level has not been looked at for 200 ms."""
+        return self._since_quiet >= _QUIET_EVERY
+
+    def look_at_level(self) -> None:
+        """Lets the last 20 ms count for ``background``."""
+        self._extractor.reset()
+        self._quieter(float(self._extractor.process(self._packets[-1])[-1][0]))
 
     def complete(self, guess: Pcm) -> None:
         """int16[80] of extrapolation after the output, without which the last frame has no row."""
@@ -66,7 +76,8 @@ class History:
 
         A last row that is not known yet repeats the one before.
         """
-        return self._pcm[-CONTEXT_SAMPLES:], np.stack(self._known(CONTEXT_ROWS))
+        last = islice(self._packets, KEEP_PACKETS - CONTEXT_PACKETS, None)
+        return np.concatenate(tuple(last)), np.stack(self._known(CONTEXT_ROWS))
 
     def unlearnt(self) -> list[Rows]:
         """Rows float32[20] of the last frames, at most 160 ms, that were not given here before."""
@@ -80,7 +91,7 @@ class History:
         if missing:
             frames = WARM_UP - missing[0]
             after = np.zeros(DELAY, np.int16) if self._guess is None else self._guess
-            heard = np.concatenate((self._pcm[-(frames * FRAME_SAMPLES - DELAY) :], after))
+            heard = np.concatenate((self.samples[-(frames * FRAME_SAMPLES - DELAY) :], after))
             self._extractor.reset()
             new = self._extractor.process(heard)
             for i in missing:

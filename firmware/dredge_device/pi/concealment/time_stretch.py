@@ -18,6 +18,7 @@ MIN_LAG, MAX_LAG = 40, 240  # 2.5 to 15 ms: pitch of 67 to 400 Hz
 _SIMILAR = 0.6  # normalised correlation above which two pitch periods are taken for the same sound
 _SHARE = 4  # speech runs at most 1 + 1/4 times as fast
 _CREDIT = 320
+_NOTHING = np.zeros(0, np.int16)
 FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
 
 
@@ -34,7 +35,7 @@ class TimeStretch:
 
     def __init__(self, beside: Beside | None = None) -> None:
         self._beside = beside
-        self._queue = np.zeros(0, np.int16)
+        self._queue = _NOTHING
         self._credit = 0
         self._level = 0.0  # running level of speech, to tell a pause
         self.removed = 0
@@ -51,7 +52,10 @@ class TimeStretch:
 
     def pop(self) -> Pcm:
         """int16[320] from the front, filled up with zeros if there are fewer."""
-        out, self._queue = self._queue[:PACKET_SAMPLES], self._queue[PACKET_SAMPLES:]
+        if len(self._queue) == PACKET_SAMPLES:
+            out, self._queue = self._queue, _NOTHING
+        else:
+            out, self._queue = self._queue[:PACKET_SAMPLES], self._queue[PACKET_SAMPLES:]
         self._credit = min(_CREDIT, self._credit + PACKET_SAMPLES // _SHARE)
         self._level = max(rms(out), 0.99 * self._level)
         if len(out) < PACKET_SAMPLES:
@@ -60,7 +64,7 @@ class TimeStretch:
 
     def clear(self) -> None:
         """Forget what waits."""
-        self._queue = self._queue[:0]
+        self._queue = _NOTHING
         if self._beside:
             self._beside.clear()
 

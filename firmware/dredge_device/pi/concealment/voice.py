@@ -137,5 +137,7 @@ class Voice:
 
     def remember(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
         """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues it."""
-        with self._timer.stage("features"):
-            self.history.append(pcm, rows, learn)
+        self.history.append(pcm, rows, learn)
+        if self.history.level_due:
+            with self._timer.stage("features"):
+                self.history.look_at_level()

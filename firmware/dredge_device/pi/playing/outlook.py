@@ -8,7 +8,7 @@ from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.playing.foresight import Foresight
 from dredge_device.pi.playing.speech import SpeechQueue
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
-from dredge_device.pi.render_queue import LONGEST_US, RenderQueue
+from dredge_device.pi.render_queue import LONGEST_RESERVE_US, LONGEST_US, RenderQueue
 from dredge_device.playout import Playout
 
 _SHARE = 4  # of a constant delay at most one part in so many is spent on two dear periods in a row
@@ -18,6 +18,7 @@ class Reserve(Protocol):
     """How long before its time a period of this kind must begin to be ready in time, in microseconds.
 
     together: all streams may have one at once; then: the kind of the next period, which has to be ready too.
+    LONGEST_RESERVE_US at most.
     """
 
     def __call__(self, kind: int, together: bool, then: int | None = None) -> int: ...
@@ -40,13 +41,16 @@ class Outlook:
         need, as far as the playout delay allows. Its time is ``queue.next_us``.
         """
         assert queue.next_us is not None
-        queue.reserve_us = 0
-        if not self._over:
+        ahead_us = queue.ahead_us(now_us)
+        if ahead_us > LONGEST_US:
+            return False
+        if self._over:
+            queue.reserve_us = 0
+        elif ahead_us <= LONGEST_RESERVE_US or not self._patient:  # an adaptive delay follows what rendering wants
             first = FIRST if self._concealer.has_vocoder else PLAIN
             wanted, longest = self._wanted_us(reserve_us), reserve_us(first, False)
             queue.reserve_us = self._playout.reserve_us(wanted, longest, queue.next_us, self._speech.queued_us)
-        ahead_us = queue.ahead_us(now_us)
-        return ahead_us <= queue.reserve_us or (ahead_us <= LONGEST_US and self._settled(now_us))
+        return ahead_us <= queue.reserve_us or self._settled(now_us)
 
     def coming(self) -> int | None:
         """What the next period will be, a kind of ``pi.quality``; None where nothing is decoded."""
@@ -80,8 +84,13 @@ class Outlook:
         return FOUND if self._concealer.guessing else NEXT
 
     def _settled(self, now_us: int) -> bool:
-        periods = [self._playout.coming(i) for i in range(self._speech.needed)]
-        return self._buffer.next is not None and all(p and self._foresight.settled(p, now_us) for p in periods)
+        if self._buffer.next is None:
+            return False
+        for ahead in range(self._speech.needed):
+            period = self._playout.coming(ahead)
+            if period is None or not self._foresight.settled(period, now_us):
+                return False
+        return True
 
     @property
     def _over(self) -> bool:

@@ -12,11 +12,11 @@ from typing import Any
 from dredge_device.budget import Histogram
 from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
+from dredge_device.pi.render_queue import LONGEST_RESERVE_US
 from dredge_device.units import PACKET_US
 
 WINDOW_US = 2_000_000  # over which the mean load is taken
 JUDGE_US = 200_000  # between two judgements
-LONGEST_RESERVE_US = 15 * PACKET_US
 SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
 HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit …
 ROOM = 0.8  # … and one below this is worth returning to

@@ -155,6 +155,7 @@ class Process:
                 if not self._inbox.running:  # how late the thread woke up while nobody was served is nobody's figure
                     self._pacer.restart()
                 self._send(self._streams.tick(self._pacer.ticked_us))
+                self._inbox.running = self._streams.peers
                 if self._status is not None:
                     self._status.tick(self._pacer.ticked_us)
                 if self.options.once and self._streams.sessions_ended:
@@ -173,13 +174,16 @@ class Process:
 
     def _answer(self) -> None:
         """What arrived since the last period, as far as one period may look at it."""
+        begun = False
         for datagram, peer, now_us in self._inbox.take():
+            begun = begun or peer not in self._inbox.running
             clear, answers = self._guard.receive(datagram, peer, now_us)
             for answer in answers:
                 self._endpoint.send(answer, peer)
             if clear is not None:
                 self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
-        self._inbox.running = self._streams.peers
+        if begun:
+            self._inbox.running = self._streams.peers
 
     def _last_words(self) -> None:
         """Interrupted: completes the output and tries to deliver the final reports."""

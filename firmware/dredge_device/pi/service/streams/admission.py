@@ -141,6 +141,8 @@ class Inbox:
 
     def take(self) -> list[Arrival]:
         """Return the datagrams of this period, in the order of arrival."""
+        if not self._media and not self._others:
+            return []
         out = [self._media.popleft() for _ in range(min(len(self._media), MEDIA_TURN))]
         if self._others:
             out += self._turn()

@@ -143,8 +143,12 @@ class Rendering:
 
 
 def _streams(sessions: Iterable[StreamSession]) -> list[Stream]:
-    found = [(session, session.receiver) for session in sessions]
-    return [(session, receiver) for session, receiver in found if receiver is not None]
+    streams: list[Stream] = []
+    for session in sessions:
+        receiver = session.receiver
+        if receiver is not None:
+            streams.append((session, receiver))
+    return streams
 
 
 def _urgency(stream: Stream) -> tuple[int, int]:
