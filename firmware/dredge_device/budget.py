@@ -41,6 +41,7 @@ def edge_of(index):
     return (((index % _SUB) + _SUB + 1) << shift) - 1
 
 
+# dredge_kernels.histogram is the same, compiled.
 class Histogram:
     def __init__(self):
         self._bins = array("I", bytes(4 * _BINS))
@@ -77,28 +78,30 @@ class Histogram:
     def bins(self):
         return [[edge_of(i), count] for i, count in enumerate(self._bins) if count]
 
-    def summary(self):
-        p50, p95, p99 = self.percentiles(500, 950, 990)
-        return {
-            "frames": self.count,
-            "mean_us": self.total // self.count if self.count else 0,
-            "p50_us": p50,
-            "p95_us": p95,
-            "p99_us": p99,
-            "max_us": self.max,
-        }
+
+# A histogram in six figures.
+def summary(histogram):
+    p50, p95, p99 = histogram.percentiles(500, 950, 990)
+    return {
+        "frames": histogram.count,
+        "mean_us": histogram.total // histogram.count if histogram.count else 0,
+        "p50_us": p50,
+        "p95_us": p95,
+        "p99_us": p99,
+        "max_us": histogram.max,
+    }
 
 
 # One histogram per stage and one for the whole frame. A stage's zero is not entered: its
-# percentiles are over the frames in which it ran.
+# percentiles are over the frames in which it ran. make: a class like Histogram.
 class Budget:
-    def __init__(self, stages, period_us=PACKET_US):
+    def __init__(self, stages, period_us=PACKET_US, make=Histogram):
         self.stages = stages
         self.period_us = period_us
-        self.total = Histogram()
-        self.wall = Histogram()
+        self.total = make()
+        self.wall = make()
         self.late = 0  # frames whose CPU time was longer than the period
-        self._histograms = [Histogram() for _ in stages]
+        self._histograms = [make() for _ in stages]
 
     # times: CPU microseconds per stage, in the order of stages; whole: of the frame; wall: what the
     # frame took by the monotonic clock.
@@ -108,18 +111,20 @@ class Budget:
             self.wall.add(wall)
         if whole > self.period_us:
             self.late += 1
-        for index in range(len(self._histograms)):
-            if times[index] > 0:
-                self._histograms[index].add(times[index])
+        index = 0
+        for time in times:
+            if time > 0:
+                self._histograms[index].add(time)
+            index += 1
 
     def report(self):
-        out = self.total.summary()
+        out = summary(self.total)
         out["period_us"] = self.period_us
         out["late_frames"] = self.late
         out["p99_pct"] = round(100 * out["p99_us"] / self.period_us, 2)
-        out["wall"] = self.wall.summary()
+        out["wall"] = summary(self.wall)
         out["histogram"] = self.total.bins()
         out["stages"] = {
-            name: self._histograms[i].summary() for i, name in enumerate(self.stages)
+            name: summary(self._histograms[i]) for i, name in enumerate(self.stages)
         }
         return out

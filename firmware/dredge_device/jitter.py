@@ -90,25 +90,16 @@ class JitterBuffer:
                 self.waits.late(self.delay_us(number, now_us))
         else:
             if self.waits is not None:
-                self.waits.arrival(self._missing_before(number), self.delay_us(number, now_us))
+                newest = number if self.highest is None else self.highest
+                missing = self._slots.missing(newest, number, LONGEST)
+                self.waits.arrival(missing, self.delay_us(number, now_us))
             self.highest = number
         self.changes += 1
         self._slots.put(number, data)
         return STORED
 
-    # Packets between this new one and the next older that is here or was left out, LONGEST at most.
-    def _missing_before(self, number):
-        missing = 0
-        while missing < LONGEST and self.highest is not None and number - 1 - missing > self.highest:
-            if self.get(number - 1 - missing) is not None:
-                break
-            missing += 1
-        return missing
-
     # The sender sent nothing in the periods first..last, because nobody spoke.
     def leave_out(self, first, last):
-        if first > last:
-            return
         first = max(first, last - self._capacity + 1)
         if self.next is not None:
             first = max(first, self.next)

@@ -30,6 +30,14 @@ class PacketSlots:
         slot = number % len(self._number)
         return self._data[slot] if self._number[slot] == number else None
 
+    # Numbers before this one that neither came nor were left out, back to the next that did, or to the newest packet;
+    # so many at most.
+    def missing(self, newest, number, most):
+        missing = 0
+        while missing < most and number - 1 - missing > newest and self.get(number - 1 - missing) is None:
+            missing += 1
+        return missing
+
     # The lowest number from here to there that has a packet with something in it, or None.
     def first(self, number, last):
         capacity = len(self._number)

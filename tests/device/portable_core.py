@@ -40,7 +40,7 @@ print(j.late, j.depth(), playout.parse_playout("fixed:40"))
 b = budget.Budget(("a",))
 for n in range(500):
     b.frame(n * 37, [n])
-print(sorted(b.report().items(), key=lambda kv: kv[0])[0], b.total.summary()["p99_us"])
+print(sorted(b.report().items(), key=lambda kv: kv[0])[0], budget.summary(b.total)["p99_us"])
 u = telemetry.Bursts()
 for n in range(40):
     u.step(n % 5 < 2)

@@ -4,9 +4,9 @@
 from collections import Counter
 from typing import Any, Protocol
 
-from dredge_device.budget import Histogram
 from dredge_device.telemetry import Bursts
 from dredge_device.timeline import SOURCES
+from dredge_kernels.histogram import Histogram
 
 
 class Decided(Protocol):

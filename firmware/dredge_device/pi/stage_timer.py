@@ -4,6 +4,7 @@
 from collections.abc import Callable
 
 from dredge_device.budget import Budget
+from dredge_kernels.histogram import Histogram
 
 STAGES = ("opus", "dred", "plc", "vocoder", "features")
 _NOTHING = [0] * len(STAGES)
@@ -33,7 +34,7 @@ class StageTimer:
         self._times = [0] * len(STAGES)
         self._started = 0
         self._stages = {name: _Stage(clock, self._times, index) for index, name in enumerate(STAGES)}
-        self.budget = Budget(STAGES)
+        self.budget = Budget(STAGES, make=Histogram)
 
     def start(self) -> None:
         """A frame begins."""

@@ -18,7 +18,7 @@ from dredge_device.playout import Period
 from dredge_device.units import PACKET_SAMPLES
 
 
-@dataclass
+@dataclass(slots=True)
 class Choice:
     """20 ms of output, where it came from, and why nothing better did."""
 

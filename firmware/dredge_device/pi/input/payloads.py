@@ -30,7 +30,7 @@ class PayloadTypes(NamedTuple):
 NOT_AGREED = PayloadTypes()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Block:
     """One Opus packet; ticks: its length on the 48 kHz clock."""
 

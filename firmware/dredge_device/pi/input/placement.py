@@ -15,7 +15,7 @@ _MOST_LOST = 5  # packets that may be lost at the end of such a pause
 _GRAIN = 120  # ticks: 2.5 ms, the shortest Opus frame
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Mark:
     """The place of a packet: running sequence number, timestamp, ticks on the receiver's time line, its length."""
 

@@ -12,7 +12,7 @@ _LEAP = 100  # packets: what is further ahead is believed when a second packet g
 _STEADY = 2  # a packet comes no earlier than its length over this after the one before: no burst
 
 
-@dataclass
+@dataclass(slots=True)
 class Held:
     """A packet of the sender that is heard, and its arrival."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dredge_device.pi.interfaces import Pcm
 
 
-@dataclass
+@dataclass(slots=True)
 class Frame:
     """One packet period: number, source, why DRED could not help, delay, CPU time."""
 

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.budget import Histogram
+from dredge_device.budget import summary
 from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US
 from dredge_device.units import PACKET_US
+from dredge_kernels.histogram import Histogram
 
 WINDOW_US = 2_000_000  # over which the mean load is taken
 JUDGE_US = 200_000  # between two judgements
@@ -225,7 +226,7 @@ class Governor:
             "hurried": self.hurried,
             "overruns": self.overruns,
             "refused": self.refused,
-            "busy": self.busy.summary(),
+            "busy": summary(self.busy),
             "load_pct": round(load, 2),
             "headroom_pct": round(100 - load, 2),
         }

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.budget import Histogram
+from dredge_device.budget import summary
 from dredge_device.pi.clock import monotonic_us
 from dredge_device.units import PACKET_US
+from dredge_kernels.histogram import Histogram
 
 _STALL = 10  # this many periods behind, the ticks start anew instead of being caught up
 
@@ -58,5 +59,5 @@ class Pacer:
 
     def report(self) -> dict[str, Any]:
         """Return the wake-up lateness, missed deadlines and stalls as JSON values."""
-        out = {f"wake_{name}": value for name, value in self.late.summary().items()}
+        out = {f"wake_{name}": value for name, value in summary(self.late).items()}
         return {**out, "missed_deadlines": self.missed, "stalls": self.stalls}

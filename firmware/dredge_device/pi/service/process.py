@@ -174,15 +174,14 @@ class Process:
 
     def _answer(self) -> None:
         """What arrived since the last period, as far as one period may look at it."""
-        begun = False
-        for datagram, peer, now_us in self._inbox.take():
-            begun = begun or peer not in self._inbox.running
+        arrived = self._inbox.take()
+        for datagram, peer, now_us in arrived:
             clear, answers = self._guard.receive(datagram, peer, now_us)
             for answer in answers:
                 self._endpoint.send(answer, peer)
             if clear is not None:
                 self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
-        if begun:
+        if any(peer not in self._inbox.running for _, peer, _ in arrived):
             self._inbox.running = self._streams.peers
 
     def _last_words(self) -> None:
