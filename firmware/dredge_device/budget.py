@@ -111,11 +111,9 @@ class Budget:
             self.wall.add(wall)
         if whole > self.period_us:
             self.late += 1
-        index = 0
-        for time in times:
-            if time > 0:
-                self._histograms[index].add(time)
-            index += 1
+        for index in range(len(times)):  # an iterator would take heap for every frame
+            if times[index] > 0:
+                self._histograms[index].add(times[index])
 
     def report(self):
         out = summary(self.total)
