@@ -53,7 +53,7 @@ def test_a_verb_that_writes_leaves_nothing_half(number, tmp_path, speech):
 def test_an_evaluation_that_is_told_to_stop(tmp_path, speech):
     out = tmp_path / "out"
     folder = speech(30).parent
-    verb = start("evaluate", folder, "--clips", "30", "--no-plcmos", "--no-estoi", "--out", out)
+    verb = start("evaluate", folder, "--clips", "30", "--no-plcmos", "--no-estoi", "--no-words", "--out", out)
     said = next((line for line in verb.stderr if " cells, " in line), "")  # it is at work
     verb.send_signal(signal.SIGTERM)
     code, _, errors = end(verb)
