@@ -9,6 +9,7 @@ import soundfile
 
 from dredge_host.evaluation.material import disturbed, inputs, sounds
 from dredge_host.evaluation.running.robust import AROUND, HEAD, LIMIT_DB, compare, run, run_case, table_rows
+from dredge_kernels.opus import opus_version
 
 SPEECH = soundfile.read(Path(__file__).parents[3] / "data" / "speech_short.flac", dtype="int16")[0][:64000]
 
@@ -132,6 +133,10 @@ def test_below_the_floor_everything_is_silence():
 # The RDO-VAE describes noise in the pauses of speech up to 8 dB too quietly; from exact features the vocoder has its
 # level within 0.7 dB. The mark ends with the first RDO-VAE that does not.
 TOO_QUIET = pytest.mark.xfail(reason="the RDO-VAE describes noise in pauses 7.7 dB too quietly", strict=True)
+# A gap of 60 ms that is guessed ends in reverberation: the first packet after it, predicted by libopus 1.5 from the
+# guess, peaks at 15387 where the speech has 6344 (libopus 1.3: 6889; its own concealment: 3184; seeds 2 to 4: none).
+TOO_LOUD = pytest.mark.xfail("1.5" in opus_version(), reason="a packet after a guess is up to 8 dB too loud")
+MARKS = {("noisy", "dred"): [TOO_QUIET], ("reverberant", "plc"): [TOO_LOUD]}
 CASES = ("noisy", "quiet", "clipped", "childlike", "silence", "melody", "offset", "rumbling", "humming", "handled",
          "reverberant", "ticking", "plucked", "sung")  # fmt: skip
 
@@ -139,7 +144,7 @@ CASES = ("noisy", "quiet", "clipped", "childlike", "silence", "melody", "offset"
 @pytest.mark.parametrize(
     ("case", "conceal"),
     [
-        pytest.param(case, conceal, marks=[TOO_QUIET] if (case, conceal) == ("noisy", "dred") else [])
+        pytest.param(case, conceal, marks=MARKS.get((case, conceal), []))
         for case in CASES
         for conceal in ("dred", "plc")
     ],
