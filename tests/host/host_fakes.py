@@ -47,6 +47,15 @@ class Constant:
     def reset(self) -> None:
         self.heard.clear()
 
+    def set_bitrate(self, value: int) -> None:
+        self.size = value // 400
+
+    def set_lbrr(self, value: bool) -> None:
+        self.lbrr = value
+
+    def set_loss_pct(self, value: int) -> None:
+        self.loss_pct = value
+
 
 class History:
     """Remembers what a DRED encoder was asked."""

@@ -30,6 +30,10 @@ class Number(click.FloatRange):
             self.fail(f"'{value}' is not a number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """The limits as --help shows them, none without limits."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The control of `--redundancy auto`: as much history as the losses call for, within a bit rate.
 
-The device reports every second which bursts it met. The history in every packet is made as long as the bursts that hold
-95 % of the lost packets of the last reports, and some margin; the quantiser gets coarser where that would cost more
-than allowed. With LBRR in the packets no history is sent while hardly any packet is lost but alone, because the copy
-sounds better there and costs nothing more. Each change is logged with its reason.
+The device reports every second which bursts it met. The history in every packet is made as long as
+the bursts that hold 95 % of the lost packets lately, and some margin. With LBRR in the packets no
+history is sent while hardly any packet is lost but alone: the copy is better there, and costs nothing more.
+
+Under a cap everything that is sent takes from the speech. Where the speech would have too little beside both, one of
+them goes: LBRR where bursts are long, the history where most are of one packet. What is left goes to the speech; where
+there is too little even so the quantiser gets coarser, then the history shorter. Each change says why.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dredge_device.units import PACKET_SECONDS
-from dredge_host.sending.sender import BitrateMeter, Sender
+from dredge_host.sending.sender import LBRR_RATE_FACTOR, BitrateMeter, Sender
 from dredge_host.settings import MAX_REDUNDANCY_S
 from dredge_models.dred import Q0
 
@@ -27,6 +30,10 @@ IDLE_S = 0.1  # kept without LBRR while nothing is lost: the first burst has to 
 LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below that LBRR is enough
 PACKETS_PER_REPORT = round(1 / PACKET_SECONDS)
 Q0_FINEST, Q0_COARSEST = Q0, 12
+LONG_MEAN = 2.0  # packets; where a burst has more of them, history is worth more than LBRR
+ENOUGH_BPS = 36_000  # of speech; with less it gains more from bits than from the second of LBRR and history
+MOST_BPS = 48_000  # more is not heard at 16 kHz
+STEP_BPS = 1000
 STEP = 0.8  # shrinks by at most a fifth per report, grows at once
 
 # Fitted to a minute of test speech, levels 3 to 12 and 0.08 to 1 s of history: within 4 %.
@@ -37,14 +44,22 @@ STATE_BITS, STATE_LESS = 126.4, 5.03  # header and state at level 0, and what ea
 FINEST_BITS, RATIO = 75.8, 0.846  # of a latent at level 0 as the fit sees it, and what each level leaves of them
 
 
-class AutoRedundancy:
-    """The control of one sender by the device's reports.
+class Choice(NamedTuple):
+    """What a packet carries: seconds of history at level q0, b/s of speech, LBRR or not."""
 
-    cap_bps: the limit of all bits on the wire in b/s; 0 sets none.
-    """
+    redundancy_s: float
+    q0: int
+    speech_bps: int
+    lbrr: bool
+
+
+class AutoRedundancy:
+    """Steers one sender by the device's reports. cap_bps: all bits per second on the wire; 0: no cap, and the speech
+    keeps the bit rate that it has."""
 
     def __init__(self, sender: Sender, playout_ms: int, cap_bps: int = 0) -> None:
         self._sender = sender
+        self._lbrr, self._least_bps = sender.lbrr, sender.bitrate  # what was asked for
         self._idle = 0.0 if sender.lbrr else IDLE_S
         self._longest = min(MAX_REDUNDANCY_S, max(IDLE_S, playout_ms / 1000))
         self._cap_bps = cap_bps
@@ -56,16 +71,28 @@ class AutoRedundancy:
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
         """Take in one report of the device and change the sender where that is called for."""
         self._learn(report)
+        now, sender = self._now(), self._sender
         wanted, why = self._wanted()
-        current = self._sender.redundancy_s
-        if wanted < current:
-            wanted = max(wanted, STEP * current if current > IDLE_S else 0.0, self._idle)
-        q0, wanted, why = self._within_cap(wanted, meter, why)
+        if wanted < now.redundancy_s:
+            wanted = max(wanted, STEP * now.redundancy_s if now.redundancy_s > IDLE_S else 0.0, self._idle)
+        q0, speech, lbrr = sender.q0, sender.bitrate, sender.lbrr
+        if self._cap_bps:
+            wanted, lbrr, why = self._one_or_both(wanted, meter, why)
+            q0, wanted, why = self._within_cap(wanted, lbrr, meter, why)
         wanted = round(wanted / PACKET_SECONDS) * PACKET_SECONDS
-        if abs(wanted - current) < PACKET_SECONDS / 2 and q0 == self._sender.q0:
+        if self._cap_bps:
+            speech = max(self._least_bps, min(MOST_BPS, self._left_for_speech(wanted, q0, lbrr, meter)))
+        chosen = Choice(round(wanted, 2), q0, speech, lbrr)
+        if abs(wanted - now.redundancy_s) < PACKET_SECONDS / 2 and chosen[1:] == now[1:]:
             return
-        self._sender.redundancy_s, self._sender.q0 = round(wanted, 2), q0
-        self.log.append({"t_s": round(t_s, 1), "redundancy_s": round(wanted, 2), "q0": q0, "why": why})
+        sender.redundancy_s, sender.q0 = chosen.redundancy_s, q0
+        if (speech, lbrr) != (now.speech_bps, now.lbrr):
+            sender.steer(speech, lbrr)
+        self.log.append({"t_s": round(t_s, 1), **chosen._asdict(), "why": why})
+
+    def _now(self) -> Choice:
+        sender = self._sender
+        return Choice(sender.redundancy_s, sender.q0, sender.bitrate, sender.lbrr)
 
     def _learn(self, report: Mapping[str, Any]) -> None:
         bursts = {_length(key): int(count) for key, count in (report.get("bursts") or {}).items()}
@@ -98,18 +125,31 @@ class AutoRedundancy:
             why += f"; {self._recent[-1][1]} were older than the history"
         return seconds, why
 
-    def _within_cap(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[int, float, str]:
-        """Return the quantiser, the length in seconds and the reason that fit the cap: coarser first, then shorter."""
-        if not self._cap_bps:
-            return self._sender.q0, wanted, why
-        recent = meter.recent()
-        room = self._cap_bps - (recent["speech"] + recent["lbrr"] + recent["headers"])
+    def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
+        """Length of the history and whether LBRR stays, when the cap does not leave enough for both."""
+        if not self._lbrr or not wanted or self._left_for_speech(wanted, Q0_FINEST, True, meter) >= ENOUGH_BPS:
+            return wanted, self._lbrr, why
+        lost = [(length, count) for fresh, _ in self._recent for length, count in fresh.items()]
+        bursts = sum(count for _, count in lost)
+        if bursts and sum(length * count for length, count in lost) < LONG_MEAN * bursts:
+            return self._idle, True, f"{why}; most are short, LBRR is worth more to them than history"
+        return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
+
+    def _left_for_speech(self, redundancy_s: float, q0: int, lbrr: bool, meter: BitrateMeter) -> int:
+        """b/s that the cap leaves beside headers, that history and LBRR."""
+        history = estimated_bps(redundancy_s, q0) if redundancy_s else 0.0
+        left = self._cap_bps - meter.recent()["headers"] - history
+        return int(left / (LBRR_RATE_FACTOR if lbrr else 1.0) // STEP_BPS) * STEP_BPS
+
+    def _within_cap(self, wanted: float, lbrr: bool, meter: BitrateMeter, why: str) -> tuple[int, float, str]:
+        """Quantiser and length that fit: coarser first, then shorter."""
         for q0 in range(Q0_FINEST, Q0_COARSEST + 1):
-            if estimated_bps(wanted, q0) <= room:
+            if self._left_for_speech(wanted, q0, lbrr, meter) >= self._least_bps:
                 return q0, wanted, why
         lengths = np.arange(LATENT_SECONDS, wanted, LATENT_SECONDS)
-        fits = max((s for s in lengths if estimated_bps(s, Q0_COARSEST) <= room), default=0.0)
-        return Q0_COARSEST, float(fits), f"{why}; the cap of {self._cap_bps / 1000:g} kb/s allows no more"
+        fitting = [s for s in lengths if self._left_for_speech(s, Q0_COARSEST, lbrr, meter) >= self._least_bps]
+        why += f"; the cap of {self._cap_bps / 1000:g} kb/s allows no more"
+        return Q0_COARSEST, float(max(fitting, default=0.0)), why
 
 
 def estimated_bps(redundancy_s: float, q0: int) -> float:

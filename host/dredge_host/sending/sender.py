@@ -32,7 +32,12 @@ LBRR_LOSS_PCT = 2
 
 @dataclass(frozen=True)
 class Split:
-    """The bytes of one packet by what they are spent for."""
+    """Where the bytes of one packet go.
+
+    `dred` is what the packet grew by when the extension was put in, framing and padding length included. `lbrr` cannot
+    be read from a packet, so it is estimated against a twin encoder that hears the same speech at the same bit rate
+    without LBRR: what the real packet is larger than the twin's. The twin runs only when LBRR is on.
+    """
 
     speech: int
     lbrr: int
@@ -66,20 +71,23 @@ class SpeechEncoder(Protocol):
 
     def reset(self) -> None: ...
 
+    def set_bitrate(self, value: int) -> None: ...
+
+    def set_lbrr(self, value: bool) -> None: ...
+
+    def set_loss_pct(self, value: int) -> None: ...
+
 
 class Sender:
     """A sender of Opus (RFC 7587) with DRED in the padding, one 20 ms packet per push.
 
-    bitrate: speech in b/s; LBRR and DRED come on top. redundancy_s: history in every packet, 0 sends none. q0, dq:
-    quantiser level of the newest latent and how fast it grows with age; all three may change between packets. dtx: in a
-    pause one short packet says so (and repeats the history, or a loss before the pause could not be filled), then
-    nothing is sent until Opus renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version:
-    whose model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126 with
-    a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
-
-    Split of a packet: `dred` is what the packet grew by when the extension was put in, framing and padding length
-    included. `lbrr` cannot be read from a packet, so it is estimated against a twin encoder that gets the same speech
-    at `bitrate` without LBRR: by how much the real packet is larger. The twin runs only when LBRR is on.
+    bitrate: speech in b/s; LBRR and DRED come on top (`steer` changes that between packets). redundancy_s: history
+    in every packet, 0 sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
+    three may change between packets. dtx: in a pause one short packet says so (and repeats the
+    history, or a loss before the pause could not be filled), then nothing is sent until Opus
+    renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version: whose
+    model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126
+    with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
     """
 
     def __init__(
@@ -109,8 +117,8 @@ class Sender:
         self.index = 0
         self.sent = 0  # packets, and so the distance to the next sequence number
         self._resting = False
-        rate = round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
-        self._encoder = encoder or _opus(rate, lbrr, loss_pct, dtx)
+        self.bitrate, self._loss_pct = bitrate, loss_pct
+        self._encoder = encoder or _opus(_with_lbrr(bitrate, lbrr), lbrr, loss_pct, dtx)
         self._twin = (twin or _opus(bitrate, False, loss_pct)) if lbrr else None
         if redundancy_s > 0 and history is None:
             history = open_encoder(self._encoder.lookahead, dred_version)
@@ -155,6 +163,17 @@ class Sender:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def steer(self, bitrate: int, lbrr: bool) -> None:
+        """From the next packet on the speech has this many b/s, with LBRR or without; LBRR only for a sender that was
+        made with it. Raises ValueError for a bit rate that Opus cannot do."""
+        lbrr = lbrr and self._twin is not None
+        self._encoder.set_bitrate(_with_lbrr(bitrate, lbrr))
+        if self._twin is not None:
+            self._twin.set_bitrate(bitrate)
+            self._encoder.set_lbrr(lbrr)
+            self._encoder.set_loss_pct(_expected(self._loss_pct, lbrr))
+        self.bitrate, self.lbrr = bitrate, lbrr
+
     def mute(self, on: bool = True) -> None:
         """Send silence, or speech again; nothing said before or meanwhile is in any later packet (`flush`)."""
         if on and not self.muted:
@@ -192,7 +211,8 @@ class Sender:
         else:
             marker = self.index == 0 or (self._resting and not resting)
             data = rtp.build(self.next_sequence, self._timestamp(self.index), self.ssrc, payload, marker=marker)
-            packet = Packet(data, self._split(plain, payload, pcm), self.index)
+            twin = self._twin.encode(pcm) if self._twin is not None and self.lbrr else None
+            packet = Packet(data, _split(plain, payload, twin), self.index)
             self.sent += 1
         self._resting = resting
         self.index += 1
@@ -210,12 +230,6 @@ class Sender:
 
     def _timestamp(self, index: int) -> int:
         return self.first_timestamp + index * RTP_TICKS_PER_PACKET
-
-    def _split(self, plain: bytes, payload: bytes, pcm: NDArray[np.int16]) -> Split:
-        speech = len(plain)
-        if self._twin is not None:
-            speech = min(speech, len(self._twin.encode(pcm)))
-        return Split(speech, len(plain) - speech, len(payload) - len(plain), HEADER_BYTES)
 
 
 class BitrateMeter:
@@ -249,6 +263,17 @@ class BitrateMeter:
         return round(sum(self.recent().values()), 1)
 
 
+def _split(plain: bytes, payload: bytes, twin: bytes | None) -> Split:
+    """plain, payload: the packet without and with DRED; twin: the one without LBRR, None where there is none."""
+    speech = len(plain) if twin is None else min(len(plain), len(twin))
+    return Split(speech, len(plain) - speech, len(payload) - len(plain), HEADER_BYTES)
+
+
+def _with_lbrr(bitrate: int, lbrr: bool) -> int:
+    """What the encoder gets so that the speech keeps `bitrate` beside its low-rate copy."""
+    return round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
+
+
 def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
     if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.shape != (PACKET_SAMPLES,):
         got = f"{getattr(pcm, 'dtype', type(pcm).__name__)}{list(np.shape(pcm))}"
@@ -259,5 +284,9 @@ def _checked(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
 def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechEncoder:
     from dredge_kernels.opus import OpusEncoder
 
-    expected = min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct
-    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=expected, dtx=dtx)
+    return OpusEncoder(bitrate=bitrate, lbrr=lbrr, loss_pct=_expected(loss_pct, lbrr), dtx=dtx)
+
+
+def _expected(loss_pct: int, lbrr: bool) -> int:
+    """The loss that the Opus encoder is told."""
+    return min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct

@@ -2,12 +2,14 @@
 """The closed loop: what it asks for, when, and why."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dredge_host.sending.adaptive_redundancy import IDLE_S, AutoRedundancy, estimated_bps
-from dredge_host.sending.sender import BitrateMeter, Split
+from dredge_host.sending.adaptive_redundancy import ENOUGH_BPS, IDLE_S, MOST_BPS, AutoRedundancy, estimated_bps
+from dredge_host.sending.sender import LBRR_RATE_FACTOR, BitrateMeter, Split
 from dredge_models.dred import Q0
+
+SPEECH_BPS = 24_000
 
 
 class Steered:
@@ -15,6 +17,10 @@ class Steered:
 
     def __init__(self, redundancy_s: float = 1.0, q0: int = Q0, lbrr: bool = False) -> None:
         self.redundancy_s, self.q0, self.lbrr = redundancy_s, q0, lbrr
+        self.bitrate = SPEECH_BPS
+
+    def steer(self, bitrate: int, lbrr: bool) -> None:
+        self.bitrate, self.lbrr = bitrate, lbrr
 
 
 def meter(speech: int = 60) -> BitrateMeter:
@@ -93,6 +99,45 @@ def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> Non
     assert spent + estimated_bps(short.redundancy_s, short.q0) <= 48_000
 
 
+SINGLE = [{"bursts": {"1": 5 * n, "2": n, "3": n}} for n in range(1, 30)]  # 1.4 packets a burst
+LONGER = [{"bursts": {"1": n, "4": n, "8": n}} for n in range(1, 30)]
+
+
+@pytest.mark.parametrize(
+    ("reports", "cap", "lbrr", "history"),
+    [
+        (SINGLE, 75_000, True, False),
+        (LONGER, 75_000, False, True),
+        (SINGLE, 110_000, True, True),
+        (LONGER, 110_000, True, True),
+        ([{"bursts": {}}] * 30, 75_000, True, False),
+    ],
+)
+def test_under_a_cap_the_speech_keeps_enough_and_the_bursts_decide_what_goes(reports, cap, lbrr, history) -> None:
+    sender, auto = run(reports, cap, lbrr=True)
+    assert sender.lbrr == lbrr and bool(sender.redundancy_s) == history
+    factor = LBRR_RATE_FACTOR if lbrr else 1.0
+    spent = factor * sender.bitrate + 16_000 + (estimated_bps(sender.redundancy_s, sender.q0) if history else 0)
+    assert spent <= cap and (spent > cap - factor * 1001 or sender.bitrate == MOST_BPS)
+    assert sender.bitrate >= ENOUGH_BPS
+    if cap == 75_000 and reports[0]["bursts"]:
+        assert ("worth more to them than history" in auto.log[-1]["why"]) == lbrr
+
+
+def test_without_a_cap_or_lbrr_the_speech_and_lbrr_stay_as_they_are() -> None:
+    for reports in (SINGLE, LONGER):
+        sender, _ = run(reports, lbrr=True)
+        assert (sender.lbrr, sender.bitrate) == (True, SPEECH_BPS) and sender.redundancy_s > 0
+        sender, _ = run(reports, 75_000, lbrr=False)
+        assert not sender.lbrr and sender.redundancy_s > 0 and sender.bitrate > SPEECH_BPS
+
+
+def test_when_the_bursts_change_the_choice_changes_back() -> None:
+    bursty = [{"bursts": {"1": 145 + 5 * n, "8": 3 * n}} for n in range(1, 40)]
+    sender, auto = run(SINGLE + bursty, 75_000, lbrr=True)
+    assert [entry["lbrr"] for entry in auto.log].count(False) and not sender.lbrr and sender.redundancy_s > 0.1
+
+
 def test_estimate_agrees_with_what_was_measured() -> None:
     assert estimated_bps(1.0, 3) == pytest.approx(24_400, rel=0.04)
     assert estimated_bps(1.0, 12) == pytest.approx(13_800, rel=0.04)
@@ -109,6 +154,7 @@ REPORTS = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(REPORTS, st.sampled_from([0, 20_000, 50_000, 80_000]), st.integers(0, 5000))
 def test_whatever_is_reported_the_sender_can_do_it(reports, cap, playout_ms) -> None:
     sender, auto = run(reports, cap, playout_ms)

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Speech to RTP packets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from host_fakes import Constant, History, PcmEncoder
 
 from dredge_device import rtp
 from dredge_host.errors import UsageError
 from dredge_host.sending.sender import BitrateMeter, Sender, Split
 from dredge_host.settings import Settings, parse_playout
+from dredge_kernels.opus import packet_has_lbrr
 
 SILENCE = np.zeros(320, np.int16)
+SPEECH = soundfile.read(Path(__file__).parents[2] / "data" / "speech_short.flac", dtype="int16")[0]
 
 
 def plain_sender(**options) -> Sender:
@@ -39,6 +44,33 @@ def test_lbrr_is_what_exceeds_the_twin(real: int, twin: int, speech: int) -> Non
     sender = Sender(redundancy_s=0, lbrr=True, encoder=Constant(real), twin=Constant(twin))
     split = sender.push(SILENCE).split
     assert (split.speech, split.lbrr) == (speech, real - speech)
+
+
+def test_bit_rate_and_lbrr_change_between_packets() -> None:
+    encoder = Constant(60)
+    sender = Sender(16000, redundancy_s=0, lbrr=True, encoder=encoder, twin=Constant(40))
+    sender.push(SILENCE)
+    sender.steer(32000, lbrr=True)
+    assert sender.push(SILENCE).split == Split(80, 40, 0, 40) and sender.bitrate == 32000
+    assert (encoder.lbrr, encoder.loss_pct) == (True, 2)
+    sender.steer(40000, lbrr=False)
+    assert sender.push(SILENCE).split == Split(100, 0, 0, 40) and not sender.lbrr
+    assert (encoder.lbrr, encoder.loss_pct) == (False, 20)
+
+
+def test_real_packets_grow_with_the_bit_rate_and_lose_their_copies() -> None:
+    sender = Sender(16000, redundancy_s=0, lbrr=True)
+    speech = SPEECH[16000:48000].reshape(-1, 320)
+    sizes = []
+    for bitrate, lbrr in ((16000, True), (40000, True), (40000, False)):
+        sender.steer(bitrate, lbrr)
+        sent = [sender.push(piece) for piece in speech]
+        sizes.append(sum(packet.split.speech for packet in sent))
+        assert any(packet_has_lbrr(rtp.parse(packet.data).payload) for packet in sent[5:]) == lbrr
+    assert sizes[1] > 2 * sizes[0]
+    plain = Sender(16000, redundancy_s=0)
+    plain.steer(16000, lbrr=True)
+    assert not plain.lbrr
 
 
 def test_muting_forgets_the_history_and_sends_silence() -> None:

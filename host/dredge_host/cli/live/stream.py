@@ -185,8 +185,12 @@ def _opened(
 
 
 def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
-    """Return the changes of the adaptive redundancy with their reasons."""
-    return [f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}: {e['why']}" for e in log]
+    """What the closed loop did and why."""
+    return [
+        f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}, speech at "
+        f"{e['speech_bps'] / 1000:g} kb/s with{'' if e['lbrr'] else 'out'} LBRR: {e['why']}"
+        for e in log
+    ]
 
 
 def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:

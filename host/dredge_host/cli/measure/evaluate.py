@@ -33,6 +33,7 @@ Examples
   dredge evaluate speech/test --peer opus_demo=opus/opus_demo --pesq
   dredge evaluate speech/test --copy-synthesis
   dredge evaluate speech/test --robustness --pictures out/
+  dredge evaluate speech/test --light-loss --clips 16 --seconds 6 --pesq --no-words
 
 \b
 Methods
@@ -80,6 +81,8 @@ _OTHER: list[Callable[[Any], Any]] = [
     click.option("--copy-synthesis", "mode", flag_value="copy", help="No losses: every vocoder from exact features."),
     click.option("--robustness", "mode", flag_value="robust", help="Difficult inputs: is anything too loud?"),
     click.option("--pictures", type=FOLDER_OUT, help="Spectrograms of --robustness."),
+    click.option("--light-loss", "mode", flag_value="light", help="What to send where 0 to 20 % is lost, at one rate."),
+    click.option("--cap", type=click.IntRange(0), help="That rate in b/s on the wire.  [default: 75000]"),
 ]
 _RESULTS: list[Callable[[Any], Any]] = [
     click.option("--out", type=FILE_OUT, help="Write the JSON here."),
@@ -108,13 +111,16 @@ def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) 
 
     --copy-synthesis measures the vocoders alone: PLCMOS, pitch, band levels and loudness of speech made from the
     exact features of each clip. --robustness lets difficult inputs through burst loss and exits with 1 when a
-    recovered packet is louder or quieter than the speech around it by more than 6 dB.
+    recovered packet is louder or quieter than the speech around it by more than 6 dB. --light-loss sends the clips
+    in a row with LBRR alone, DRED alone, both, and --redundancy auto, all at one rate on the wire, and compares them.
     """
     _check(given, mode)
     if mode == "copy":
         result, lines = _copy_synthesis(_folder(folder), given)
     elif mode == "robust":
         result, lines = _robustness(_folder(folder), given["seconds"], given["pictures"])
+    elif mode == "light":
+        result, lines = _light_loss(_folder(folder), given)
     else:
         result, lines = _losses(folder, given)
     _write(result, given)
@@ -129,6 +135,8 @@ def _check(given: dict[str, Any], mode: str | None) -> None:
 
     if given["pictures"] and mode != "robust":
         raise UsageError("--pictures needs --robustness")
+    if given["cap"] is not None and mode != "light":
+        raise UsageError("--cap needs --light-loss")
     for option, name in (("csv_file", "--csv"), ("plots", "--plots"), ("html", "--html"), ("traces", "--traces")):
         if given[option] and mode:
             raise UsageError(f"{name} belongs to the evaluation of losses; leave it out here")
@@ -141,7 +149,6 @@ def _check(given: dict[str, Any], mode: str | None) -> None:
 
 def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     from dredge_host.evaluation.material.material import from_folder, from_set
-    from dredge_host.evaluation.running.cache import default_folder
     from dredge_host.evaluation.running.grid import run
     from dredge_host.evaluation.running.workers import cores
 
@@ -152,11 +159,18 @@ def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any],
     material = from_set(traces, plan) if traces else from_folder(_folder(folder), plan)
     for text in material.notes:
         note(text)
-    cache = None if given["no_cache"] else given["cache"] or default_folder()
-    result = run(material, plan, jobs=given["jobs"] or cores(), scheduler=given["scheduler"], cache=cache)
+    jobs, scheduler = given["jobs"] or cores(), given["scheduler"]
+    result = run(material, plan, jobs=jobs, scheduler=scheduler, cache=_cache(given))
     if given["policies"]:
         result["policies"] = _policies(material, plan)
     return result, _lines(result, plan)
+
+
+def _cache(given: dict[str, Any]) -> Path | None:
+    """Folder of finished cells."""
+    from dredge_host.evaluation.running.cache import default_folder
+
+    return None if given["no_cache"] else given["cache"] or default_folder()
 
 
 def _plan(given: dict[str, Any]) -> Plan:
@@ -244,6 +258,22 @@ def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[di
     with Bar("evaluate", len(inputs), "inputs") as bar:
         result = robust.run(inputs, pictures=pictures, progress=bar.reach)
     return result, table(robust.table_rows(result["rows"]), robust.HEAD)
+
+
+def _light_loss(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    from dataclasses import replace
+
+    from dredge_host.evaluation.material.clips import read_clips
+    from dredge_host.evaluation.running import lightloss
+    from dredge_host.evaluation.running.cache import Cache
+
+    clips, notes = read_clips(source, given["clips"], given["seconds"])
+    for text in notes:
+        note(text)
+    plan = replace(_plan(given), recogniser=None)  # what is played in a row has no words to compare
+    cap = lightloss.CAP_BPS if given["cap"] is None else given["cap"]
+    result = lightloss.run(clips, plan, cap, store=Cache(_cache(given)))
+    return result, table(lightloss.table_rows(result), lightloss.HEAD)
 
 
 def _write(result: dict[str, Any], given: dict[str, Any]) -> None:

@@ -33,8 +33,10 @@ def default_folder() -> Path | None:
 
 
 def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
-    """Return the SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`."""
+    """SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity` (whose peer decides
+    only what the peer does)."""
     chosen = METHODS[method]
+    same = identity if chosen.transport == "peer" else {key: identity[key] for key in identity if key != "peer"}
     content = {
         "format": FORMAT,
         "speech": clip.digest,
@@ -43,7 +45,7 @@ def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[s
         "settings": chosen.settings(plan.bitrate).as_dict(),
         "words": bool(plan.recogniser) and clip.english,
         "metrics": plan.metrics(),
-        **identity,
+        **same,
     }
     return digest_of(content)
 

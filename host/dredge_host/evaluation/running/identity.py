@@ -17,15 +17,15 @@ from dredge_host.evaluation.material.plan import Plan
 FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
 
-def identity(plan: Plan) -> dict[str, Any]:
-    """Return JSON values that are equal where the same cell has the same result.
+def identity(plan: Plan, first: str = FIRST) -> dict[str, Any]:
+    """JSON values that are equal where the same cell has the same result. first: the module that computes it.
 
     The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an installed
     package without sources is known by its version).
     """
     return {
         "dredge": dredge_host.__version__,
-        "code": code_digest(),
+        "code": code_digest(first),
         "models": _models(),
         "opus": _opus(),
         "metrics": metric_versions(plan),
@@ -34,27 +34,25 @@ def identity(plan: Plan) -> dict[str, Any]:
 
 
 @cache
-def code_digest() -> str:
-    """Return the SHA-256 over the sources of everything that a cell runs through."""
+def code_digest(first: str = FIRST) -> str:
+    """SHA-256 over the sources of everything that a cell runs through."""
     digest = hashlib.sha256()
-    for name, path in sorted(_sources()):
+    for name, path in sorted(_sources(first)):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _sources() -> Iterator[tuple[str, Path]]:
-    """Yield the sources that a cell can run through: everything in dredge_host that `FIRST` imports, directly or not,
-    and the packages below it as a whole.
-
-    Links, reports and commands are not among it and cannot change a result.
+def _sources(first: str) -> Iterator[tuple[str, Path]]:
+    """What a cell can run through: everything in dredge_host that `first` imports, directly or not, and the packages
+    below it as a whole. Links, reports and commands are not among it and cannot change a result.
     """
     import dredge_device
     import dredge_kernels
     import dredge_models
 
     host, kernels = _folder(dredge_host), _folder(dredge_kernels)
-    yield from ((path.relative_to(host.parent).as_posix(), path) for path in import_closure(FIRST, host))
+    yield from ((path.relative_to(host.parent).as_posix(), path) for path in import_closure(first, host))
     yield from _tree(_folder(dredge_device), "*.py")
     yield from _tree(_folder(dredge_models), "*.py")
     for pattern in ("*.py", "*.pyx", "*.pxd"):

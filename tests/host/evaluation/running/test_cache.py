@@ -57,6 +57,16 @@ def test_what_does_not_decide_a_result_leaves_the_key():
     assert clean[0] == clean[1]
 
 
+def test_a_peer_decides_what_it_does_itself_and_nothing_else():
+    plans = [replace(PLAN, peer=peer) for peer in (None, "opus_demo", "another")]
+    beside = [SAME, SAME | {"peer": "1"}, SAME | {"peer": "2"}]
+    keys = {
+        method: {cell_key(plan, CLIP, SHORT, method, same) for plan, same in zip(plans, beside, strict=True)}
+        for method in ("dred", "peer_dred")
+    }
+    assert keys["dred"] == {KEY} and len(keys["peer_dred"]) == 3
+
+
 def test_a_cell_comes_back_as_it_was(tmp_path):
     cache = Cache(tmp_path / "deep" / "cells")
     assert cache.get(KEY) is None
@@ -125,7 +135,7 @@ def test_any_changed_source_changes_the_digest(monkeypatch, tmp_path):
     for name, text in (("one.py", "1"), ("two.py", "2")):
         (tmp_path / name).write_text(text)
     sources = [("one.py", tmp_path / "one.py"), ("two.py", tmp_path / "two.py")]
-    monkeypatch.setattr(identities, "_sources", lambda: iter(sources))
+    monkeypatch.setattr(identities, "_sources", lambda first: iter(sources))
     first = code_digest.__wrapped__()
     sources.reverse()
     assert code_digest.__wrapped__() == first
@@ -153,7 +163,7 @@ def test_the_digest_covers_everything_that_a_cell_loads(tmp_path):
         print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("dredge_")))
     """)
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    paths = [path for _, path in identities._sources()]
+    paths = [path for _, path in identities._sources(identities.FIRST)]
     assert len(paths) == len(set(paths))
     python = {Path(name) for name in loaded if name.endswith(".py")}
     assert len(python) > 50 and python <= set(paths)
