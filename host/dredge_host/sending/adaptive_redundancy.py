@@ -30,8 +30,10 @@ IDLE_S = 0.1  # kept without LBRR while nothing is lost: the first burst has to 
 LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below that LBRR is enough
 PACKETS_PER_REPORT = round(1 / PACKET_SECONDS)
 Q0_FINEST, Q0_COARSEST = Q0, 12
-LONG_MEAN = 2.0  # packets; where a burst has more of them, history is worth more than LBRR
-ENOUGH_BPS = 36_000  # of speech; with less it gains more from bits than from the second of LBRR and history
+# Under a cap, by `dredge evaluate --light-loss`: packets of a burst below which history is worth less than bits for
+# the speech, and the least b/s of speech beside both of LBRR and history for such bursts and for longer ones.
+SHORT_MEAN = 1.5
+ENOUGH_BPS = {"short": 40_000, "long": 30_000}
 MOST_BPS = 48_000  # more is not heard at 16 kHz
 STEP_BPS = 1000
 STEP = 0.8  # shrinks by at most a fifth per report, grows at once
@@ -127,11 +129,13 @@ class AutoRedundancy:
 
     def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
         """Length of the history and whether LBRR stays, when the cap does not leave enough for both."""
-        if not self._lbrr or not wanted or self._left_for_speech(wanted, Q0_FINEST, True, meter) >= ENOUGH_BPS:
-            return wanted, self._lbrr, why
         lost = [(length, count) for fresh, _ in self._recent for length, count in fresh.items()]
         bursts = sum(count for _, count in lost)
-        if bursts and sum(length * count for length, count in lost) < LONG_MEAN * bursts:
+        short = bursts and sum(length * count for length, count in lost) < SHORT_MEAN * bursts
+        enough = ENOUGH_BPS["short" if short else "long"]
+        if not self._lbrr or not wanted or self._left_for_speech(wanted, Q0_FINEST, True, meter) >= enough:
+            return wanted, self._lbrr, why
+        if short:
             return self._idle, True, f"{why}; most are short, LBRR is worth more to them than history"
         return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
 

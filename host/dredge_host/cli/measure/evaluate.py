@@ -272,7 +272,7 @@ def _light_loss(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], li
         note(text)
     plan = replace(_plan(given), recogniser=None)  # what is played in a row has no words to compare
     cap = lightloss.CAP_BPS if given["cap"] is None else given["cap"]
-    result = lightloss.run(clips, plan, cap, store=Cache(_cache(given)))
+    result = lightloss.run(clips, plan, source.name, cap, store=Cache(_cache(given)))
     return result, table(lightloss.table_rows(result), lightloss.HEAD)
 
 

@@ -12,6 +12,7 @@ from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
 
 TRIES = 2000
+AFTER_THE_END = 3  # packets that follow a clip and arrive: nothing else could say what was lost at its end
 BEYOND = "beyond"  # stratum of a recorded trace with a burst longer than any drawn one
 
 
@@ -47,10 +48,10 @@ class Trace(NamedTuple):
         """Share of the packets that are lost."""
         return sum(self.lost) / max(1, len(self.lost))
 
-    def model(self) -> LossModel:
-        """Return a loss model that plays this trace and then loses nothing."""
+    def model(self, packets: int | None = None) -> LossModel:
+        """A loss model that plays this trace, or so many packets of it, then loses nothing."""
         spec = self.spec if self.seed is None else f"{self.spec} (seed {self.seed})"
-        return LossModel(spec, self.rate, chain(self.lost, repeat(False)))
+        return LossModel(spec, self.rate, chain(self.lost[:packets], repeat(False)))
 
 
 def draw_trace(stratum: Stratum, packets: int, seed: int) -> Trace:

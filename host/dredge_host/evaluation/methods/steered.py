@@ -30,11 +30,11 @@ class SteeredSender:
         """Samples, of the speech encoder."""
         return self._sender.lookahead
 
-    def listen(self, settings: Settings, clock: Callable[[], float]) -> PacketReceiver:
+    def listen(self, settings: Settings, clock_us: Callable[[], int]) -> PacketReceiver:
         """The receiver of these settings, whose reports come back to this sender."""
-        receiver: Any = make_receiver(settings, clock)
+        receiver = make_receiver(settings, clock_us)
         self._report = receiver.report
-        return receiver  # type: ignore[no-any-return]
+        return receiver
 
     def push(self, pcm: Any) -> Packet:
         """int16[320] as one packet; errors are those of the sender."""

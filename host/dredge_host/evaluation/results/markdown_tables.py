@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dredge_host.evaluation.judging.registry import METRICS, SCORES
-from dredge_host.evaluation.methods.methods import DEFAULT_METHODS
+from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, PEERS
 from dredge_host.evaluation.methods.policies import head, table_rows
 from dredge_host.evaluation.results.document import Document, goals, groups, interval, measured
 from dredge_host.evaluation.results.legend import GOALS, STRATA, method
@@ -25,10 +25,14 @@ def command(document: Document, folder: str | None = None) -> str:
     for key, default in (("seconds", 12), ("seed", 1), ("bitrate_bps", 24000)):
         if plan.get(key, default) != default:
             words.append(f"--{key.removesuffix('_bps')} {plan[key]:g}")
-    if plan.get("methods") and tuple(plan["methods"]) != DEFAULT_METHODS:
+    usual = DEFAULT_METHODS + (PEERS if plan.get("peer") else ())
+    if plan.get("methods") and tuple(plan["methods"]) != usual:
         words += [f"--method {name}" for name in plan["methods"]]
+    if plan.get("peer"):
+        words.append("--peer opus_demo=PATH")
     switches = [("crossed", "--rotate"), *((name, f"--no-{name}") for name, m in SCORES.items() if m.default)]
     words += [option for key, option in switches if plan.get(key) is False]
+    words += [f"--{name}" for name, m in SCORES.items() if not m.default and plan.get(name)]
     if "recogniser" in plan and plan["recogniser"] != "pocketsphinx":
         words.append(f"--recogniser {plan['recogniser']}" if plan["recogniser"] else "--no-words")
     return " ".join(words)
@@ -99,6 +103,18 @@ def intelligibility(document: Document) -> str:
     shown = [key for key, metric in METRICS.items() if metric.heading and measured(document["summary"], key)]
     rows = [[_name(row["method"]), *(_text(interval(row, key), key) for key in shown)] for row in document["summary"]]
     return table(["method", *(METRICS[key].title for key in shown)], rows)
+
+
+def beside(document: Document) -> str:
+    """Every metric of the own methods and, after the stroke, of libopus' ones; means, and half of their intervals."""
+    rows = {str(row["method"]): row for row in document["summary"]}
+    pairs = [(own, name) for name in PEERS if name in rows and (own := name.removeprefix("peer_")) in rows]
+    keys = [key for key in METRICS if any(key in rows[name] for pair in pairs for name in pair)]
+    lines = []
+    for pair in pairs:
+        cells = [" / ".join(_text(interval(rows[name], key), key) for name in pair) for key in keys]
+        lines.append([_name(pair[0]), *cells, " / ".join(kbps(rows[name]["bitrate_total_bps"]) for name in pair)])
+    return table(["Dredge / libopus", *(METRICS[key].title for key in keys), "kb/s"], lines)
 
 
 def seams(document: Document) -> str:

@@ -21,7 +21,7 @@ from dredge_host.evaluation.judging.recovered import recovered_errors
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
-from dredge_host.evaluation.material.traces import Trace
+from dredge_host.evaluation.material.traces import AFTER_THE_END, Trace
 from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_sender
 from dredge_host.evaluation.running.peer import Peer
 from dredge_kernels.arrays import Pcm
@@ -140,20 +140,25 @@ class Stopwatch:
 
 
 def send(pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Any, Measurement]:
-    """Return one simulation (dredge_host.offline.simulate) and its figures: loss, rates, sources and CPU."""
+    """One simulation (see dredge_host.offline.simulate) and what it says about loss, rates, sources and CPU.
+
+    Behind the clip there is a little silence, whose packets arrive.
+    """
     from dredge_host.offline.simulate import simulate
 
     chosen = METHODS[method]
     settings = chosen.settings(bitrate)
     sender = open_sender(chosen, settings)
-    loss = None if chosen.lossless or trace is None else trace.model()
+    packets = -(-(len(pcm) + sender.lookahead) // PACKET_SAMPLES)
+    loss = None if chosen.lossless or trace is None else trace.model(packets)
     played = simulate(
-        pcm,
+        np.pad(pcm, (0, AFTER_THE_END * PACKET_SAMPLES)),
         settings,
         loss=loss,
         sender=sender,
         receiver_factory=lambda given, clock: open_receiver(chosen, given, clock),
     )
+    played.pcm = played.pcm[: len(pcm)]
     rates = sender.rates()
     receive = [row[3] for row in played.timeline]
     return played, {

@@ -19,6 +19,7 @@ from dredge_host.evaluation.judging.registry import METRICS, SCORES
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.methods.steered import SteeredSender
+from dredge_host.evaluation.results.markdown import table
 from dredge_host.evaluation.results.stats import Interval, mean_interval, resamples
 from dredge_host.evaluation.running.cache import Cache, digest_of
 from dredge_host.evaluation.running.cell import DIGITS
@@ -44,14 +45,16 @@ Row = dict[str, Any]
 def run(
     clips: Sequence[Clip],
     plan: Plan,
+    folder: str = "",
     cap_bps: int = CAP_BPS,
     losses: Sequence[str] = LOSSES,
     store: Cache | None = None,
 ) -> dict[str, Any]:
     """Every way of sending through every loss, as a `dredge.light-loss/1` document.
 
-    plan: scores, seed, of the speech what the document says about it; cap_bps: on the wire, headers included. Raises
-    UsageError for a bad loss, or a cap that leaves less for the speech than Opus can do.
+    plan: scores, seed, of the speech what the document says about it; folder: its name, for the document; cap_bps: on
+    the wire, headers included. Raises UsageError for a bad loss, or a cap that leaves less for the speech than Opus
+    can do.
     """
     store, same = store or Cache(None), identity(plan, __name__)
     for loss in losses:
@@ -74,8 +77,10 @@ def run(
             bar.step()
     return {
         "schema": SCHEMA,
+        "folder": folder,
         "cap_bps": cap_bps,
         "seed": plan.seed,
+        "seconds_each": plan.seconds,
         "clips": [clip.name for clip in clips],
         "seconds": round(len(speech) / SAMPLE_RATE, 1),
         "rows": rows,
@@ -193,6 +198,17 @@ def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
         rates = _of(document["rows"], found["loss"])
         lines.append(["", "kb/s", *[f"{rates[way]['bitrate_total_bps'] / 1000:.1f}" for way in WAYS], *[""] * 4])
     return lines
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """The speech, and the table."""
+    text = (
+        f"{len(document['clips'])} clips of up to {document['seconds_each']:g} s in a row, "
+        f"{document['cap_bps'] / 1000:g} kb/s on the wire, headers included."
+    )
+    if document.get("measured"):
+        text = f"Measured on {document['measured']}: {text}"
+    return f"{text}\n\n{table(HEAD, table_rows(document))}"
 
 
 def _difference(found: Mapping[str, Any], way: str) -> list[str]:

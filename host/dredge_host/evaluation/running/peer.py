@@ -15,7 +15,7 @@ import numpy as np
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.capture import opus_demo
 from dredge_host.errors import CapabilityError, UsageError
-from dredge_host.evaluation.material.traces import Trace
+from dredge_host.evaluation.material.traces import AFTER_THE_END, Trace
 from dredge_host.offline.player import Simulation
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.sending.sender import HEADER_BYTES
@@ -27,7 +27,6 @@ LOOKAHEAD = 104  # samples by which its output is late
 HISTORY_BPS = 20_000  # on top of the speech, in the stream that lends its history
 LBRR_FACTOR = 1.7
 EXPECTED_LOSS = "30"
-RECEIVED_AT_THE_END = 3  # opus_demo plays a loss when the packet after it comes, so the last ones must come
 TIMEOUT_S = 300
 
 # LBRR, history, complexity of the decoder (5: deep concealment and DRED)
@@ -54,10 +53,10 @@ class Peer:
         Raises CapabilityError when the program fails, or its libopus has no DRED.
         """
         lbrr, history, effort = CONDITIONS[method]
-        count = -(-(len(pcm) + LOOKAHEAD) // PACKET_SAMPLES) + RECEIVED_AT_THE_END
+        count = -(-(len(pcm) + LOOKAHEAD) // PACKET_SAMPLES) + AFTER_THE_END
         lost = [*(trace.lost if trace else ())][:count]
         lost += [False] * (count - len(lost))
-        lost[-RECEIVED_AT_THE_END:] = [False] * RECEIVED_AT_THE_END
+        lost[-AFTER_THE_END:] = [False] * AFTER_THE_END
         with tempfile.TemporaryDirectory(prefix="dredge-peer-") as folder:
             place = Path(folder)
             (place / "in.pcm").write_bytes(np.pad(pcm, (0, count * PACKET_SAMPLES - len(pcm))).astype("<i2").tobytes())

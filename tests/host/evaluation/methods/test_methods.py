@@ -6,16 +6,16 @@ import pytest
 from evaluate_fakes import SPEECH
 
 from dredge_device import rtp
-from dredge_host.evaluation.material.traces import recorded_trace
+from dredge_host.evaluation.material.traces import AFTER_THE_END, recorded_trace
 from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, METHODS, MeteredSender, known
 from dredge_host.evaluation.methods.mute import MuteReceiver
 from dredge_host.evaluation.running.cell import send
 from dredge_host.sending.sender import PARTS, Packet, Split
 
 PCM = SPEECH[:16000]
-COUNT = 51
-SINGLE = recorded_trace("single", [k in (10, 20, 30) for k in range(COUNT)])
-BURST = recorded_trace("burst", [20 <= k < 26 for k in range(COUNT)])
+COUNT = 51 + AFTER_THE_END
+SINGLE = recorded_trace("single", [k in (10, 20, 30) for k in range(51)])
+BURST = recorded_trace("burst", [20 <= k < 26 for k in range(51)])
 LOST_IN_BURST = slice(20 * 320 - 104, 26 * 320 - 104)
 
 
@@ -33,15 +33,22 @@ def test_the_losses_are_the_same_for_all_but_the_lossless(runs):
 
 def test_what_the_receiver_made_of_the_burst(runs):
     frames = {method: {k: v for k, v in cell["frames"].items() if v} for method, (_, cell) in runs.items()}
-    assert frames["clean"] == {"opus": 51}
-    assert frames["silence"] == {"opus": 45, "silence": 6}
-    assert frames["opus"] == {"opus": 45, "conceal": 6}
-    assert frames["lbrr"] == {"opus": 45, "conceal": 5, "lbrr": 1}
-    assert frames["red"] == {"opus": 47, "conceal": 4}  # the two before the end of the burst came as copies
-    assert frames["plc"] == {"opus": 45, "plc": 6}
-    assert frames["dred"] == {"opus": 45, "dred": 6}
-    assert frames["dred_lbrr"] == {"opus": 45, "dred": 5, "lbrr": 1}
+    assert frames["clean"] == {"opus": 54}
+    assert frames["silence"] == {"opus": 48, "silence": 6}
+    assert frames["opus"] == {"opus": 48, "conceal": 6}
+    assert frames["lbrr"] == {"opus": 48, "conceal": 5, "lbrr": 1}
+    assert frames["red"] == {"opus": 50, "conceal": 4}  # the two before the end of the burst came as copies
+    assert frames["plc"] == {"opus": 48, "plc": 6}
+    assert frames["dred"] == {"opus": 48, "dred": 6}
+    assert frames["dred_lbrr"] == {"opus": 48, "dred": 5, "lbrr": 1}
     assert frames["dred_100"]["dred"] < frames["dred_200"]["dred"] == frames["dred_500"]["dred"] == 6
+
+
+def test_what_is_lost_at_the_end_of_a_clip_is_lost_in_a_stream():
+    end = recorded_trace("end", [k >= 46 for k in range(53)])
+    played, cell = send(PCM, "dred", end, 24000)
+    assert sum(played.trace) == 5 and not any(played.trace[51:]) and len(played.pcm) == len(PCM)
+    assert {k: v for k, v in cell["frames"].items() if v} == {"opus": 49, "dred": 5}
 
 
 def test_where_the_bits_go(runs):

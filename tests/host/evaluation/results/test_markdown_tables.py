@@ -10,6 +10,7 @@ import pytest
 from evaluation_documents import document
 
 from dredge_host.errors import InputError
+from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, PEERS
 from dredge_host.evaluation.results import markdown_tables as tables
 
 ROOT = Path(__file__).parents[4]
@@ -130,6 +131,16 @@ class TestTables:
             "pitch error",
         ]
 
+    def test_libopus_stands_after_the_stroke(self):
+        given = document()
+        given["summary"] += [{**row, "method": f"peer_{row['method']}", "bitrate_total_bps": 62_300.0}
+                             for row in given["summary"] if row["method"] in ("plc", "dred")]  # fmt: skip
+        head, _, *rows = lines_of(tables.beside(given))
+        assert head[0] == "Dredge / libopus" and head[-1] == "kb/s" and "PESQ" not in head
+        assert [row[0] for row in rows] == ["own PLC", "**DRED 1 s**"]
+        scores = rows[1][1].split(" / ")
+        assert scores[0] == scores[1] and rows[1][-1].endswith(" / 62.3")
+
     def test_seams_and_lags(self):
         lines = lines_of(tables.seams(document()))
         assert lines[2] == ["no loss", "0.08 / 0.23 ms", "–", "1827", "1"]
@@ -154,6 +165,10 @@ class TestTables:
             ({"methods": ["clean", "opus"]}, "dredge evaluate test --clips 4 --method clean --method opus"),
             ({"methods": None, "crossed": False, "estoi": False}, "dredge evaluate test --clips 4 --rotate --no-estoi"),
             ({"methods": None, "recogniser": None}, "dredge evaluate test --clips 4 --no-words"),
+            (
+                {"methods": [*DEFAULT_METHODS, *PEERS], "peer": True, "pesq": True},
+                "dredge evaluate test --clips 4 --peer opus_demo=PATH --pesq",
+            ),
             ({"methods": None, "recogniser": "vosk"}, "dredge evaluate test --clips 4 --recogniser vosk"),
         ],
     )
