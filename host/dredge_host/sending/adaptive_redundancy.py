@@ -128,7 +128,7 @@ class AutoRedundancy:
         return seconds, why
 
     def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
-        """Length of the history and whether LBRR stays, when the cap does not leave enough for both."""
+        """Return the length of the history and whether LBRR stays, when the cap does not leave enough for both."""
         lost = [(length, count) for fresh, _ in self._recent for length, count in fresh.items()]
         bursts = sum(count for _, count in lost)
         short = bursts and sum(length * count for length, count in lost) < SHORT_MEAN * bursts
@@ -140,13 +140,13 @@ class AutoRedundancy:
         return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
 
     def _left_for_speech(self, redundancy_s: float, q0: int, lbrr: bool, meter: BitrateMeter) -> int:
-        """b/s that the cap leaves beside headers, that history and LBRR."""
+        """Return the b/s that the cap leaves beside headers, that history and LBRR."""
         history = estimated_bps(redundancy_s, q0) if redundancy_s else 0.0
         left = self._cap_bps - meter.recent()["headers"] - history
         return int(left / (LBRR_RATE_FACTOR if lbrr else 1.0) // STEP_BPS) * STEP_BPS
 
     def _within_cap(self, wanted: float, lbrr: bool, meter: BitrateMeter, why: str) -> tuple[int, float, str]:
-        """Quantiser and length that fit: coarser first, then shorter."""
+        """Return the quantiser and the length that fit: coarser first, then shorter."""
         for q0 in range(Q0_FINEST, Q0_COARSEST + 1):
             if self._left_for_speech(wanted, q0, lbrr, meter) >= self._least_bps:
                 return q0, wanted, why

@@ -264,13 +264,13 @@ class BitrateMeter:
 
 
 def _split(plain: bytes, payload: bytes, twin: bytes | None) -> Split:
-    """plain, payload: the packet without and with DRED; twin: the one without LBRR, None where there is none."""
+    """Return the split. plain, payload: the packet without and with DRED; twin: that without LBRR, None if none is."""
     speech = len(plain) if twin is None else min(len(plain), len(twin))
     return Split(speech, len(plain) - speech, len(payload) - len(plain), HEADER_BYTES)
 
 
 def _with_lbrr(bitrate: int, lbrr: bool) -> int:
-    """What the encoder gets so that the speech keeps `bitrate` beside its low-rate copy."""
+    """Return the rate that the encoder gets so that the speech keeps `bitrate` beside its low-rate copy."""
     return round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
 
 
@@ -288,5 +288,5 @@ def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechE
 
 
 def _expected(loss_pct: int, lbrr: bool) -> int:
-    """The loss that the Opus encoder is told."""
+    """Return the loss that the Opus encoder is told."""
     return min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct

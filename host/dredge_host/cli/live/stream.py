@@ -185,7 +185,7 @@ def _opened(
 
 
 def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
-    """What the closed loop did and why."""
+    """Return the changes of the adaptive redundancy with their reasons."""
     return [
         f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}, speech at "
         f"{e['speech_bps'] / 1000:g} kb/s with{'' if e['lbrr'] else 'out'} LBRR: {e['why']}"

@@ -31,13 +31,13 @@ class SteeredSender:
         return self._sender.lookahead
 
     def listen(self, settings: Settings, clock_us: Callable[[], int]) -> PacketReceiver:
-        """The receiver of these settings, whose reports come back to this sender."""
+        """Return the receiver of these settings, whose reports come back to this sender."""
         receiver = make_receiver(settings, clock_us)
         self._report = receiver.report
         return receiver
 
     def push(self, pcm: Any) -> Packet:
-        """int16[320] as one packet; errors are those of the sender."""
+        """Return int16[320] as one packet; errors are those of the sender."""
         sent = self._sender.index
         if sent and sent % PACKETS_PER_REPORT == 0 and self._report is not None:
             self._control.consider(sent / PACKETS_PER_REPORT, self._report(), self._meter)

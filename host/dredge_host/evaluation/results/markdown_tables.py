@@ -106,7 +106,7 @@ def intelligibility(document: Document) -> str:
 
 
 def beside(document: Document) -> str:
-    """Every metric of the own methods and, after the stroke, of libopus' ones; means, and half of their intervals."""
+    """Return every metric of the own methods and, after the stroke, of libopus': means, and half of their intervals."""
     rows = {str(row["method"]): row for row in document["summary"]}
     pairs = [(own, name) for name in PEERS if name in rows and (own := name.removeprefix("peer_")) in rows]
     keys = [key for key in METRICS if any(key in rows[name] for pair in pairs for name in pair)]

@@ -33,8 +33,8 @@ def default_folder() -> Path | None:
 
 
 def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
-    """SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity` (whose peer decides
-    only what the peer does)."""
+    """Return the SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`, whose peer
+    decides only what the peer does."""
     chosen = METHODS[method]
     same = identity if chosen.transport == "peer" else {key: identity[key] for key in identity if key != "peer"}
     content = {

@@ -18,7 +18,7 @@ FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
 
 def identity(plan: Plan, first: str = FIRST) -> dict[str, Any]:
-    """JSON values that are equal where the same cell has the same result. first: the module that computes it.
+    """Return JSON values that are equal where the same cell has the same result. first: the module that computes it.
 
     The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an installed
     package without sources is known by its version).

@@ -50,7 +50,7 @@ def run(
     losses: Sequence[str] = LOSSES,
     store: Cache | None = None,
 ) -> dict[str, Any]:
-    """Every way of sending through every loss, as a `dredge.light-loss/1` document.
+    """Send through every loss in every way and return a `dredge.light-loss/1` document.
 
     plan: scores, seed, of the speech what the document says about it; folder: its name, for the document; cap_bps: on
     the wire, headers included. Raises UsageError for a bad loss, or a cap that leaves less for the speech than Opus
@@ -90,7 +90,7 @@ def run(
 
 
 def speech_rates(cap_bps: int, dred_bps: float) -> dict[str, int]:
-    """b/s of the speech by way of sending, so that all of it together takes the cap; for `auto` the least.
+    """Return the b/s of speech by way of sending, so that all of it together takes the cap; for `auto` the least.
 
     Raises UsageError when Opus cannot do as little.
     """
@@ -110,7 +110,7 @@ def speech_rates(cap_bps: int, dred_bps: float) -> dict[str, int]:
 
 
 def history_bps(pcm: Pcm) -> float:
-    """b/s of 1 s of DRED on int16[n]."""
+    """Return the b/s of 1 s of DRED on int16[n]."""
     meter = BitrateMeter()
     with Sender(bitrate=6000, redundancy_s=1.0) as sender:
         for piece in packets(pcm):
@@ -145,7 +145,7 @@ def _row(
 
 
 def _pieces(pcm: Pcm, clips: Sequence[Clip]) -> Iterator[Pcm]:
-    """What belongs to each clip."""
+    """Return what belongs to each clip."""
     start = 0
     for clip in clips:
         yield pcm[start : start + len(clip.pcm)]
@@ -157,7 +157,7 @@ def _of(rows: Sequence[Row], loss: str) -> dict[str, Row]:
 
 
 def compare(rows: Mapping[str, Row], seed: int) -> dict[str, Any]:
-    """Of one loss: every way's means, and by what DRED + LBRR and auto differ from the better of LBRR and DRED alone.
+    """Return every way's means for one loss, and what DRED + LBRR and auto gain on the better of LBRR and DRED alone.
 
     better: which of these is better on average; difference: mean with its 95 % interval over clips; worse, better:
     clips that differ by more than `NOTICED`.
@@ -188,7 +188,7 @@ HEAD = ("loss", "", *WAYS.values(), "DRED + LBRR − better", CLIPS, "auto − b
 
 
 def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """A line for each loss and metric under `HEAD`, then what was on the wire."""
+    """Return a line for each loss and metric under `HEAD`, then what was on the wire."""
     lines = []
     for found in document["comparison"]:
         for turn, name in enumerate(key for key in SCORES if key in found["means"]["lbrr"]):
@@ -201,7 +201,7 @@ def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """The speech, and the table."""
+    """Return what was sent, and the table, as Markdown."""
     text = (
         f"{len(document['clips'])} clips of up to {document['seconds_each']:g} s in a row, "
         f"{document['cap_bps'] / 1000:g} kb/s on the wire, headers included."
@@ -218,7 +218,7 @@ def _difference(found: Mapping[str, Any], way: str) -> list[str]:
 
 
 def called(loss: str) -> str:
-    """What people call a loss of `LOSSES`."""
+    """Return what people call a loss of `LOSSES`."""
     if loss.startswith("gilbert:rate="):
         rate, _, rest = loss.removeprefix("gilbert:rate=").partition("%")
         return f"{rate} % in bursts of {rest.removeprefix(',burst=').partition(',')[0]}"
