@@ -32,7 +32,7 @@ class SteeredSender:
 
     def listen(self, settings: Settings, clock_us: Callable[[], int]) -> PacketReceiver:
         """Return the receiver of these settings, whose reports come back to this sender."""
-        receiver = make_receiver(settings, clock_us)
+        receiver: Any = make_receiver(settings, clock_us)
         self._report = receiver.report
         return receiver
 
