@@ -83,11 +83,10 @@ class Sender:
 
     bitrate: speech in b/s; LBRR and DRED come on top (`steer` changes that between packets). redundancy_s: history
     in every packet, 0 sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
-    three may change between packets. dtx: in a pause one short packet says so (and repeats the
-    history, or a loss before the pause could not be filled), then nothing is sent until Opus
-    renews the background noise or somebody speaks (RFC 7587 section 3.1.3). dred_version: whose
-    model makes the history; ModelError when it is not imported. dred_id: the extension that carries it, 126
-    with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
+    three may change between packets. dtx: in a pause one short packet says so (and repeats the history, or a loss
+    before the pause could not be filled), then nothing is sent until Opus renews the background noise or somebody
+    speaks (RFC 7587 section 3.1.3). dred_version: whose model makes the history; ModelError when it is not imported.
+    dred_id: the extension that carries it, 126 with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
     """
 
     def __init__(
@@ -164,8 +163,7 @@ class Sender:
         self.close()
 
     def steer(self, bitrate: int, lbrr: bool) -> None:
-        """From the next packet on the speech has this many b/s, with LBRR or without; LBRR only for a sender that was
-        made with it. Raises ValueError for a bit rate that Opus cannot do."""
+        """Give the speech this many b/s from the next packet on, with LBRR (if made with it) or without."""
         lbrr = lbrr and self._twin is not None
         self._encoder.set_bitrate(_with_lbrr(bitrate, lbrr))
         if self._twin is not None:
