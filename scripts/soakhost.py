@@ -41,7 +41,7 @@ class Session:
     report: dict[str, Any] | None = None
     trouble: str = ""  # why the session has no report
 
-    def books(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         """Return the counters of both sides; exact: the device's agree with ours to the packet.
 
         When the sender changes in the middle, what was buffered of the old one is not played, and a gap that is open
@@ -69,7 +69,7 @@ class Session:
         facts = {name: value for name, value in asdict(self).items() if name != "report"}
         return {
             **facts,
-            **self.books(),
+            **self.counts(),
             "sources": report.get("sources"),
             "reasons": report.get("reasons"),
             "load": report.get("load"),
@@ -78,6 +78,38 @@ class Session:
             "max_us": budget.get("max_us", 0),
             "wall_max_us": budget.get("wall", {}).get("max_us", 0),
             "pacing": output.get("pacing"),
+        }
+
+
+class _Senders:
+    """The senders of one host, one after the other, whose packets are those of a feed that repeats."""
+
+    def __init__(self, feed: list[bytes], rng: random.Random) -> None:
+        self._feed, self._rng = feed, rng
+        self.change()
+
+    def change(self) -> None:
+        """Begin with another sender: other numbers, another place in the feed."""
+        self._ssrc, self._sequence, self._stamp = (self._rng.getrandbits(bits) for bits in (32, 16, 32))
+        self._at = self._rng.randrange(len(self._feed))
+
+    def packet(self) -> bytes:
+        """Return the next RTP packet."""
+        datagram = rtp.build(self._sequence, self._stamp, self._ssrc, self._feed[self._at])
+        self._at = (self._at + 1) % len(self._feed)
+        self._sequence += 1
+        self._stamp += RTP_TICKS_PER_PACKET
+        return datagram
+
+    def beginning(self) -> dict[str, int]:
+        """Return what a configuration says of the stream before its first packet."""
+        return {"ssrc": self._ssrc, "first_sequence": self._sequence, "first_timestamp": self._stamp}
+
+    def end(self) -> dict[str, int]:
+        """Return what a goodbye says of the stream after its last packet."""
+        return {
+            "last_sequence": self._sequence - 1 & 0xFFFF,
+            "last_timestamp": self._stamp - RTP_TICKS_PER_PACKET & 0xFFFFFFFF,
         }
 
 
@@ -91,13 +123,14 @@ class SoakHost:
     def __init__(
         self, index: int, url: str, feed: list[bytes], loss: str, lasts_s: tuple[float, float], seed: int
     ) -> None:
-        self._index, self._feed, self._lasts = index, feed, lasts_s
+        self._index, self._lasts = index, lasts_s
         place = urlsplit(url)
         self._address = (place.hostname or "127.0.0.1", place.port or 5004)
-        self._dice = random.Random(1000 * seed + index)
+        self._rng = random.Random(1000 * seed + index)
+        self._senders = _Senders(feed, self._rng)
         self._loss = parse_loss(loss, 1000 * seed + index)
         self._socket: socket.socket | None = None
-        self.state, self._until = REST, self._dice.uniform(0, 2 * SHORTEST_S)
+        self.state, self._until = REST, self._rng.uniform(0, 2 * SHORTEST_S)
         self._number, self._asked_s = 0, 0.0
         self.leaving = False
         self.ended: list[Session] = []
@@ -136,21 +169,15 @@ class SoakHost:
         self._socket.connect(self._address)
         self._session = Session(self._index, round(now, 2))
         self._incoming = fragments.Incoming()
-        self._new_sender()
+        self._senders.change()
         self._enter(GREET, now)
-
-    def _new_sender(self) -> None:
-        dice = self._dice
-        self._ssrc, self._sequence, self._stamp = (dice.getrandbits(bits) for bits in (32, 16, 32))
-        self._first = self._sequence
-        self._at = dice.randrange(len(self._feed))
 
     def _enter(self, state: str, now: float) -> None:
         self.state, self._until = state, now + PATIENCE_S
         if state == STREAM:
             self._due = now
-            length = max(8, round(self._dice.uniform(*self._lasts) / PERIOD_S))
-            change = self._dice.randrange(length - WHOLE) if self._dice.random() < 0.5 else 0
+            length = max(8, round(self._rng.uniform(*self._lasts) / PERIOD_S))
+            change = self._rng.randrange(length - WHOLE) if self._rng.random() < 0.5 else 0
             self._plan = self._packets(length, change)
         elif state != REPORT:
             self._number += 1
@@ -160,16 +187,11 @@ class SoakHost:
         """Yield (datagram, whether it arrives) of a session; after `change` packets another sender goes on."""
         for n in range(length):
             if change and n == change:
-                self._new_sender()
+                self._senders.change()
                 self._session.senders += 1
             whole = n < WHOLE or abs(n - change) <= WHOLE
             lost = self._loss.lost() and not whole
-            payload = self._feed[self._at]
-            datagram = rtp.build(self._sequence, self._stamp, self._ssrc, payload)
-            self._at = (self._at + 1) % len(self._feed)
-            self._sequence += 1
-            self._stamp += RTP_TICKS_PER_PACKET
-            yield datagram, not lost
+            yield self._senders.packet(), not lost
 
     def _stream(self, now: float) -> None:
         while self._due <= now:
@@ -187,11 +209,9 @@ class SoakHost:
         self._asked_s = now
         documents: dict[str, tuple[int, dict[str, Any]]] = {
             GREET: (control.HELLO, {"role": "host"}),
-            CONFIGURE: (control.CONFIGURE, {"ssrc": self._ssrc, "first_sequence": self._first,
-                                            "first_timestamp": self._stamp}),
-            BYE: (control.BYE, {"last_sequence": self._sequence - 1 & 0xFFFF,
-                                "last_timestamp": self._stamp - RTP_TICKS_PER_PACKET & 0xFFFFFFFF}),
-        }  # fmt: skip
+            CONFIGURE: (control.CONFIGURE, self._senders.beginning()),
+            BYE: (control.BYE, self._senders.end()),
+        }
         kind, document = documents[self.state]
         self._send(control.build(control.with_document(kind, self._number, document)))
 
@@ -240,5 +260,5 @@ class SoakHost:
         self._session.trouble = trouble or ("" if self._session.report else self._session.trouble)
         self.ended.append(self._session)
         self.close()
-        self.state, self._until = REST, now + self._dice.uniform(0.2, 2 * SHORTEST_S)
+        self.state, self._until = REST, now + self._rng.uniform(0.2, 2 * SHORTEST_S)
 

@@ -67,8 +67,8 @@ class FloatVocoder:
         for _ in range(8):
             logit = g1[node] * np.tanh((w1[node] * h).sum(1) + b1[node])
             logit = logit + g2[node] * np.tanh((w2[node] * h).sum(1) + b2[node])
-            dice = TRIM + (1 - 2 * TRIM) * self.rng.random(len(h))
-            node = 2 * node + (sigmoid(sharpness * logit) > dice)
+            rng = TRIM + (1 - 2 * TRIM) * self.rng.random(len(h))
+            node = 2 * node + (sigmoid(sharpness * logit) > rng)
         return node - 256
 
     def synthesise(self, bar: Bar) -> NDArray[np.int16]:

@@ -166,7 +166,7 @@ def run_guard(data: bytes) -> bool:
             host.receive(plan.piece(), plan.below(len(PEERS)), now_us)
         else:
             now_us += plan.number(2) * 1000
-        check(len(guard._members) <= 2 and len(guard._strangers) <= 64, "memory for strangers grows")
+        check(len(guard._holders) <= 2 and len(guard._strangers) <= 64, "memory for strangers grows")
     return guard.counters.get("opened") > 0
 
 

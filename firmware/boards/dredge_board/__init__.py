@@ -3,12 +3,13 @@
 #
 #   app           reads dredge.json and runs the program named there
 #   bridge        Wi-Fi UDP <-> UART, with bridgeloop
-#   audio         microphone and loudspeaker on I2S; the Pi at the other end thinks
+#   audio         microphone and loudspeaker on I2S; the Pi at the other end encodes and recovers
 #   ports         ESP-NOW as a radio that loses datagrams
 #   probe         a receiver that does not play: what was lost, and what of it could have been recovered; with probeloop
+#   mainloop      what the main loops of all programs share
 #   padding       where the redundancy is in an Opus packet
 #   dred_header   what the header of the redundancy says: level, slope, span
-#   reports       answers to whoever asks how it goes
+#   reports       reports to whoever asks for them
 #   uart_framing  frames on a UART without allocation, the same bytes as dredge_device.framing
 #   udp           Wi-Fi and UDP sockets
 #   viper         what the board's compiler knows by itself, for other Pythons

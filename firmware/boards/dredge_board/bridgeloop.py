@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The bridge's main loop: waits for either side, moves what came, keeps time.
-import gc
 import select
-import sys
 import time
 
 from dredge_board.bridge import Bridge
+from dredge_board.mainloop import MainLoop, described
 from dredge_board.reports import Reporter
 from dredge_device import control
-from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.units import PACKET_US
 
 _PERIOD_MS = PACKET_US // 1000
@@ -44,8 +42,9 @@ def says_goodbye(datagram):
     return False
 
 
-class BridgeLoop:
+class BridgeLoop(MainLoop):
     def __init__(self, network, uart, answers, about):
+        super().__init__()
         self.bridge = Bridge(network, uart)
         self._network = network
         self._uart = uart
@@ -60,17 +59,15 @@ class BridgeLoop:
         self._heard_ms = time.ticks_ms()
         self._goodbye_ms = None
         self._period_ms = time.ticks_ms()
-        self._collected_us = 0
 
     def describe(self):
-        about = {"ok": True, "protocol": PROTOCOL_VERSION, "role": "bridge", "board": sys.platform}
-        about["version"] = ".".join(str(part) for part in sys.implementation[1][:3])
+        about = {"role": "bridge"}
         about.update(self._about)
-        return about
+        return described(about)
 
     def measure(self):
         document = self.bridge.measure()
-        document["heap"] = {"free": gc.mem_free(), "used": gc.mem_alloc(), "collect_us": self._collected_us}
+        document["heap"] = self._heap()
         return document
 
     # Once round: waits at most until the next period for something to do.
@@ -135,13 +132,4 @@ class BridgeLoop:
         if gone and self._network.known:
             self._goodbye_ms = None
             self._network.forget()
-        if gc.mem_free() < gc.mem_alloc():  # before it is urgent, between two periods
-            start = time.ticks_us()
-            gc.collect()
-            self._collected_us = max(self._collected_us, time.ticks_diff(time.ticks_us(), start))
-
-    # For ever; rest() is called once per round (it feeds a watchdog, and looks after the Wi-Fi).
-    def run(self, rest):
-        while True:
-            self.step()
-            rest()
+        self._collect()

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The probe's main loop: one UDP socket for media and control, one decision per 20 ms.
 import select
-import sys
 import time
 
+from dredge_board.mainloop import MainLoop, described
 from dredge_board.probe import Probe
 from dredge_board.udp import OpenPort
 from dredge_device import agent
-from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.units import PACKET_US
 
 _PERIODS = 1500  # 30 s of timeline are 9 kB; the counters go on
@@ -26,8 +25,9 @@ class Clock:
         return self._us
 
 
-class ProbeLoop:
+class ProbeLoop(MainLoop):
     def __init__(self, port):
+        super().__init__()
         self._port = OpenPort(port)
         self._clock = Clock()
         options = {"playout_ms": 1000, "conceal": "dred", "lbrr": False, "adaptive": False}
@@ -40,11 +40,7 @@ class ProbeLoop:
         return Probe(options, self._clock.now)
 
     def _about(self):
-        return {
-            "ok": True, "protocol": PROTOCOL_VERSION, "role": "probe", "board": sys.platform, "models": [],
-            "version": ".".join(str(part) for part in sys.implementation[1][:3]),
-            "capabilities": ["report", "timeline"],
-        }  # fmt: skip
+        return described({"role": "probe", "models": [], "capabilities": ["report", "timeline"]})
 
     # Once round: everything that came, then the period if it is over.
     def step(self):
@@ -67,9 +63,3 @@ class ProbeLoop:
         self._port.write(self._agent.tick(self._clock.now()), self._agent.peer)
         if self._agent.over():
             self._agent.renew()
-
-    # For ever; rest() is called once per round (it feeds a watchdog, and looks after the Wi-Fi).
-    def run(self, rest):
-        while True:
-            self.step()
-            rest()

@@ -45,16 +45,16 @@ def _opus(pieces: list[Pcm]) -> list[Stage]:
     coded = cycle([coder.encode(piece) for piece in pieces])
     lost.decode(next(coded))
     abilities = opus_abilities()
-    efforts = [e for e in (LACE, NOLACE) if not abilities.missing(e)]
+    complexities = [e for e in (LACE, NOLACE) if not abilities.missing(e)]
     return [
         Stage("opus encode", "sender", 20, lambda: encoder.encode(next(speech))),
         Stage("opus decode", "receiver", 20, lambda: decoder.decode(next(coded))),
-        *(_effort(effort, coded) for effort in efforts),
+        *(_complexity(complexity, coded) for complexity in complexities),
         Stage("opus conceal", "receiver", 20, lambda: lost.conceal()),
     ]
 
 
-def _effort(complexity: int, coded: Iterator[bytes]) -> Stage:
+def _complexity(complexity: int, coded: Iterator[bytes]) -> Stage:
     """Return the stage of decoding and enhancing, which this libopus may lack."""
     from dredge_kernels.opus import OpusDecoder
 

@@ -36,7 +36,7 @@ class Network:
         self.shape, self.jitter_s = _jitter(jitter)
         self.reorder, self.by = _reorder(reorder)
         self.duplicate = _share("duplicate", duplicate) if duplicate else 0.0
-        self._dice = random.Random(seed ^ 0x5EED)
+        self._rng = random.Random(seed ^ 0x5EED)
         self._held: list[tuple[float, int, bytes]] = []
         self._count = 0
         self._counters = {"delayed": 0, "reordered": 0, "duplicated": 0}
@@ -44,14 +44,14 @@ class Network:
     def put(self, now: float, datagram: bytes) -> None:
         """Put a packet into the network at this time."""
         self._hold(now + self.lag(), datagram)
-        if self.duplicate and self._dice.random() < self.duplicate:
+        if self.duplicate and self._rng.random() < self.duplicate:
             self._counters["duplicated"] += 1
             self._hold(now + self.lag(), datagram)
 
     def lag(self) -> float:
         """Return how late the next packet will be, in seconds."""
         lag = self.delay_s + self._jitter()
-        if self.reorder and self._dice.random() < self.reorder:
+        if self.reorder and self._rng.random() < self.reorder:
             self._counters["reordered"] += 1
             lag += self.by * PACKET_SECONDS
         self._counters["delayed"] += lag > 0
@@ -91,11 +91,11 @@ class Network:
         if not self.jitter_s:
             return 0.0
         if self.shape == "uniform":
-            return self._dice.uniform(0, self.jitter_s)
+            return self._rng.uniform(0, self.jitter_s)
         if self.shape == "normal":
-            return max(0.0, self._dice.gauss(0, self.jitter_s))
+            return max(0.0, self._rng.gauss(0, self.jitter_s))
         mean = 1 / (_PARETO_SHAPE - 1)  # of a Pareto variable that starts at 0
-        return (self._dice.paretovariate(_PARETO_SHAPE) - 1) / mean * self.jitter_s
+        return (self._rng.paretovariate(_PARETO_SHAPE) - 1) / mean * self.jitter_s
 
 
 def _netem_delay(network: Network) -> str:

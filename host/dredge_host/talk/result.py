@@ -35,7 +35,7 @@ def document(
         "seconds": seconds,
         "calls": speaking.calls,
         "spoken": {
-            "accounting": speaking.books,
+            "accounting": speaking.accounting,
             "by_source": told.get("sources"),
             "loss_pct": told.get("loss_pct"),
             "delay_ms": speaking.path(),
@@ -95,11 +95,11 @@ def lines(result: dict[str, Any]) -> list[str]:
         sources = ", ".join(f"{name} {count}" for name, count in (part["by_source"] or {}).items() if count)
         loss = "-" if part["loss_pct"] is None else f"{part['loss_pct']:.1f} %"
         out.append(f"{side:8} loss {loss}, {delay_words(part['delay_ms'])}; {sources or 'nothing'}")
-    books = result["spoken"]["accounting"]
-    if books:
-        words = "complete" if books["complete"] else "not complete"
-        out.append(f"books    {words}: made {books['made']}, lost by the model {books['dropped_by_model']}, "
-                   f"sent {books['sent']}, arrived {books['arrived']}")  # fmt: skip
+    counts = result["spoken"]["accounting"]
+    if counts:
+        words = "complete" if counts["complete"] else "not complete"
+        out.append(f"books    {words}: made {counts['made']}, lost by the model {counts['dropped_by_model']}, "
+                   f"sent {counts['sent']}, arrived {counts['arrived']}")  # fmt: skip
     for name in ("source", "sink"):
         part = result["spoken"].get(name) or result["heard"].get(name) or {}
         if part.get("advice"):

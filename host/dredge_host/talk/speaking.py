@@ -62,7 +62,7 @@ class Speaking:
         self.turns = 0  # grows while this half is alive
         self.first_s: float | None = None  # when the first call was answered, time.monotonic
         self.problem = ""  # why the last call failed
-        self.books: dict[str, Any] = {}  # of the last call
+        self.accounting: dict[str, Any] = {}  # of the last call
         self.session: Session | None = None
         self.delay: SpokenDelay | None = None
         self.bitrate_bps = 0.0  # of the last second
@@ -135,7 +135,7 @@ class Speaking:
             outcome.report = session.goodbye(sender.next_sequence - 1, wait_s, sender.last_timestamp)
         finally:
             sender.close()
-            self.books = {**accounting(outcome), "bitrate_total_bps": outcome.meter.total()}
+            self.accounting = {**accounting(outcome), "bitrate_total_bps": outcome.meter.total()}
 
     def _speak(
         self,

@@ -286,7 +286,7 @@ class SessionMachine(RuleBasedStateMachine):
             assert len(station.agent.reports.outgoing) <= 2 and station.agent.reports.timeline.count <= 200
         guard = self.table.guard
         if self.keyed:
-            assert len(guard._members) <= STREAMS + 1 and len(guard._strangers) <= 64
+            assert len(guard._holders) <= STREAMS + 1 and len(guard._strangers) <= 64
         else:
             assert len(guard._credit) <= 64
 

@@ -174,7 +174,7 @@ def test_memory_is_bounded():
     guard = KeyedAccess(KEY, most=3)
     for n in range(200):
         Client(guard, peer=("10.0.1.1", n), now_us=1_000_000 + 100_000 * n).say(HELLO, 1_000_000 + 100_000 * n)
-    assert len(guard._members) <= 3 and guard.counters.get("full") == 0
+    assert len(guard._holders) <= 3 and guard.counters.get("full") == 0
     open_guard = OpenAccess(limited=True)
     for n in range(5000):
         open_guard.receive(b"x", ("10.0.1.1", n), 0)

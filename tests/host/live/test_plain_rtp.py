@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from ports import free_port
-from rtp_agent import CLIP, FFMPEG, Agent, ffmpeg, likeness, send
+from rtp_agent import CLIP, FFMPEG, ffmpeg, likeness, send
 
 from dredge_device import rtcp, rtp
 from dredge_device.pi.input import sdp
@@ -23,20 +22,6 @@ from dredge_device.pi.input.payloads import PayloadTypes
 from dredge_host.links.plain import RtpLink
 from dredge_host.live.plain import PlainSession
 from dredge_host.settings import Settings
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Any]:
-    started: list[Agent] = []
-
-    def start(*options: str) -> Agent:
-        started.append(Agent(tmp_path, *options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close()
-
 
 LENGTHS = [("10", "1"), ("20", "2"), ("40", "1"), ("60", "1")]
 

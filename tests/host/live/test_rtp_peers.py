@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 import soundfile
 import soxr
 from ports import free_port
-from rtp_agent import CLIP, Agent, likeness
+from rtp_agent import CLIP, likeness
 
 STREAM = [sys.executable, "-m", "dredge_host", "stream", str(CLIP)]
 MODULES = next(Path("/usr/lib").glob("**/baresip/modules/opus.so"), None)
@@ -32,19 +31,6 @@ gstreamer = pytest.mark.skipif(
     shutil.which("gst-launch-1.0") is None,
     reason="needs GStreamer: apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good",
 )
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Any]:
-    started: list[Agent] = []
-
-    def start(*options: str) -> Agent:
-        started.append(Agent(tmp_path, *options))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close()
 
 
 class Callee:

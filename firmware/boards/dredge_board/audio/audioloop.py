@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The main loop of a board that hears or speaks: I2S on one side, a carrier on the other.
-import gc
+# The main loop of a board with microphone or loudspeaker: I2S on one side, the network or UART on the other.
 import select
-import sys
 import time
 
+from dredge_board.mainloop import MainLoop, described
 from dredge_board.reports import Reporter
 from dredge_device.budget import Budget
-from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
 
 try:
@@ -28,8 +26,9 @@ def _late(now_us, due_us):
 
 # microphone, loudspeaker: (I2S, its half of the program), or None; carrier: see carriers; answers: the port for
 # reports, or None.
-class AudioLoop:
+class AudioLoop(MainLoop):
     def __init__(self, carrier, microphone, loudspeaker, answers, about):
+        super().__init__()
         self._carrier = carrier
         self._hears, self.microphone = microphone or (None, None)
         self._speaks, self.loudspeaker = loudspeaker or (None, None)
@@ -47,7 +46,6 @@ class AudioLoop:
         self._watch()
         self._period_ms = time.ticks_ms()
         self._heard_us = time.ticks_us()
-        self._collected_us = 0
 
     def _watch(self):
         watched = self._carrier.watched()
@@ -55,10 +53,7 @@ class AudioLoop:
             self._poll.register(watched, select.POLLIN)
 
     def describe(self):
-        about = {"ok": True, "protocol": PROTOCOL_VERSION, "board": sys.platform}
-        about["version"] = ".".join([str(part) for part in sys.implementation[1][:3]])
-        about.update(self._about)
-        return about
+        return described(self._about)
 
     # The figures of a report.
     def measure(self):
@@ -72,7 +67,7 @@ class AudioLoop:
         if self.loudspeaker is not None:
             document["loudspeaker"] = self.loudspeaker.counters.snapshot()
             document["loudspeaker"]["waiting_ms"] = 1000 * self.loudspeaker.waiting() // SAMPLE_RATE
-        document["heap"] = {"free": gc.mem_free(), "used": gc.mem_alloc(), "collect_us": self._collected_us}
+        document["heap"] = self._heap()
         return document
 
     # Once round: waits a few milliseconds at most for something to do.
@@ -130,13 +125,4 @@ class AudioLoop:
         if self._carrier.renew():
             self._poll.unregister(watched)
             self._watch()
-        if gc.mem_free() < gc.mem_alloc():  # before it is urgent, between two periods
-            start = time.ticks_us()
-            gc.collect()
-            self._collected_us = max(self._collected_us, time.ticks_diff(time.ticks_us(), start))
-
-    # For ever; rest() is called once per round (it feeds a watchdog, and looks after the Wi-Fi).
-    def run(self, rest):
-        while True:
-            self.step()
-            rest()
+        self._collect()

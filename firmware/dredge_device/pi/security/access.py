@@ -152,7 +152,7 @@ class KeyedAccess:
         self._most = most
         self._rekeyed = rekeyed
         self._secret = os.urandom(32)
-        self._members: OrderedDict[Any, Peer] = OrderedDict()
+        self._holders: OrderedDict[Any, Peer] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
         self._strangers = Allowance()
         self.counters = Counters(
@@ -162,10 +162,10 @@ class KeyedAccess:
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
         """Return the datagram for the agent when it is genuine and new, and the answers to send."""
-        member = self._members.get(peer)
+        holder = self._holders.get(peer)
         if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
-            return self._media(datagram, member, peer, now_us), []
-        if member is None and not self._strangers.grant(peer, now_us):
+            return self._media(datagram, holder, peer, now_us), []
+        if holder is None and not self._strangers.grant(peer, now_us):
             self.counters.add("limited")
             return None, []
         kind = datagram[len(MAGIC) : len(MAGIC) + 1]
@@ -178,24 +178,24 @@ class KeyedAccess:
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
         """Return the datagram sealed for a peer with keys, None for anybody else."""
-        member = self._members.get(peer)
-        if member is None:
+        holder = self._holders.get(peer)
+        if holder is None:
             self.counters.add("withheld")
             return None
-        return member.keys.to_host.seal(MAGIC + bytes([TO_HOST]), datagram)
+        return holder.keys.to_host.seal(MAGIC + bytes([TO_HOST]), datagram)
 
-    def _media(self, datagram: bytes, member: Peer | None, peer: Any, now_us: int) -> bytes | None:
-        if member is None or rtp.is_rtcp(datagram) or len(datagram) < 12:
+    def _media(self, datagram: bytes, holder: Peer | None, peer: Any, now_us: int) -> bytes | None:
+        if holder is None or rtp.is_rtcp(datagram) or len(datagram) < 12:
             self.counters.add("unauthenticated")
-            if member is None:
+            if holder is None:
                 self._warn("unkeyed", f"{name_of(peer)} sends without a key: give it the --key-file of this end")
             return None
         try:
-            clear: bytes = member.media.unprotect(datagram)
+            clear: bytes = holder.media.unprotect(datagram)
         except Exception as error:  # pylibsrtp's own class cannot be named without importing it
             self.counters.add("replayed" if "replay" in str(error) else "forged")
             return None
-        member.heard_us = now_us
+        holder.heard_us = now_us
         return clear
 
     def _cookie(self, datagram: bytes, peer: Any, now_us: int) -> bytes:
@@ -210,23 +210,23 @@ class KeyedAccess:
 
     def _control(self, datagram: bytes, peer: Any, now_us: int) -> bytes | None:
         nonce, epoch = datagram[5 : 5 + NONCE], int.from_bytes(datagram[5 + NONCE : _HEAD], "big")
-        member = self._members.get(peer)
-        if member is None or member.nonce != nonce:
-            # When a member is there, somebody claims to be it with new keys.
-            if member is not None and not self._strangers.grant(peer, now_us):
+        holder = self._holders.get(peer)
+        if holder is None or holder.nonce != nonce:
+            # When the peer holds the key already, somebody claims to be it with new keys.
+            if holder is not None and not self._strangers.grant(peer, now_us):
                 self.counters.add("limited")
                 return None
-            member = self._candidate(peer, nonce, epoch, now_us)
-            if member is None:
+            holder = self._candidate(peer, nonce, epoch, now_us)
+            if holder is None:
                 return None
         try:
-            clear = member.keys.to_device.open(datagram, _HEAD)
+            clear = holder.keys.to_device.open(datagram, _HEAD)
         except session_keys.SealError as error:
             self.counters.add(str(error))
             if str(error) == "forged":
                 self._warn("wrong key", f"{name_of(peer)} has another key than this end")
             return None
-        return clear if self._admit(peer, member, now_us) else None
+        return clear if self._admit(peer, holder, now_us) else None
 
     def _candidate(self, peer: Any, nonce: bytes, epoch: int, now_us: int) -> Peer | None:
         """Return the keys for a peer that brings back our cookie; used nonces and old cookies are refused."""
@@ -239,23 +239,23 @@ class KeyedAccess:
             return None
         return Peer(nonce, Keys(self._key, nonce, self._make_cookie(peer, nonce, epoch)))
 
-    def _admit(self, peer: Any, member: Peer, now_us: int) -> bool:
-        if self._members.get(peer) is not member:
+    def _admit(self, peer: Any, holder: Peer, now_us: int) -> bool:
+        if self._holders.get(peer) is not holder:
             self._expire(now_us)
-            if peer in self._members:
+            if peer in self._holders:
                 self._retire(peer, now_us)
-            if len(self._members) >= self._most and not self._make_room(now_us):
+            if len(self._holders) >= self._most and not self._make_room(now_us):
                 self.counters.add("full")
                 return False
-            self._members[peer] = member
+            self._holders[peer] = holder
             self.counters.add("opened")
             if self._rekeyed is not None:
                 self._rekeyed(peer)
-        member.heard_us = now_us
+        holder.heard_us = now_us
         return True
 
     def _expire(self, now_us: int) -> None:
-        idle = [p for p, m in self._members.items() if now_us - m.heard_us > _IDLE_US and not self._serving(p)]
+        idle = [p for p, m in self._holders.items() if now_us - m.heard_us > _IDLE_US and not self._serving(p)]
         for peer in idle:
             self._retire(peer, now_us)
         while self._over and next(iter(self._over.values())) < now_us:
@@ -263,11 +263,11 @@ class KeyedAccess:
 
     def _make_room(self, now_us: int) -> bool:
         """Remove peers of which no stream is played, the least recently heard first; return whether there is room."""
-        spare = [(m.heard_us, p) for p, m in self._members.items() if not self._serving(p)]
-        if spare:
-            self._retire(min(spare, key=lambda item: item[0])[1], now_us)
-        return bool(spare)
+        removable = [(m.heard_us, p) for p, m in self._holders.items() if not self._serving(p)]
+        if removable:
+            self._retire(min(removable, key=lambda item: item[0])[1], now_us)
+        return bool(removable)
 
     def _retire(self, peer: Any, now_us: int) -> None:
         """Refuse the nonce for as long as its cookie could be good."""
-        self._over[self._members.pop(peer).nonce] = now_us + 3 * _EPOCH_US
+        self._over[self._holders.pop(peer).nonce] = now_us + 3 * _EPOCH_US

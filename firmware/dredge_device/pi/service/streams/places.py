@@ -67,7 +67,7 @@ class Places:
         """Return a place whose agent is free to begin a session with this peer, which has sent media or a request."""
         for station in self.stations:
             if station.agent.state == states.REPORTING and station.leaving is None:
-                self._bury(station)
+                self._release(station)
         for station in self.stations:
             if station.agent.state == states.IDLE and station.leaving is None and self._fit(station):
                 return station
@@ -83,7 +83,7 @@ class Places:
             same = media and place_of(agent.peer) == place_of(peer) and agent.paused(now_us)
             if station.leaving is None and (same or agent.yields(now_us)):
                 agent.end("silence")
-                self._bury(station)
+                self._release(station)
                 return station if self._fit(station) else None
         return None
 
@@ -141,7 +141,7 @@ class Places:
             station.agent, station.output = fresh.agent, fresh.output
         return True
 
-    def _bury(self, station: StreamSession) -> None:
+    def _release(self, station: StreamSession) -> None:
         """Free the place at once; the final report of its session is sent from here on."""
         self._part(station.agent)
         station.agent.renew()
