@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What was played: packet periods by source, losses and their bursts, delays."""
+"""Statistics of playout: packet periods by source, losses and their bursts, delays."""
 
 from collections import Counter
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Decided(Protocol):
 
 
 class PlayoutStatistics:
-    """Counts decisions. Every period has exactly one source, so the sources add up to all periods."""
+    """Counts of decisions; every period has exactly one source, so the sources add up to all periods."""
 
     def __init__(self) -> None:
         self._sources: Counter[str] = Counter()
@@ -30,7 +30,7 @@ class PlayoutStatistics:
         self._delay_max_us = 0
 
     def count(self, frame: Decided, lost: bool) -> None:
-        """One packet period; lost: its packet was not there when it was needed."""
+        """Count one packet period; lost: its packet was not there when it was needed."""
         self._sources[frame.source] += 1
         if frame.reason:
             self._reasons[frame.reason] += 1
@@ -41,20 +41,20 @@ class PlayoutStatistics:
         self._delays.add(frame.delay_us)
 
     def silence(self) -> None:
-        """A period outside the stream."""
+        """Count a period outside the stream."""
         self._sources["silence"] += 1
 
     def forget_open(self) -> None:
-        """A new sender: whether the last missing packets were ever sent will never be known."""
+        """Forget the open burst, since a new sender begins and nobody will know whether its packets were ever sent."""
         self._periods -= self._bursts.forget()
 
     def settle(self, beyond: int) -> None:
-        """The end is known: losses before it are losses, the periods beyond it were none."""
+        """Close the last burst at the known end: losses before it count, the periods beyond it do not."""
         self._periods -= self._bursts.forget(beyond)
         self._bursts.close()
 
     def report(self) -> dict[str, Any]:
-        """Counts as plain JSON values."""
+        """Return the counts as plain JSON values."""
         lost = self._bursts.lost
         expected = self._periods - self._bursts.open()
         p50_us, p95_us = self._delays.percentiles(500, 950)

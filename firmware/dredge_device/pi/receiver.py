@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The receiver: RTP datagrams in, one decision per 20 ms out, always."""
+"""The receiver: RTP datagrams in, 20 ms of speech out in every period."""
 
 import time
 from collections.abc import Callable
@@ -30,18 +30,17 @@ from dredge_models import vocoders
 
 
 class Receiver:
-    """Plays a stream of RTP packets and fills what is lost.
+    """The receiver of one stream of RTP packets, which fills what is lost.
 
-    playout_ms is the constant delay, or with ``adaptive`` the longest one (dredge_device.playout).
-    ``clock_us`` returns microseconds, on the same time base as ``push``'s ``now_us``. Without one the monotonic
-    clock is used and CPU time is measured; with one everything is deterministic and CPU time is 0
-    unless ``cpu_clock`` (nanoseconds) is given too. ``parts`` replaces decoder and models.
-    Not thread-safe: the caller holds a lock around push and pull.
+    playout_ms is the constant delay, or with ``adaptive`` the longest one (dredge_device.playout). ``clock_us`` returns
+    microseconds, on the same time base as ``push``'s ``now_us``. Without one the monotonic clock is used and CPU time
+    is measured; with one everything is deterministic and CPU time is 0 unless ``cpu_clock`` (nanoseconds) is given too.
+    ``parts`` replaces decoder and models. Not thread-safe: the caller holds a lock around push and pull.
 
     ``payload_types``: what was agreed on (dredge_device.pi.input.payloads); else Opus is found by its packets;
     ``vocoder``: a name of dredge_models.vocoders; ``opus_complexity``: of libopus' decoder (5: its network conceals, 6
-    and 7: its networks enhance what was decoded), see ``enhancer``; ``form``: of what is played (pi.fullband).
-    Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
+    and 7: its networks enhance what was decoded), see ``enhancer``; ``form``: of what is played (pi.fullband). Raises
+    ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Receiver:
         self._started = False
 
     def push(self, datagram: bytes, now_us: int) -> None:
-        """A datagram arrived at this time. Whatever it holds, nothing is raised."""
+        """Take in a datagram that arrived at this time. Raises nothing, whatever it holds."""
         if self._input.push(datagram, now_us):
             self._concealer.restart()
             self._playout.restart()
@@ -89,15 +88,15 @@ class Receiver:
             self._statistics.forget_open()
 
     def rekeyed(self) -> None:
-        """The next packet comes under other keys: a new stream, of which the old one knows nothing."""
+        """Begin a new stream, of which the old one knows nothing, since the next packet comes under other keys."""
         self._input.rekeyed()
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
-        """The sender's first packet, so that losses before the first arrival count as losses."""
+        """Note the sender's first packet, so that losses before the first arrival count as losses."""
         self._input.announce(ssrc, sequence, timestamp)
 
     def finish(self, sequence: int, timestamp: int | None = None) -> None:
-        """The sender's last packet (16-bit sequence number): after it there is only silence."""
+        """Note the sender's last packet (16-bit sequence number); after it there is only silence."""
         self._input.finish(sequence, timestamp)
 
     @property
@@ -121,11 +120,11 @@ class Receiver:
         return self._input.payload_type
 
     def pull(self, quality: int = FULL) -> Played:
-        """The 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
+        """Return the 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
         return self.render(self._clock_us(), quality)
 
     def may_render(self, now_us: int, reserve_us: Reserve) -> bool:
-        """True when the next period can be rendered before its time (playing.outlook)."""
+        """Return whether the next period can be rendered before its time (playing.outlook)."""
         return self._outlook.may_render(self.queue, now_us, reserve_us)
 
     @property
@@ -134,13 +133,13 @@ class Receiver:
         return self._concealer.speaking
 
     def coming(self) -> int | None:
-        """What the next period will be, a kind of ``pi.quality``; None where nothing is decoded."""
+        """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
         return self._outlook.coming()
 
     def render(self, now_us: int, quality: int = FULL) -> Played:
-        """The 20 ms of this time, with what has arrived; once for every period, in order.
+        """Return the 20 ms of this time made of what has arrived; call it once for every period, in order.
 
-        quality: how much work it may be (``pi.quality``).
+        quality: a level of ``pi.quality``, which limits the work.
         """
         self._timer.start()
         self._concealer.set_quality(quality)
@@ -164,7 +163,7 @@ class Receiver:
         return Played(pcm, SILENCE, None, reason, 0, self._timer.stop(), self._speech.given_up(), spoken=False)
 
     def report(self) -> dict[str, Any]:
-        """Everything counted so far, as plain JSON values with units in the names."""
+        """Return all counts so far, as plain JSON values with units in the names."""
         statistics = self._statistics.report()
         return {
             "stream": {"ssrc": self.ssrc, "highest": self._buffer.highest, "sequence": self._input.sequence},
@@ -182,7 +181,7 @@ class Receiver:
 
 
 def _timer(real_time: bool, cpu_clock: Callable[[], int] | None) -> StageTimer:
-    """Without a clock of CPU time: the thread's in real time, else one that stands still."""
+    """Return the timer of stages: without a CPU clock by the thread's in real time, else by one that stands still."""
     own = time.thread_time_ns if real_time else _no_time
     return StageTimer(cpu_clock or own, time.monotonic_ns if real_time else None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How far rendering is ahead of the listener: when periods have to be handed out, which were ready too late."""
+"""The lead of rendering over the listener: when periods have to be handed out, and which were ready too late."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ _BEHIND_US = 10 * PACKET_US  # so late, times start anew instead of being caught
 
 
 class RenderQueue:
-    """The finished periods of one stream, by their times alone: the samples lie with the output.
+    """The times of one stream's finished periods; their samples are with the output.
 
     A period belongs to a time on a grid of 20 ms. It is late when it was not ready 20 ms after that time, when the next
-    one has to be handed out. Microseconds of the device's monotonic clock.
+    one has to be handed out. Times are microseconds of the device's monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -49,15 +49,15 @@ class RenderQueue:
                 self._dry = True
 
     def ahead_us(self, now_us: int) -> int:
-        """How long what is finished lasts from now on; negative when something is missing already."""
+        """Return how long the finished periods last from now on; negative when one is missing already."""
         return 0 if self.next_us is None else self.next_us - now_us
 
     def deadline_us(self) -> int:
-        """When the next period has to be ready."""
+        """Return when the next period has to be ready."""
         return (self.next_us or 0) + PACKET_US
 
     def finished(self, now_us: int, spoken: bool) -> int:
-        """One more period is ready; returns its time. spoken: it belongs to the stream."""
+        """Count one more finished period and return its time; spoken: it belongs to the stream."""
         assert self.next_us is not None
         at_us, self.next_us = self.next_us, self.next_us + PACKET_US
         if spoken:
@@ -77,7 +77,7 @@ class RenderQueue:
         self._dry = late_us > 0
 
     def report(self) -> dict[str, Any]:
-        """Plain JSON values. length: finished periods that waited whenever one more became ready."""
+        """Return plain JSON values; length: finished periods that waited whenever one more became ready."""
         return {
             "periods": self.periods,
             "late_periods": self.late,

@@ -37,17 +37,17 @@ class StageTimer:
         self.budget = Budget(STAGES, make=Histogram)
 
     def start(self) -> None:
-        """A frame begins."""
+        """Begin a frame."""
         self._times[:] = _NOTHING
         self._wall_started = self._wall()
         self._started = self._clock()
 
     def stage(self, name: str) -> "_Stage":
-        """Counts the time inside the with block for this stage."""
+        """Count the time inside the with block for this stage."""
         return self._stages[name]
 
     def stop(self) -> int:
-        """The frame is done: enters it and returns its microseconds."""
+        """End the frame, enter its times and return its CPU time in microseconds."""
         whole = (self._clock() - self._started) // 1000
         wall = (self._wall() - self._wall_started) // 1000
         self.budget.frame(whole, [time // 1000 for time in self._times], wall)

@@ -16,7 +16,7 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service import scheduling
-from dredge_device.pi.service.building import make_guard, output_for
+from dredge_device.pi.service.building import make_access, output_for
 from dredge_device.pi.service.options import Options
 from dredge_device.pi.service.process import Process
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
@@ -229,9 +229,9 @@ def test_an_endpoint_is_told_from_its_peers():
 
 def test_limits_apply_to_remote_peers_without_a_key_only(tmp_path):
     assert is_loopback("127.3.4.5") and not is_loopback("example.org")
-    assert make_guard(Options(listen="udp://127.0.0.1:1", allow_remote=True)).wrap(b"x", "peer") == b"x"
-    assert make_guard(Options(listen="serial:///dev/x")).wrap(b"x", "peer") == b"x"
-    assert make_guard(Options(listen="udp://0.0.0.0:1", allow_remote=True)).wrap(b"x", "peer") is None
+    assert make_access(Options(listen="udp://127.0.0.1:1", allow_remote=True)).wrap(b"x", "peer") == b"x"
+    assert make_access(Options(listen="serial:///dev/x")).wrap(b"x", "peer") == b"x"
+    assert make_access(Options(listen="udp://0.0.0.0:1", allow_remote=True)).wrap(b"x", "peer") is None
 
 
 def test_files_of_streams_have_names_of_their_own(tmp_path):

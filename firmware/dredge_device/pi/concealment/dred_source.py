@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which later packet describes a lost one by its DRED, and why none does."""
+"""The search for a later packet whose DRED describes a lost one, and the reason when there is none."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ class Entry:
 
 
 class DredSource:
-    """Finds feature rows for lost packets; parses a payload once, only when it is needed."""
+    """Feature rows for lost packets, from later packets; a payload is parsed once, only when it is needed."""
 
     def __init__(self, buffer: JitterBuffer, reader: PacketReader, dred: DredDecoder) -> None:
         self._buffer = buffer
@@ -46,10 +46,10 @@ class DredSource:
         self._entries.clear()
 
     def find(self, period: Period) -> tuple[Rows | None, str]:
-        """Rows float32[4, 20] of a lost packet's two frames and two of look-ahead, or a reason.
+        """Return the rows float32[4, 20] of a lost packet's two frames and two of look-ahead, or a reason.
 
-        Taken from the earliest later packet that covers both frames: its copy was quantised with
-        the finest steps.
+        They come from the earliest later packet that covers both frames, since its copy was quantised with the finest
+        steps.
         """
         if period.description is None:
             period.description = self._look_up(period)
@@ -67,7 +67,7 @@ class DredSource:
         return None, reason
 
     def holder(self, period: Period) -> int | None:
-        """The packet that ``find`` would take the rows from, as far as headers tell; nothing is decoded."""
+        """Return the packet from which ``find`` would take the rows, as far as headers tell; nothing is decoded."""
         later = period.later
         while later is not None:
             if self._covered(later, period.number)[0]:
@@ -76,11 +76,13 @@ class DredSource:
         return None
 
     def rows(self, holder: int, number: int) -> Rows | None:
-        """Rows float32[4, 20] that begin with this packet's frames, as packet ``holder`` tells."""
+        """Return the rows float32[4, 20] that begin with this packet's frames, as packet ``holder`` describes them."""
         return self._from_packet(holder, number)[0]
 
     def _covered(self, holder: int, number: int) -> tuple[int, str]:
-        """How many rows lead from the lost packet to the newest one of this payload; 0 and a reason if it has none."""
+        """Return how many rows lie between the lost packet and the newest one of this payload; 0 and a reason if it has
+        none.
+        """
         entry = self._entry(holder)
         if entry.packet is None:
             return 0, entry.reason
@@ -135,12 +137,12 @@ class DredSource:
         return Entry(packet=parsed, newest=parsed.header.offset // 4 - 1)
 
     def _forget_old(self) -> None:
-        """The packet being played may still be asked about, older ones not."""
+        """Forget packets older than the one being played, which may still be asked for."""
         if self._buffer.next is not None:
             for number in [n for n in self._entries if n < self._buffer.next - 1]:
                 del self._entries[number]
 
 
 def _rank(reason: str) -> int:
-    """How much a reason says."""
+    """Return how specific a reason is."""
     return _LADDER.index(NO_MODEL if reason.startswith(NO_MODEL) else reason)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How loud a guess may be: a vocoder that hears nothing new can rise for a moment, speech seldom does."""
+"""A limiter for predicted speech: a vocoder that gets nothing new can rise for a moment, speech seldom does."""
 
 import math
 
@@ -21,20 +21,20 @@ class Limiter:
         self._gain = 1.0
 
     def open(self, before: Pcm) -> None:
-        """A gap begins after int16[640]."""
+        """Begin a gap after int16[640] of output."""
         loudest = max(rms(before[:PACKET_SAMPLES]), rms(before[PACKET_SAMPLES:]))
         self._limit = MARGIN * max(loudest, FLOOR)
         self._gain = 1.0
 
     def hold(self, pcm: Pcm, predicted: bool) -> Pcm:
-        """int16[320] of the gap, no louder than it may be. What is not predicted raises the limit."""
+        """Return int16[320] of the gap, limited; what is not predicted raises the limit."""
         loud = rms(pcm)
         if not predicted:
             self._limit = max(self._limit, MARGIN * loud)
         return self._turned(pcm, min(1.0, self._limit / max(loud, 1.0)))
 
     def release(self, pcm: Pcm) -> Pcm:
-        """The last samples of a gap, back to their own loudness."""
+        """Return the last samples of a gap, led back to their own loudness."""
         return self._turned(pcm, 1.0)
 
     def _turned(self, pcm: Pcm, gain: float) -> Pcm:
@@ -47,6 +47,6 @@ class Limiter:
 
 
 def rms(pcm: Pcm) -> float:
-    """Root mean square of int16 samples; 0 of none."""
+    """Return the root mean square of int16 samples; 0 of none."""
     wide = pcm.astype(np.float64)
     return math.sqrt(float(wide @ wide) / (len(wide) or 1))

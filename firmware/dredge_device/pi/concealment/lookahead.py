@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Listens ahead: what the speech after a gap will be, as long as playout is late enough to know."""
+"""Look-ahead: the speech after a gap is decoded while it is filled, as far as playout is late enough."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,10 @@ class Following:
 
 
 class Lookahead:
-    """Decodes what has arrived beyond a gap, with a decoder of its own.
+    """The decoding of what has arrived beyond a gap, by a decoder of its own.
 
-    That decoder starts cold. Measured against one with the real decoder's state, with or without
-    concealment before, it is nearest to the speech: nothing wrong is better than something wrong.
+    That decoder starts cold. Measured against one with the real decoder's state, with or without concealment before, it
+    comes nearest to the speech: an empty state is better than a wrong one.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Lookahead:
         self.found: Following | None = None  # the last answer
 
     def clear(self) -> None:
-        """Another stream."""
+        """Forget everything, since another stream begins."""
         self._holder, self.found = -1, None
 
     def follow(self, number: int) -> Following | None:
-        """What comes after the gap that lost packet ``number`` is in; None when nothing has arrived yet.
+        """Return the speech after the gap around lost packet ``number``, None when nothing of it has arrived.
 
-        Decodes two packets once per gap.
+        Two packets are decoded, once per gap.
         """
         holder = self._buffer.next_after(number)
         if holder is None or holder - number > REACH:
@@ -77,7 +77,9 @@ class Lookahead:
         return self._decoder.decode(packet) if packet else self._decoder.conceal(PACKET_SAMPLES)
 
     def _rows(self, pcm: Pcm) -> Rows:
-        """Of the first three frames. The extractor hears them in a mirror first: same sound, no edge."""
+        """Return the rows of the first three frames; the extractor gets them mirrored first: the same sound without an
+        edge.
+        """
         self._extractor.reset()
         heard = np.concatenate((np.zeros(DELAY, np.int16), pcm[::-1], pcm))
         rows = self._extractor.process(np.ascontiguousarray(heard[: len(heard) // FRAME_SAMPLES * FRAME_SAMPLES]))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Speech a little shorter or longer without a click and without another pitch.
+"""Time stretch: speech becomes a little shorter or longer without a click and without another pitch.
 
-Waveform similarity overlap-add (Verhelst and Roelands, ICASSP 1993), one pitch period at a time.
+It is waveform similarity overlap-add (Verhelst and Roelands, ICASSP 1993), one pitch period at a time.
 """
 
 from typing import Protocol
@@ -47,11 +47,11 @@ class TimeStretch:
         return len(self._queue)
 
     def push(self, pcm: Pcm) -> None:
-        """Samples at the end of the queue."""
+        """Append samples to the queue."""
         self._queue = np.concatenate((self._queue, pcm)) if len(self._queue) else pcm
 
     def pop(self) -> Pcm:
-        """int16[320] from the front, filled up with zeros if there are fewer."""
+        """Return int16[320] from the front, filled up with zeros if there are fewer."""
         if len(self._queue) == PACKET_SAMPLES:
             out, self._queue = self._queue, _NOTHING
         else:
@@ -109,7 +109,7 @@ class TimeStretch:
         return rms(self._queue[:PACKET_SAMPLES]) <= max(30.0, self._level / 12)
 
     def _best_lag(self, longest: int, pause: bool) -> int:
-        """The lag at which the speech repeats itself best; 0 if it does not, or there is no room."""
+        """Return the lag at which the speech repeats itself best; 0 if it does not, or there is no room."""
         longest = min(longest, self.queued - OVERLAP)
         if longest < MIN_LAG:
             return 0

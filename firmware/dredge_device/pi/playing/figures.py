@@ -17,7 +17,7 @@ def document(
     stream: RtpInput, buffer: JitterBuffer, playout: Playout, stretch: TimeStretch, concealer: Concealer,
     statistics: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything that was counted on the way of the speech; statistics: of the periods (PlayoutStatistics.report)."""
+    """Return all counts on the way of the speech; statistics: of the periods (PlayoutStatistics.report)."""
     return {
         **statistics,
         "packets": {**_packets(stream, buffer, concealer.damaged), **statistics["packets"]},
@@ -28,7 +28,7 @@ def document(
 
 
 def _packets(stream: RtpInput, buffer: JitterBuffer, damaged: int) -> dict[str, int]:
-    """Packets by what became of them; damaged: those that the decoder refused."""
+    """Return the packets by what became of them; damaged: those that the decoder refused."""
     counts = stream.counts()
     for name in ("duplicate", "late", "reordered", "beyond", "resyncs"):
         counts[name] = getattr(buffer, name)
@@ -41,7 +41,7 @@ def _packets(stream: RtpInput, buffer: JitterBuffer, damaged: int) -> dict[str, 
 
 
 def _delays(stream: RtpInput, buffer: JitterBuffer, playout: Playout) -> dict[str, Any]:
-    """Jitter (RFC 3550), what is buffered and what playout aims at, ms."""
+    """Return jitter (RFC 3550), buffered speech and the delay that playout aims at, ms."""
     return {
         "jitter": round(stream.jitter.units() / 48, 3),
         "buffered": buffer.depth() * PACKET_US // 1000,
@@ -50,7 +50,7 @@ def _delays(stream: RtpInput, buffer: JitterBuffer, playout: Playout) -> dict[st
 
 
 def _corrections(playout: Playout, stretch: TimeStretch) -> dict[str, Any]:
-    """How often playout stood still and by how much speech was shortened and lengthened."""
+    """Return how often playout stood still and by how much speech was shortened and lengthened."""
     return {
         "holds": playout.holds,
         "corrections": playout.lag.corrections,
@@ -60,7 +60,7 @@ def _corrections(playout: Playout, stretch: TimeStretch) -> dict[str, Any]:
 
 
 def _dred(concealer: Concealer) -> dict[str, int]:
-    """DRED payloads that were looked at."""
+    """Return the counts of DRED payloads."""
     source = concealer.dred_source
     return {
         "payloads_parsed": source.parsed if source else 0,
@@ -70,7 +70,7 @@ def _dred(concealer: Concealer) -> dict[str, int]:
 
 
 def ahead(queue: RenderQueue, timer: StageTimer, statistics: dict[str, Any]) -> dict[str, Any]:
-    """What rendering ahead achieved: the queue, the mean load, and the share of losses that was recovered."""
+    """Return the figures of rendering ahead: the queue, the mean load, and the share of losses that was recovered."""
     busy = timer.budget.total
     load = 100 * busy.total / (busy.count * PACKET_US) if busy.count else 0.0
     sources, lost = statistics["sources"], statistics["packets"]["lost"]

@@ -12,18 +12,18 @@ _LATEST = 999  # permille of the packets
 
 
 class Foresight:
-    """Judges periods of one stream by what is in its jitter buffer."""
+    """The judgement which periods of one stream are settled, by what is in its jitter buffer."""
 
     def __init__(self, buffer: JitterBuffer, concealer: Concealer) -> None:
         self._buffer = buffer
         self._concealer = concealer
 
     def settled(self, period: Period, now_us: int) -> bool:
-        """True when this period would not be rendered otherwise at its own time.
+        """Return whether this period would be rendered the same at its own time.
 
         A packet that is there is decoded, unless half of its period may still come. A lost one is settled when a later
-        packet describes it and when everything between the two has either arrived or is later than packets on this
-        path come.
+        packet describes it and when everything between the two has either arrived or is later than packets on this path
+        come.
         """
         buffer = self._buffer
         if period.packet is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the next 20 ms of a stream will be, and whether they can be rendered before their time."""
+"""The kind of the next 20 ms of a stream, and whether they can be rendered before their time."""
 
 from typing import Protocol
 
@@ -25,7 +25,9 @@ class Reserve(Protocol):
 
 
 class Outlook:
-    """Looks ahead in one stream; ``patient``: its delay is constant, so that several streams may be dear at once."""
+    """The outlook of one stream; ``patient``: its delay is constant, so that several streams may have costly periods at
+    once.
+    """
 
     def __init__(
         self, buffer: JitterBuffer, playout: Playout, concealer: Concealer, speech: SpeechQueue, patient: bool
@@ -35,7 +37,7 @@ class Outlook:
         self._foresight = Foresight(buffer, concealer)
 
     def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Reserve) -> bool:
-        """True when the next period can be rendered now although its time may not have come.
+        """Return whether the next period can be rendered now although its time may not have come.
 
         That is when nothing that may still arrive would change it, or so long before its time as periods of its kind
         need, as far as the playout delay allows. Its time is ``queue.next_us``.
@@ -53,7 +55,7 @@ class Outlook:
         return ahead_us <= queue.reserve_us or self._settled(now_us)
 
     def coming(self) -> int | None:
-        """What the next period will be, a kind of ``pi.quality``; None where nothing is decoded."""
+        """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
         period, concealer = self._playout.coming(), self._concealer
         if period is None or not self._speech.needed:
             return None
@@ -65,9 +67,10 @@ class Outlook:
         return FOUND if concealer.guessing and concealer.described_by(period) is not None else NEXT
 
     def _wanted_us(self, reserve_us: Reserve) -> int:
-        """For the dearest kind that the next period can be; with a constant delay also for what may come after it.
+        """Return the reserve for the costliest kind of the next period; with a constant delay also for what may follow
+        it.
 
-        What nothing describes when a gap begins may be described 20 ms later: then the two dearest kinds follow.
+        What nothing describes when a gap begins may be described 20 ms later: then the two costliest kinds follow.
         """
         kind = self._dearest()
         wanted = reserve_us(kind, self._patient)
@@ -76,7 +79,7 @@ class Outlook:
         return wanted
 
     def _dearest(self) -> int:
-        """The kind of period that a lost one may be as long as nothing that describes it has arrived."""
+        """Return the kind that a lost period may have as long as nothing that describes it has arrived."""
         if not self._concealer.has_vocoder:
             return PLAIN
         if not self._concealer.speaking:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a receiver tells of 20 ms: their samples, and the packet periods in them."""
+"""What a receiver reports of 20 ms: their samples, and the packet periods in them."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,12 @@ from dredge_device.pi.interfaces import Pcm
 
 @dataclass(slots=True)
 class Frame:
-    """One packet period: number, source, why DRED could not help, delay, CPU time."""
+    """One packet period.
+
+    packet: its number; source: a name of dredge_device.timeline.SOURCES; reason: why DRED could not help, or "";
+    delay_us: from the arrival that it would have had without jitter to now, microseconds; cpu_us: CPU time,
+    microseconds.
+    """
 
     packet: int
     source: str
@@ -38,7 +43,7 @@ class Played:
 
 
 def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us: int) -> Played:
-    """20 ms made of these frames; before: those that were left out; idle: what it is instead if there are none."""
+    """Return 20 ms made of these frames; before: those that were left out; idle: their source if there are none."""
     for frame in frames:
         frame.cpu_us = cpu_us // len(frames)
     every = [*before, *frames]

@@ -21,7 +21,8 @@ _ROOM = 160  # samples wanted beyond the period while speech is being shortened
 
 
 class SpeechQueue:
-    """Packet periods go in, 20 ms come out; what waits is shortened or lengthened while playout is late or early.
+    """The queue of decoded speech: packet periods go in, 20 ms come out, shortened or lengthened while playout is late
+    or early.
 
     beyond: the part of the output that is not speech (pi.fullband); classic: losses are concealed by the decoder.
     """
@@ -59,12 +60,12 @@ class SpeechQueue:
         return max(0, -(-(self._wanted() - self.stretch.queued) // PACKET_SAMPLES))
 
     def restart(self) -> None:
-        """Another stream begins."""
+        """Begin another stream."""
         self.stretch.clear()
         self._beyond.restart()
 
     def fill(self, now_us: int) -> tuple[list[Frame], str]:
-        """Decodes what the next 20 ms need: the packet periods, and HOLD or SILENCE when there was none left."""
+        """Decode what the next 20 ms need: the packet periods, and HOLD or SILENCE when there was none left."""
         frames: list[Frame] = []
         idle = ""
         while not idle and len(frames) < _MOST_FRAMES and self.stretch.queued < self._wanted():
@@ -72,7 +73,7 @@ class SpeechQueue:
         return frames, idle
 
     def take(self, idle: str, now_us: int) -> Pcm:
-        """The next 20 ms, after ``fill``."""
+        """Return the next 20 ms, after ``fill``."""
         if idle:
             self._push(self._concealer.hold() if idle == HOLD else self._concealer.silence(), None)
         elif self._buffer.next is not None:
@@ -83,11 +84,11 @@ class SpeechQueue:
         return pcm
 
     def silence(self) -> Pcm:
-        """20 ms that belong to no stream."""
+        """Return 20 ms that belong to no stream."""
         return self._beyond.silent(self._concealer.silence())
 
     def given_up(self) -> list[Frame]:
-        """The skipped periods that nobody has been told of."""
+        """Return the skipped periods that were not reported yet."""
         skipped, self._skipped = self._skipped, []
         return skipped
 
@@ -118,7 +119,7 @@ class SpeechQueue:
         return ""
 
     def _push(self, speech: Pcm, packet: Any) -> None:
-        """20 ms are decoded; packet: what they were decoded from, None for speech from elsewhere."""
+        """Append 20 ms; packet: what they were decoded from, None for speech from elsewhere."""
         self.stretch.push(speech)
         self._beyond.add(packet)
 

@@ -109,7 +109,7 @@ def expected_costs(vocoder: str, calibration: Calibration | None) -> tuple[Perio
     return calibration.costs[vocoder], calibration.costs.get(vocoders.VOCODERS[vocoder].stand_in)
 
 
-def make_guard(
+def make_access(
     options: Options,
     static: bytes | None = None,
     rekeyed: Callable[[Any], None] | None = None,

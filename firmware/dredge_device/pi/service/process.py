@@ -24,7 +24,7 @@ from dredge_device.pi.service.building import (
     description_of,
     expected_costs,
     history_notes,
-    make_guard,
+    make_access,
     make_receiver,
 )
 from dredge_device.pi.service.capabilities import describe
@@ -50,7 +50,7 @@ _LINGER_S = 0.6
 
 
 class Process:
-    """Endpoint, guard and streams of one device process; ``machine``: what its reports say it runs on.
+    """Endpoint, access and streams of one device process; ``machine``: what its reports say it runs on.
 
     Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
     CapabilityError (no sound card, no paho-mqtt), ImportError (no pylibsrtp) and the models' own errors.
@@ -66,7 +66,7 @@ class Process:
         remote = options.allow_remote or options.key_file is not None or self._agreed.key is not None
         self.notices = Notices(quiet=options.quiet)
         self._inbox = Inbox()
-        self._guard = make_guard(
+        self._access = make_access(
             options,
             self._agreed.key,
             lambda peer: self._streams.rekeyed(peer),
@@ -82,7 +82,7 @@ class Process:
         self._models = ModelCache()
         expected = expected_costs(options.vocoder, self.calibration)
         self._governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
-        figures = ProcessFigures(self._machine, self._governor, self._endpoint, self._guard, self._inbox)
+        figures = ProcessFigures(self._machine, self._governor, self._endpoint, self._access, self._inbox)
         form = Format(options.rate, options.channels)
         try:
             self._stock = ReceiverStock(
@@ -115,19 +115,19 @@ class Process:
         return self._endpoint.address
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Ends the process after its next period; fits signal.signal."""
+        """End the process after its next period; fits signal.signal."""
         self.signal_number = number
         self._stopping.set()
 
     def notes(self) -> list[str]:
-        """Applies what was asked of the system to the calling thread; what came of it."""
+        """Apply the scheduling that was asked for to the calling thread; return what came of it."""
         key_file, said = self.options.key_file, scheduling.apply(self.options)
         if key_file is not None and session_keys.open_to_others(key_file):
             said.append(f"{key_file} can be read by other users: chmod 600 {key_file}")
         return said + history_notes(self.options, self._agreed)
 
     def run(self) -> None:
-        """Listens and plays until stopped (or, with once, until the first session is over)."""
+        """Listen and play until stopped (or, with once, until the first session is over)."""
         self._listener.start()
         try:
             self._play()
@@ -139,7 +139,7 @@ class Process:
             raise OSError("the thread that listens has died; what it said is above")
 
     def close(self) -> None:
-        """Frees everything of a process that was never run."""
+        """Free everything of a process that was never run."""
         if self._status is not None:
             self._status.close()
         self._endpoint.close()
@@ -166,17 +166,17 @@ class Process:
         self._last_words()
 
     def _linger(self) -> None:
-        """The answer to the host's goodbye may have been lost: it asks again within this time."""
+        """Answer for a while after the goodbye, since our answer may have been lost and the host asks again."""
         until = time.monotonic() + _LINGER_S
         while time.monotonic() < until and not self._stopping.is_set():
             time.sleep(0.02)
             self._answer()
 
     def _answer(self) -> None:
-        """What arrived since the last period, as far as one period may look at it."""
+        """Answer what arrived since the last period, as much as one period may look at."""
         arrived = self._inbox.take()
         for datagram, peer, now_us in arrived:
-            clear, answers = self._guard.receive(datagram, peer, now_us)
+            clear, answers = self._access.receive(datagram, peer, now_us)
             for answer in answers:
                 self._endpoint.send(answer, peer)
             if clear is not None:
@@ -185,7 +185,7 @@ class Process:
             self._inbox.running = self._streams.peers
 
     def _last_words(self) -> None:
-        """Interrupted: completes the output and tries to deliver the final reports."""
+        """Complete the output after an interruption and try to deliver the final reports."""
         self._streams.interrupt()
         until = time.monotonic() + _LAST_WORDS_S
         while self._streams.reporting and time.monotonic() < until:
@@ -196,17 +196,13 @@ class Process:
 
     def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:
         for datagram, peer in datagrams:
-            wrapped = self._guard.wrap(datagram, peer)
+            wrapped = self._access.wrap(datagram, peer)
             if wrapped is not None:
                 self._endpoint.send(wrapped, peer)
 
 
 def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
-    """Runs the device process in this thread and returns its exit code (docs/reference/protocol.md).
-
-    ``ready`` is called with the address once it listens; sentences about what went wrong go to
-    standard error.
-    """
+    """Listen and play until stopped (or, with once, until the first session is over)."""
     try:
         process = Process(options)
     except CapabilityError as error:
@@ -244,13 +240,13 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
 
 
 def _announcer(options: Options) -> Callable[[str], None]:
-    """Prints where the process listens: on standard output, unless the speech goes there."""
+    """Print where the process listens: on standard output, unless the speech goes there."""
     where = sys.stderr if is_stdout(options.out) else sys.stdout
     return lambda address: print(f"listening {address}", file=where, flush=True)
 
 
 def _ready(address: str, options: Options, info: dict[str, Any]) -> str:
-    """One line: where the process listens, who may talk to it, what it plays with."""
+    """Return one line: where the process listens, who may talk to it, and its playout."""
     who = "this machine" if is_local(options.listen) else "everybody"
     who = "holders of the key" if options.key_file else "the session description's sender" if options.sdp else who
     policy = "adaptive" if options.adaptive else "fixed"
