@@ -11,7 +11,7 @@ FLOATS: dict[str, tuple[int, ...]]
 LAYERS: dict[str, tuple[int, int]]
 
 def checked(arrays: Mapping[str, npt.NDArray]) -> dict[str, npt.NDArray]:
-    """The arrays of a model, contiguous and of the right type; ValueError naming the first that is wrong."""
+    """Return the arrays of a model, contiguous and of the right type. Raises ValueError naming the first wrong one."""
 
 class Fargan:
     """FARGAN at 16 kHz: integer products, float32 elsewhere in a fixed order, the same samples on every board.

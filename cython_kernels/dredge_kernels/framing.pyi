@@ -6,7 +6,7 @@ MAX_FRAMES: int
 MAX_PACKET_48K: int
 
 def frame_samples_48k(toc: int) -> int:
-    """Samples of one frame at 48 kHz by its TOC byte (RFC 6716 table 2)."""
+    """Return the samples of one frame at 48 kHz by its TOC byte (RFC 6716 table 2)."""
 
 class Packet:
     """An Opus packet: its TOC byte, its compressed frames, its padding (None without any)."""
@@ -28,7 +28,7 @@ def parse_packet(packet: bytes) -> Packet:
     """Take a packet apart; ValueError naming the field, what it should be and what it is."""
 
 def build_packet(toc: int, frames: Sequence[bytes], padding: bytes | None = None) -> bytes:
-    """The smallest packet of these frames; with padding (even empty) it is of code 3.
+    """Return the smallest packet of these frames; with padding (even empty) it is of code 3.
 
     ValueError for frames that RFC 6716 does not allow: none, more than 48 or 120 ms, above 1275 bytes.
     """

@@ -11,7 +11,7 @@ def simd_levels() -> list[str]:
     """Levels this build has and this processor can run, cheapest first."""
 
 def simd_level() -> str:
-    """The level in use: DREDGE_SIMD if set (ValueError when it is not available), else the fastest."""
+    """Return the level in use: DREDGE_SIMD if set (ValueError when it is not available), else the fastest."""
 
 class Weights:
     """A network's weights, packed for one SIMD level. Read-only from then on: any number of vocoders in any number of
@@ -52,13 +52,13 @@ class Lpcnet:
         """Zero state, silent history, random source from the seed."""
 
     def skip(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
-        """Takes int16 [160 n] into the excitation history without running the network (cheap)."""
+        """Take int16 [160 n] into the excitation history without running the network (cheap)."""
 
     def force(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
-        """Runs the network along int16 [160 n] real samples, so that it can go on from them."""
+        """Run the network along int16 [160 n] real samples, so that it can go on from them."""
 
     def synthesise(self, features: NDArray[np.float32]) -> NDArray[np.int16]:
-        """Generates int16 [160 n]."""
+        """Generate int16 [160 n]."""
 
 def sparse_product(
     arrays: Mapping[str, NDArray], name: str, x: NDArray[np.int8], level: str | None = None
@@ -66,7 +66,7 @@ def sparse_product(
     """Integer sums of one block-sparse matrix (for tests: every level must agree)."""
 
 def tanh16(x: NDArray[np.int16], level: str | None = None) -> NDArray[np.int16]:
-    """The activation in integers, 4.5 / 32768 per step -> 32768 tanh (for tests); whole groups of 16 values."""
+    """Return the activation in integers, 4.5 / 32768 per step -> 32768 tanh (for tests); whole groups of 16 values."""
 
 def to_ulaw(x: float) -> int:
     """8-bit mu-law code of a sample at int16 scale."""

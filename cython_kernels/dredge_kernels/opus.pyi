@@ -94,7 +94,7 @@ class OpusDecoder:
         """All samples of a packet, int16 [packet_samples(packet)] at 16 kHz."""
 
     def decode_fec(self, packet: bytes, samples: int = 320) -> npt.NDArray[np.int16]:
-        """The stretch lost just before this packet, from its LBRR; int16 [samples].
+        """Return the stretch lost just before this packet, from its LBRR; int16 [samples].
 
         Decode the packet itself afterwards. Without LBRR in the packet this is concealment
         (packet_has_lbrr tells); what lies before the LBRR copy is concealed as well.

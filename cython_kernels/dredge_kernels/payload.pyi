@@ -37,7 +37,7 @@ def encode_symbols(
     offset: int = 8,
     max_bytes: int = 1000,
 ) -> bytes:
-    """The same from quantised values, int32 [n, L] and [S]; ValueError if the tables forbid one."""
+    """Encode the same from quantised values, int32 [n, L] and [S]. Raises ValueError if the tables forbid one."""
 
 def decode_payload(
     payload: bytes, tables: QuantTables, max_latents: int = 26

@@ -41,7 +41,7 @@ def _kind(option: Option) -> Callable[[str], Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parses the arguments, runs the process, returns the exit code."""
+    """Parse the arguments, run the process and return the exit code."""
     make_safe()
     parser = _parser()
     try:

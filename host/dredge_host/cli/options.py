@@ -31,7 +31,7 @@ class Number(click.FloatRange):
         return number
 
     def _describe_range(self) -> str:
-        """The limits as --help shows them, none without limits."""
+        """Return the limits as --help shows them, none without limits."""
         return "" if self.min is None and self.max is None else super()._describe_range()
 
 

@@ -55,7 +55,7 @@ def command(
     junit_path: Path | None,
     as_json: bool,
 ) -> int:
-    """The verdict: does the device keep up in real time? Exit code 0 yes, 1 no.
+    """Check whether the device keeps up in real time. Exit code 0 yes, 1 no.
 
     Streams speech with no loss, 5 %, 20 % in bursts and gaps of one second back to back. The device
     measures itself, per packet and stage, with its thread CPU clock and its monotonic clock. It fails

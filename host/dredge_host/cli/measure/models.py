@@ -29,7 +29,7 @@ Example
 
 @click.group()
 def command() -> None:
-    """The neural models: those that come with the package, and those you import."""
+    """List, verify, import and remove neural models: those of the package, and those you import."""
 
 
 @command.command("list")

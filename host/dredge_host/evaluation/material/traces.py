@@ -49,7 +49,7 @@ class Trace(NamedTuple):
         return sum(self.lost) / max(1, len(self.lost))
 
     def model(self, packets: int | None = None) -> LossModel:
-        """A loss model that plays this trace, or so many packets of it, then loses nothing."""
+        """Return a loss model that plays this trace, or so many packets of it, then loses nothing."""
         spec = self.spec if self.seed is None else f"{self.spec} (seed {self.seed})"
         return LossModel(spec, self.rate, chain(self.lost[:packets], repeat(False)))
 

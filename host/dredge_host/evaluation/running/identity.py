@@ -44,8 +44,10 @@ def code_digest(first: str = FIRST) -> str:
 
 
 def _sources(first: str) -> Iterator[tuple[str, Path]]:
-    """What a cell can run through: everything in dredge_host that `first` imports, directly or not, and the packages
-    below it as a whole. Links, reports and commands are not among it and cannot change a result.
+    """Yield the sources that a cell can run through, as (name, path).
+
+    These are everything in dredge_host that `first` imports, directly or not, and the packages below it as a whole.
+    Links, reports and commands are not among them and cannot change a result.
     """
     import dredge_device
     import dredge_kernels
