@@ -16,7 +16,7 @@ PORTS = (0, 0)  # any free ones; two machines agree on real ones
 
 
 async def speak(call: Duplex, path: str) -> None:
-    """Sends 20 ms every 20 ms and leaves out one packet in ten, as a radio link would."""
+    """Send 20 ms every 20 ms and leave out one packet in ten, as a radio link would."""
     pcm = read_audio(path).pcm[: SECONDS * 16000]
     loss = parse_loss("10%")
     loop = asyncio.get_running_loop()
