@@ -152,7 +152,7 @@ install_build_tools() { # what setup.py imports; the same versions the package t
 }
 
 build_kernels() {
-    say "compiling the kernels"
+    say "compiling the kernels (a minute or two on two cores)"
     mkdir -p "$STATE"
     "$VENV/bin/python" setup.py -q build_ext --inplace -j "$(nproc)" >"$STATE/build.log" 2>&1 || {
         tail -n 30 "$STATE/build.log" >&2
