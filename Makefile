@@ -5,8 +5,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
-# Most tests wait for clocks, sockets and other programs: twice as many run at once as there are processors.
-TEST_JOBS ?= $(shell echo $$((2 * $$(nproc))))
+# Tests wait half of their time, for clocks, sockets and other programs: one more runs at once than there are processors.
+TEST_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 FUZZ_ARGS ?=
 EXTRAS ?=
 SOAK_ARGS ?=

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import soundfile
 from click.testing import CliRunner
 
 from dredge_host.cli.main import cli
+from dredge_host.live.result import overload_lines
 from dredge_host.sending.audio import bundled_clip, read_audio
 from dredge_host.sending.loss import read_trace
 
@@ -133,6 +135,11 @@ def test_stream_to_nobody_is_code_3(clip: Path) -> None:
     assert "dredge agent" in run.output
 
 
+def overloaded(result: dict[str, Any]) -> bool:
+    """Tell whether the tests' machine was so busy that the device gave less than it can, and reported it."""
+    return bool(overload_lines(result["device_report"]))
+
+
 def test_agent_and_stream_as_two_processes(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "heard.wav"
     agent = subprocess.Popen(
@@ -150,7 +157,7 @@ def test_agent_and_stream_as_two_processes(clip: Path, tmp_path: Path) -> None:
         agent.kill()
         agent.wait()
         agent.stdout.close()
-    assert result["frames"]["by_source"]["dred"] >= 10
+    assert result["frames"]["by_source"]["dred"] >= 10 or overloaded(result), result["frames"]
     assert len(read_audio(out).pcm) == 320 * result["packets"]
 
 
@@ -204,11 +211,12 @@ def test_demo_writes_everything_and_judges(tmp_path: Path) -> None:
     checks = {check["name"]: check for check in result["verdict"]["checks"]}
     assert checks["device report complete"]["pass"]
     assert checks["packets filled by DRED"]["pass"]
-    assert checks["coverable losses filled"]["pass"]
+    assert checks["coverable losses filled"]["pass"] or overloaded(result), checks
     # The machine that runs the tests may be busy; whether it kept up is the exit code's affair.
     assert run.returncode == (0 if result["verdict"]["pass"] else 1)
     lost = result["stream"]["loss"]["lost_packets"]
-    assert result["gain"].startswith(f"{lost} of {lost} lost packets") and "1 s of delay" in result["gain"]
+    assert result["gain"].startswith(f"{lost} of {lost} lost packets") or overloaded(result)
+    assert f"of {lost} lost packets" in result["gain"] and "1 s of delay" in result["gain"]
     sizes = {len(read_audio(out / f"{n}.wav").pcm) for n in ("original", "dred", "plc", "opus")}
     assert sizes == {48000}
     heard, original = (np.diff(read_audio(out / f"{name}.wav").pcm.astype(float)) for name in ("dred", "original"))
