@@ -17,7 +17,7 @@ cdef extern from "lpcnet/frame.h" nogil:
         lf_layer conv1, conv2, dense1, dense2, cond_a, cond_b
     ctypedef struct lf_net:
         lf_dense cond_a, cond_b
-    ctypedef void (*lf_apply)(const lf_dense *, const float *, float *)
+    ctypedef void (*lf_apply)(const lf_dense *, int, const float *, size_t, float *, size_t)
     int lf_period(const float *features)
     void lf_condition(const lf_net *net, lf_apply apply, const float *features, int n, float *cond, float *scratch)
 
@@ -52,6 +52,7 @@ cdef extern from "lpcnet/lpcnet.h" nogil:
         const float *lpc
         int period
         float sharpness
+        int from_ "from"
     ctypedef struct ln_matrix:
         int strips
     ctypedef void (*ln_run)(const ln_model *, ln_state *, const ln_frame *, int16_t *, int)
@@ -94,8 +95,8 @@ cdef class Lpcnet:
     cdef const ln_model *model               # theirs
     cdef ln_state state
     cdef float[:, ::1] cond, scratch         # of the frame-rate network; grow with the longest call
-    cdef float[::1] cond_a, cond_b           # of one frame
+    cdef float[:, ::1] cond_a, cond_b        # of two frames
     cdef readonly str level
     cdef bint busy                           # a call is running without the interpreter's lock
 
-    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil
+    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode, int first) noexcept nogil

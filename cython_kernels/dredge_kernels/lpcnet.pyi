@@ -51,11 +51,12 @@ class Lpcnet:
     def reset(self, seed: int = 1) -> None:
         """Zero state, silent history, random source from the seed."""
 
-    def skip(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
-        """Take int16 [160 n] into the excitation history without running the network (cheap)."""
+    def force(self, features: NDArray[np.float32], pcm: NDArray[np.int16], last: int | None = None) -> None:
+        """Run the network along int16 [160 n] real samples, so that it can go on from them.
 
-    def force(self, features: NDArray[np.float32], pcm: NDArray[np.int16]) -> None:
-        """Run the network along int16 [160 n] real samples, so that it can go on from them."""
+        last: only along so many of them, an even number (ValueError for others); those before it become excitation
+        history, which is cheap. The network's state before them is the one that it had.
+        """
 
     def synthesise(self, features: NDArray[np.float32]) -> NDArray[np.int16]:
         """Generate int16 [160 n]."""

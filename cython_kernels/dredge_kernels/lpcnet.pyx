@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """int8 LPCNet vocoder: features in, speech out, the same samples at every SIMD level."""
 
+import operator
 import os
 
 import numpy as np
@@ -10,7 +11,9 @@ from dredge_kernels.lpcnet_weights import checked, checked_matrix
 from dredge_kernels.busy cimport must_be_idle
 from dredge_kernels.lpcnet_source cimport frame_net_of, matrix_of, net_of
 
-HOP = 160
+cdef enum:
+    FRAME = 160
+HOP = FRAME
 CONTEXT = 2
 LANES = 16                     # padding of what the frame-rate network writes
 cdef float SHARPEN = 0.5          # how much voicing sharpens the distribution
@@ -73,8 +76,8 @@ cdef class Lpcnet:
         if self.model == NULL:
             raise ValueError("weights: not made completely")
         self.level = self.weights.level
-        self.cond_a = np.empty(3 * self.model.hidden_a + LANES, np.float32)
-        self.cond_b = np.empty(3 * self.model.hidden_b + LANES, np.float32)
+        self.cond_a = np.zeros((2, 3 * self.model.hidden_a + LANES), np.float32)
+        self.cond_b = np.zeros((2, 3 * self.model.hidden_b + LANES), np.float32)
         self._make_room(2)
         self.reset()
 
@@ -88,23 +91,24 @@ cdef class Lpcnet:
         must_be_idle(self.busy, "vocoder")
         ln_reset(&self.state, seed)
 
-    def skip(self, features, pcm):
-        self._frames(features, pcm, LN_SKIP)
-
-    def force(self, features, pcm):
-        self._frames(features, pcm, LN_FORCE)
+    def force(self, features, pcm, last=None):
+        samples = HOP * (len(features) - 2 * CONTEXT)
+        run = samples if last is None else operator.index(last)
+        if not 0 <= run <= samples or run % 2:
+            raise ValueError(f"last: expected an even number from 0 to {samples}, got {last}")
+        self._frames(features, pcm, LN_FORCE, samples - run)
 
     def synthesise(self, features):
         rows = _rows(features)
         pcm = np.empty((rows.shape[0] - 2 * CONTEXT) * HOP, np.int16)
-        self._frames(rows, pcm, LN_GENERATE)
+        self._frames(rows, pcm, LN_GENERATE, 0)
         return pcm
 
     def _make_room(self, int frames):
         self.cond = np.empty((frames, LF_MAX), np.float32)
         self.scratch = np.empty((frames + 4, 2 * LF_MAX), np.float32)
 
-    def _frames(self, features, pcm, int mode):
+    def _frames(self, features, pcm, int mode, int first):
         _must_be_made(self.model)
         rows = _rows(features)
         cdef const float[:, ::1] f = rows
@@ -115,29 +119,38 @@ cdef class Lpcnet:
             self._make_room(n)
         self.busy = True
         with nogil:
-            self._run(&f[0, 0], n, &x[0], mode)
+            self._run(&f[0, 0], n, &x[0], mode, first)
         self.busy = False
 
-    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode) noexcept nogil:
+    cdef void _run(self, const float *features, int frames, int16_t *pcm, int mode, int first) noexcept nogil:
+        """first: LN_FORCE: the sample from which on the network runs."""
         cdef const ln_level *level = self.model.level
+        cdef const lf_net *net = &self.model.frame
         cdef const float *row
+        cdef float *cond
         cdef float lpc[16]
         cdef float voicing
         cdef ln_frame frame
-        cdef int i
-        frame.lpc, frame.cond_a, frame.cond_b = lpc, &self.cond_a[0], &self.cond_b[0]
-        if mode != LN_SKIP:
-            lf_condition(&self.model.frame, level.dense, features, frames, &self.cond[0, 0], &self.scratch[0, 0])
+        cdef int i, k, both, begin = first // FRAME       # the first frame for which the network runs
+        cdef size_t step_a = self.cond_a.shape[1], step_b = self.cond_b.shape[1]
+        frame.lpc = lpc
+        if begin < frames:
+            lf_condition(net, level.dense, features + 20 * begin, frames - begin, &self.cond[begin, 0],
+                         &self.scratch[0, 0])
         for i in range(frames):
+            k = (i - begin) % 2 if i > begin else 0
+            if i >= begin and k == 0:
+                cond, both = &self.cond[i, 0], 2 if i + 1 < frames else 1
+                level.dense(&net.cond_a, both, cond, LF_MAX, &self.cond_a[0, 0], step_a)
+                level.dense(&net.cond_b, both, cond, LF_MAX, &self.cond_b[0, 0], step_b)
             row = features + 20 * (i + 2)
             dr_lpc_from_cepstrum(row, lpc)
-            if mode != LN_SKIP:
-                level.dense(&self.model.frame.cond_a, &self.cond[i, 0], &self.cond_a[0])
-                level.dense(&self.model.frame.cond_b, &self.cond[i, 0], &self.cond_b[0])
+            frame.cond_a, frame.cond_b = &self.cond_a[k, 0], &self.cond_b[k, 0]
             frame.period = lf_period(row)
             voicing = 1.5 * (row[19] + .5) - .5
             frame.sharpness = 1 + SHARPEN * (voicing if voicing > 0 else 0)
-            level.run(self.model, &self.state, &frame, pcm + 160 * i, mode)
+            frame.from_ = first - FRAME * i if first > FRAME * i else 0
+            level.run(self.model, &self.state, &frame, pcm + FRAME * i, LN_SKIP if i < begin else mode)
 
 
 cdef int _must_be_made(const ln_model *model) except -1:

@@ -69,3 +69,7 @@ class FarganVocoder:
         if rows.ndim != 2 or rows.shape[1] != 20 or len(rows) <= 2 * CONTEXT:
             raise ValueError(f"features: expected shape (k + 4, 20) with k >= 1, got {rows.shape}")
         return self._net.synthesise(rows[CONTEXT + AHEAD : len(rows) - CONTEXT + AHEAD])
+
+    def tail(self, features: Features) -> Pcm:
+        """float32 [5, 20] -> int16 [160], the last ones of a gap; errors as `synthesise`."""
+        return self.synthesise(features)

@@ -17,9 +17,8 @@ from dredge_kernels.postfilter import Postfilter
 from dredge_models.registry import weight_file
 
 DEFAULT_MODEL = "standard"
-SKIPPED = 2  # frames that only fill the excitation history: it must hold the longest pitch period (256 samples)
-FORCED = 2  # frames along which the network is run before it may speak
-PRIMING = SKIPPED + FORCED
+PRIMING = 3  # frames of excitation history: the longest pitch period (256 samples) before the network starts
+FORCED = HOP  # samples at their end along which the network runs first, from its state after the last gap
 RISE = np.linspace(0, 1, HOP, endpoint=False, dtype=np.float32)  # from the bare network to the postfilter
 
 Features = NDArray[np.float32]
@@ -81,7 +80,6 @@ class Vocoder:
 
     def reset(self) -> None:
         """Start from silence before the first frame; the random source starts again."""
-        self._begun = 0
         self._net.reset(self._seed)
         self._postfilter.reset()
         self._waiting: Pcm | None = None  # the frame that the network is ahead
@@ -90,7 +88,7 @@ class Vocoder:
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
         """Take up real speech, so that the next frame continues it.
 
-        pcm: int16 [n >= 640], the output so far; features: float32 [m, 20], its track, last row = last 10 ms of pcm;
+        pcm: int16 [n >= 480], the output so far; features: float32 [m, 20], its track, last row = last 10 ms of pcm;
         ahead: float32 [2, 20], the two frames to come if known (else the last row is held).
         Raises ValueError on shorter or differently shaped input.
         """
@@ -100,12 +98,8 @@ class Vocoder:
         past = _last_rows(features, PRIMING + CONTEXT)
         rows = np.concatenate([past, np.repeat(past[-1:], CONTEXT, 0) if ahead is None else ahead[:CONTEXT]])
         x = np.ascontiguousarray(pcm[-need:])
-        self._begun += 1
-        self._net.reset(self._seed + self._begun)
-        self._net.skip(rows[: SKIPPED + 2 * CONTEXT], x[: SKIPPED * HOP])
-        self._net.force(rows[SKIPPED:], x[SKIPPED * HOP :])
-        self._postfilter.reset()
-        self._postfilter.process(x, past[-PRIMING:])
+        self._net.force(rows, x, FORCED)
+        self._postfilter.prime(x, past[-1:])
         self._waiting, self._rising = None, True
 
     def synthesise(self, features: Features) -> Pcm:
@@ -126,6 +120,15 @@ class Vocoder:
             shaped[:HOP] = np.rint(shaped[:HOP] * RISE + first * (1 - RISE)).astype(np.int16)
             self._rising = False
         return shaped
+
+    def tail(self, features: Features) -> Pcm:
+        """float32 [5, 20] as for ``synthesise`` -> int16 [160], the last ones: only ``begin`` may follow.
+
+        They fade out under other speech, so the frame that the network is ahead will do for them. Errors as there.
+        """
+        if self._waiting is None:
+            return self.synthesise(features)
+        return self._postfilter.finish(np.asarray(features, np.float32)[CONTEXT + 1 : -CONTEXT + 1])
 
     def _start(self, rows: Features) -> Pcm:
         """Return the very first frame; the postfilter's state comes from the real speech before it."""

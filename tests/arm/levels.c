@@ -146,9 +146,10 @@ static void condition(const ln_model *model, const rn_size *z, const input *in, 
 {
     static float cond[MAX_FRAMES][LF_MAX], scratch[(MAX_FRAMES + 4) * 2 * LF_MAX];
     lf_condition(&model->frame, levels[l]->dense, in->features[0], z->frames, cond[0], scratch);
-    for (int i = 0; i < z->frames; i++) {
-        levels[l]->dense(&model->frame.cond_a, cond[i], out->cond_a[i]);
-        levels[l]->dense(&model->frame.cond_b, cond[i], out->cond_b[i]);
+    for (int i = 0, both; i < z->frames; i += both) {    /* alone, and two together */
+        both = i && i + 1 < z->frames ? 2 : 1;
+        levels[l]->dense(&model->frame.cond_a, both, cond[i], LF_MAX, out->cond_a[i], 3 * LN_MAX_A);
+        levels[l]->dense(&model->frame.cond_b, both, cond[i], LF_MAX, out->cond_b[i], 3 * LN_MAX_B);
     }
 }
 
@@ -160,7 +161,7 @@ static void run_frames(const ln_model *model, const rn_size *z, const input *in,
     ln_reset(&state, seed);
     for (int i = 0; i < z->frames; i++) {
         const still *f = &in->frame[i];
-        const ln_frame frame = {out->cond_a[i], out->cond_b[i], f->lpc, f->period, f->sharpness};
+        const ln_frame frame = {out->cond_a[i], out->cond_b[i], f->lpc, f->period, f->sharpness, 2 * 37 * (i == 3)};
         if (modes[i] != LN_GENERATE) memcpy(out->pcm[i], f->pcm, sizeof f->pcm);
         levels[l]->run(model, &state, &frame, out->pcm[i], modes[i]);
         out->state[i] = state;

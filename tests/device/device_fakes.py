@@ -102,7 +102,7 @@ class FakeVocoder:
     def begin(self, pcm, features, ahead=None):
         assert ahead is None or ahead.shape == (2, 20)
         assert pcm.dtype == np.int16 and len(pcm) >= 640
-        assert features.dtype == np.float32 and len(features) >= 6
+        assert features.dtype == np.float32 and len(features) >= 3
         self.begun.append((pcm.copy(), features.copy()))
 
     def reset(self):
@@ -112,6 +112,8 @@ class FakeVocoder:
         assert features.dtype == np.float32 and features.shape[1] == 20
         self.rows.append(features.copy())
         return np.repeat(features[2:-2, 0], 160).astype(np.int16)
+
+    tail = synthesise
 
 
 class FakePlc:

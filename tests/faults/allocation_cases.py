@@ -163,11 +163,10 @@ def vocoder_cases():
     yield "Lpcnet.synthesise", after_reset(voice, lambda v: v.synthesise(ROWS[:6]), seed=3)
 
     def follow(v):
-        v.skip(ROWS[:6], SPEECH[:320])
-        v.force(ROWS[2:8], SPEECH[320:640])
+        v.force(ROWS[:8], SPEECH[:640], 160)
         return v.synthesise(ROWS[4:10])
 
-    yield "Lpcnet.skip, force", after_reset(voice, follow, seed=3)
+    yield "Lpcnet.force", after_reset(voice, follow, seed=3)
     yield "Postfilter.process", after_reset(filtered, lambda p: p.process(SPEECH[:640], ROWS[:4]))
 
 

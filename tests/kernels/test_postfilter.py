@@ -135,3 +135,30 @@ def test_features_beyond_all_bounds_leave_no_trace(size):
 def test_wrong_input_is_refused(pcm, f, name):
     with pytest.raises(ValueError, match=name):
         Postfilter().process(pcm, f)
+
+
+def test_after_priming_the_first_whole_frame_is_as_if_all_had_been_filtered(speech):
+    """What priming leaves out is heard before: the shaped frames of the real speech."""
+    pcm, f = speech
+    whole, primed = Postfilter(), Postfilter()
+    whole.process(pcm[: 160 * 40], f[:40])
+    primed.prime(pcm[160 * 36 : 160 * 40], f[39:40])
+    a, b = (p.process(pcm[160 * 40 : 160 * 44], f[40:44]) for p in (whole, primed))
+    np.testing.assert_allclose(a[320:], b[320:], atol=1)
+    with pytest.raises(ValueError, match="prime"):
+        primed.prime(pcm[:100], f[:1])
+
+
+def test_the_last_frame_goes_on_by_its_pitch_period():
+    """Of a periodic sound nothing is a guess."""
+    t = np.arange(160 * 12)
+    pcm = (6000 * np.sin(2 * np.pi * t / 80)).astype(np.int16)
+    late = np.concatenate([np.zeros(80, np.int16), pcm, np.zeros(240, np.int16)])
+    f = FeatureExtractor().process(late)[1:13]
+    a, b = Postfilter(), Postfilter()
+    a.process(pcm[:1600], f[:10])
+    b.process(pcm[:1600], f[:10])
+    expected = b.process(pcm[1600:1760], f[10:11]).astype(float)
+    assert np.abs(a.finish(f[10:11]) - expected).max() < 0.02 * np.abs(expected).max()
+    with pytest.raises(ValueError, match="1, 20"):
+        a.finish(f[:2])

@@ -47,9 +47,9 @@ static uint64_t speak(const ln_model *model, uint64_t h)
     lf_condition(&model->frame, level->dense, in.features[0], frames, cond[0], scratch);
     for (int i = 0; i < frames; i++) {
         dr_lpc_from_cepstrum(in.features[i + LF_CONTEXT], lpc);
-        level->dense(&model->frame.cond_a, cond[i], cond_a);
-        level->dense(&model->frame.cond_b, cond[i], cond_b);
-        const ln_frame frame = {cond_a, cond_b, lpc, lf_period(in.features[i + LF_CONTEXT]), 1.5f};
+        level->dense(&model->frame.cond_a, 1, cond[i], 0, cond_a, 0);
+        level->dense(&model->frame.cond_b, 1, cond[i], 0, cond_b, 0);
+        const ln_frame frame = {cond_a, cond_b, lpc, lf_period(in.features[i + LF_CONTEXT]), 1.5f, 0};
         memcpy(pcm, in.pcm[i], sizeof pcm);
         level->run(model, &state, &frame, pcm, i < 2 ? LN_FORCE : LN_GENERATE);
         h = mixed(h, pcm, sizeof pcm);

@@ -96,6 +96,30 @@ def test_reset_forgets(speech):
     np.testing.assert_array_equal(*runs)
 
 
+def test_the_tail_is_the_frame_that_the_network_is_ahead(speech):
+    """It goes on as synthesis would; only what comes after it is a guess."""
+    pcm, f = speech
+    voices = [Vocoder(), Vocoder()]
+    for voice in voices:
+        voice.begin(pcm[: 60 * 160], f[:60], f[60:62])
+        voice.synthesise(f[58:64])
+    tail, more = voices[0].tail(f[60:65]).astype(float), voices[1].synthesise(f[60:65]).astype(float)
+    assert tail.shape == (160,)
+    assert np.corrcoef(tail[:80], more[:80])[0, 1] > 0.9
+
+
+def test_a_second_gap_begins_like_the_first(speech):
+    """The network goes on from the state that the last gap left; what was real before the gap decides."""
+    pcm, f = speech
+    vocoder = Vocoder()
+    levels = []
+    for start in (60, 60, 60):
+        vocoder.begin(pcm[: start * 160], f[:start], f[start : start + 2])
+        out = np.concatenate([vocoder.synthesise(f[i - 2 : i + 4]) for i in range(start, start + 20, 2)])
+        levels.append(10 * np.log10(np.mean(out.astype(float) ** 2)))
+    assert np.ptp(levels) < 2
+
+
 def test_a_short_track_is_enough_to_begin(speech):
     pcm, f = speech
     vocoder = Vocoder()
@@ -106,8 +130,8 @@ def test_a_short_track_is_enough_to_begin(speech):
 def test_wrong_input_is_refused(speech):
     pcm, f = speech
     vocoder = Vocoder()
-    with pytest.raises(ValueError, match="at least 640 samples"):
-        vocoder.begin(pcm[:639], f)
+    with pytest.raises(ValueError, match="at least 480 samples"):
+        vocoder.begin(pcm[:479], f)
     with pytest.raises(ValueError, match="m >= 1"):
         vocoder.begin(pcm[:640], f[:0])
     with pytest.raises(ValueError, match="k >= 1"):

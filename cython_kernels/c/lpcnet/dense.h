@@ -1,33 +1,70 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A layer of the frame-rate network, for one level: included after its vectors. Every output is summed in the order of
- * the inputs, so that all levels round alike; several outputs at a time hide the latency of that. */
+ * the inputs, so that all levels round alike; several outputs at a time hide the latency of that. Their sums are single
+ * variables, because compilers keep arrays of vectors in memory. */
 #ifndef DREDGE_LPCNET_DENSE_H
 #define DREDGE_LPCNET_DENSE_H
 
 #include "lpcnet/frame.h"
 
-#define LN_WIDE 4   /* times LF_LANES outputs at a time */
+/* Two times LF_LANES outputs, from two times LF_LANES columns of the weights. */
+typedef struct { vf a, b; } ln_sums;
 
-static inline __attribute__((always_inline)) void ln_dense_part(const lf_dense *d, int wide, int part, const float *x,
-                                                                float *y)
+static inline ln_sums ln_dense_add(ln_sums y, vf x, vf a, vf b)
 {
-    const size_t stride = (size_t)d->inputs * LF_LANES;
-    const uint16_t *w = d->weight + (size_t)part * stride;
-    vf sum[LN_WIDE];
-    for (int k = 0; k < wide; k++) sum[k] = vf_load(d->bias + (part + k) * LF_LANES);
-    for (int i = 0; i < d->inputs; i++, w += LF_LANES) {
-        const vf v = vf_all(x[i]);
-        for (int k = 0; k < wide; k++) sum[k] = vf_add(sum[k], vf_mul(v, vf_halves(w + (size_t)k * stride)));
-    }
-    for (int k = 0; k < wide; k++) vf_store(y + (part + k) * LF_LANES, sum[k]);
+    return (ln_sums){vf_add(y.a, vf_mul(x, a)), vf_add(y.b, vf_mul(x, b))};
 }
 
-static void ln_dense(const lf_dense *d, const float *x, float *y)
+static inline ln_sums ln_dense_bias(const float *bias) { return (ln_sums){vf_load(bias), vf_load(bias + LF_LANES)}; }
+
+static inline void ln_dense_store(float *y, ln_sums sums)
 {
-    const int parts = LF_PADDED(d->outputs) / LF_LANES;
-    int i = 0;
-    for (; i + LN_WIDE <= parts; i += LN_WIDE) ln_dense_part(d, LN_WIDE, i, x, y);
-    for (; i < parts; i++) ln_dense_part(d, 1, i, x, y);
+    vf_store(y, sums.a);
+    vf_store(y + LF_LANES, sums.b);
+}
+
+/* x, x2: of two frames, which share what is read and converted. */
+static inline void ln_dense_both(const uint16_t *w, const float *bias, size_t inputs, const float *x, const float *x2,
+                                 float *y, float *y2)
+{
+    const size_t stride = inputs * LF_LANES;
+    ln_sums first = ln_dense_bias(bias), second = first;
+    for (const uint16_t *end = w + stride; w < end; w += LF_LANES) {
+        const vf a = vf_halves(w), b = vf_halves(w + stride);
+        first = ln_dense_add(first, vf_all(*x++), a, b);
+        second = ln_dense_add(second, vf_all(*x2++), a, b);
+    }
+    ln_dense_store(y, first);
+    ln_dense_store(y2, second);
+}
+
+static inline void ln_dense_one(const uint16_t *w, const float *bias, size_t inputs, const float *x, float *y)
+{
+    const size_t stride = inputs * LF_LANES;
+    ln_sums sums = ln_dense_bias(bias);
+    for (const uint16_t *end = w + stride; w < end; w += LF_LANES)
+        sums = ln_dense_add(sums, vf_all(*x++), vf_halves(w), vf_halves(w + stride));
+    ln_dense_store(y, sums);
+}
+
+/* The last LF_LANES outputs of an odd number of them. */
+static inline void ln_dense_rest(const uint16_t *w, const float *bias, size_t inputs, const float *x, float *y)
+{
+    vf sum = vf_load(bias);
+    for (size_t i = 0; i < inputs; i++, w += LF_LANES) sum = vf_add(sum, vf_mul(vf_all(x[i]), vf_halves(w)));
+    vf_store(y, sum);
+}
+
+static void ln_dense(const lf_dense *d, int frames, const float *x, size_t x_step, float *y, size_t y_step)
+{
+    const size_t outputs = LF_PADDED((size_t)d->outputs), inputs = (size_t)d->inputs;
+    size_t j = 0;
+    for (; j + 2 * LF_LANES <= outputs; j += 2 * LF_LANES) {
+        if (frames == 2) ln_dense_both(d->weight + j * inputs, d->bias + j, inputs, x, x + x_step, y + j, y + y_step + j);
+        else ln_dense_one(d->weight + j * inputs, d->bias + j, inputs, x, y + j);
+    }
+    for (int i = 0; j < outputs && i < frames; i++)
+        ln_dense_rest(d->weight + j * inputs, d->bias + j, inputs, x + (size_t)i * x_step, y + (size_t)i * y_step + j);
 }
 
 #endif

@@ -38,29 +38,31 @@ int lf_pack(const lf_source *s, arena *memory, lf_net *net)
            pack_layer(&s->cond_a, memory, &net->cond_a) && pack_layer(&s->cond_b, memory, &net->cond_b);
 }
 
-static void apply_tanh(lf_apply apply, const lf_dense *layer, const float *x, float *y)
+static void apply_tanh(lf_apply apply, const lf_dense *layer, int n, const float *x, size_t x_step, float *y, size_t y_step)
 {
-    float all[LF_MAX];                  /* with the padding, for which y has no room */
-    apply(layer, x, all);
-    for (int j = 0; j < layer->outputs; j++) y[j] = 1.f - 2.f / (1.f + dm_exp(2.f * all[j]));
+    float all[2][LF_MAX];               /* with the padding, for which y has no room */
+    for (int t = 0; t < n; t += 2) {
+        const int frames = n - t < 2 ? 1 : 2;
+        apply(layer, frames, x + (size_t)t * x_step, x_step, all[0], LF_MAX);
+        for (int i = 0; i < frames; i++)
+            for (int j = 0; j < layer->outputs; j++)
+                y[(size_t)(t + i) * y_step + (size_t)j] = 1.f - 2.f / (1.f + dm_exp(2.f * all[i][j]));
+    }
 }
 
 void lf_condition(const lf_net *net, lf_apply apply, const float *features, int n, float *cond, float *scratch)
 {
-    const int width = net->features + net->embedding, c = net->conv1.outputs;
+    const size_t width = (size_t)(net->features + net->embedding), c = (size_t)net->conv1.outputs;
     float *in = scratch, *hidden = scratch + (size_t)(n + 4) * LF_MAX;
-    float a[LF_MAX], b[LF_MAX];
     for (int t = 0; t < n + 4; t++) {
         const float *f = features + (size_t)t * (size_t)net->features;
         const uint16_t *pitch = net->pitch + (size_t)lf_period(f) * (size_t)net->embedding;
-        float *row = in + (size_t)t * (size_t)width;
+        float *row = in + (size_t)t * width;
         memcpy(row, f, (size_t)net->features * sizeof(float));
         for (int k = 0; k < net->embedding; k++) row[net->features + k] = half_to_float(pitch[k]);
     }
-    for (int t = 0; t < n + 2; t++) apply_tanh(apply, &net->conv1, in + (size_t)t * width, hidden + (size_t)t * c);
-    for (int t = 0; t < n; t++) {
-        apply_tanh(apply, &net->conv2, hidden + (size_t)t * c, a);
-        apply_tanh(apply, &net->dense1, a, b);
-        apply_tanh(apply, &net->dense2, b, cond + (size_t)t * LF_MAX);
-    }
+    apply_tanh(apply, &net->conv1, n + 2, in, width, hidden, c);
+    apply_tanh(apply, &net->conv2, n, hidden, c, in, LF_MAX);       /* the input has been read */
+    apply_tanh(apply, &net->dense1, n, in, LF_MAX, hidden, LF_MAX);
+    apply_tanh(apply, &net->dense2, n, hidden, LF_MAX, cond, LF_MAX);
 }

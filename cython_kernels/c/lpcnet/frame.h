@@ -32,8 +32,9 @@ typedef struct {
     lf_dense conv1, conv2, dense1, dense2, cond_a, cond_b;
 } lf_net;
 
-/* y [LF_PADDED(outputs)] = x W + b, summed in the order of the inputs */
-typedef void (*lf_apply)(const lf_dense *layer, const float *x, float *y);
+/* y [frames][LF_PADDED(outputs)] = x W + b, summed in the order of the inputs; frames: 1 or 2, which read the weights
+ * together; steps: from one frame to the next. */
+typedef void (*lf_apply)(const lf_dense *layer, int frames, const float *x, size_t x_step, float *y, size_t y_step);
 
 /* 0 if there is no memory. */
 int lf_pack(const lf_source *source, arena *memory, lf_net *net);

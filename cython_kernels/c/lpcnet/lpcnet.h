@@ -64,9 +64,10 @@ typedef struct {
     const float *lpc;             /* [LN_ORDER] */
     int period;                   /* 32 ... 256 */
     float sharpness;              /* >= 1; multiplies the logits of the tree */
+    int from;                     /* LN_FORCE: the network runs from this sample on, an even one */
 } ln_frame;
 
-enum { LN_GENERATE, LN_FORCE, LN_SKIP };   /* sample; follow pcm; follow pcm without running the network */
+enum { LN_GENERATE, LN_FORCE, LN_SKIP };   /* sample; follow pcm; follow pcm without the network */
 
 /* pcm: LN_HOP samples, written by LN_GENERATE, else read. */
 typedef void (*ln_run)(const ln_model *model, ln_state *state, const ln_frame *frame, int16_t *pcm, int mode);

@@ -123,6 +123,7 @@ static void check_blocks(const ln_blocks *b)
 int ln_pack_matrix(ln_model *model, const ln_blocks *b, const ln_order *o, ln_matrix *m)
 {
     check_blocks(b);
+    m->inputs = b->inputs;
     return is_dense(model, b, o) ? pack_dense(model, b, o, m) : pack_sparse(model, b, o, m);
 }
 

@@ -31,7 +31,7 @@
 
 /* Strips of equal or similar length are taken T = level->tile at a time and filled up to the longest of them. */
 struct ln_matrix {
-    int tiles;
+    int tiles, inputs;
     int dense;                    /* 0, or: inputs / 4 of a full matrix: weights [tiles][dense][32 outputs][4], no more */
     const int8_t *weights;        /* [steps][T][LN_GROUP][8][4], 64-byte aligned */
     const uint8_t *column;        /* [steps][T][LN_GROUP]: first input of each block / 4 */

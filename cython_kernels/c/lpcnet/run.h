@@ -109,13 +109,14 @@ static inline float ln_follow(ln_state *s, int t, float prediction, int16_t pcm)
 static void ln_run_frame(const ln_model *m, ln_state *s, const ln_frame *f, int16_t *pcm, int mode)
 {
     ln_work w;
-    LN_ASSERT(f->period >= 32 && f->period <= 256);
+    const int from = mode == LN_SKIP ? LN_HOP : mode == LN_FORCE ? f->from : 0;
+    LN_ASSERT(f->period >= 32 && f->period <= 256 && from % 2 == 0);
     ln_start(m, &w, s, f);
     for (int t = 0; t < LN_HOP; t++) {
         float *x = w.signal + 1 + LN_ORDER + t;
         const float prediction = ln_predict(&w, x - 1, f->lpc[0]);
         if (mode == LN_GENERATE) ln_dice(&s->random, w.threshold[t % 2]);
-        if (mode != LN_SKIP) ln_network(m, &w, s, f, t, prediction);
+        if (t >= from) ln_network(m, &w, s, f, t, prediction);
         *x = mode == LN_GENERATE ? ln_speak(m, &w, s, f, t, prediction, pcm + t) : ln_follow(s, t, prediction, pcm[t]);
     }
     memcpy(s->memory, w.signal + 1 + LN_HOP, sizeof s->memory);

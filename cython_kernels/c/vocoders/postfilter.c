@@ -100,20 +100,32 @@ static void shape(const float *in, const float *level, float *out)
     dr_window(x, out);
 }
 
-static void take_in(pf_state *s, const int16_t *pcm)
+static float *shift(pf_state *s)
 {
     memmove(s->signal, s->signal + DR_HOP, (PF_PAST + DR_WINDOW - DR_HOP) * sizeof(float));
-    float *hop = s->signal + PF_PAST + DR_HOP;
+    return s->signal + PF_PAST + DR_HOP;
+}
+
+static void take_in(pf_state *s, const int16_t *pcm)
+{
+    float *hop = shift(s);
     for (int n = 0; n < DR_HOP; n++) {
         hop[n] = (float)pcm[n] - EMPHASIS * s->last_in;
         s->last_in = (float)pcm[n];
     }
 }
 
-void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *out)
+void pf_prime(pf_state *s, const int16_t *pcm, int frames, const float *features)
+{
+    pf_reset(s, 0);
+    for (int i = 0; i < frames; i++) take_in(s, pcm + i * DR_HOP);
+    memcpy(s->features, features, sizeof s->features);
+}
+
+/* Shapes the window whose newer half has been taken in. out: its older half. */
+static void advance(pf_state *s, const float *features, int16_t *out)
 {
     float window[DR_WINDOW], shaped[DR_WINDOW], level[DR_BANDS];
-    take_in(s, pcm);
     comb(s->signal + PF_PAST, s->features, 1, window);
     comb(s->signal + PF_PAST + DR_HOP, features, 0, window + DR_HOP);
     wanted_levels(s->features, features, level);
@@ -126,4 +138,18 @@ void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *ou
     }
     memcpy(s->overlap, shaped + DR_HOP, sizeof s->overlap);
     memcpy(s->features, features, sizeof s->features);
+}
+
+void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *out)
+{
+    take_in(s, pcm);
+    advance(s, features, out);
+}
+
+void pf_finish(pf_state *s, const float *features, int16_t *out)
+{
+    const int t = lf_period(features);
+    float *hop = shift(s);
+    for (int n = 0; n < DR_HOP; n++) hop[n] = hop[n - t];
+    advance(s, features, out);
 }

@@ -81,16 +81,19 @@ static const ln_level *chosen(const char *name)
 /* Two frames at a time, as the receiver asks for them. */
 static uint64_t speak(ln_model *m, ln_state *state, const float *row, int frames, uint64_t sum)
 {
-    static float cond[2][LF_MAX], scratch[6][2 * LF_MAX], cond_a[3 * LN_MAX_A + 64], cond_b[3 * LN_MAX_B + 64];
+    static float cond[2][LF_MAX], scratch[6][2 * LF_MAX], cond_a[2][3 * LN_MAX_A + 64], cond_b[2][3 * LN_MAX_B + 64];
     float lpc[LN_ORDER];
     int16_t pcm[LN_HOP];
     for (int i = 0; i < frames; i++) {
         if (i % 2 == 0) lf_condition(&m->frame, m->level->dense, row + 20 * i, 2, cond[0], scratch[0]);
         const float *x = row + 20 * (i + 2);
         dr_lpc_from_cepstrum(x, lpc);
-        m->level->dense(&m->frame.cond_a, cond[i % 2], cond_a);
-        m->level->dense(&m->frame.cond_b, cond[i % 2], cond_b);
-        const ln_frame f = {cond_a, cond_b, lpc, lf_period(x), 1.2f};
+        if (i % 2 == 0) {
+            const int both = i + 1 < frames ? 2 : 1;
+            m->level->dense(&m->frame.cond_a, both, cond[0], LF_MAX, cond_a[0], 3 * LN_MAX_A + 64);
+            m->level->dense(&m->frame.cond_b, both, cond[0], LF_MAX, cond_b[0], 3 * LN_MAX_B + 64);
+        }
+        const ln_frame f = {cond_a[i % 2], cond_b[i % 2], lpc, lf_period(x), 1.2f, 0};
         m->level->run(m, state, &f, pcm, LN_GENERATE);
         for (int k = 0; k < LN_HOP; k++) sum = sum * 31 + (uint16_t)pcm[k];
     }

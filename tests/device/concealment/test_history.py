@@ -4,7 +4,7 @@
 import numpy as np
 from device_fakes import FakeExtractor
 
-from dredge_device.pi.concealment.history import KEEP_FRAMES, LEARNT, WARM_UP, History
+from dredge_device.pi.concealment.history import CONTEXT_ROWS, KEEP_FRAMES, LEARNT, WARM_UP, History
 
 
 def ramp(packet):
@@ -39,7 +39,7 @@ def test_rows_are_one_frame_and_80_samples_late():
     for packet in range(6):
         history.append(ramp(packet))
     history.complete(np.full(80, 130, np.int16))
-    assert history.context()[1][:, 0].tolist() == [55, 65, 75, 85, 95, 105, 115, 125]
+    assert history.context()[1][:, 0].tolist() == [95, 105, 115, 125]
 
 
 def test_context_ends_with_the_output():
@@ -47,11 +47,11 @@ def test_context_ends_with_the_output():
     for packet in range(4):
         history.append(ramp(packet))
     pcm, rows = history.context()
-    assert pcm.shape == (640,) and rows.shape == (8, 20)
+    assert pcm.shape == (640,) and rows.shape == (CONTEXT_ROWS, 20)
     assert (pcm == np.concatenate((ramp(2), ramp(3)))).all()
     assert rows[-1, 0] == rows[-2, 0] == 75.0  # frame 7 is not known yet, so frame 6 stands for it
     history.complete(np.full(80, 90, np.int16))
-    assert history.context()[1][:, 0].tolist() == [15, 25, 35, 45, 55, 65, 75, 85]
+    assert history.context()[1][:, 0].tolist() == [55, 65, 75, 85]
 
 
 def test_given_rows_stand_for_synthesised_frames():
@@ -72,11 +72,11 @@ def test_output_that_no_gap_follows_is_heard_once_in_200_ms():
     history.complete(np.zeros(80, np.int16))
     before = extractor.frames
     history.context()
-    assert extractor.frames - before == 8 + WARM_UP
+    assert extractor.frames - before == CONTEXT_ROWS + WARM_UP
     history.context()
     history.append(ramp(0), np.zeros((2, 20), np.float32))
     history.context()
-    assert extractor.frames - before == 8 + WARM_UP  # nothing twice
+    assert extractor.frames - before == CONTEXT_ROWS + WARM_UP  # nothing twice
 
 
 def test_the_predictor_gets_every_frame_once_and_at_most_160_ms():
@@ -108,7 +108,7 @@ def test_background_is_the_quietest_of_the_last_seconds():
 
 def test_history_begins_with_silence():
     pcm, rows = History(FakeExtractor()).context()
-    assert not pcm.any() and not rows.any() and rows.shape == (8, 20)
+    assert not pcm.any() and not rows.any() and rows.shape == (CONTEXT_ROWS, 20)
 
 
 def test_rows_are_those_of_an_extractor_that_heard_everything():
@@ -124,6 +124,6 @@ def test_rows_are_those_of_an_extractor_that_heard_everything():
     heard = np.concatenate((np.zeros(80, np.int16), pcm))[: end + 160]
     wanted = features.FeatureExtractor().process(heard)
     rows = history.context()[1]
-    np.testing.assert_array_equal(rows[:, :18], wanted[-8:, :18])
-    np.testing.assert_allclose(rows[:, 18:], wanted[-8:, 18:], atol=0.02)
+    np.testing.assert_array_equal(rows[:, :18], wanted[-CONTEXT_ROWS:, :18])
+    np.testing.assert_allclose(rows[:, 18:], wanted[-CONTEXT_ROWS:, 18:], atol=0.02)
     assert len(history.samples) == KEEP_FRAMES * 160

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dredge_device import rtp
+from dredge_device.pi.concealment.history import CONTEXT_ROWS
 from dredge_device.pi.factory import OpusPacketReader, Parts
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.receiver import Receiver
@@ -116,7 +117,7 @@ def test_rows_for_priming_describe_what_was_played(sent, clean):
     pcm, rows = parts.vocoder.begun[0]
     first = BURST[0]
     assert (pcm == clean[320 * first - 640 : 320 * first]).all()
-    true = rows_of(clean)[2 * first - 8 : 2 * first]
+    true = rows_of(clean)[2 * first - CONTEXT_ROWS : 2 * first]
     assert np.abs(rows[:-1] - true[:-1]).max() < 1e-4
     assert np.abs(rows[-1] - true[-1])[:18].mean() < 1.0  # completed with extrapolated speech
 
@@ -126,7 +127,7 @@ def test_extractor_is_aligned_again_after_the_gap(sent):
     parts = dred_parts()
     spoken, _ = listen(sent, (*range(30, 35), *range(100, 103)), parts)
     pcm, rows = parts.vocoder.begun[1]
-    true = rows_of(joined(spoken))[200 - 8 : 200]
+    true = rows_of(joined(spoken))[200 - CONTEXT_ROWS : 200]
     assert (pcm == joined(spoken)[320 * 100 - 640 : 320 * 100]).all()
     assert np.abs(rows[:-1] - true[:-1])[:, :18].max() < 0.05
 

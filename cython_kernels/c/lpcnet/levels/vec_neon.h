@@ -55,11 +55,22 @@ static inline unsigned vf_above(vf x, vf y)
     return half[0] | half[1] << 8;
 }
 
+/* An even number of rows is added two by two. */
 static inline vf vf_rows(const int8_t *const *row, int rows, int at)
 {
-    vh sum;
-    VEC_SHORTS sum.v[i] = vmovl_s8(vld1_s8(row[0] + at + 8 * i));
-    for (int k = 1; k < rows; k++) VEC_SHORTS sum.v[i] = vaddw_s8(sum.v[i], vld1_s8(row[k] + at + 8 * i));
+    vh sum = {{vdupq_n_s16(0), vdupq_n_s16(0)}};
+    int k = 0;
+    for (; k + 2 <= rows; k += 2) {
+        const int8x16_t x = vld1q_s8(row[k] + at), y = vld1q_s8(row[k + 1] + at);
+        const int16x8_t low = vaddl_s8(vget_low_s8(x), vget_low_s8(y)), high = vaddl_high_s8(x, y);
+        sum.v[0] = k ? vaddq_s16(sum.v[0], low) : low;
+        sum.v[1] = k ? vaddq_s16(sum.v[1], high) : high;
+    }
+    for (; k < rows; k++) {
+        const int8x16_t x = vld1q_s8(row[k] + at);
+        sum.v[0] = vaddw_s8(sum.v[0], vget_low_s8(x));
+        sum.v[1] = vaddw_high_s8(sum.v[1], x);
+    }
     return vf_shorts(sum);
 }
 

@@ -3,15 +3,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from dredge_device.pi.concealment.crossfade import Joint, State
+from dredge_device.pi.concealment.decoder_priming import HiddenConcealment
 from dredge_device.pi.concealment.dred_source import DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.history import History
 from dredge_device.pi.concealment.voice import Voice
 from dredge_device.pi.factory import Parts
-from dredge_device.pi.interfaces import Decoder, PacketReader, Pcm
+from dredge_device.pi.interfaces import PacketReader, Pcm
 from dredge_device.pi.quality import CLASSIC, FULL, OVERLOAD
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Period
@@ -37,6 +36,7 @@ class Concealer:
         self._use_lbrr = use_lbrr
         self._timer = timer
         self._joint = Joint()
+        self._hidden = HiddenConcealment(parts.decoder, timer)
         self._voice = None
         if parts.vocoder and parts.extractor:
             self._voice = Voice(parts, History(parts.extractor), dred_source, ends, self._joint, timer)
@@ -69,6 +69,7 @@ class Concealer:
             self._voice.restart()
         self._joint.restart()
         self.in_dtx = False
+        self._hidden.forget()
 
     def set_quality(self, quality: int) -> None:
         """Set the level (pi.quality) of gaps that begin from now on; LATE also stops a vocoder that speaks."""
@@ -91,9 +92,9 @@ class Concealer:
         """20 ms that belong to no packet: the next one is late and playout waits for it."""
         cut = self._joint.state is State.CUT
         if self._voice is None or self._saving():
-            pcm = self._decoded(self._hidden())
+            pcm = self._decoded(self._hidden.conceal())
         else:
-            pcm = self._voice.hold(self._hidden)
+            pcm = self._voice.hold(self._hidden.conceal)
         return self._joint.ended(pcm, cut)
 
     def described_by(self, period: Period) -> int | None:
@@ -110,7 +111,7 @@ class Concealer:
         if period.packet != b"" and not goes_on:
             return None
         self._approach(period, b"")
-        return Choice(self._decoded(self._hidden()), "dtx")
+        return Choice(self._decoded(self._hidden.conceal()), "dtx")
 
     def _received(self, period: Period) -> Choice | None:
         packet = period.packet
@@ -139,8 +140,9 @@ class Concealer:
 
     def _approach(self, period: Period, packet: bytes) -> None:
         """Prepare the transition to decoded speech: 10 ms of vocoder for the cross-fade, and the decoder primed."""
-        if self._voice is not None and self.speaking:
-            self._voice.leave(period, packet)
+        if self._voice is not None and self.speaking and self._voice.leave(period, packet):
+            self._hidden.forget()
+        self._hidden.catch_up()
 
     def _decoded(self, pcm: Pcm) -> Pcm:
         """The decoder's output: joined to what came before, and remembered."""
@@ -152,15 +154,16 @@ class Concealer:
     # --- lost speech ---
 
     def _missing(self, period: Period) -> Choice:
-        """Nothing decodable. The decoder hears of it whatever the listener hears."""
-        hidden = self._hidden()
+        """Nothing decodable. While the vocoder speaks the decoder hears of it later, if at all."""
         if self._voice is None:
-            return Choice(self._decoded(hidden), "conceal")
+            return Choice(self._decoded(self._hidden.conceal()), "conceal")
         self._joint.tail = None
         if self._saving():
-            return Choice(self._decoded(hidden), "conceal", OVERLOAD)
-        if not self.speaking:
-            self._voice.open(period.number, hidden)
+            return Choice(self._decoded(self._hidden.conceal()), "conceal", OVERLOAD)
+        if self.speaking:
+            self._hidden.put_off()
+        else:
+            self._voice.open(period.number, self._hidden.conceal())
         rows, reason = self._voice.described(period)
         if rows is None:
             return Choice(self._voice.guess(period), "plc", reason)
@@ -171,11 +174,6 @@ class Concealer:
         """True in a lost period that the decoder conceals although there is a vocoder."""
         return self._quality >= CLASSIC and not self.speaking
 
-    def _hidden(self) -> Pcm:
-        """The decoder's own concealment, which also moves its state on."""
-        with self._timer.stage("opus"):
-            return _concealed(self._parts.decoder)
-
 
 def _repeats(reader: PacketReader, period: Period) -> bool:
     """True when the packet after it repeats it (LBRR)."""
@@ -183,10 +181,3 @@ def _repeats(reader: PacketReader, period: Period) -> bool:
         return bool(period.following and reader.has_lbrr(period.following))
     except (ValueError, RuntimeError):
         return False
-
-
-def _concealed(decoder: Decoder) -> Pcm:
-    try:
-        return decoder.conceal(PACKET_SAMPLES)
-    except RuntimeError:
-        return np.zeros(PACKET_SAMPLES, np.int16)

@@ -44,7 +44,6 @@ class GapEnds:
             return None
         return self._gap.after(following)
 
-    def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> None:
-        """The gap has been filled; the decoder hears with what, before it gets this packet."""
-        if self._priming and packet:
-            self._priming.run(self._decoder, played, tail, packet)
+    def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> bool:
+        """The gap has been filled; the decoder hears with what, before it gets this packet. False if it need not."""
+        return bool(self._priming and packet and self._priming.run(self._decoder, played, tail, packet))

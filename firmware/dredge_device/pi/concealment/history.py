@@ -12,7 +12,7 @@ from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
 DELAY = 80  # an extractor's frame is centred this much after the output frame that it stands for
 CONTEXT_PACKETS = 2
-CONTEXT_ROWS = 8
+CONTEXT_ROWS = 4  # what a vocoder is primed with
 LEARNT = 16  # rows from which the predictor goes on: with more it predicts no better
 WARM_UP = 4  # frames before the first one that is used: then cepstra and pitch are those of an extractor that heard all
 KEEP_FRAMES = LEARNT + WARM_UP
@@ -72,7 +72,7 @@ class History:
         self._guess = guess[:DELAY]
 
     def context(self) -> tuple[Pcm, Rows]:
-        """The last samples, int16[640], and rows, float32[8, 20], both ending with the output.
+        """The last samples, int16[640], and rows, float32[4, 20], both ending with the output.
 
         A last row that is not known yet repeats the one before.
         """

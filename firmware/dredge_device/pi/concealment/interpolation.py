@@ -18,7 +18,7 @@ class Interpolation:
     """One gap, from its first lost packet on."""
 
     def __init__(self, first: int, before: Rows, background: float) -> None:
-        """first: its first packet; before: float32[8, 20], the rows up to it; background: quiet c0."""
+        """first: its first packet; before: float32[4, 20], the rows up to it; background: quiet c0."""
         self._first = first
         self._before = before
         self._background = background

@@ -39,7 +39,7 @@ class VocoderSession:
     def tail(self, rows: Rows) -> Pcm:
         """int16[160] that goes on under the first real packet; rows describe that packet."""
         past = self._history.context()[1]
-        return self._limiter.release(self._vocoder.synthesise(np.concatenate((past[-2:], rows[:3]))))
+        return self._limiter.release(self._vocoder.tail(np.concatenate((past[-2:], rows[:3]))))
 
     def forget(self) -> None:
         """Nothing of the voice so far is left in the vocoder."""

@@ -104,14 +104,14 @@ class Voice:
         self.remember(pcm, rows[:2], learn=not predicted)
         return pcm
 
-    def leave(self, period: Period, packet: bytes) -> None:
-        """Decoded speech comes next: 10 ms of vocoder for the cross-fade, and the decoder primed."""
+    def leave(self, period: Period, packet: bytes) -> bool:
+        """Decoded speech comes next: 10 ms of vocoder for the cross-fade, and True if the decoder is primed."""
         rows = self._rows_after(period)
         with self._timer.stage("vocoder"):
             self._joint.tail = self._vocoder.tail(rows)
         self._joint.state = State.DECODING
         with self._timer.stage("opus"):
-            self._ends.prime_decoder(self.history.samples, self._joint.tail, packet)
+            return self._ends.prime_decoder(self.history.samples, self._joint.tail, packet)
 
     def _rows_after(self, period: Period) -> Rows:
         """Rows float32[4, 20] of the first packet after a gap."""
