@@ -142,13 +142,13 @@ class DredPacket:
     span_frames: int                  #: 10 ms frames it can describe
     _coded: DecodedPayload
     _network: RdoVaeDecoder
-    _blocks: list[Array] = field(default_factory=list)     # [4, 20] each, newest first
+    _rows: Array = field(default_factory=lambda: np.empty((0, FEATURES), np.float32))  # decoded so far, oldest first
     _memory: Array | None = None
 
     @property
     def decoded_frames(self) -> int:
         """Frames decoded so far."""
-        return FRAMES_PER_LATENT * len(self._blocks)
+        return len(self._rows)
 
 
 class DredDecoder:
@@ -207,17 +207,18 @@ class DredDecoder:
         if frames == 0:
             return np.empty((0, FEATURES), np.float32)
         self._decode(packet, -(-frames // FRAMES_PER_LATENT))
-        return np.concatenate(packet._blocks[::-1])[-frames:]
+        return packet._rows[len(packet._rows) - frames :].copy()
 
     def _decode(self, packet: DredPacket, latents: int) -> None:
-        if len(packet._blocks) >= latents:
+        known = packet.decoded_frames // FRAMES_PER_LATENT
+        if known >= latents:
             return
         network = packet._network
         if packet._memory is None:
             network.start(packet._coded.state)
         else:
             network.resume(packet._memory)
-        for i in range(len(packet._blocks), latents):
-            rows = network.step(packet._coded.latents[i], int(packet.levels[i]))
-            packet._blocks.append(np.clip(rows, _LOW, _HIGH))
+        blocks = network.steps(packet._coded.latents[known:latents], packet.levels[known:latents])
+        older = np.clip(blocks[::-1].reshape(-1, FEATURES), _LOW, _HIGH)
+        packet._rows = np.concatenate((older, packet._rows))
         packet._memory = network.memory

@@ -63,7 +63,6 @@ class RdoVaeDecoder:
         self._step = TfliteModel(model.file(DECODER))
         self.state_dim = self._start.inputs["start"][1]
         self.latent_dim = self._step.inputs["coded"][1] - 1
-        self._coded = np.zeros((1, self.latent_dim + 1), np.float32)
         self._memory: Array | None = None
 
     def start(self, state: Array) -> None:
@@ -78,17 +77,24 @@ class RdoVaeDecoder:
 
         Rows are oldest first. Raises ValueError for wrong shapes or before `start`.
         """
+        return self.steps(latent[np.newaxis], np.array([level]))[0]
+
+    def steps(self, latents: Array, levels: NDArray[np.int32]) -> Array:
+        """Decode several latents float32 [n, L], newest first, and their levels [n] to float32 [n, 4, 20].
+
+        It gives what n calls of `step` give, and costs less. Raises ValueError as `step` does.
+        """
         if self._memory is None:
             raise ValueError("decoder: start() must come before step()")
-        if latent.shape != (self.latent_dim,):
-            raise ValueError(f"latent: expected [{self.latent_dim}], got {list(latent.shape)}")
-        if not 0 <= level < LEVELS:
-            raise ValueError(f"level: expected 0 to 15, got {level}")
-        self._coded[0, :-1] = latent
-        self._coded[0, -1] = level / 8 - 1
-        out = self._step(coded=self._coded, memory=self._memory)
-        self._memory = out["memory_out"]
-        return out["features"].reshape(FRAMES_PER_LATENT, FEATURES)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(f"latent: expected [{self.latent_dim}], got {list(latents.shape[1:])}")
+        if len(levels) and not 0 <= min(levels) <= max(levels) < LEVELS:
+            raise ValueError(f"level: expected 0 to 15, got {min(levels)} to {max(levels)}")
+        coded = np.empty((len(latents), self.latent_dim + 1), np.float32)
+        coded[:, :-1] = latents
+        coded[:, -1] = levels / 8 - 1
+        features, self._memory = self._step.along("coded", coded, "features", self._memory)
+        return features.reshape(-1, FRAMES_PER_LATENT, FEATURES)
 
     @property
     def memory(self) -> Array | None:

@@ -83,7 +83,7 @@ class Coder:
         self._decoder.start(decoded.state)
         filled = np.zeros((LATENTS, decoded.latents.shape[1]), np.float32)
         filled[: len(decoded.latents)] = decoded.latents
-        return np.concatenate([self._decoder.step(z, int(q)) for z, q in zip(filled, levels, strict=True)][::-1])
+        return self._decoder.steps(filled, np.array(levels))[::-1].reshape(-1, FEATURES)
 
 
 def errors(wanted: np.ndarray, got: np.ndarray) -> dict[str, float]:

@@ -85,6 +85,18 @@ def test_start_forgets_the_last_chunk(encoder, decoder, features):
     np.testing.assert_array_equal(first, newest())
 
 
+def test_several_latents_at_once_are_those_one_by_one(encoder, decoder, features):
+    z, s = encode(encoder, features)
+    levels = np.array([6, 6, 7, 15])
+    decoder.start(s[80])
+    alone = [decoder.step(z[80 - 2 * i], int(level)) for i, level in enumerate(levels)]
+    decoder.start(s[80])
+    np.testing.assert_array_equal(decoder.steps(z[[80, 78, 76, 74]], levels), alone)
+    assert decoder.steps(z[:0], levels[:0]).shape == (0, 4, 20)
+    with pytest.raises(ValueError, match="level"):
+        decoder.steps(z[:1], np.array([16]))
+
+
 def test_chunks_can_take_turns(encoder, decoder, features):
     z, s = encode(encoder, features)
     decoder.start(s[80])

@@ -23,6 +23,9 @@ from dredge_models.tflite import check
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
 
 
+Along = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
 def _interpreter_class() -> Any:
     usable = RUNTIMES if np.lib.NumpyVersion(np.__version__) < "2.0.0" else RUNTIMES[1:]
     for package in usable:
@@ -117,3 +120,23 @@ class TfliteModel:
             self._run.set_tensor(self._in[name], value)
         self._run.invoke()
         return {name: self._run.get_tensor(index) for name, index in self._out.items()}
+
+    def along(self, name: str, rows: NDArray[np.float32], wanted: str, memory: NDArray[np.float32]) -> Along:
+        """Run a graph with the inputs `name` and `memory` once per row float32 [n, k] of `name`; every run gets the
+        `memory_out` of the one before.
+
+        Returns the outputs `wanted` float32 [n, m] and the last memory. Raises ValueError for wrong shapes.
+        """
+        if rows.shape[1:] != self.inputs[name][1:] or memory.shape != self.inputs["memory"]:
+            raise ValueError(f"{name}: expected float32 [n, {self.inputs[name][1]}] and a memory of "
+                             f"{list(self.inputs['memory'])}, got {list(rows.shape)} and {list(memory.shape)}")
+        run, given, kept = self._run, self._in[name], self._in["memory"]
+        found, next_ = self._out[wanted], self._out["memory_out"]
+        out = np.empty((len(rows), self.outputs[wanted][1]), np.float32)
+        for i in range(len(rows)):
+            run.set_tensor(given, rows[i : i + 1])
+            run.set_tensor(kept, memory)
+            run.invoke()
+            out[i] = run.get_tensor(found)
+            memory = run.get_tensor(next_)
+        return out, memory
