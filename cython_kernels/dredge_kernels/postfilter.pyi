@@ -17,7 +17,7 @@ class Postfilter:
         """Forgets everything; last: the sample (int16 scale) that the output goes on from."""
 
     def prime(self, pcm: NDArray[np.int16], features: NDArray[np.float32]) -> None:
-        """Goes on from real speech int16 [160 k], whose last frame has the features float32 [1, 20]: the frame after
+        """Go on from real speech int16 [160 k], whose last frame has the features float32 [1, 20]: the frame after
         it is the first that can be had in full. Raises ValueError as ``process``.
         """
 
@@ -28,7 +28,7 @@ class Postfilter:
         """
 
     def finish(self, features: NDArray[np.float32]) -> NDArray[np.int16]:
-        """int16 [160]: the frame that ``process`` still holds, as if its last pitch period went on after it.
+        """Return int16 [160]: the frame that ``process`` still holds, as if its last pitch period went on after it.
 
         features: float32 [1, 20], of what would come next; ValueError as ``process``.
         """
