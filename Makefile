@@ -15,7 +15,7 @@ PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm test-pi count-pi wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
+.PHONY: help setup build demo test test-arm test-pi count-pi board-costs wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ test-pi: ## the real agent on a virtual Pi that counts instructions (PI_ARGS="--
 count-pi: ## instructions per 20 ms of the receive path on an emulated arm64 processor (COUNT_ARGS="--model small --json")
 	@scripts/setup.sh dev >&2
 	@PYTHONPATH=scripts $(VENV)/bin/python -m instruction_count $(COUNT_ARGS)
+
+board-costs: ## milliseconds of the whole receive path on each board, from counted instructions
+	@scripts/setup.sh dev >&2
+	@$(VENV)/bin/python tests/arm/cycles/board_costs.py $(BOARD_ARGS)
 
 fuzz: ## 10 million hostile packets through kernels with sanitisers, or guided (FUZZ_ARGS="--target all --seconds 60")
 	@scripts/setup.sh dev

@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from debian import DebianError
 from virtual_pi import board
-from virtual_pi.wheel import BuildError, sources_hash
+from virtual_pi.supplies.wheel import BuildError, code_of
 
 from instruction_count.cases import CASES, cases_of
 from instruction_count.emulated import count, land
@@ -48,16 +50,24 @@ def main(arguments: list[str]) -> int:
         return complain(str(error), EXIT_FAILED)
     except (DebianError, OSError) as error:
         return complain(f"no Debian arm64 userland can be had: {error}", EXIT_NO_USERLAND)
-    cases = cases_of(given.case)
     try:
         earlier = json.loads(given.beside.read_text())["models"] if given.beside else {}
-        found = count(there, wheel, given.cpu, given.model, cases)
+        result = counts(given.cpu, given.model, given.case, (there, wheel))
     except (BuildError, DebianError, OSError, ValueError, KeyError) as error:
         return complain(str(error), EXIT_FAILED)
-    result = tally(found, cases)
-    about = {"cpu": given.cpu, "kernels": found.level, "sources": "" if given.wheel else sources_hash()}
-    print(json.dumps({**about, "models": result}) if given.json else "\n".join(lines(result, earlier)))
+    print(json.dumps(result) if given.json else "\n".join(lines(result["models"], earlier)))
     return EXIT_OK
+
+
+def counts(
+    cpu: str, models: Sequence[str], names: Sequence[str] = CASES, place: tuple[Path, Path] | None = None
+) -> dict[str, Any]:
+    """Return what --json prints. place: userland and wheel, else they are made. Raises BuildError,
+    DebianError or OSError."""
+    there, wheel = place or land(None)
+    cases = cases_of(names)
+    found = count(there, wheel, cpu, models, cases)
+    return {"cpu": cpu, "kernels": found.level, "code": code_of(wheel), "models": tally(found, cases)}
 
 
 def complain(text: str, code: int) -> int:

@@ -3,7 +3,7 @@
  *
  *   -plugin counter.so,out=FILE
  *
- * A mark is a system call that no kernel has: argument 1 is the class (1 to 31) to which everything since the last mark
+ * A mark is a system call that no kernel has: argument 1 is the class (1 to 63) to which everything since the last mark
  * belongs, 0 for none. Every mark with a class writes the line "period CLASS INSTRUCTIONS"; at the end follows "run
  * ADDRESS CLASS:INSTRUCTIONS ..." for every stretch of instructions that ran in a class. */
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #include "qemu_plugin.h"
 
-#define CLASSES 32
+#define CLASSES 64
 
 typedef struct stretch { struct stretch *next; uint64_t address, count, before, of[CLASSES]; } stretch;
 

@@ -16,15 +16,14 @@ from typing import Any
 
 import userland
 from debian import cache, make, run
-from virtual_pi.layers import SUITE, folder
-from virtual_pi.supplies import WHEEL_TOOLS, install_tools
-from virtual_pi.wheel import BuildError, built_wheel
+from virtual_pi.supplies.layers import SUITE, folder
+from virtual_pi.supplies.prepare import WHEEL_TOOLS, install_tools
+from virtual_pi.supplies.wheel import BuildError, built_wheel
 
 from instruction_count.cases import Case, pickled
 
 HERE = Path(__file__).parent
 TOOLS = {"qemu-aarch64": "qemu-user", "gcc": "gcc libc6-dev", "dpkg-deb": "dpkg", "apt-get": "apt"}
-_LONGEST_S = 1800
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = 24301  # as in qemu_plugin.h
+MOST_CLASSES = 63  # what counter.c has room for
 EMPTY = "empty"  # nothing between two marks
 OTHER = "other"  # filled from something else than the case is about
 
@@ -30,6 +31,8 @@ class Numbers(dict[Any, ctypes.c_long]):
     """Numbers of classes, from 1 on, in the order in which they are met."""
 
     def __missing__(self, key: Any) -> ctypes.c_long:
+        if len(self) == MOST_CLASSES:
+            raise OverflowError(f"more than {MOST_CLASSES} classes of periods")
         self[key] = ctypes.c_long(len(self) + 1)
         return self[key]
 

@@ -44,8 +44,7 @@ def class_name(case: Case, source: str, before: str) -> str:
 
 
 def tally(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
-    """Return by model and class: periods, mean, least and most instructions per period, and the mean by part of the
-    program.
+    """Return by model and class: periods, mean, least, most instructions per period, all of them, the mean by part.
 
     The class ``<case>_mean`` is all periods of a case together. The instructions of the marks are not counted.
     """
@@ -67,6 +66,7 @@ def tally(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
         by = {key: round(value / len(values)) for key, value in sorted(parts[model, name].items())}
         result[model][name] = {
             "periods": len(values), "mean": round(_mean(values)), "least": min(values), "most": max(values), "by": by,
+            "each": values,
         }  # fmt: skip
     return dict(result)
 

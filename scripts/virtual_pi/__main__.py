@@ -24,9 +24,11 @@ from virtual_pi import board, table
 from virtual_pi.board import BoardError
 from virtual_pi.figures import Cell
 from virtual_pi.goals import missed
+from virtual_pi.kept import Kept
 from virtual_pi.runner import Runner
-from virtual_pi.supplies import prepare
-from virtual_pi.wheel import BuildError
+from virtual_pi.supplies.layers import folder
+from virtual_pi.supplies.prepare import prepare
+from virtual_pi.supplies.wheel import BuildError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_USERLAND = 0, 1, 2, 3
 
@@ -48,6 +50,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit code 1 if a goal (docs/reference) is missed")
     parser.add_argument("--json", action="store_true", help="one line of JSON per run")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="boards at the same time; no figure changes")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="where rows are kept (default: in the cache folder)")
+    parser.add_argument("--anew", action="store_true", help="run what was run with this code before, too")
     parser.add_argument("--wheel", type=Path, help="an arm64 wheel; default: build it")
     return parser.parse_args(arguments)
 
@@ -109,7 +113,8 @@ def main(arguments: list[str]) -> int:
     except (DebianError, OSError) as error:
         return complain(f"no Debian arm64 system can be had for the virtual board: {error}", EXIT_NO_USERLAND)
     try:
-        rows = show(Runner(supplies).all(wanted, given.jobs), given.json)
+        kept = Kept(given.rows or folder() / "rows.jsonl", supplies.code)
+        rows = show(Runner(supplies, kept, given.anew or given.repeat > 1).all(wanted, given.jobs), given.json)
     except UsageError as error:
         return complain(str(error), EXIT_USAGE)
     except BoardError as error:
@@ -121,14 +126,13 @@ def main(arguments: list[str]) -> int:
 
 
 def show(results: Iterable[dict[str, Any]], as_json: bool) -> list[dict[str, Any]]:
-    """Print the results one by one as JSON, or at the end as a table, and return them."""
-    rows = []
+    """Print the results one by one as they come, as JSON or as the rows of a table, and return them."""
+    rows: list[dict[str, Any]] = []
     for row in results:
+        if not rows and not as_json:
+            print("\n".join(table.head()))
         rows.append(row)
-        if as_json:
-            print(json.dumps(row), flush=True)
-    if not as_json:
-        print("\n".join(table.lines(rows)))
+        print(json.dumps(row) if as_json else table.line(row), flush=True)
     return rows
 
 

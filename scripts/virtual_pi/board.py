@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ PROGRAM = "qemu-system-aarch64"
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
 SLOWEST, FASTEST = 16, 4000  # million instructions per second
 MARK, CODE = "PI-JSON ", "PI-RC "  # begin the job's lines on the console
-_LONGEST_S = 1500  # a guest that hangs would spin for ever
+_LONGEST_S = 1500  # of CPU time, however busy this machine is: a guest that hangs would spin for ever
 _REPEATABLE = "nokaslr norandmaps mitigations=off random.trust_cpu=off"
 _WORDS = f"console=ttyAMA0 quiet panic=-1 rdinit=/init rootfstype=ramfs {_REPEATABLE}"
 
@@ -55,12 +57,16 @@ def command(kernel: Path, image: Path, mips: float, cpu: str) -> list[str]:
 def run(kernel: Path, image: Path, mips: float, cpu: str) -> dict[str, Any]:
     """Return the job's result, the last JSON document on the console. Raises BoardError."""
     words = command(kernel, image, mips, cpu)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace")  # fmt: skip
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=_LONGEST_S, check=False)  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise BoardError(f"the virtual board did not finish within {_LONGEST_S} s") from None
-    lines = [line.strip() for line in done.stdout.splitlines()]
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (_LONGEST_S, _LONGEST_S))
+        said, _ = process.communicate()
+    finally:
+        process.kill()
+    if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise BoardError(f"the virtual board was ended, at the latest after {_LONGEST_S} s of CPU time")
+    lines = [line.strip() for line in said.splitlines()]
     documents = [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
     if f"{CODE}0" not in lines or not documents:
         raise BoardError("the virtual board did not finish its job: " + " | ".join(lines[-12:]))

@@ -13,20 +13,30 @@ from typing import Any
 from dredge_host.progress import Bar
 from virtual_pi import board
 from virtual_pi.figures import Cell, replayed, talked
+from virtual_pi.kept import Kept
 from virtual_pi.stream import Speech
-from virtual_pi.supplies import Supplies
+from virtual_pi.supplies.prepare import Supplies
 
 
 class Runner:
     """Makes the packets of a cell, boots a board with them, and reads the agent's report."""
 
-    def __init__(self, supplies: Supplies) -> None:
+    def __init__(self, supplies: Supplies, kept: Kept, anew: bool = False) -> None:
         self._supplies = supplies
+        self._kept = kept
+        self._anew = anew
         self._speech = Speech()
         self._lock = threading.Lock()
 
     def run(self, cell: Cell) -> dict[str, Any]:
-        """Return the figures of one cell. Raises BoardError, and UsageError for a bad loss or playout."""
+        """Return the figures of one cell: of an earlier run of the same code, or of this one, which are kept at once.
+
+        Raises BoardError, and UsageError for a bad loss or playout.
+        """
+        known = None if self._anew else self._kept.find(cell)
+        return known or self._kept.add(self._measured(cell))
+
+    def _measured(self, cell: Cell) -> dict[str, Any]:
         if cell.job == "talk":
             return talked(cell, self._boot(cell, {}))
         with self._lock:

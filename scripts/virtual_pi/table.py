@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dredge_host import console
 from virtual_pi.figures import Cell
 
 # Speeds and what they stand for; instructions per cycle are in docs/notes/performance.md ("Predicted for the boards").
@@ -22,12 +21,13 @@ MODELS = ("standard", "small")
 TALK_SPEED = 1500
 BURSTS, GAPS, HEAVY = "gilbert:rate=20%,burst=5", "burst:ms=1000,every=1.02s", "70%"
 LOSSES = {BURSTS: "20 % in bursts", GAPS: "1 s gaps back to back", HEAVY: "70 %"}
-
+AUTO = "auto"  # the board's choice
 
 
 def every_cell(**others: Any) -> list[Cell]:
-    """Return the cells of the whole table."""
-    return [Cell(mips, model, loss, **others) for loss in LOSSES for mips in SPEEDS for model in MODELS]
+    """Return the cells of the whole table: both models, the board's choice, and that with adaptive playout."""
+    cells = [Cell(mips, model, loss, **others) for loss in LOSSES for mips in SPEEDS for model in (*MODELS, AUTO)]
+    return cells + [Cell(mips, AUTO, BURSTS, **{**others, "playout": "adaptive"}) for mips in SPEEDS]
 
 
 def talk_cells(mips: Iterable[float], models: Iterable[str], losses: Iterable[str], **others: Any) -> list[Cell]:
@@ -42,11 +42,18 @@ def short_cells(**others: Any) -> list[Cell]:
     return [Cell(mips, model, loss, **{"seconds": 12.0, **others}) for mips, model, loss in chosen]
 
 
+def model_name(row: dict[str, Any]) -> str:
+    """Return the model that was asked for, and what it came to if that was the board's choice."""
+    chosen = row.get("vocoder", row["model"])
+    return row["model"] if chosen == row["model"] else f"{row['model']}: {chosen}"
+
+
 COLUMNS = {
     "Minstr/s": lambda row: f"{row['mips']:g}",
-    "model": lambda row: row["model"],
+    "model": lambda row: model_name(row),
     "streams": lambda row: "2 duplex" if row["job"] == "talk" else "1",
     "loss": lambda row: LOSSES.get(row["loss"], row["loss"]),
+    "playout": lambda row: row["playout"],
     "lost": lambda row: str(row["lost"]),
     "coverable": lambda row: str(row["coverable"]),
     "dred": lambda row: str(row["dred"]),
@@ -65,6 +72,23 @@ COLUMNS = {
 }
 
 
-def lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the figures of many cells, one line each below a line of titles."""
-    return console.table([[column(row) for column in COLUMNS.values()] for row in rows], list(COLUMNS))
+_WIDTHS = {"model": 14, "loss": 21, "playout": 10}
+
+
+def head() -> list[str]:
+    """Return the first two lines of the table, in Markdown."""
+    return [_line(list(COLUMNS)), _line(["-" * _width(name) for name in COLUMNS])]
+
+
+def line(row: dict[str, Any]) -> str:
+    """Return the figures of one cell as a line of the table."""
+    return _line([column(row) for column in COLUMNS.values()])
+
+
+def _line(cells: list[str]) -> str:
+    padded = [cell.ljust(_width(name)) for name, cell in zip(COLUMNS, cells, strict=True)]
+    return f"| {' | '.join(padded)} |"
+
+
+def _width(name: str) -> int:
+    return max(len(name), _WIDTHS.get(name, 4))

@@ -74,9 +74,13 @@ def test_cases_lose_what_their_names_say(cases):
         assert 0.1 < sum(case.lost) / (len(case.lost) - WARM_UP) < 0.9
 
 
-def test_the_guest_and_the_plugin_agree_on_the_mark():
+def test_the_guest_and_the_plugin_agree():
     header = (ROOT / "scripts/instruction_count/qemu_plugin.h").read_text()
     assert f"#define MARK {guest.MARK} " in header
+    assert f"#define CLASSES {guest.MOST_CLASSES + 1}\n" in (emulated.HERE / "counter.c").read_text()
+    numbers = guest.Numbers()
+    with pytest.raises(OverflowError):
+        [numbers[key] for key in range(guest.MOST_CLASSES + 1)]
 
 
 def test_every_class_of_the_table_occurs(cases, tmp_path):

@@ -19,11 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from virtual_pi import __main__ as command  # noqa: E402
-from virtual_pi import board, goals, layers, table, wheel  # noqa: E402
+from virtual_pi import board, goals, table  # noqa: E402
 from virtual_pi.figures import Cell, replayed  # noqa: E402
-from virtual_pi.image import Cpio, Skip  # noqa: E402
+from virtual_pi.kept import Kept, read  # noqa: E402
+from virtual_pi.runner import Runner  # noqa: E402
 from virtual_pi.stream import Speech  # noqa: E402
-from virtual_pi.supplies import TOOLS  # noqa: E402
+from virtual_pi.supplies import layers, wheel  # noqa: E402
+from virtual_pi.supplies.image import Cpio, Skip  # noqa: E402
+from virtual_pi.supplies.prepare import TOOLS  # noqa: E402
 
 
 def entries(data: bytes) -> dict[str, tuple[int, bytes]]:
@@ -157,10 +160,12 @@ def test_job_reports_what_the_real_agent_did(tmp_path):
 def test_table_has_every_speed_model_and_loss():
     wanted = command.cells(command.options([]))
     talks = [cell for cell in wanted if cell.job == "talk"]
+    adaptive = [cell for cell in wanted if cell.playout == "adaptive" and cell.job == "replay"]
+    assert {cell.mips for cell in adaptive} == set(table.SPEEDS) and {cell.model for cell in adaptive} == {"auto"}
     assert {(cell.mips, cell.model, cell.playout) for cell in talks} == {
         (1500, "standard", "adaptive"), (1500, "small", "adaptive"),
     }  # fmt: skip
-    assert len(wanted) == len(set(wanted)) == len(table.SPEEDS) * len(table.MODELS) * len(table.LOSSES) + len(talks)
+    assert len(wanted) == len(set(wanted)) == len(table.SPEEDS) * 3 * len(table.LOSSES) + len(talks) + len(adaptive)
     chosen = command.cells(command.options(["--mips", "500", "--model", "standard"]))
     assert chosen == [Cell(500, "standard", table.BURSTS)]
     short = command.cells(command.options(["--short", "--seconds", "25"]))
@@ -199,3 +204,58 @@ def test_goals_are_judged_where_they_are_set():
 def test_repetitions_that_differ_are_named():
     assert command.differing([row(), row(), row(mips=700), row(mips=700)], 2) == []
     assert "differ in share" in command.differing([row(), row(share=99.0)], 2)[0]
+
+
+def test_rows_are_kept_until_the_code_is_another(tmp_path):
+    cell, other = Cell(500, "small", table.BURSTS), Cell(700, "small", table.BURSTS)
+    kept = Kept(tmp_path / "rows", "one")
+    assert kept.find(cell) is None
+    kept.add({**asdict(cell), "share": 1.0})
+    made = kept.add({**asdict(cell), "share": 2.0})
+    assert kept.find(cell) == made == {**asdict(cell), "share": 2.0, "code": "one"} and kept.find(other) is None
+    assert Kept(tmp_path / "rows", "two").find(cell) is None
+    with (tmp_path / "rows").open("a") as file:
+        file.write('{"mips": 500, "model"')
+    assert len(read(tmp_path / "rows")) == 2, "a line that was not finished"
+
+
+def test_a_table_that_was_interrupted_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    cells = [Cell(mips, "small", table.BURSTS) for mips in (500, 700, 1000)]
+    ran = []
+
+    class Counting(Runner):
+        def _measured(self, cell):
+            if len(ran) == 2:
+                raise board.BoardError("interrupted")
+            ran.append(cell.mips)
+            return {**asdict(cell), "share": 100.0}
+
+    kept = Kept(tmp_path / "rows", "one")
+    with pytest.raises(board.BoardError):
+        list(Counting(None, kept).all(cells, 1))
+    ran.clear()
+    assert [row["mips"] for row in Counting(None, kept).all(cells, 1)] == [500, 700, 1000] and ran == [1000]
+    ran.clear()
+    list(Counting(None, kept, anew=True).all(cells[:1], 1))
+    assert ran == [500]
+
+
+def test_a_table_is_printed_row_by_row(capsys):
+    full = {"coverable": 1, "lost": 1, "dred": 1, "classic": 0, "period_mean_ms": 1.0, "period_p99_ms": 2.0,
+            "period_max_ms": 3.0, "delay_ms": 1000.0, "cpu_pct": 5.0, "ready_s": 1.5, "pss_kb": 51200,
+            "job": "replay", "wake_max_ms": 0.1}  # fmt: skip
+
+    def results():
+        yield row(**full, vocoder="small")
+        assert capsys.readouterr().out.count("\n") == 3, "the first row waits for the others"
+        yield row(**{**full, "model": "auto", "vocoder": "standard"})
+
+    command.show(results(), False)
+    assert "auto: standard" in capsys.readouterr().out
+
+
+def test_a_board_that_hangs_is_ended_by_its_own_cpu_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(board, "command", lambda *_: [sys.executable, "-c", "while True: pass"])
+    monkeypatch.setattr(board, "_LONGEST_S", 1)
+    with pytest.raises(board.BoardError, match="CPU time"):
+        board.run(tmp_path, tmp_path, 500, "cortex-a53")

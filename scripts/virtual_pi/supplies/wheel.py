@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from virtual_pi.layers import folder, forget_old
+from virtual_pi.supplies.layers import folder, forget_old
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # What the wheel is made of (scripts/wheel.sh), and what of it every build makes anew.
 SOURCES = (
     "setup.py", "pyproject.toml", "README.md", "LICENSE", "cython_kernels", "models/dredge_models", "firmware",
@@ -44,6 +44,13 @@ def built_wheel() -> Path:
     part.rename(there)
     forget_old(there.parent)
     return there / made.name
+
+
+def code_of(wheel: Path) -> str:
+    """Return the digest of the sources of a wheel that was built here, of the file itself if it came from elsewhere."""
+    if wheel.parent.parent == folder() / "wheels":
+        return wheel.parent.name
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()[:16]
 
 
 def sources_hash() -> str:

@@ -16,11 +16,11 @@ from pathlib import Path
 from debian import Apt, DebianError, make, run
 
 from virtual_pi.board import PROGRAM
-from virtual_pi.image import Cpio
-from virtual_pi.layers import SUITE, folder, userland_layer, wheel_layer
-from virtual_pi.wheel import built_wheel
+from virtual_pi.supplies.image import Cpio
+from virtual_pi.supplies.layers import SUITE, folder, userland_layer, wheel_layer
+from virtual_pi.supplies.wheel import built_wheel, code_of
 
-GUEST = Path(__file__).with_name("guest")
+GUEST = Path(__file__).parents[1] / "guest"
 META_PACKAGE = "linux-image-cloud-arm64"
 TOOLS = {
     PROGRAM: "qemu-system-arm",
@@ -33,10 +33,11 @@ KEYRING = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-key
 
 @dataclass(frozen=True)
 class Supplies:
-    """A kernel and the layers of an image without its job."""
+    """A kernel and the layers of an image without its job; code: digest of our part of it."""
 
     kernel: Path
     layers: list[Path]
+    code: str
 
     @contextmanager
     def image(self, job: dict[str, bytes]) -> Iterator[Path]:
@@ -88,7 +89,7 @@ def prepare(wheel: Path | None) -> Supplies:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wheel = wheel or built_wheel()
         kernel = _kernel(folder() / f"kernel-{SUITE}")
-        return Supplies(kernel, [userland_layer(wheel), wheel_layer(wheel)])
+        return Supplies(kernel, [userland_layer(wheel), wheel_layer(wheel)], code_of(wheel))
 
 
 def _kernel(there: Path) -> Path:
