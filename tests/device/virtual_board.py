@@ -26,14 +26,13 @@ class Work:
     speech: float
     priming: float
     after: float
-    latents: float = 0.57
-    conceal: float = 0.3
+    latents: float = 0.35
+    conceal: float = 0.45
 
 
-STANDARD = Work(plain=1.16, speech=9.4, priming=13.4, after=3.0)
-SMALL = Work(plain=1.16, speech=6.5, priming=9.6, after=3.0)
-# Since features are extracted when a gap needs them, as the virtual Pi shows it: the first period takes 41 ms at 500.
-ON_DEMAND = Work(plain=0.55, speech=6.2, priming=14.0, after=3.5)
+# Of `make count-pi`, docs/notes/performance.md.
+STANDARD = Work(plain=0.58, speech=9.5, priming=16.9, after=2.4)
+SMALL = Work(plain=0.58, speech=5.4, priming=10.7, after=2.4)
 
 
 class Working:

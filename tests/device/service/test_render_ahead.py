@@ -4,7 +4,7 @@
 from itertools import pairwise
 
 import pytest
-from virtual_board import ON_DEMAND, SMALL, STANDARD, Board
+from virtual_board import SMALL, STANDARD, Board
 
 from dredge_device.units import PACKET_US
 from dredge_host.live.checks.verdict import coverable
@@ -37,18 +37,20 @@ def test_at_20_percent_loss_everything_that_was_described_comes_back_in_time(mip
     assert queue["length"]["most"] > 10 and report["delay_ms"]["mean"] < 1000 + PACKET_US / 1000
 
 
-@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (ZERO_2_W, ON_DEMAND), (1000, STANDARD), (1000, SMALL)])
+@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (700, STANDARD), (1000, SMALL)])
 def test_gaps_of_a_second_back_to_back_never_run_dry(mips, work):
     _, report, share = play(mips, work, GAPS)
     assert share >= 0.95 and report["queue"]["underruns"] == 0
     assert report["delay_ms"]["max"] < 1000 + PACKET_US / 1000
 
 
-@pytest.mark.parametrize("mips", [350, 400])
-def test_a_board_that_is_too_slow_stays_in_time_and_recovers_what_it_can(mips):
-    board, report, share = play(mips, STANDARD, HEAVY)
-    assert report["queue"]["underruns"] <= 2 and share > 0.3
-    assert {name for _, name in board.governor.report()["changes"]} <= {"small", "classic", "full"}
+@pytest.mark.parametrize(("work", "loss", "least"), [(STANDARD, HEAVY, 0.8), (SMALL, HEAVY, 0.8), (STANDARD, GAPS, 0.9),
+                                                     (SMALL, GAPS, 0.95)])  # fmt: skip
+def test_a_board_that_is_too_slow_stays_in_time_and_spends_its_time_on_gaps(work, loss, least):
+    """Gaps take 90 to 130 % of its time: what is given up is single gaps, not all of them."""
+    board, report, share = play(350, work, loss)
+    assert report["queue"]["underruns"] <= 2 and share > least
+    assert {name for _, name in board.governor.report()["changes"]} <= {"small", "full"}
 
 
 def test_another_program_on_the_same_core_changes_nothing():

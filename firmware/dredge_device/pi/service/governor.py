@@ -19,14 +19,17 @@ from dredge_kernels.histogram import Histogram
 WINDOW_US = 2_000_000  # over which the mean load is taken
 JUDGE_US = 200_000  # between two judgements
 SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
-HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit …
-ROOM = 0.8  # … and one below this is worth returning to
+HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit several streams …
+MOST = 0.96  # … and full quality does not fit one stream, …
+HEAVY = 2.0  # … whose gaps the small vocoder speaks as far as there is time, until that is less than half of them
+ROOM = 0.87  # share of these limits below which a better level is worth returning to while queues are short
 DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
 GUARD = 1.1  # … and so long it must have left then
 GUESS = (1.0, 14.0, 38.0, 11.0, 40.0)  # cost of each kind in plain periods until it is measured
 GUESS_SMALL = 0.75  # of the same with the small vocoder
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
+_FORGET = 1 / 16  # per period of a kind: how much of what the dearest one took beyond the usual is forgotten
 _WARM_UP = 50  # plain periods
 _TRUST = 0.97  # per judgement: how far what a better level once cost is still believed
 _LONGEST = 64  # times slower at most, after relapses
@@ -45,6 +48,7 @@ class Costs:
         self.plain = full.plain_us if full is not None else 0.0
         self._plain_periods = 0
         self._known: dict[tuple[int, int], float] = {}
+        self._dearest: dict[tuple[int, int], float] = {}
         for quality, costs in ((FULL, full), (SMALL, small)):
             if costs is not None:
                 self._known |= {(FIRST, quality): costs.first_us, (NEXT, quality): costs.next_us,
@@ -59,7 +63,10 @@ class Costs:
         usual = self.of(kind, quality)
         known = (kind, quality) in self._known
         limited = min(us, 2 * usual) if usual else us
-        self._known[kind, quality] = usual + (limited - usual) * (_LEARN if known else 1.0)
+        usual += (limited - usual) * (_LEARN if known else 1.0)
+        self._known[kind, quality] = usual
+        before = self._dearest.get((kind, quality), 0.0)
+        self._dearest[kind, quality] = max(limited, before - (before - usual) * _FORGET)
 
     def _add_plain(self, us: float) -> None:
         """The cheapest of the first second, before anything is in caches; then a mean without outliers."""
@@ -75,6 +82,10 @@ class Costs:
             return self.plain
         known = self._known.get((kind, quality))
         return self._guess(kind, quality) if known is None else known
+
+    def at_most(self, kind: int, quality: int, margin: float) -> float:
+        """Return so many times the usual cost, or what the dearest one took lately: a deep gap has a dear first one."""
+        return max(margin * self.of(kind, quality), self._dearest.get((kind, quality), 0.0))
 
     def _guess(self, kind: int, quality: int) -> float:
         return GUESS_SMALL * self.of(kind, FULL) if quality == SMALL else GUESS[kind] * self.plain
@@ -104,6 +115,7 @@ class Governor:
         self.overruns = self._told = 0  # periods that were not ready in time
         self.busy = Histogram()  # CPU time of all streams in 20 ms
         self.costs = Costs(*self._expected)
+        self._streams = 1
         self._periods = [0] * (CLOSED + 1)
         self._changes: deque[tuple[int, int]] = deque(maxlen=_KEPT)
         self._begun_us = self._begun_cpu = self._busy_us = 0
@@ -122,17 +134,22 @@ class Governor:
         In whole periods. others: streams beside this one; together: all may have such a period at once, as when the
         link that they share is interrupted; then: the kind of the next period, which has to be ready too.
         """
-        after = 0.0 if then is None else self.costs.of(then, self.level) - PACKET_US
-        one = self.costs.of(kind, self.level) + max(0.0, after)
-        needed = MARGIN * (one + others * (one if together else self.costs.plain))
+        after = 0.0 if then is None else self.costs.at_most(then, self.level, MARGIN) - PACKET_US
+        one = self.costs.at_most(kind, self.level, MARGIN) + max(0.0, after)
+        needed = one + others * (one if together else MARGIN * self.costs.plain)
         return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
-    def quality(self, kind: int | None, spare_us: int) -> int:
-        """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``."""
+    def quality(self, kind: int | None, spare_us: int, begun: int = FULL) -> int:
+        """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``.
+
+        begun: the level at which its gap began, whose vocoder goes on to its end.
+        """
         if not kind or (kind == FIRST and self.level >= CLASSIC):
             return self.level
-        for level in range(self.level, CLASSIC if kind == FIRST else self.level + 1):
-            if GUARD * self.costs.of(kind, level) <= spare_us:
+        if kind != FIRST and self.costs.at_most(kind, begun, GUARD) <= spare_us:
+            return self.level
+        for level in range(self.level, CLASSIC) if kind == FIRST else ():
+            if self.costs.at_most(kind, level, GUARD) <= spare_us:
                 return level
         self.hurried += 1
         return CLASSIC if kind == FIRST else LATE
@@ -160,8 +177,9 @@ class Governor:
         if ahead_us < DRY_US:
             self._dry_us = now_us
 
-    def judge(self) -> None:
-        """20 ms have passed: chooses the level of the gaps that begin from now on."""
+    def judge(self, streams: int = 1) -> None:
+        """20 ms have passed, with so many streams: chooses the level of the gaps that begin from now on."""
+        self._streams = streams
         self.busy.add(self._busy_us)
         self._busy_us = 0
         self._periods[self.level] += 1
@@ -176,13 +194,26 @@ class Governor:
         dry = now_us - self._dry_us <= WINDOW_US
         self._trust *= _TRUST ** (1 / self._patience)
         learnt = now_us - self._changed_us >= SETTLE_US
-        if dry and learnt and self.level < CLOSED and self.expected_load(self.level) > HIGH:
+        if dry and learnt and self.level < CLOSED and not self._fits(self.level):
             relapse = now_us - self._better_us <= 2 * WINDOW_US
             self._patience = min(2 * self._patience, _LONGEST) if relapse else 1
             self._step(self.level + 1)
-        elif self.level > FULL and self._trust * self.expected_load(self.level - 1) <= (ROOM if dry else HIGH):
+        elif self.level > FULL and self._fits(self.level - 1, self._trust / (ROOM if dry else 1.0)):
             self._better_us = now_us
             self._step(self.level - 1)
+
+    def _fits(self, level: int, weight: float = 1.0) -> bool:
+        """Return whether the mean load at this level, weighed so, leaves the received packets in time.
+
+        A queue about to run dry costs single gaps their vocoder, so one stream's gaps may want more than there is; with
+        several streams that would be unfair.
+        """
+        load = weight * self.expected_load(level)
+        if self._streams == 1 and level == FULL:
+            return load <= MOST
+        if self._streams == 1 and level == SMALL:
+            return load <= HEAVY and weight * self.expected_load(CLASSIC) <= HIGH
+        return load <= HIGH
 
     def _step(self, level: int) -> None:
         self.level = level

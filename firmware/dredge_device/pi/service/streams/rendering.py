@@ -9,7 +9,7 @@ from dredge_device.agent import Agent
 from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import TimedOutput
-from dredge_device.pi.quality import FULL, LOST, NEXT, PLAIN
+from dredge_device.pi.quality import AFTER, FIRST, FOUND, FULL, LATE, LOST, NEXT, PLAIN
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.governor import Governor
 
@@ -29,6 +29,7 @@ class StreamSession:
     leaving: Agent | None = None
     clock: CardClock | None = None  # of a sound card, whose time the periods follow
     in_gap: bool = False  # the last period that was rendered had been lost
+    begun: int = FULL  # the level at which the gap began that is spoken
     hurried: int = 0  # periods in which others' deadlines cost it quality
 
     @property
@@ -74,7 +75,7 @@ class Rendering:
             if not streams:
                 self._governor.restart()
                 self._enhancing = True
-            self._governor.judge()
+            self._governor.judge(len(streams))
 
     def render(self, sessions: Iterable[StreamSession], now_us: int) -> bool:
         """One period of the stream whose finished ones end first, handed to its output; False when none is due.
@@ -119,7 +120,9 @@ class Rendering:
         ahead_us = queue.ahead_us(now_us)
         if governor:
             self._enhancing = self._enhancing and governor.level == FULL
-            quality = governor.quality(kind, self._spare_us(receiver, streams, now_us) if kind else 0)
+            quality = governor.quality(kind, self._spare_us(receiver, streams, now_us) if kind else 0, session.begun)
+            if kind == FIRST:
+                session.begun = quality
             session.hurried += quality not in (FULL, governor.level)
             governor.begin()
         if receiver.enhancer is not None:
@@ -132,7 +135,8 @@ class Rendering:
         if governor:
             if kind is None and played.source == "opus":
                 kind = PLAIN
-            governor.rendered(kind, quality, ahead_us, queue.late > late, session.in_gap)
+            spoken = session.begun if kind in (NEXT, FOUND, AFTER) and quality != LATE else quality
+            governor.rendered(kind, spoken, ahead_us, queue.late > late, session.in_gap)
             session.in_gap = kind in LOST
         for frame in played.frames:
             agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
