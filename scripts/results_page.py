@@ -5,6 +5,7 @@
 scripts/results_page.py                            page and figures from docs/notes/data
 scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/notes/data first
 scripts/results_page.py --words RESULT.json        the same, of one that counted words (slow, so of fewer clips)
+scripts/results_page.py --light-loss L.json            the same for dredge evaluate --light-loss
 scripts/results_page.py --bitrate B.json --delay D.json --encoder-cost C.json    the same for dredge figures --json
 scripts/results_page.py --check                    exit with 1 when the page is not what docs/notes/data gives
 """
@@ -24,6 +25,7 @@ from dredge_device.pi.output.files import write_text
 from dredge_host.errors import InputError, exit_code, sentence
 from dredge_host.evaluation.results import markdown_tables as tables
 from dredge_host.evaluation.results.document import EVALUATE, read_document
+from dredge_host.evaluation.running import lightloss
 from dredge_host.figures import bitrate, bitratedraw, delay, encodercost, quality, scenario, scenariodraw
 from dredge_host.figures.plots import gap_by_burst, gap_won_back, quality_against_bitrate
 from dredge_host.figures.style import write_svg
@@ -34,6 +36,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs/notes"
 SCHEMAS = {
     "evaluate": EVALUATE,
     "words": EVALUATE,
+    "light-loss": lightloss.SCHEMA,
     "bitrate": bitrate.SCHEMA,
     "encoder-cost": encodercost.SCHEMA,
     "delay": delay.SCHEMA,
@@ -52,7 +55,7 @@ def sections(results: Results) -> dict[str, str]:
     source = (
         "" if rates["from"] == bitrate.BUNDLED else f" --speech $DREDGE_SPEECH/{rates['from']} --clips {rates['clips']}"
     )
-    lost = results["delay"]
+    lost, light = results["delay"], results["light-loss"]
     return {
         "quality-command": _evaluation(run, "results.json"),
         "quality-run": tables.provenance(run),
@@ -60,6 +63,9 @@ def sections(results: Results) -> dict[str, str]:
         "goals": tables.verdicts(run),
         "strata": tables.by_group(run, "strata"),
         "loss-rates": tables.by_group(run, "loss_rates"),
+        "beside": tables.beside(run),
+        "light-loss-command": _code(_light_loss(light)),
+        "light-loss": lightloss.markdown(light),
         "words-command": f"{_evaluation(words, 'words.json')}\n\n{tables.provenance(words)}",
         "words": tables.intelligibility(words),
         "seams": tables.seams(run),
@@ -97,7 +103,7 @@ def stripped(document: Mapping[str, Any], measured: str) -> dict[str, Any]:
 
 
 def take(name: str, source: Path, docs: Path = DOCS) -> None:
-    """Keep a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
+    """Keeps a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
     day = datetime.date.fromtimestamp(source.stat().st_mtime).isoformat() if source.is_file() else ""
     kept = stripped(read_document(source, SCHEMAS[name]), day)
     text = json.dumps(plain(kept), indent=1, ensure_ascii=False) + "\n"
@@ -135,6 +141,12 @@ def draw(results: Results, docs: Path = DOCS) -> list[Path]:
 def _evaluation(run: Mapping[str, Any], out: str) -> str:
     """Return the command that makes a kept evaluation again."""
     return _code(f"{tables.command(run, '$DREDGE_SPEECH/' + run['plan']['folder'])} --out {out}")
+
+
+def _light_loss(run: Mapping[str, Any]) -> str:
+    """The command that makes a kept comparison of what to send again."""
+    words = f"dredge evaluate $DREDGE_SPEECH/{run['folder']} --light-loss --clips {len(run['clips'])}"
+    return f"{words} --seconds {run['seconds_each']:g} --pesq --no-words --out light-loss.json"
 
 
 def _code(text: str) -> str:
