@@ -103,7 +103,7 @@ def stripped(document: Mapping[str, Any], measured: str) -> dict[str, Any]:
 
 
 def take(name: str, source: Path, docs: Path = DOCS) -> None:
-    """Keeps a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
+    """Keep a result in docs/notes/data. Raises InputError for a wrong schema or a result too large to be committed."""
     day = datetime.date.fromtimestamp(source.stat().st_mtime).isoformat() if source.is_file() else ""
     kept = stripped(read_document(source, SCHEMAS[name]), day)
     text = json.dumps(plain(kept), indent=1, ensure_ascii=False) + "\n"
@@ -144,7 +144,7 @@ def _evaluation(run: Mapping[str, Any], out: str) -> str:
 
 
 def _light_loss(run: Mapping[str, Any]) -> str:
-    """The command that makes a kept comparison of what to send again."""
+    """Return the command that makes a kept comparison of what to send again."""
     words = f"dredge evaluate $DREDGE_SPEECH/{run['folder']} --light-loss --clips {len(run['clips'])}"
     return f"{words} --seconds {run['seconds_each']:g} --pesq --no-words --out light-loss.json"
 
