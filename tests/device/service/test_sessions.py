@@ -199,6 +199,19 @@ def test_a_sender_that_changes_its_ssrc_is_heard_to_the_end_and_again(goodbye, m
     assert len(ends) == 2 and all("40 packets, 0 lost; played: opus 40" in line for line in ends)
 
 
+@pytest.mark.parametrize("size", range(13))
+def test_a_datagram_of_a_few_bytes_changes_nothing(size):
+    table = Table()
+    for number in range(5):
+        table.media(number)
+        table.period()
+    for first in (0x00, 0x80, 0xFF):
+        assert table.streams.handle(bytes([first]) * size, ONE, table.now_us) == []
+    table.media(5)
+    table.period()
+    assert table.agent.state == states.ACTIVE and table.agent.receiver.report()["packets"]["received"] == 6
+
+
 def test_one_packet_of_another_ssrc_changes_nothing():
     table = Table()
     for n in range(60):

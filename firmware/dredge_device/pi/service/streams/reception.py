@@ -124,7 +124,8 @@ def _takes(agent: Agent, ssrc: int | None) -> bool:
 
 def _may_change(agent: Agent, datagram: bytes) -> bool:
     """Return whether another SSRC is another stream: nobody has announced one, and this looks like RTP."""
-    return bool(agent.state == states.ACTIVE and agent.plain and agent.media.ssrc is not None and datagram[0] >> 6 == 2)
+    is_rtp = datagram and datagram[0] >> 6 == 2
+    return bool(is_rtp and agent.state == states.ACTIVE and agent.plain and agent.media.ssrc is not None)
 
 
 def _begins(messages: list[control.Message]) -> bool:
