@@ -36,6 +36,10 @@ EXTRA: dict[str, dict[str, list[str]]] = {
         "sources": ["features/analysis.c", "features/pitch.c", "features/cepstrum.c", "features/fft320.c"],
         "libraries": ["m"],
     },
+    "background": {
+        "sources": ["features/background.c", "features/cepstrum.c", "features/fft320.c"],
+        "libraries": ["m"],
+    },
     "postfilter": {
         "sources": ["vocoders/postfilter.c", "lpcnet/frame.c", "common/arena.c", "features/cepstrum.c",
                     "features/fft320.c"],

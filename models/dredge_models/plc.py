@@ -16,7 +16,6 @@ STEEPEST = 1.2                    # … which ends at 2.8 dB per frame
 VOICING = 0.88                    # kept per frame once the fade has begun
 SILENCE_C0 = math.sqrt(18) * -2.0 - 4.0      # every band at the extractor's floor
 LONG = 30.0                       # frames of burst at which the network's position input ends
-BACKGROUND_RISE = 0.01            # c0 per frame: the background estimate forgets in seconds
 
 Array = NDArray[np.float32]
 
@@ -62,7 +61,6 @@ class PlcPredictor:
         self._last = silence()
         self._fresh = False              # whether the network has yet to hear `_last`
         self._lost = 0
-        self.background = math.inf      # c0 towards which a long loss sinks
 
     @property
     def lost(self) -> int:
@@ -75,13 +73,12 @@ class PlcPredictor:
         if self._fresh:
             self._advance()
         self._last, self._fresh, self._lost = feature.astype(np.float32), True, 0
-        self.background = min(self.background + BACKGROUND_RISE, float(feature[0]))
 
     def predict(self) -> Array:
         """Return the next lost frame, float32 [20].
 
-        From 60 ms away from what is known on, the level sinks towards the background and the correlation decays: a long
-        loss ends in faint noise and never in a tone.
+        From 60 ms away from what is known on, the level sinks towards silence and the correlation decays: a long loss
+        ends in faint noise and never in a tone.
         """
         guess = self._advance() if self._fresh else self._last
         near = self._lost
@@ -94,8 +91,7 @@ class PlcPredictor:
         shown = guess.copy()
         fall = fade(near)
         if fall > 0:
-            floor = min(self.background, float(guess[0]))
-            shown[0] = max(shown[0] - fall, SILENCE_C0 if math.isinf(floor) else floor, SILENCE_C0)
+            shown[0] = max(shown[0] - fall, SILENCE_C0)
             shown[19] = -0.5 + (shown[19] + 0.5) * VOICING ** (near - HOLD + 1)
         return shown
 

@@ -24,7 +24,7 @@ LEVELS = {
     "cortex-a76": ["scalar", "neon", "neon_dotprod"],
 }
 TEST_FILES = [
-    *[f"kernels/test_{name}.py" for name in ("lpcnet", "features", "postfilter", "extensions", "opus")],
+    *[f"kernels/test_{name}.py" for name in ("lpcnet", "features", "postfilter", "background", "extensions", "opus")],
     *[f"kernels/test_{name}.py" for name in ("payload", "payload_vectors", "laplace")],
     *[f"models/test_{name}.py" for name in ("rdovae", "tflite", "dred", "plc", "vocoder")],
     "device/receiver/test_receiver.py",

@@ -120,7 +120,7 @@ class FakePlc:
     """Predicts -1, -2, ... since the last update."""
 
     def __init__(self):
-        self.learnt, self.ahead, self.background = [], 0, 0.0
+        self.learnt, self.ahead = [], 0
 
     def update(self, feature):
         self.learnt.append(float(feature[0]))

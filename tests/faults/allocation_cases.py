@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dredge_host.sending.audio import read_audio
-from dredge_kernels import extensions, features, framing, lpcnet, opus, payload, postfilter, rangecoder
+from dredge_kernels import background, extensions, features, framing, lpcnet, opus, payload, postfilter, rangecoder
 from dredge_models import rdovae, vocoder
 
 MOST = 120  # allocations of one call that are refused one after the other; of more, every so many-th
@@ -157,6 +157,13 @@ def vocoder_cases():
     voice, filtered = lpcnet.Lpcnet(weights), postfilter.Postfilter()
     yield "FeatureExtractor", made_and_used(features.FeatureExtractor, lambda f: f.process(SPEECH))
     yield "FeatureExtractor.process", after_reset(features.FeatureExtractor(), lambda f: f.process(SPEECH))
+
+    def surroundings(b):
+        for at in range(0, 640 * 8, 640):
+            b.hear(SPEECH[at : at + background.MOMENT])
+        return np.concatenate([b.lift(ROWS).ravel(), b.noise(3)])
+
+    yield "Background", made_and_used(background.Background, surroundings)
     yield "lpc_from_cepstrum", lambda: features.lpc_from_cepstrum(ROWS[:4, :18])
     yield "lpcnet.Weights", made_and_used(lambda: lpcnet.Weights(arrays), lambda w: w.packed_bytes)
     yield "Lpcnet", made_and_used(lambda: lpcnet.Lpcnet(weights), lambda v: v.synthesise(ROWS[:6]))

@@ -13,7 +13,7 @@ KERNELS = {
     "OpusEncoder", "OpusDecoder", "OpusEncoder.encode", "OpusDecoder.decode", "OpusDecoder.decode_fec",
     "OpusDecoder.conceal", "packet_samples", "encode_payload", "decode_payload", "add_extension", "read_extensions",
     "parse_packet", "RangeEncoder, RangeDecoder", "FeatureExtractor", "FeatureExtractor.process", "lpc_from_cepstrum",
-    "lpcnet.Weights", "Lpcnet", "Lpcnet.synthesise", "Lpcnet.force", "Postfilter.process",
+    "Background", "lpcnet.Weights", "Lpcnet", "Lpcnet.synthesise", "Lpcnet.force", "Postfilter.process",
 }  # fmt: skip
 
 

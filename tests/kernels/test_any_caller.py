@@ -19,9 +19,9 @@ from dredge_models.vocoder import weights
 
 BARE = """
 import itertools
-from dredge_kernels import framing, highpass, lpcnet, opus, postfilter, rangecoder, features, fargan
+from dredge_kernels import background, framing, highpass, lpcnet, opus, postfilter, rangecoder, features, fargan
 made = 0
-for module in (framing, highpass, lpcnet, opus, postfilter, rangecoder, features, fargan):
+for module in (background, framing, highpass, lpcnet, opus, postfilter, rangecoder, features, fargan):
     for cls in [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]:
         try:
             thing = cls.__new__(cls)

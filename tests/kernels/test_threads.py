@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from lpcnet_cases import random_net
 
+from dredge_kernels.background import Background
 from dredge_kernels.features import FeatureExtractor
 from dredge_kernels.lpcnet import Lpcnet, Weights, simd_levels
 from dredge_kernels.opus import OpusDecoder, OpusEncoder
@@ -69,12 +70,15 @@ def test_voices_that_share_their_weights_do_not_hear_each_other(level):
 def test_codec_extractor_and_postfilter_in_every_thread(pcm):
     def run():
         encoder, decoder, extractor, shaper = OpusEncoder(), OpusDecoder(), FeatureExtractor(), Postfilter()
+        background = Background()
         out = []
         for n in range(0, len(pcm), 320):
             packet = encoder.encode(pcm[n : n + 320])
             heard = decoder.conceal() if n % 2240 == 0 and n else decoder.decode(packet)
             rows = extractor.process(heard)
+            background.hear(np.tile(heard, 3))
             out += [np.frombuffer(packet, np.uint8), heard, rows, shaper.process(heard, rows)]
+            out += [background.lift(rows), background.noise(2)]
         return out
 
     same_as_alone(run)

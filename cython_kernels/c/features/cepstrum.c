@@ -92,26 +92,49 @@ void dr_interpolate(const float *band, float *bin)
     bin[DR_BINS - 1] = band[DR_BANDS - 1];
 }
 
-void dr_cepstrum(const float *window, float *cepstrum)
+float dr_level(float energy)
 {
-    float x[DR_WINDOW], power[DR_BINS], energy[DR_BANDS], level[DR_BANDS];
+    return dm_log10(.01f + energy);
+}
+
+void dr_window_energy(const float *window, float *energy)
+{
+    float x[DR_WINDOW], power[DR_BINS];
     dr_window(window, x);
     power_spectrum(x, power);
     dr_band_energy(power, energy);
-    float max = -2.f, follow = -2.f;
-    for (int b = 0; b < DR_BANDS; b++) {
-        float l = dm_log10(.01f + energy[b]), floor_ = max - 8.f > follow - 2.5f ? max - 8.f : follow - 2.5f;
-        if (l < floor_) l = floor_;
-        level[b] = l;
-        if (l > max) max = l;
-        follow = follow - 2.5f > l ? follow - 2.5f : l;
-    }
+}
+
+void dr_transform(const float *level, float *cepstrum)
+{
     for (int j = 0; j < DR_BANDS; j++) {
         float sum = 0;
         for (int b = 0; b < DR_BANDS; b++) sum += level[b] * dct[b][j];
         cepstrum[j] = sum;
     }
+}
+
+void dr_cepstrum(const float *window, float *cepstrum)
+{
+    float energy[DR_BANDS], level[DR_BANDS];
+    dr_window_energy(window, energy);
+    float max = DR_SILENCE, follow = DR_SILENCE;
+    for (int b = 0; b < DR_BANDS; b++) {
+        float l = dr_level(energy[b]), floor_ = max - 8.f > follow - 2.5f ? max - 8.f : follow - 2.5f;
+        if (l < floor_) l = floor_;
+        level[b] = l;
+        if (l > max) max = l;
+        follow = follow - 2.5f > l ? follow - 2.5f : l;
+    }
+    dr_transform(level, cepstrum);
     cepstrum[0] -= 4.f;
+}
+
+void dr_bin_power(const float *energy, float *power)
+{
+    float band[DR_BANDS];
+    for (int b = 0; b < DR_BANDS; b++) band[b] = .25f * compensation[b] * energy[b];
+    dr_interpolate(band, power);
 }
 
 static void autocorrelation(const float *cepstrum, float *ac)

@@ -8,12 +8,22 @@
 #define DR_BINS 161
 #define DR_BANDS 18
 #define DR_ORDER 16
+#define DR_SILENCE -2.f   /* log10 of a band's energy in digital silence */
 
 /* Fills the tables; call once before anything else. */
 void dr_cepstrum_init(void);
 
 /* window: DR_WINDOW pre-emphasised samples at int16 scale (not modified). cepstrum: DR_BANDS values. */
 void dr_cepstrum(const float *window, float *cepstrum);
+
+/* log10 of a band's energy as features tell it. */
+float dr_level(float energy);
+
+/* window: the same -> its DR_BANDS energies. */
+void dr_window_energy(const float *window, float *energy);
+
+/* DR_BANDS log10 energies -> their DCT; a cepstrum's value 0 is 4 less. */
+void dr_transform(const float *level, float *cepstrum);
 
 /* The analysis window (its square overlaps to one at hops of DR_HOP), applied to DR_WINDOW samples. */
 void dr_window(const float *in, float *out);
@@ -23,6 +33,9 @@ void dr_band_energy(const float *power, float *energy);
 
 /* cepstrum -> DR_BANDS log10 energies, kept within +-12. */
 void dr_band_levels(const float *cepstrum, float *level);
+
+/* DR_BANDS energies -> the powers of DR_BINS bins that have them, linear in between. */
+void dr_bin_power(const float *energy, float *power);
 
 /* DR_BANDS values at the band edges -> DR_BINS, linear in between. */
 void dr_interpolate(const float *band, float *bin);

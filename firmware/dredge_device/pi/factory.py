@@ -11,6 +11,7 @@ from dredge_device.pi.input.enhanced_decoder import EnhancedDecoder
 from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.periods import PeriodDecoder, PeriodReader
 from dredge_device.pi.interfaces import (
+    Background,
     Decoder,
     DredDecoder,
     Encoder,
@@ -81,6 +82,7 @@ class Parts:
     vocoder: Speech | None = None
     plc: Predictor | None = None
     extractor: Extractor | None = None
+    background: Background | None = None  # keeps recovered speech from being quieter than the place it was spoken in
     lookahead_decoder: Decoder | None = None  # with lookahead_extractor: hears what follows a gap
     lookahead_extractor: Extractor | None = None
     priming_encoder: Encoder | None = None  # re-encodes recovered speech for the decoder
@@ -142,10 +144,12 @@ def real_parts(
     parts.enhancer = enhancer
     if conceal == "opus":
         return parts
+    from dredge_kernels.background import Background
     from dredge_kernels.features import FeatureExtractor
 
     cache = cache or ModelCache()
     parts.extractor, parts.lookahead_extractor = FeatureExtractor(), FeatureExtractor()
+    parts.background = Background()
     parts.lookahead_decoder = PeriodDecoder(OpusDecoder())
     parts.priming_encoder = OpusEncoder(complexity=2, loss_pct=20)
     parts.plc = cache.predictor()

@@ -91,9 +91,14 @@ def row(c0, pitch=0.0, voicing=0.3):
     return values
 
 
+def as_quiet_as(c0):
+    """A background that is only loudness."""
+    return lambda rows: np.maximum(rows, np.array([c0] + [-99] * 19, np.float32))
+
+
 def bridge(left, right, packets, background=-10.0):
     """All rows of a gap of so many packets, and the two beyond it."""
-    gap = Interpolation(10, np.tile(left, (8, 1)), background)
+    gap = Interpolation(10, np.tile(left, (8, 1)), as_quiet_as(background))
     following = Following(10 + packets, np.stack([right, right, right]))
     rows = [gap.bridge(number, following)[:2] for number in range(10, 11 + packets)]
     assert all(r.dtype == np.float32 for r in rows)
@@ -131,16 +136,16 @@ def test_first_frames_that_are_far_too_loud_are_not_believed():
     """A cold decoder can be wrong by 10 dB in its first packet; the frame after it tells."""
     wrong = row(9.0)
     wrong[1] = 4.0
-    rows = Interpolation(10, np.tile(row(5.0), (8, 1)), -10.0).after(Following(11, np.stack([wrong, wrong, row(6.0)])))
+    following = Following(11, np.stack([wrong, wrong, row(6.0)]))
+    rows = Interpolation(10, np.tile(row(5.0), (8, 1)), as_quiet_as(-10.0)).after(following)
     assert rows.shape == (4, 20) and rows[0, 0] < 6.0 and rows[0, 1] == 4.0
     np.testing.assert_array_equal(rows[2], rows[3])
-    following = Following(11, np.stack([wrong, wrong, row(6.0)]))
-    louder_before = Interpolation(10, np.tile(row(13.0), (8, 1)), -10.0).after(following)
+    louder_before = Interpolation(10, np.tile(row(13.0), (8, 1)), as_quiet_as(-10.0)).after(following)
     assert louder_before[0, 0] == 9.0
 
 
 def test_the_end_is_the_same_from_every_packet_of_the_gap():
-    gap = Interpolation(10, np.tile(row(2.0), (8, 1)), -10.0)
+    gap = Interpolation(10, np.tile(row(2.0), (8, 1)), as_quiet_as(-10.0))
     following = Following(14, np.stack([row(5.0)] * 3))
     np.testing.assert_array_equal(gap.bridge(10, following)[2:], gap.bridge(11, following)[:2])
 

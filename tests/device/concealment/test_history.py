@@ -4,7 +4,7 @@
 import numpy as np
 from device_fakes import FakeExtractor
 
-from dredge_device.pi.concealment.history import CONTEXT_ROWS, KEEP_FRAMES, LEARNT, WARM_UP, History
+from dredge_device.pi.concealment.history import CONTEXT_ROWS, KEEP_FRAMES, LEARNT, SOON, WARM_UP, History
 
 
 def ramp(packet):
@@ -15,8 +15,8 @@ def ramp(packet):
 def heard(history, pcm):
     """20 ms of output, as the voice remembers them."""
     history.append(pcm)
-    if history.level_due:
-        history.look_at_level()
+    if history.moment_due:
+        history.hear_moment()
 
 
 def first(rows):
@@ -63,12 +63,26 @@ def test_given_rows_stand_for_synthesised_frames():
     assert history.context()[1][-4:, 0].tolist() == [-3, -3, 55, 55]  # the last one is not known yet
 
 
-def test_output_that_no_gap_follows_is_heard_once_in_200_ms():
+class Listener:
+    """A background that keeps the moments it is given."""
+
+    def __init__(self):
+        self.reset()
+
+    def reset(self):
+        self.moments = []
+
+    def hear(self, pcm):
+        assert pcm.dtype == np.int16 and pcm.shape == (960,)
+        self.moments.append(pcm[::320].tolist())
+
+
+def test_output_that_no_gap_follows_is_not_extracted():
     extractor = Counting()
     history = History(extractor)
     for packet in range(100):
         heard(history, ramp(packet))
-    assert extractor.frames == 2 * 100 * 2 / 20
+    assert extractor.frames == 0
     history.complete(np.zeros(80, np.int16))
     before = extractor.frames
     history.context()
@@ -95,15 +109,28 @@ def test_the_predictor_gets_every_frame_once_and_at_most_160_ms():
     assert len(rows) == LEARNT and rows == [10.0 * f + 15 for f in range(40 - LEARNT, 40)]
 
 
-def test_background_is_the_quietest_of_the_last_seconds():
-    history = History(FakeExtractor())
-    for level in (500, 100, 900):
-        for _ in range(50):
-            heard(history, np.full(320, level, np.int16))
-    assert 100 <= history.background <= 102
-    for _ in range(500):
-        heard(history, np.full(320, 900, np.int16))
-    assert 108 <= history.background <= 113  # 0.01 per frame
+def test_background_hears_60_in_100_ms_of_what_came_from_the_decoder():
+    """And more at the start. The first number of a moment tells its first packet."""
+    history = History(FakeExtractor(), Listener())
+    for packet in range(48):
+        heard(history, ramp(packet))
+    begin = [moment[0] // 20 for moment in history._background.moments]
+    assert begin == [*range(1, 1 + 2 * SOON, 2), *range(2 * SOON + 4, 45, 5)]
+    history._background.moments.clear()
+    history.append(ramp(48), np.zeros((2, 20), np.float32))  # synthesised
+    for packet in range(49, 53):
+        heard(history, ramp(packet))
+        assert history._background.moments == ([[1010, 1030, 1050]] if packet == 52 else [])
+    history.clear()
+    assert history._background.moments == []
+
+
+def test_silence_that_stands_for_lost_speech_is_no_background():
+    history = History(FakeExtractor(), Listener())
+    for _ in range(30):
+        history.append(np.zeros(320, np.int16), learn=False)
+        assert not history.moment_due
+    assert history._background.moments == []
 
 
 def test_history_begins_with_silence():

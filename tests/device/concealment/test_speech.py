@@ -62,6 +62,10 @@ def listen(datagrams, lost=(), parts=None, conceal="dred", use_lbrr=False, playo
     return spoken, receiver
 
 
+def rms(pcm):
+    return np.sqrt(np.mean(pcm.astype(float) ** 2))
+
+
 def joined(spoken):
     return np.concatenate([played.pcm for played in spoken])
 
@@ -230,10 +234,23 @@ def test_same_packets_give_the_same_samples(sent):
     assert (first == second).all()
 
 
-def test_long_loss_fades_to_silence_without_dred(sent):
-    spoken, _ = listen(sent, range(60, 110), conceal="plc", playout_ms=20)
-    levels = [np.abs(spoken[n].pcm.astype(int)).max() for n in range(60, 110)]
-    assert not any(levels[26:]) and levels[0] > 0
+def test_long_loss_fades_to_the_background_without_dred(sent, clean):
+    """What is left is no louder than the quietest 60 ms before the gap, and joined to what follows."""
+    lost = range(60, 110)
+    spoken, _ = listen(sent, lost, conceal="plc", playout_ms=20)
+    levels = [20 * np.log10(rms(spoken[n].pcm)) for n in lost]
+    quietest = 20 * np.log10(min(rms(clean[at : at + 960]) for at in range(0, 320 * lost[0] - 960, 320)))
+    assert levels[0] > quietest + 10 and 0 < max(levels[26:]) < quietest + 3
+    around = np.abs(np.diff(clean[320 * lost[0] :].astype(int))).max()
+    assert jump(joined(spoken), 320 * (lost[-1] + 1)) <= around
+
+
+def test_a_muted_sender_leaves_no_background(sent):
+    """Digital silence is sent; a gap in it is silence."""
+    encoder = opus.OpusEncoder(bitrate=32000)
+    quiet = [rtp.build(n, 960 * n, 1, encoder.encode(np.zeros(320, np.int16))) for n in range(200)]
+    spoken, _ = listen(quiet, range(100, 180), conceal="plc", playout_ms=20)
+    assert np.abs(joined(spoken)[126 * 320 : 180 * 320].astype(int)).max() <= 2
 
 
 def test_fake_carrier_is_not_the_real_one():

@@ -39,7 +39,8 @@ class Concealer:
         self._hidden = HiddenConcealment(parts.decoder, timer)
         self._voice = None
         if parts.vocoder and parts.extractor:
-            self._voice = Voice(parts, History(parts.extractor), dred_source, ends, self._joint, timer)
+            history = History(parts.extractor, parts.background)
+            self._voice = Voice(parts, history, dred_source, ends, self._joint, timer)
         self.dred_source = dred_source
         self._quality = FULL
         self.in_dtx = False  # the last packet said that nobody speaks
@@ -139,8 +140,9 @@ class Concealer:
         return Choice(self._decoded(pcm), "lbrr")
 
     def _approach(self, period: Period, packet: bytes) -> None:
-        """Prepare the transition to decoded speech: 10 ms of vocoder for the cross-fade, and the decoder primed."""
-        if self._voice is not None and self.speaking and self._voice.leave(period, packet):
+        """Prepare the transition to decoded speech: 10 ms for the cross-fade, and the decoder primed."""
+        joined = self.speaking or self._joint.state is State.BACKGROUND
+        if self._voice is not None and joined and self._voice.leave(period, packet):
             self._hidden.forget()
         self._hidden.catch_up()
 

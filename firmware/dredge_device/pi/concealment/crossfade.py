@@ -44,11 +44,6 @@ def fade_in(pcm: Pcm, count: int = RELEASE) -> Pcm:
     return out
 
 
-def fade_out(pcm: Pcm) -> Pcm:
-    """A copy of pcm that falls to zero over its whole length."""
-    return np.rint(pcm * (1 - _rise(len(pcm)))).astype(np.int16)
-
-
 def bend(last: int, pcm: Pcm) -> Pcm:
     """A copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
     out = pcm.astype(np.float64)
@@ -72,6 +67,7 @@ class State(Enum):
     GUESSING = auto()  # the vocoder, from predicted rows
     CUT = auto()  # the vocoder, which was stopped in the middle of a gap
     MUTED = auto()  # silence, from which the next output rises
+    BACKGROUND = auto()  # noise like the background: speech has faded
 
 
 SPEAKING = (State.SYNTHESISING, State.GUESSING)
@@ -83,7 +79,7 @@ class Joint:
     def __init__(self) -> None:
         self.state = State.FRESH
         self.guesses = 0  # packets in a row that no packet describes
-        self.tail: Pcm | None = None  # 10 ms of vocoder under the decoded samples that come next
+        self.tail: Pcm | None = None  # 10 ms of vocoder or background under what comes next
         self._last = 0  # last output sample
 
     @property
@@ -106,20 +102,24 @@ class Joint:
     def decoded(self, pcm: Pcm) -> Pcm:
         """The decoder's int16[320] as it is heard after what came before."""
         self.guesses = 0
+        pcm = self._risen(pcm)
+        self.state = State.DECODING
+        return pcm
+
+    def spoken(self, pcm: Pcm, predicted: bool) -> Pcm:
+        """The vocoder's int16[320] as it is heard after what came before."""
+        pcm = self._risen(pcm)
+        self.state = State.GUESSING if predicted else State.SYNTHESISING
+        return pcm
+
+    def _risen(self, pcm: Pcm) -> Pcm:
+        """Return pcm as it begins after another kind of output: under the tail of that, or from silence."""
         if self.tail is not None:
             pcm = pcm.copy()
             pcm[:FRAME_SAMPLES] = cross_fade(self.tail, pcm[:FRAME_SAMPLES])
             self.tail = None
         elif self.state is State.MUTED:
             pcm = fade_in(pcm)
-        self.state = State.DECODING
-        return pcm
-
-    def spoken(self, pcm: Pcm, predicted: bool) -> Pcm:
-        """The vocoder's int16[320] as it is heard after what came before."""
-        if self.state is State.MUTED:
-            pcm = fade_in(pcm)
-        self.state = State.GUESSING if predicted else State.SYNTHESISING
         return pcm
 
     def ended(self, pcm: Pcm, cut: bool) -> Pcm:

@@ -24,7 +24,7 @@ class GapEnds:
 
     def open(self, number: int, history: History) -> None:
         """A gap begins with this packet."""
-        self._gap = Interpolation(number, history.context()[1], history.background)
+        self._gap = Interpolation(number, history.context()[1], history.lifted)
 
     def close(self) -> None:
         """The gap is not followed any longer."""

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What was played lately: samples, and the feature row of every 10 ms frame, extracted when a gap needs it."""
 
-import math
 from collections import deque
 from itertools import islice
 
 import numpy as np
 
-from dredge_device.pi.interfaces import Extractor, Pcm, Rows
+from dredge_device.pi.interfaces import Background, Extractor, Pcm, Rows
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
 DELAY = 80  # an extractor's frame is centred this much after the output frame that it stands for
@@ -18,19 +17,22 @@ WARM_UP = 4  # frames before the first one that is used: then cepstra and pitch 
 KEEP_FRAMES = LEARNT + WARM_UP
 KEEP_PACKETS = KEEP_FRAMES * FRAME_SAMPLES // PACKET_SAMPLES
 _FRAMES = PACKET_SAMPLES // FRAME_SAMPLES
-_QUIET_EVERY = 20  # frames between two looks at the level
-_FORGET = 0.01  # c0 per frame: the background estimate follows a louder one in seconds
+MOMENT_PACKETS = 3  # of decoded output, for the background
+MOMENT_EVERY = 5  # packets of it: 40 moments in four seconds …
+SOON, SOON_EVERY = 14, 2  # … but so many soon after the start
 
 
 class History:
     """Keeps the last 200 ms of output.
 
     Rows of synthesised frames are the ones the vocoder was given (``append(pcm, rows)``); the extractor's rows stand
-    for all others. It hears the output only when somebody asks for such rows, from 40 ms before them on.
+    for all others. It hears the output only when somebody asks for such rows, from 40 ms before them on. The
+    background hears 60 ms in every 100 ms of decoded output.
     """
 
-    def __init__(self, extractor: Extractor) -> None:
+    def __init__(self, extractor: Extractor, background: Background | None = None) -> None:
         self._extractor = extractor
+        self._background = background
         self.clear()
 
     def clear(self) -> None:
@@ -39,8 +41,11 @@ class History:
         self._rows: list[Rows | None] = [None] * KEEP_FRAMES
         self._guess: Pcm | None = None  # int16[80] of what would have come after the output
         self._unlearnt = 0  # frames at the end that ``unlearnt`` has not given
-        self._since_quiet = 0
-        self.background = math.inf  # c0 of the quietest frame lately
+        self._decoded = 0  # packets of output in a row that came from the decoder
+        self._unheard = 0  # packets from the decoder since the background heard one
+        self._moments = 0  # that it has heard
+        if self._background:
+            self._background.reset()
 
     @property
     def samples(self) -> Pcm:
@@ -53,19 +58,41 @@ class History:
         self._rows = self._rows[_FRAMES:] + (list(rows) if rows is not None else [None] * _FRAMES)
         self._guess = None
         self._unlearnt = min(LEARNT, self._unlearnt + _FRAMES) if learn else 0
-        self._since_quiet += _FRAMES
-        if rows is not None:
-            self._quieter(float(min(rows[:, 0])))
+        if rows is None and learn:
+            self._decoded += 1
+            self._unheard += 1
+        else:
+            self._decoded = 0
 
     @property
-    def level_due(self) -> bool:
-        """True when the level has not been looked at for 200 ms."""
-        return self._since_quiet >= _QUIET_EVERY
+    def moment_due(self) -> bool:
+        """True when the background has heard nothing for 100 ms of decoded output, at the start for 40.
 
-    def look_at_level(self) -> None:
-        """Lets the last 20 ms count for ``background``."""
-        self._extractor.reset()
-        self._quieter(float(self._extractor.process(self._packets[-1])[-1][0]))
+        The first packet after a gap is still mixed with the vocoder.
+        """
+        if self._background is None or self._decoded <= MOMENT_PACKETS:
+            return False
+        return self._unheard >= (MOMENT_EVERY if self._moments >= SOON else SOON_EVERY)
+
+    def hear_moment(self) -> None:
+        """Let the background hear the last 60 ms."""
+        assert self._background is not None
+        self._background.hear(self._last(MOMENT_PACKETS))
+        self._unheard = 0
+        self._moments += 1
+
+    def lifted(self, rows: Rows) -> Rows:
+        """Return rows float32[n, 20] that are nowhere quieter than the background; the same where they are louder."""
+        return self._background.lift(rows) if self._background else rows
+
+    def noise(self, samples: int) -> Pcm:
+        """Return the background alone, int16[samples] of whole frames; silence where nobody listens to it."""
+        if self._background is None:
+            return np.zeros(samples, np.int16)
+        return self._background.noise(samples // FRAME_SAMPLES)
+
+    def _last(self, packets: int) -> Pcm:
+        return np.concatenate(tuple(islice(self._packets, KEEP_PACKETS - packets, None)))
 
     def complete(self, guess: Pcm) -> None:
         """int16[80] of extrapolation after the output, without which the last frame has no row."""
@@ -76,8 +103,7 @@ class History:
 
         A last row that is not known yet repeats the one before.
         """
-        last = islice(self._packets, KEEP_PACKETS - CONTEXT_PACKETS, None)
-        return np.concatenate(tuple(last)), np.stack(self._known(CONTEXT_ROWS))
+        return self._last(CONTEXT_PACKETS), np.stack(self._known(CONTEXT_ROWS))
 
     def unlearnt(self) -> list[Rows]:
         """Rows float32[20] of the last frames, at most 160 ms, that were not given here before."""
@@ -96,12 +122,7 @@ class History:
             new = self._extractor.process(heard)
             for i in missing:
                 self._rows[i] = np.array(new[i], np.float32)
-                self._quieter(float(new[i][0]))
         rows = self._rows[-count:]
         if rows[-1] is None:
             rows[-1] = rows[-2] if count > 1 else self._rows[-2]
         return [row if row is not None else np.zeros(20, np.float32) for row in rows]
-
-    def _quieter(self, c0: float) -> None:
-        self.background = min(self.background + _FORGET * self._since_quiet, c0)
-        self._since_quiet = 0

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Feature rows for a gap that nobody describes, when both of its sides are known."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dredge_device.pi.concealment.lookahead import Following
@@ -17,11 +19,12 @@ _BANDS[0] *= np.sqrt(0.5)
 class Interpolation:
     """One gap, from its first lost packet on."""
 
-    def __init__(self, first: int, before: Rows, background: float) -> None:
-        """first: its first packet; before: float32[4, 20], the rows up to it; background: quiet c0."""
+    def __init__(self, first: int, before: Rows, lifted: Callable[[Rows], Rows]) -> None:
+        """first: its first packet; before: float32[4, 20], the rows up to it; lifted: rows where nothing is quieter
+        than the background."""
         self._first = first
         self._before = before
-        self._background = background
+        self._lifted = lifted
 
     def bridge(self, number: int, following: Following) -> Rows:
         """Rows float32[4, 20] from this packet on that nobody describes: from one side to the other."""
@@ -59,9 +62,9 @@ class Interpolation:
         curved = min(late, STEEPEST)
         fall = STEP * curved * (curved + 1) / 2 + STEP * STEEPEST * (late - curved)
         out = row.copy()
-        out[0] = max(out[0] - fall, min(self._background, row[0]))
+        out[0] -= fall
         out[19] = -0.5 + (out[19] + 0.5) * VOICING**late
-        return out
+        return self._lifted(out[np.newaxis])[0]
 
 
 def _level(row: Rows) -> float:

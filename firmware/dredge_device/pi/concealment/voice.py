@@ -16,7 +16,7 @@ from dredge_device.pi.interfaces import Pcm, Rows
 from dredge_device.pi.quality import FULL, LATE, SMALL
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Period
-from dredge_device.units import PACKET_SAMPLES
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
 MUTE_AFTER = 25  # guessed packets in a row (0.5 s): by then the prediction has faded
 
@@ -81,31 +81,44 @@ class Voice:
             return self._dred_source.find(period)
 
     def guess(self, period: Period | None) -> Pcm:
-        """20 ms that no packet describes: towards what follows if that is known, else predicted; in the end silence."""
+        """20 ms that no packet describes: towards what follows if that is known, else predicted; in the end the
+        background alone."""
         joint = self._joint
         joint.guesses += 1
         if joint.guesses > MUTE_AFTER:
-            joint.state = State.MUTED
-            pcm = np.zeros(PACKET_SAMPLES, np.int16)
+            joint.state = State.BACKGROUND
+            pcm = self.history.noise(PACKET_SAMPLES)
             self.remember(pcm, learn=False)
             return pcm
         with self._timer.stage("features"):
             rows = None if period is None else self._ends.bridge(period.number)
         pcm = self.speak(self.predict(2), predicted=True) if rows is None else self.speak(rows)
-        return crossfade.fade_out(pcm) if joint.guesses == MUTE_AFTER else pcm
+        if joint.guesses < MUTE_AFTER:
+            return pcm
+        return crossfade.cross_fade(pcm, self.history.noise(PACKET_SAMPLES))
 
     def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
-        """20 ms of vocoder from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone."""
+        """20 ms of vocoder from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone.
+
+        What packets describe, and what fades, ends at the background: networks of redundancy take noise for nothing
+        that is worth telling.
+        """
+        rows = self.history.lifted(rows)
         with self._timer.stage("vocoder"):
             if not self._joint.speaking:
                 self._vocoder.begin(rows, self._quality >= SMALL)
             pcm = self._vocoder.speak(rows, predicted)
+        if self._joint.state is State.BACKGROUND:
+            self._joint.tail = self.history.noise(FRAME_SAMPLES)
         pcm = self._joint.spoken(pcm, predicted)
         self.remember(pcm, rows[:2], learn=not predicted)
         return pcm
 
     def leave(self, period: Period, packet: bytes) -> bool:
-        """Decoded speech comes next: 10 ms of vocoder for the cross-fade, and True if the decoder is primed."""
+        """Decoded speech comes next: 10 ms for the cross-fade, and True if the decoder is primed."""
+        if self._joint.state is State.BACKGROUND:
+            self._joint.tail = self.history.noise(FRAME_SAMPLES)
+            return False
         rows = self._rows_after(period)
         with self._timer.stage("vocoder"):
             self._joint.tail = self._vocoder.tail(rows)
@@ -121,7 +134,7 @@ class Voice:
                 rows = self._dred_source.rows(period.number + (not period.packet), period.number)
         if rows is None:
             rows = self._ends.after(period.number)
-        return self.predict(1) if rows is None else rows
+        return self.history.lifted(self.predict(1) if rows is None else rows)
 
     def predict(self, count: int) -> Rows:
         """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
@@ -131,13 +144,12 @@ class Voice:
         with self._timer.stage("plc"):
             for row in heard:
                 self._plc.update(row)
-            self._plc.background = self.history.background
             rows = [self._plc.predict() for _ in range(count)]
         return np.stack(rows + rows[-1:] * (4 - len(rows)))
 
     def remember(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
         """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues it."""
         self.history.append(pcm, rows, learn)
-        if self.history.level_due:
+        if self.history.moment_due:
             with self._timer.stage("features"):
-                self.history.look_at_level()
+                self.history.hear_moment()

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from dredge_device.units import SAMPLE_RATE
-from dredge_host.evaluation.material import disturbed, sounds
+from dredge_host.evaluation.material import disturbed, noises, sounds
 from dredge_host.evaluation.material.clips import choose_clips
 from dredge_host.evaluation.material.folder import manifest_rows
 from dredge_host.evaluation.material.sounds import Pcm
@@ -47,6 +45,10 @@ def cases(folder: Path, seconds: float = 8.0) -> dict[str, Pcm]:
     }
     for name, noise in _noises(folder, len(speech)).items():
         out[f"noisy-{name}"] = disturbed.noisy(speech, noise)
+    for snr_db, made in zip((20.0, 10.0, 5.0, 15.0), noises.STEADY.values(), strict=True):
+        out[f"steady-{made.__name__}"] = disturbed.noisy(speech, made(len(speech)), snr_db)
+    out["babble"] = disturbed.noisy(speech, noises.babble(speech), 10.0)
+    out["fan-alone"] = noises.fan(len(speech))
     return out
 
 
@@ -63,4 +65,4 @@ def _noises(folder: Path, samples: int) -> dict[str, Pcm]:
     recorded = folder.parent / "noise" / folder.name
     if recorded.is_dir():
         return {p.stem: read_audio(p).pcm for p in choose_clips(recorded, 0)}
-    return {"white": sounds.rounded(np.random.default_rng(2).standard_normal(samples) * 3000.0)}
+    return {"white": noises.white(samples)}

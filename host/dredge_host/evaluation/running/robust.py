@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 
     recovered: packets that were not received, described: those of them that a later packet described; louder_db:
     largest level above the loudest clean packet nearby; quieter_db: largest level of a described packet below the
-    quietest one nearby; over: packets beyond LIMIT_DB.
+    quietest one nearby, of a guess below the quietest of all; over: packets beyond LIMIT_DB.
     """
 
     recovered: int
@@ -49,11 +49,12 @@ def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
     """Return the levels of the recovered packets against the clean decode around them.
 
     played, clean: int16[n], aligned; sources: where each whole packet of them came from. Nearby is AROUND packets on
-    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and it
-    may fade.
+    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and
+    it may fade as far as the background, the quietest that there is without loss.
     """
     ours, theirs = _levels(played), _levels(clean)
     names = list(sources)[: min(len(ours), len(theirs))]
+    background = theirs.min(initial=0.0)
     louder, quieter, over = 0.0, 0.0, 0
     for k, name in enumerate(names):
         if name == "opus":
@@ -61,7 +62,8 @@ def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
         described = name in DESCRIBED
         first, last = (k, k) if described else _gap(names, k)
         near = theirs[max(0, first - AROUND) : last + AROUND + 1]
-        above, below = float(ours[k] - near.max()), float(near.min() - ours[k]) if described else 0.0
+        lowest = near.min() if described else background
+        above, below = float(ours[k] - near.max()), float(lowest - ours[k])
         louder, quieter = max(louder, above), max(quieter, below)
         over += max(above, below) > LIMIT_DB
     recovered = [name for name in names if name != "opus"]
