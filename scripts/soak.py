@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from soakhost import PERIOD_S, Session, SoakHost, encoded
+from soakhost import Session, SoakHost, encoded
 from soakwatch import Sample, look, rows, trend
 
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import write_text
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.console import emit, to_json
 from dredge_host.errors import CHECK_FAILED, INTERRUPTED, OK, DredgeError, exit_code, sentence
 from dredge_host.links.agent_process import AgentProcess
@@ -79,7 +80,7 @@ class Soak:
             self.samples.append(look(self._pid, now))
         for host in self.hosts:
             host.step(time.monotonic() - begin)
-        due = (int(now / PERIOD_S) + 1) * PERIOD_S
+        due = (int(now / PACKET_SECONDS) + 1) * PACKET_SECONDS
         ahead = due - (time.monotonic() - begin)
         self._late = max(self._late, -ahead)
         time.sleep(max(0.0, ahead))

@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dredge_device import control, fragments, rtp
-from dredge_device.units import RTP_TICKS_PER_PACKET
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, RTP_TICKS_PER_PACKET
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
 
-PERIOD_S = 0.02
 RETRY_S, PATIENCE_S = 0.25, 20.0
 SHORTEST_S = 1.0
 GREET, CONFIGURE, STREAM, BYE, REPORT, REST = "greet", "configure", "stream", "bye", "report", "rest"
@@ -26,7 +25,8 @@ WHOLE = 3  # packets before and after a change of sender that always arrive: wha
 def encoded(pcm: Pcm, redundancy_s: float = 1.0) -> list[bytes]:
     """Return one Opus packet with its redundancy for every 20 ms of int16[n]; hosts repeat them endlessly."""
     sender = Sender(redundancy_s=redundancy_s)
-    return [rtp.parse(sender.push(piece).data).payload for piece in packets(pcm[: len(pcm) // 320 * 320])]
+    whole = pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES]
+    return [rtp.parse(sender.push(piece).data).payload for piece in packets(whole)]
 
 
 @dataclass
@@ -176,7 +176,7 @@ class SoakHost:
         self.state, self._until = state, now + PATIENCE_S
         if state == STREAM:
             self._due = now
-            length = max(8, round(self._rng.uniform(*self._lasts) / PERIOD_S))
+            length = max(8, round(self._rng.uniform(*self._lasts) / PACKET_SECONDS))
             change = self._rng.randrange(length - WHOLE) if self._rng.random() < 0.5 else 0
             self._plan = self._packets(length, change)
         elif state != REPORT:
@@ -203,7 +203,7 @@ class SoakHost:
             if arrives:
                 self._send(datagram)
                 self._session.sent += 1
-            self._due += PERIOD_S
+            self._due += PACKET_SECONDS
 
     def _ask(self, now: float) -> None:
         self._asked_s = now

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Counters of what the link and the recovery did.
+from dredge_device.units import RTP_CLOCK_HZ
 
 
 # Named counters. The names are fixed at the start, so a typing error is an error.
@@ -131,7 +132,7 @@ class Arrivals:
 
 # Interarrival jitter in RTP clock units (RFC 3550 section 6.4.1 and appendix A.8).
 class Jitter:
-    def __init__(self, clock_hz=48000):
+    def __init__(self, clock_hz=RTP_CLOCK_HZ):
         self._clock_khz = clock_hz // 1000
         self._transit = None
         self._scaled = 0  # sixteenths

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from dredge_device.units import PACKET_SECONDS
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.bench.clock import Disturbance, Times, paced, timed
 from dredge_host.offline.player import OfflineStream, PacketReceiver, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
@@ -37,7 +37,7 @@ def datagrams(pcm: Pcm, count: int, redundancy_s: float = 1.0) -> list[bytes]:
     from dredge_host.sending.sender import Sender
 
     sender = Sender(redundancy_s=redundancy_s)
-    speech = cycle(packets(pcm[: len(pcm) // 320 * 320]))
+    speech = cycle(packets(pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES]))
     return [sender.push(next(speech)).data for _ in range(count)]
 
 

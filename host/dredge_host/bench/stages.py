@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.pi.input.opus_abilities import LACE, NOLACE, opus_abilities
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.sending.audio import Pcm, packets
 from dredge_kernels.arrays import Rows
 
@@ -30,9 +31,9 @@ class Stage:
 
 def stages(pcm: Pcm) -> list[Stage]:
     """Return all stages in the order of the pipeline. Raises ValueError unless pcm is int16[n >= 48000]."""
-    if len(pcm) < 48000:
-        raise ValueError(f"at least 3 s of speech are needed, got {len(pcm) / 16000:.2f} s")
-    pieces = list(packets(pcm[: len(pcm) // 320 * 320]))
+    if len(pcm) < 3 * SAMPLE_RATE:
+        raise ValueError(f"at least 3 s of speech are needed, got {len(pcm) / SAMPLE_RATE:.2f} s")
+    pieces = list(packets(pcm[: len(pcm) // PACKET_SAMPLES * PACKET_SAMPLES]))
     return [*_opus(pieces), *_analysis(pieces), *_payload(pieces), *_synthesis(pcm)]
 
 
@@ -114,7 +115,7 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
     from dredge_models.plc import PlcPredictor
 
     start, rows = _voiced(pcm)
-    features = FeatureExtractor().process(pcm[: len(pcm) // 160 * 160])
+    features = FeatureExtractor().process(pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES])
     predictor = PlcPredictor()
     real, known = pcm[start - 640 : start], features[rows - 6 : rows]
     windows = cycle(list(_windows(features)))
@@ -143,9 +144,9 @@ def _speaking(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windo
 
 def _voiced(pcm: Pcm) -> tuple[int, int]:
     """Return the sample and frame number in the middle of the loudest second, where there is speech to continue."""
-    energy = np.add.reduceat(pcm.astype(np.float64) ** 2, np.arange(0, len(pcm), 16000))
-    frame = min(max(100 * int(energy.argmax()) + 50, 10), len(pcm) // 160)
-    return 160 * frame, frame
+    energy = np.add.reduceat(pcm.astype(np.float64) ** 2, np.arange(0, len(pcm), SAMPLE_RATE))
+    frame = min(max(100 * int(energy.argmax()) + 50, 10), len(pcm) // FRAME_SAMPLES)
+    return FRAME_SAMPLES * frame, frame
 
 
 def _windows(features: Rows) -> Iterator[Rows]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from dredge_device.units import RTP_CLOCK_HZ
 from dredge_host.capture.ogg import check_head
 from dredge_host.capture.packets import ANY, Capture, Captured, Choice
 from dredge_host.capture.rtp_stream import duration
@@ -15,7 +16,6 @@ from dredge_host.errors import need
 
 MATROSKA, MP4 = "matroska", "mp4"
 NAMES = {MATROSKA: "Matroska", MP4: "MP4"}
-_RATE = 48000
 _COARSE = 96          # ticks: Matroska's times are rounded to a millisecond, so that less says nothing
 _GRID = 120           # ticks of 2.5 ms, the shortest packet
 
@@ -68,7 +68,7 @@ def _packets(container: Any, stream: Any, capture: Capture, av: Any) -> Iterator
     try:
         for packet in container.demux(stream):
             if packet.size:
-                stamp = None if packet.pts is None else round(packet.pts * Fraction(packet.time_base) * _RATE)
+                stamp = None if packet.pts is None else round(packet.pts * Fraction(packet.time_base) * RTP_CLOCK_HZ)
                 yield bytes(packet), stamp
     except av.FFmpegError as error:
         capture.notes.append(f"the file is damaged or cut short ({error.strerror or error}); read is what comes before")
@@ -90,4 +90,5 @@ def _take(capture: Capture, packets: Iterator[tuple[bytes, int | None]]) -> None
         capture.packets.append(Captured(data, None, None, due))
         due += duration(data)
     if pauses:
-        capture.notes.append(f"{pauses} pauses, {paused / _RATE:g} s in all: nothing was sent there, or it was lost")
+        seconds = paused / RTP_CLOCK_HZ
+        capture.notes.append(f"{pauses} pauses, {seconds:g} s in all: nothing was sent there, or it was lost")

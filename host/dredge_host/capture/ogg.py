@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dredge_device.units import RTP_CLOCK_HZ
 from dredge_host.capture.packets import ANY, Capture, Captured, Choice
 from dredge_host.capture.rtp_stream import duration
 
@@ -19,7 +20,7 @@ _PAGE = struct.Struct("<4sBBqIIIB")
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEAD, _TAGS = b"OpusHead", b"OpusTags"
 _NO_POSITION = -1
-_MOST_LOST = 48000 * 60      # ticks of one gap; a position that claims more is not believed
+_MOST_LOST = RTP_CLOCK_HZ * 60      # ticks of one gap; a position that claims more is not believed
 
 
 def _crc_table() -> list[int]:

@@ -9,14 +9,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dredge_device import rtp
-from dredge_device.units import RTP_TICKS_PER_PACKET
+from dredge_device.units import RTP_CLOCK_HZ, RTP_TICKS_PER_PACKET
 from dredge_host.capture import red
 from dredge_host.capture.datagrams import Flow
 from dredge_host.capture.packets import ANY, Capture, Captured, Choice
 from dredge_kernels.framing import parse_packet
 
 MAX_STREAMS = 10000          # a capture of noise must not become a dictionary of noise
-_CLOCK = 48000               # Hz, of every Opus stream (RFC 7587)
 _LATE_S = 1.0                # a packet from before that comes later than this begins a new stream
 _APART_S = 10.0              # clocks of sender and capture that differ by more belong to a new stream
 _LOOKED_AT = 500             # packets that tell whether a stream is Opus
@@ -165,10 +164,10 @@ def _starts_again(run: _Run, packet: rtp.RtpPacket, time_s: float) -> bool:
     if not -rtp.MAX_DROPOUT <= step <= rtp.MAX_DROPOUT:
         return True
     if step <= 0:  # repeated or overtaken, unless it comes far too late for that
-        return time_s - when + abs(ticks) / _CLOCK > _LATE_S and time_s - when > _LATE_S
+        return time_s - when + abs(ticks) / RTP_CLOCK_HZ > _LATE_S and time_s - when > _LATE_S
     if ticks < -RTP_TICKS_PER_PACKET * rtp.MAX_DROPOUT or (ticks < 0 and step > 1):
         return True
-    return abs(ticks / _CLOCK - (time_s - when)) > _APART_S and ticks / _CLOCK > _APART_S
+    return abs(ticks / RTP_CLOCK_HZ - (time_s - when)) > _APART_S and ticks / RTP_CLOCK_HZ > _APART_S
 
 
 def _judged(stream: Stream) -> Stream:

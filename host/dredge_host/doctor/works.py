@@ -13,6 +13,7 @@ import numpy as np
 from dredge_device.pi.calibration.calibration import calibrate, default_places
 from dredge_device.pi.calibration.measure import measure
 from dredge_device.pi.machine import Machine
+from dredge_device.units import SAMPLE_RATE
 from dredge_host.doctor.finding import FAIL, INFO, OK, WARN, Finding
 from dredge_host.errors import sentence
 
@@ -27,7 +28,7 @@ def recovery() -> Finding:
     from dredge_host.settings import Settings
     from dredge_models.registry import ModelError
 
-    t = np.arange(int(16000 * _SECONDS)) / 16000
+    t = np.arange(int(SAMPLE_RATE * _SECONDS)) / SAMPLE_RATE
     speech = np.rint(6000 * np.sin(2 * np.pi * 200 * t) * (1 + 0.5 * np.sin(2 * np.pi * 4 * t))).astype(np.int16)
     try:
         run = simulate(speech, Settings(playout_ms=400), loss=parse_loss("burst:ms=100,every=1s", 1))
@@ -56,7 +57,7 @@ def audio_files() -> Finding:
     pcm = np.arange(-400, 400, dtype=np.int16)
     for form in ("WAV", "FLAC"):
         buffer = io.BytesIO()
-        soundfile.write(buffer, pcm, 16000, "PCM_16", format=form)
+        soundfile.write(buffer, pcm, SAMPLE_RATE, "PCM_16", format=form)
         buffer.seek(0)
         if not np.array_equal(soundfile.read(buffer, dtype="int16")[0], pcm):
             return Finding("audio files", FAIL, f"{form} does not come back as it was written", "reinstall soundfile")
@@ -64,7 +65,7 @@ def audio_files() -> Finding:
     try:
         import soxr
 
-        soxr.resample(pcm.astype(np.float32), 48000, 16000)
+        soxr.resample(pcm.astype(np.float32), 48000, SAMPLE_RATE)
     except ImportError:
         return Finding("audio files", OK, f"{version}; no soxr: 16 kHz files only")
     return Finding("audio files", OK, f"{version}, soxr {soxr.__version__}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.sender import BitrateMeter, Sender
@@ -41,7 +42,7 @@ def measure(
     the packet that holds it; only packets with full history count. speech: plain Opus by the rate it is set to. split:
     the parts of whole streams with headers.
     """
-    clips = [clip for clip in clips if len(clip) > (WARM_UP + 1) * 320]
+    clips = [clip for clip in clips if len(clip) > (WARM_UP + 1) * PACKET_SAMPLES]
     if not clips:
         raise InputError("no clip is longer than 1.1 s: there is no second of history to measure")
     total = 3 * len(clips)
@@ -59,7 +60,7 @@ def measure(
         "schema": SCHEMA,
         "from": speech,
         "clips": len(clips),
-        "seconds": round(sum(len(clip) for clip in clips) / 16000, 1),
+        "seconds": round(sum(len(clip) for clip in clips) / SAMPLE_RATE, 1),
         "default": {"q0": Q0, "dq": DQ},
         "goals_bps": {"redundancy": GOAL_BPS, "per_second": GOAL_PER_SECOND_BPS, "total": GOAL_TOTAL_BPS},
         "rows": _rows(np.concatenate(sizes)),

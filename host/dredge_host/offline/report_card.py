@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dredge_device.pi.machine import Machine
-from dredge_device.units import PACKET_US
+from dredge_device.units import PACKET_SAMPLES, PACKET_US
 from dredge_host.console import table
 from dredge_host.offline.player import Simulation
 from dredge_host.offline.quality import measure
@@ -78,7 +78,7 @@ def _sender(pcm: Pcm, redundancy_s: float) -> float:
     """Return the median CPU time of a packet, microseconds."""
     spent = []
     with Sender(redundancy_s=redundancy_s) as sender:
-        for index, piece in enumerate(packets(np.resize(pcm, (_WARM_UP + SENT_PACKETS) * 320))):
+        for index, piece in enumerate(packets(np.resize(pcm, (_WARM_UP + SENT_PACKETS) * PACKET_SAMPLES))):
             began = time.thread_time_ns()
             sender.push(piece)
             if index >= _WARM_UP:

@@ -144,7 +144,7 @@ def read(path: Path) -> Pcm:
     """Return int16[n]: the first channel of a 16 kHz file. Raises ValueError for another rate."""
     pcm, rate = soundfile.read(path, dtype="int16", always_2d=True)
     if rate != SAMPLE_RATE:
-        raise ValueError(f"{path.name}: the report needs 16000 Hz, this is {rate} Hz")
+        raise ValueError(f"{path.name}: the report needs {SAMPLE_RATE} Hz, this is {rate} Hz")
     return np.ascontiguousarray(pcm[:, 0])
 
 

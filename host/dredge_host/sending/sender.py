@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_device.units import PACKET_SAMPLES, RTP_TICKS_PER_PACKET
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, RTP_TICKS_PER_PACKET
 from dredge_host.errors import UsageError
 from dredge_host.sending.history import HistoryEncoder, PacketHistory, open_encoder
 from dredge_host.settings import Settings
@@ -246,7 +246,7 @@ class BitrateMeter:
 
     def rates(self) -> dict[str, float]:
         """Return the mean b/s of each part over all packets added."""
-        seconds = max(1, self.packets) * 0.02
+        seconds = max(1, self.packets) * PACKET_SECONDS
         return {name: round(8 * count / seconds, 1) for name, count in self._bytes.items()}
 
     def total(self) -> float:
@@ -254,7 +254,7 @@ class BitrateMeter:
 
     def recent(self) -> dict[str, float]:
         """Return the b/s of each part over the last second."""
-        seconds = max(1, len(self._recent)) * 0.02
+        seconds = max(1, len(self._recent)) * PACKET_SECONDS
         return {name: round(8 * sum(getattr(s, name) for s in self._recent) / seconds, 1) for name in PARTS}
 
     def recent_total(self) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dredge_device.pi.interfaces import Decoder, Pcm
+from dredge_device.units import PACKET_SAMPLES
 
 
 class AdjustableDecoder(Decoder, Protocol):
@@ -33,12 +34,12 @@ class EnhancedDecoder:
         self._heard()
         return self._decoder.decode(packet)
 
-    def decode_fec(self, packet: bytes, samples: int = 320) -> Pcm:
+    def decode_fec(self, packet: bytes, samples: int = PACKET_SAMPLES) -> Pcm:
         """Return the samples before this packet, from its low-rate copy."""
         self._heard()
         return self._decoder.decode_fec(packet, samples)
 
-    def conceal(self, samples: int = 320) -> Pcm:
+    def conceal(self, samples: int = PACKET_SAMPLES) -> Pcm:
         """Return the decoder's own concealment."""
         if self._conceals:
             self._heard()

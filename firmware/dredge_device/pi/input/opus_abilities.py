@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from dredge_device.pi.interfaces import Encoder
+from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
 DEEP_PLC, LACE, NOLACE = 5, 6, 7  # the decoder's complexity from which on each works (libopus 1.5 and later)
 MOST = 10
@@ -78,7 +79,7 @@ def _vowel(encoder: Encoder) -> list[bytes]:
     """Return packets of 0.4 s: harmonics of 120 Hz under a formant."""
     import numpy as np
 
-    at = np.arange(20 * 320) / 16000
+    at = np.arange(20 * PACKET_SAMPLES) / SAMPLE_RATE
     tones = [np.sin(2 * np.pi * 120 * k * at) / (1 + ((120 * k - 600) / 300) ** 2) for k in range(1, 25)]
     pcm = (6000 * np.sum(tones, axis=0)).clip(-20000, 20000).astype(np.int16)
-    return [bytes(encoder.encode(piece)) for piece in pcm.reshape(-1, 320)]
+    return [bytes(encoder.encode(piece)) for piece in pcm.reshape(-1, PACKET_SAMPLES)]

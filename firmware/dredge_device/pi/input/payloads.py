@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from dredge_device import rtp
 from dredge_device.pi.interfaces import PacketReader
-from dredge_device.units import RTP_TICKS_PER_PACKET, SAMPLE_RATE
+from dredge_device.units import RTP_CLOCK_HZ, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 
 DYNAMIC = range(96, 128)
 MAX_PAYLOAD = 3000  # 1275 bytes of Opus and 1000 of DRED fit; more would only fill the memory
-TICKS_PER_SAMPLE = 48000 // SAMPLE_RATE
+TICKS_PER_SAMPLE = RTP_CLOCK_HZ // SAMPLE_RATE
 LONGEST_TICKS = 6 * RTP_TICKS_PER_PACKET  # 120 ms, the longest Opus packet
 _ASSIGNED = 35  # payload types below are other codecs (RFC 3551 table 4)
 _CHANGED = 3  # packets of another payload type in a row: the stream has changed to it

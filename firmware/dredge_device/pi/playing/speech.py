@@ -13,11 +13,11 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.playing.played import Frame
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.playout import Period, Playout
-from dredge_device.units import PACKET_SAMPLES, PACKET_US
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES, PACKET_US
 
 HOLD, SILENCE = "hold", "silence"  # why there is no packet period for an output
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
-_ROOM = 160  # samples wanted beyond the period while speech is being shortened
+_ROOM = FRAME_SAMPLES  # samples wanted beyond the period while speech is being shortened
 
 
 class SpeechQueue:

@@ -224,11 +224,12 @@ def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
     """Return the result of every policy under the same burst losses, on up to a minute of the clips in a row."""
     import numpy as np
 
+    from dredge_device.units import SAMPLE_RATE
     from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.methods.policies import POLICIES, run_policies
     from dredge_host.progress import Bar
 
-    speech = np.concatenate([clip.pcm for clip in material.clips])[: 60 * 16000]
+    speech = np.concatenate([clip.pcm for clip in material.clips])[: 60 * SAMPLE_RATE]
     score = Plcmos() if "plcmos" in plan.scores else None
     with Bar("policies", len(POLICIES), "policies") as bar:
         return run_policies(speech, POLICY_LOSS, plan.seed, POLICIES, progress=bar.reach, score=score)

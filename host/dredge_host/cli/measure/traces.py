@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dredge_device.units import PACKET_SECONDS
 from dredge_host.cli import options as shared
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit, note, table
@@ -106,7 +107,7 @@ def make(
     packets = sum(clip["packets"] for clip in result["clips"])
     lost = sum(clip["loss_pct"] * clip["packets"] for clip in result["clips"]) / packets
     lines = [
-        f"{folder}: {len(chosen)} clips, {packets * 0.02:.0f} s, {lost:.1f} % of the packets lost",
+        f"{folder}: {len(chosen)} clips, {packets * PACKET_SECONDS:.0f} s, {lost:.1f} % of the packets lost",
         "strata    " + ", ".join(f"{name} {count}" for name, count in counts.items()),
         f"manifest  sha256 {digest}",
     ]

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dredge_device.units import SAMPLE_RATE
+
 Score = Callable[[NDArray[np.int16], NDArray[np.int16]], float | None]
 
 
@@ -70,7 +72,7 @@ def _pesq() -> Score:
 
 def _tried(score: Score) -> Score:
     """Return the score itself after one call, so that a missing package shows now and not hours later."""
-    score(np.zeros(16000, np.int16), np.zeros(16000, np.int16))
+    score(np.zeros(SAMPLE_RATE, np.int16), np.zeros(SAMPLE_RATE, np.int16))
     return score
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.links.link import Link
 from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
@@ -72,9 +73,9 @@ def _one(
 ) -> StreamOutcome:
     import numpy as np
 
-    count = max(1, round(seconds / 0.02))
+    count = max(1, round(seconds / PACKET_SECONDS))
     loss = parse_loss(settings.loss, settings.seed)
-    pieces = packets(np.resize(pcm, count * 320), count)
+    pieces = packets(np.resize(pcm, count * PACKET_SAMPLES), count)
     return stream(pieces, Session(link, update=update), settings, loss, models=models, update=update)
 
 

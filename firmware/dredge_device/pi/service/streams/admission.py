@@ -9,6 +9,7 @@ from typing import Any
 
 from dredge_device import rtp
 from dredge_device.pi.transport.addresses import place_of
+from dredge_device.units import RTP_CLOCK_HZ
 
 Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
 
@@ -22,7 +23,7 @@ PREFIXES = 64  # strangers whose datagrams wait
 _CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
 _CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
 _MOST_AHEAD = 50  # packets lost between the two
-_MOST_TICKS = 48000 * 2  # timestamps of the two are no further apart
+_MOST_TICKS = RTP_CLOCK_HZ * 2  # timestamps of the two are no further apart
 
 
 class _Waiting:
