@@ -40,7 +40,7 @@ def literals(source):
 
 
 def plays(source):
-    """Whether a source has a receiver play: calls `pull` or `render` of something that it calls a receiver or so."""
+    """Whether a source has a receiver play: it calls `pull` or `render` of something named so."""
     calls = [node.func for node in ast.walk(ast.parse(source))
              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]  # fmt: skip
     return any(
