@@ -43,9 +43,8 @@ def plays(source):
     """Whether a source has a receiver play: it calls `pull` or `render` of something named so."""
     calls = [node.func for node in ast.walk(ast.parse(source))
              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]  # fmt: skip
-    return any(
-        call.attr in ("pull", "render") and ast.unparse(call.value).endswith(("receiver", "_pipeline")) for call in calls
-    )
+    played = [call.value for call in calls if call.attr in ("pull", "render")]
+    return any(ast.unparse(value).endswith(("receiver", "_pipeline")) for value in played)
 
 
 @pytest.mark.parametrize(
