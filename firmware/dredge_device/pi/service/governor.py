@@ -55,7 +55,7 @@ class Costs:
                                 (AFTER, quality): costs.after_us}  # fmt: skip
 
     def add(self, kind: int, quality: int, us: float) -> None:
-        """One period took so long. What took far longer than usual counts as twice the usual time."""
+        """Add the time of one period; far more than usual counts as twice the usual time."""
         if kind == PLAIN:
             self._add_plain(us)
         if kind == PLAIN or quality >= CLASSIC:
@@ -69,7 +69,9 @@ class Costs:
         self._dearest[kind, quality] = max(limited, before - (before - usual) * _FORGET)
 
     def _add_plain(self, us: float) -> None:
-        """The cheapest of the first second, before anything is in caches; then a mean without outliers."""
+        """Add the time of a received period: the cheapest of the first second (caches are cold), then a mean without
+        outliers.
+        """
         self._plain_periods += 1
         if self._plain_periods <= _WARM_UP:
             self.plain = min(self.plain or us, us)
@@ -77,7 +79,7 @@ class Costs:
             self.plain += (min(us, 2 * self.plain) - self.plain) * _LEARN_PLAIN
 
     def of(self, kind: int, quality: int) -> float:
-        """What a period of this kind is expected to take."""
+        """Return the expected time of a period of this kind, microseconds."""
         if kind == PLAIN or quality >= CLASSIC:
             return self.plain
         known = self._known.get((kind, quality))
@@ -86,6 +88,17 @@ class Costs:
     def at_most(self, kind: int, quality: int, margin: float) -> float:
         """Return so many times the usual cost, or what the dearest one took lately: a deep gap has a dear first one."""
         return max(margin * self.of(kind, quality), self._dearest.get((kind, quality), 0.0))
+
+    def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
+        """Return how long before its time a period must begin to be ready in time, in whole periods, microseconds.
+
+        others: streams beside this one; together: all may have such a period at once, as when the link that they share
+        is interrupted; then: the kind of the next period, which has to be ready too.
+        """
+        after = 0.0 if then is None else self.at_most(then, quality, MARGIN) - PACKET_US
+        one = self.at_most(kind, quality, MARGIN) + max(0.0, after)
+        needed = one + others * (one if together else MARGIN * self.plain)
+        return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
     def _guess(self, kind: int, quality: int) -> float:
         return GUESS_SMALL * self.of(kind, FULL) if quality == SMALL else GUESS[kind] * self.plain
@@ -109,7 +122,7 @@ class Governor:
         self.restart()
 
     def restart(self) -> None:
-        """Nobody is served: what follows has nothing to do with what was."""
+        """Forget the past load, since nobody is served now."""
         self.level = FULL
         self.hurried = 0  # periods in which the guard took a vocoder away, or refused one
         self.overruns = self._told = 0  # periods that were not ready in time
@@ -129,18 +142,11 @@ class Governor:
         self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
 
     def reserve_us(self, kind: int, others: int, together: bool = False, then: int | None = None) -> int:
-        """How long before its time a period of this kind must begin to be ready in time, in microseconds.
-
-        In whole periods. others: streams beside this one; together: all may have such a period at once, as when the
-        link that they share is interrupted; then: the kind of the next period, which has to be ready too.
-        """
-        after = 0.0 if then is None else self.costs.at_most(then, self.level, MARGIN) - PACKET_US
-        one = self.costs.at_most(kind, self.level, MARGIN) + max(0.0, after)
-        needed = one + others * (one if together else MARGIN * self.costs.plain)
-        return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
+        """Return how long before its time a period must begin at the present level (Costs.reserve_us)."""
+        return self.costs.reserve_us(kind, self.level, others, together, then)
 
     def quality(self, kind: int | None, spare_us: int, begun: int = FULL) -> int:
-        """How much work a period of this kind may be when nobody is late if it takes at most ``spare_us``.
+        """Return the quality level of a period of this kind with which nobody is late if it takes at most ``spare_us``.
 
         begun: the level at which its gap began, whose vocoder goes on to its end.
         """
@@ -155,11 +161,11 @@ class Governor:
         return CLASSIC if kind == FIRST else LATE
 
     def begin(self) -> None:
-        """A period will be rendered now."""
+        """Note that a period is rendered from now on."""
         self._begun_us, self._begun_cpu = self._clock(), self._cpu_clock()
 
     def rendered(self, kind: int | None, quality: int, ahead_us: int, late: bool, in_gap: bool = False) -> None:
-        """That was it: of this kind, None for a period without a stream.
+        """Note that the period is rendered; its kind is None without a stream.
 
         ahead_us: how long the stream's finished periods last; late: this one was not ready in time; in_gap: the one
         before it had been lost.
@@ -178,7 +184,7 @@ class Governor:
             self._dry_us = now_us
 
     def judge(self, streams: int = 1) -> None:
-        """20 ms have passed, with so many streams: chooses the level of the gaps that begin from now on."""
+        """Choose, once per 20 ms with so many streams, the quality level of the gaps that begin from now on."""
         self._streams = streams
         self.busy.add(self._busy_us)
         self._busy_us = 0
@@ -203,11 +209,9 @@ class Governor:
             self._step(self.level - 1)
 
     def _fits(self, level: int, weight: float = 1.0) -> bool:
-        """Return whether the mean load at this level, weighed so, leaves the received packets in time.
-
-        A queue about to run dry costs single gaps their vocoder, so one stream's gaps may want more than there is; with
-        several streams that would be unfair.
-        """
+        """Return whether the mean load at this level, weighed so, leaves the received packets in time."""
+        # A queue about to run dry costs single gaps their vocoder, so one stream's gaps may want more than there is;
+        # with several streams that would be unfair.
         load = weight * self.expected_load(level)
         if self._streams == 1 and level == FULL:
             return load <= MOST
@@ -222,32 +226,22 @@ class Governor:
         self._changes.append((self.busy.count, level))
 
     def expected_load(self, level: int) -> float:
-        """Share of real time that the periods of the last two seconds would have taken at this level."""
+        """Return the share of real time that the periods of the last two seconds would have taken at this level."""
         now_us = self._clock()
         span_us = max(PACKET_US, min(WINDOW_US, now_us - self._since_us))
         return sum(self.costs.of(kind, level) for _, kind in self._recent) / span_us
 
     def late(self) -> int:
-        """Periods of all streams that were not ready in time since this was asked last."""
+        """Return how many periods of all streams were not ready in time since the last call."""
         late, self._told = self.overruns - self._told, self.overruns
         return late
 
     def refusal(self, streams: int) -> str | None:
-        """Why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
-        if not streams:
-            return None
-        wanted = (streams + 1) * self.costs.plain
-        if self.level == CLOSED:
-            why = f"it has {streams} streams and no time left to fill their gaps well"
-        elif wanted > HIGH * PACKET_US:
-            every = f"{wanted / 1000:.1f} ms of every {PACKET_US // 1000} ms"
-            why = f"{streams + 1} streams would take {every} without filling one gap"
-        else:
-            return None
-        return f"the device is at its load limit: {why}; try again later or use another device"
+        """Return why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
+        return _refusal(self.level, streams, self.costs.plain)
 
     def report(self) -> dict[str, Any]:
-        """Levels over time, periods at each, what the guard did, who was turned away, and the mean load."""
+        """Return the levels over time, periods at each, the guard's actions, who was turned away, and the mean load."""
         elapsed_us = max(1, self._clock() - self._since_us)
         load = 100 * self._work_us / elapsed_us
         return {
@@ -264,7 +258,22 @@ class Governor:
 
 
 def _demanded(kind: int, in_gap: bool) -> int:
-    """The kind that a period would be at full quality, whatever was done in the gap so far."""
+    """Return the kind that a period would have at full quality, whatever was done in the gap so far."""
     if kind == PLAIN and in_gap:
         return AFTER
     return NEXT if kind == FIRST and in_gap else kind
+
+
+def _refusal(level: int, streams: int, plain_us: float) -> str | None:
+    """Return why no other stream can be taken beside so many; plain_us: the time of a received period."""
+    if not streams:
+        return None
+    wanted = (streams + 1) * plain_us
+    if level == CLOSED:
+        why = f"it has {streams} streams and no time left to fill their gaps well"
+    elif wanted > HIGH * PACKET_US:
+        every = f"{wanted / 1000:.1f} ms of every {PACKET_US // 1000} ms"
+        why = f"{streams + 1} streams would take {every} without filling one gap"
+    else:
+        return None
+    return f"the device is at its load limit: {why}; try again later or use another device"

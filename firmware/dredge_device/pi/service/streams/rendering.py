@@ -67,7 +67,7 @@ class Rendering:
         self._enhancing = True  # until the governor has had to lower the quality of gaps
 
     def tick(self, sessions: Iterable[StreamSession], now_us: int) -> None:
-        """20 ms have passed. A new stream's first period has the time of a tick."""
+        """Take note of another 20 ms; a new stream's first period has the time of a tick."""
         streams = _streams(sessions)
         for _, receiver in streams:
             receiver.queue.begin(now_us)
@@ -78,7 +78,7 @@ class Rendering:
             self._governor.judge(len(streams))
 
     def render(self, sessions: Iterable[StreamSession], now_us: int) -> bool:
-        """One period of the stream whose finished ones end first, handed to its output; False when none is due.
+        """Render one period of the stream whose finished ones end first, for its output; return False when none is due.
 
         Periods are rendered ahead as far as they are known (``Receiver.may_render``).
         """
@@ -92,7 +92,9 @@ class Rendering:
         return False
 
     def period(self, sessions: Iterable[StreamSession], now_us: int) -> None:
-        """20 ms of every stream at this moment, for outputs with a clock of their own; nothing is rendered ahead."""
+        """Render 20 ms of every stream at this moment, for outputs with a clock of their own; nothing is rendered
+        ahead.
+        """
         streams = _streams(sessions)
         for _, receiver in streams:
             receiver.queue.next_us = now_us
@@ -103,7 +105,9 @@ class Rendering:
         return self._governor.reserve_us(kind, self._streams - 1, together, then) if self._governor else 0
 
     def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> int:
-        """How long this stream's next period may take, so that the next ones of all others are still ready in time."""
+        """Return how long this stream's next period may take, so that the next ones of all others are still ready in
+        time.
+        """
         assert self._governor is not None
         costs = self._governor.costs
         spare, taken = receiver.queue.deadline_us() - now_us, 0
@@ -156,6 +160,8 @@ def _streams(sessions: Iterable[StreamSession]) -> list[Stream]:
 
 
 def _urgency(stream: Stream) -> tuple[int, int]:
-    """Whose finished periods end first comes first; among equals, who had to give way most."""
+    """Return the key that puts the stream first whose finished periods end first; among equals, the one that gave way
+    most.
+    """
     session, receiver = stream
     return receiver.queue.next_us or 0, -session.hurried
