@@ -210,8 +210,7 @@ class Governor:
 
     def _fits(self, level: int, weight: float = 1.0) -> bool:
         """Return whether the mean load at this level, weighed so, leaves the received packets in time."""
-        # A queue about to run dry costs single gaps their vocoder, so one stream's gaps may want more than there is;
-        # with several streams that would be unfair.
+        # With several streams it would be unfair if a queue about to run dry cost single gaps their vocoder.
         load = weight * self.expected_load(level)
         if self._streams == 1 and level == FULL:
             return load <= MOST
