@@ -263,11 +263,11 @@ def _demanded(kind: int, in_gap: bool) -> int:
     return NEXT if kind == FIRST and in_gap else kind
 
 
-def _refusal(level: int, streams: int, plain_us: float) -> str | None:
-    """Return why no other stream can be taken beside so many; plain_us: the time of a received period."""
+def _refusal(level: int, streams: int, plain: float) -> str | None:
+    """Return why no other stream can be taken beside so many; plain: the usual time of a received period, microseconds."""
     if not streams:
         return None
-    wanted = (streams + 1) * plain_us
+    wanted = (streams + 1) * plain
     if level == CLOSED:
         why = f"it has {streams} streams and no time left to fill their gaps well"
     elif wanted > HIGH * PACKET_US:
