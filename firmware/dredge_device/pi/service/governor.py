@@ -264,7 +264,7 @@ def _demanded(kind: int, in_gap: bool) -> int:
 
 
 def _refusal(level: int, streams: int, plain: float) -> str | None:
-    """Return why no other stream can be taken beside so many; plain: the usual time of a received period, microseconds."""
+    """Return why no other stream can be taken beside so many; plain: usual time of a received period, microseconds."""
     if not streams:
         return None
     wanted = (streams + 1) * plain
