@@ -29,7 +29,7 @@ DTX_BYTES = 2  # an Opus packet this short codes no speech
 
 
 class OpusPacketReader:
-    """Reads Opus packets with extensions in their padding."""
+    """A reader of Opus packets with extensions in their padding."""
 
     def __init__(self) -> None:
         from dredge_kernels import extensions, opus
@@ -43,19 +43,19 @@ class OpusPacketReader:
         self._versions = modelset.versions()
 
     def samples(self, packet: bytes) -> int:
-        """Duration in samples at 16 kHz."""
+        """Return the duration in samples at 16 kHz."""
         return int(self._samples(packet))
 
     def has_lbrr(self, packet: bytes) -> bool:
-        """True when the packet repeats the one before it."""
+        """Return whether the packet repeats the one before it."""
         return bool(self._lbrr(packet))
 
     def is_dtx(self, packet: bytes) -> bool:
-        """True when the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
+        """Return whether the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
         return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
 
     def dred(self, packet: bytes) -> bytes | None:
-        """DRED data with its two-byte prefix; None when there is none.
+        """Return DRED data with its two-byte prefix, None when there is none.
 
         Senders put it on the first frame of a packet; elsewhere its offset would mean another time. Raises
         UnknownVersionError when there is a model for none of the versions in it.
@@ -91,7 +91,7 @@ class Parts:
 
 
 class ModelCache:
-    """Parts for the receivers that one thread serves, one after the other. Not thread-safe.
+    """The parts for the receivers that one thread serves, one after the other. Not thread-safe.
 
     Every network is loaded once, when a receiver first needs it; a vocoder's weights once per process. Raises
     ModelError when files are missing or damaged, ValueError for an unknown vocoder.
@@ -99,7 +99,11 @@ class ModelCache:
 
     @cached_property
     def dred(self) -> DredDecoder:
-        """The decoder of redundancy: what it keeps lies in the packets it has parsed."""
+        """Return DRED data with its two-byte prefix, None when there is none.
+
+        Senders put it on the first frame of a packet; elsewhere its offset would mean another time. Raises
+        UnknownVersionError when there is a model for none of the versions in it.
+        """
         from dredge_models import dred
 
         return dred.DredDecoder()
@@ -111,13 +115,13 @@ class ModelCache:
         return load_graph()
 
     def predictor(self) -> Predictor:
-        """A new predictor of features."""
+        """Return a new predictor of features."""
         from dredge_models.plc import PlcPredictor
 
         return PlcPredictor(self._plc)
 
     def vocoder(self, name: str) -> Speech:
-        """A new vocoder of this name."""
+        """Return a new vocoder of this name."""
         speech: Speech = vocoders.open_vocoder(name)
         return speech
 
@@ -125,11 +129,11 @@ class ModelCache:
 def real_parts(
     conceal: str, vocoder: str = vocoders.DEFAULT, cache: ModelCache | None = None, opus_complexity: int = 0
 ) -> Parts:
-    """The parts of this concealment mode; models that it does not need are not loaded.
+    """Return the parts of this concealment mode; models that it does not need are not loaded.
 
-    cache: where networks are that other receivers of the same thread use as well; opus_complexity: of libopus'
-    decoder. Raises ValueError for an unknown mode or vocoder, CapabilityError for a complexity that libopus cannot do
-    here, and the registry's ModelError for missing weights.
+    cache: where networks are that other receivers of the same thread use as well; opus_complexity: of libopus' decoder.
+    Raises ValueError for an unknown mode or vocoder, CapabilityError for a complexity that libopus cannot do here, and
+    the registry's ModelError for missing weights.
     """
     if conceal not in CONCEAL_MODES:
         raise ValueError(f"conceal is '{conceal}', expected one of {', '.join(CONCEAL_MODES)}")

@@ -19,7 +19,7 @@ from dredge_device.units import PACKET_SAMPLES
 
 @dataclass(slots=True)
 class Choice:
-    """20 ms of output, where it came from, and why nothing better did."""
+    """20 ms of output, their source, and why no better source served."""
 
     pcm: Pcm
     source: str
@@ -27,7 +27,7 @@ class Choice:
 
 
 class Concealer:
-    """Turns one packet period into 20 ms of speech. dred_source: what packets tell of a gap; ends: its two sides."""
+    """The source of speech for every period. dred_source: what packets describe of a gap; ends: its two sides."""
 
     def __init__(
         self, parts: Parts, dred_source: DredSource | None, ends: GapEnds, use_lbrr: bool, timer: StageTimer
@@ -62,7 +62,7 @@ class Concealer:
         return self._joint.speaking and self._joint.guesses > 0
 
     def restart(self) -> None:
-        """A new sender: nothing of the old stream describes it, and nothing of it may be heard in the new one."""
+        """Forget the old stream, since a new sender begins: nothing of it describes or is heard in the new one."""
         self._parts.decoder.reset()
         if self.dred_source:
             self.dred_source.clear()
@@ -79,18 +79,18 @@ class Concealer:
             self._voice.set_quality(quality)
 
     def silence(self) -> Pcm:
-        """No stream is playing."""
+        """Return 20 ms while no stream is playing."""
         return self._joint.silence()
 
     def render(self, period: Period) -> Choice:
-        """The best there is for this period."""
+        """Return the best 20 ms that there are for this period."""
         cut = self._joint.state is State.CUT
         choice = self._left_out(period) or self._received(period) or self._repeated(period) or self._missing(period)
         choice.pcm = self._joint.ended(choice.pcm, cut)
         return choice
 
     def hold(self) -> Pcm:
-        """20 ms that belong to no packet: the next one is late and playout waits for it."""
+        """Return 20 ms that belong to no packet, while playout waits for a late one."""
         cut = self._joint.state is State.CUT
         if self._voice is None or self._saving():
             pcm = self._decoded(self._hidden.conceal())
@@ -99,7 +99,7 @@ class Concealer:
         return self._joint.ended(pcm, cut)
 
     def described_by(self, period: Period) -> int | None:
-        """The packet that a lost period would be taken from, None when none that is here describes it."""
+        """Return the packet from which a lost period would be recovered, None when none here describes it."""
         if self._use_lbrr and _repeats(self._parts.reader, period):
             return period.number + 1
         return self.dred_source.holder(period) if self.dred_source else None
@@ -107,7 +107,7 @@ class Concealer:
     # --- decoded speech ---
 
     def _left_out(self, period: Period) -> Choice | None:
-        """The sender sent nothing because nobody spoke: the decoder's comfort noise."""
+        """Return the decoder's comfort noise for a period that the sender left out because nobody spoke."""
         goes_on = self.in_dtx and period.packet is None and period.later is None
         if period.packet != b"" and not goes_on:
             return None
@@ -147,7 +147,7 @@ class Concealer:
         self._hidden.catch_up()
 
     def _decoded(self, pcm: Pcm) -> Pcm:
-        """The decoder's output: joined to what came before, and remembered."""
+        """Return the decoder's output joined to what came before, and remember it."""
         pcm = self._joint.decoded(pcm)
         if self._voice:
             self._voice.remember(pcm)
@@ -156,7 +156,7 @@ class Concealer:
     # --- lost speech ---
 
     def _missing(self, period: Period) -> Choice:
-        """Nothing decodable. While the vocoder speaks the decoder hears of it later, if at all."""
+        """Return 20 ms without a decodable packet; while the vocoder speaks the decoder is told later, if at all."""
         if self._voice is None:
             return Choice(self._decoded(self._hidden.conceal()), "conceal")
         self._joint.tail = None
@@ -173,12 +173,12 @@ class Concealer:
         return Choice(self._voice.speak(rows), "dred")
 
     def _saving(self) -> bool:
-        """True in a lost period that the decoder conceals although there is a vocoder."""
+        """Return whether the decoder conceals this lost period although there is a vocoder."""
         return self._quality >= CLASSIC and not self.speaking
 
 
 def _repeats(reader: PacketReader, period: Period) -> bool:
-    """True when the packet after it repeats it (LBRR)."""
+    """Return whether the packet after it repeats it (LBRR)."""
     try:
         return bool(period.following and reader.has_lbrr(period.following))
     except (ValueError, RuntimeError):

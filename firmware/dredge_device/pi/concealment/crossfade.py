@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Joining two pieces of speech without a click."""
+"""Cross-fades, which join two pieces of speech without a click."""
 
 from enum import Enum, auto
 
@@ -13,22 +13,22 @@ RELEASE = 80  # 5 ms
 
 
 def _rise(count: int) -> NDArray[np.float64]:
-    """Raised cosine from just above 0 to just below 1."""
+    """Return a raised cosine from just above 0 to just below 1."""
     return 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
 
 
 def correlation(a: Pcm, b: Pcm) -> float:
-    """Normalised correlation of two equally long pieces, -1 to 1; 0 if one is silent."""
+    """Return the normalised correlation of two equally long pieces, -1 to 1; 0 if one is silent."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     power = float(x @ x) * float(y @ y)
     return float(x @ y) / float(np.sqrt(power)) if power > 0 else 0.0
 
 
 def cross_fade(old: Pcm, new: Pcm) -> Pcm:
-    """From old to new over their common length.
+    """Return a cross-fade from old to new over their common length.
 
-    Two pieces that agree are mixed with gains that add up to one; the less they agree, the more
-    the gains approach equal power, so that the loudness neither dips nor bulges in between.
+    Two pieces that agree are mixed with gains that add up to one; the less they agree, the more the gains approach
+    equal power, so that the loudness neither dips nor bulges in between.
     """
     rise = _rise(len(old))
     agree = max(0.0, correlation(old, new))
@@ -38,14 +38,14 @@ def cross_fade(old: Pcm, new: Pcm) -> Pcm:
 
 
 def fade_in(pcm: Pcm, count: int = RELEASE) -> Pcm:
-    """A copy of pcm whose first samples rise from zero."""
+    """Return a copy of pcm whose first samples rise from zero."""
     out = pcm.copy()
     out[:count] = np.rint(pcm[:count] * _rise(len(pcm[:count]))).astype(np.int16)
     return out
 
 
 def bend(last: int, pcm: Pcm) -> Pcm:
-    """A copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
+    """Return a copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
     out = pcm.astype(np.float64)
     out[:RELEASE] += (last - out[0]) * (1 - _rise(RELEASE))
     return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
@@ -59,7 +59,7 @@ def release(last: int, samples: int = 320) -> Pcm:
 
 
 class State(Enum):
-    """What was played last, and so how the next output has to join it."""
+    """The kind of the last output, which decides how the next one joins it."""
 
     FRESH = auto()  # nothing since the decoder started
     DECODING = auto()  # the decoder's output: received, repeated, comfort noise, or its own concealment
@@ -74,7 +74,7 @@ SPEAKING = (State.SYNTHESISING, State.GUESSING)
 
 
 class Joint:
-    """What was played last, and how the next output joins it."""
+    """The last output, and the transition to the next one."""
 
     def __init__(self) -> None:
         self.state = State.FRESH
@@ -88,11 +88,11 @@ class Joint:
         return self.state in SPEAKING
 
     def restart(self) -> None:
-        """A new sender: nothing of the old stream is joined to it."""
+        """Join nothing to the old stream, since a new sender begins."""
         self.state, self.guesses, self.tail = State.FRESH, 0, None
 
     def silence(self) -> Pcm:
-        """20 ms in which no stream is playing."""
+        """Return 20 ms in which no stream is playing."""
         pcm = release(self._last)
         self._last = 0
         if self.state is not State.FRESH:
@@ -100,14 +100,14 @@ class Joint:
         return pcm
 
     def decoded(self, pcm: Pcm) -> Pcm:
-        """The decoder's int16[320] as it is heard after what came before."""
+        """Return the decoder's int16[320] joined to what came before."""
         self.guesses = 0
         pcm = self._risen(pcm)
         self.state = State.DECODING
         return pcm
 
     def spoken(self, pcm: Pcm, predicted: bool) -> Pcm:
-        """The vocoder's int16[320] as it is heard after what came before."""
+        """Return the vocoder's int16[320] joined to what came before."""
         pcm = self._risen(pcm)
         self.state = State.GUESSING if predicted else State.SYNTHESISING
         return pcm
@@ -123,7 +123,7 @@ class Joint:
         return pcm
 
     def ended(self, pcm: Pcm, cut: bool) -> Pcm:
-        """What is heard; after a cut it begins where the vocoder was stopped."""
+        """Return what is heard; after a cut it begins where the vocoder was stopped."""
         if cut:
             pcm = bend(self._last, pcm)
         self._last = int(pcm[-1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the Opus decoder is told of a gap: what was played in its place, or that packets are missing."""
+"""Priming of the Opus decoder with what was played in a gap, or with the loss itself."""
 
 import numpy as np
 
@@ -15,19 +15,20 @@ SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 
 
 
 class DecoderPriming:
-    """Encodes the recovered speech at the end of a gap and has the decoder decode it.
+    """The recovered speech at the end of a gap is encoded and decoded by the Opus decoder, whose state then fits.
 
-    A packet predicts from the samples before it. After a loss the decoder has its own concealment
-    there, which no longer resembles the speech; a re-encoded recovery does.
+    A packet predicts from the samples before it. After a loss the decoder has its own concealment there, which no
+    longer resembles the speech; a re-encoded recovery does.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
     def run(self, decoder: Decoder, played: Pcm, tail: Pcm, packet: bytes) -> bool:
-        """played: int16[>= NEEDED] up to the gap's end; tail: what would follow, int16[>= look-ahead].
+        """Prime the decoder with the samples before the next packet (``packet``), if linear prediction codes it.
 
-        Only when the next packet (``packet``) is coded by linear prediction; CELT recovers by itself. True then.
+        played: int16[>= NEEDED] up to the gap's end; tail: what would follow, int16[>= look-ahead]. CELT recovers by
+        itself. Returns True where it was primed.
         """
         if packet[0] >> 3 != SILK_WIDEBAND_20_MS:
             return False
@@ -52,21 +53,21 @@ class HiddenConcealment:
         self._put_off = 0
 
     def conceal(self) -> Pcm:
-        """The decoder's int16[320] for a lost packet."""
+        """Return the decoder's int16[320] for a lost packet."""
         self.catch_up()
         with self._timer.stage("opus"):
             return self._conceal()
 
     def put_off(self) -> None:
-        """A packet is lost and the vocoder speaks."""
+        """Put off the concealment of a lost packet while the vocoder speaks."""
         self._put_off += 1
 
     def forget(self) -> None:
-        """The decoder need not hear of what was put off."""
+        """Forget what was put off, because the decoder need not hear of it."""
         self._put_off = 0
 
     def catch_up(self) -> None:
-        """The decoder hears of what was put off."""
+        """Let the decoder conceal what was put off."""
         if self._put_off:
             with self._timer.stage("opus"):
                 for _ in range(min(self._put_off, MOST_PUT_OFF)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Both ends of a gap: what was played before it, what has already arrived of the time after it."""
+"""Both ends of a gap: what was played before it, and what has already arrived of the time after it."""
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.decoder_priming import DecoderPriming
@@ -23,27 +23,30 @@ class GapEnds:
         self._gap: Interpolation | None = None
 
     def open(self, number: int, history: History) -> None:
-        """A gap begins with this packet."""
+        """Begin a gap with this packet."""
         self._gap = Interpolation(number, history.context()[1], history.lifted)
 
     def close(self) -> None:
-        """The gap is not followed any longer."""
+        """Stop following the gap."""
         self._gap = None
         if self._lookahead:
             self._lookahead.clear()
 
     def bridge(self, number: int) -> Rows | None:
-        """Rows float32[4, 20] from this lost packet on, between what was and what will be."""
+        """Return the rows float32[4, 20] from this lost packet on, interpolated between both sides; None where one is
+        missing.
+        """
         following = self._lookahead.follow(number) if self._lookahead and self._gap else None
         return self._gap.bridge(number, following) if self._gap and following else None
 
     def after(self, number: int) -> Rows | None:
-        """Rows float32[4, 20] of the first packet after the gap, if the scout has heard it."""
+        """Return the rows float32[4, 20] of the first packet after the gap, None unless the look-ahead has decoded it.
+        """
         following = self._lookahead.found if self._lookahead else None
         if self._gap is None or following is None or following.number != number:
             return None
         return self._gap.after(following)
 
     def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> bool:
-        """The gap has been filled; the decoder hears with what, before it gets this packet. False if it need not."""
+        """Prime the decoder with what filled the gap, before it gets this packet; return False if it need not."""
         return bool(self._priming and packet and self._priming.run(self._decoder, played, tail, packet))

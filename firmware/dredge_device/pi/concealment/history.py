@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What was played lately: samples, and the feature row of every 10 ms frame, extracted when a gap needs it."""
+"""The last output: samples, and the feature row of every 10 ms frame, extracted when a gap needs it."""
 
 from collections import deque
 from itertools import islice
@@ -23,11 +23,11 @@ SOON, SOON_EVERY = 14, 2  # … but so many soon after the start
 
 
 class History:
-    """Keeps the last 200 ms of output.
+    """The last 200 ms of output.
 
     Rows of synthesised frames are the ones the vocoder was given (``append(pcm, rows)``); the extractor's rows stand
-    for all others. It hears the output only when somebody asks for such rows, from 40 ms before them on. The
-    background hears 60 ms in every 100 ms of decoded output.
+    for all others. It gets the output only when somebody asks for such rows, from 40 ms before them on. The
+    background estimate gets 60 ms in every 100 ms of decoded output.
     """
 
     def __init__(self, extractor: Extractor, background: Background | None = None) -> None:
@@ -36,7 +36,7 @@ class History:
         self.clear()
 
     def clear(self) -> None:
-        """As before the first frame: what follows is another stream. Silence is what a gap at the start continues."""
+        """Forget everything, since another stream follows; a gap at its start continues silence."""
         self._packets = deque([np.zeros(PACKET_SAMPLES, np.int16)] * KEEP_PACKETS, KEEP_PACKETS)
         self._rows: list[Rows | None] = [None] * KEEP_FRAMES
         self._guess: Pcm | None = None  # int16[80] of what would have come after the output
@@ -95,18 +95,18 @@ class History:
         return np.concatenate(tuple(islice(self._packets, KEEP_PACKETS - packets, None)))
 
     def complete(self, guess: Pcm) -> None:
-        """int16[80] of extrapolation after the output, without which the last frame has no row."""
+        """Take in int16[80] of extrapolation after the output, without which the last frame has no row."""
         self._guess = guess[:DELAY]
 
     def context(self) -> tuple[Pcm, Rows]:
-        """The last samples, int16[640], and rows, float32[4, 20], both ending with the output.
+        """Return the last samples, int16[640], and rows, float32[4, 20], both ending with the output.
 
         A last row that is not known yet repeats the one before.
         """
         return self._last(CONTEXT_PACKETS), np.stack(self._known(CONTEXT_ROWS))
 
     def unlearnt(self) -> list[Rows]:
-        """Rows float32[20] of the last frames, at most 160 ms, that were not given here before."""
+        """Return the rows float32[20] of the last frames, at most 160 ms, that were not returned before."""
         count, self._unlearnt = self._unlearnt, 0
         return self._known(count) if count else []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Feature rows for a gap that nobody describes, when both of its sides are known."""
+"""Interpolation of feature rows for a gap that nobody describes, when both of its sides are known."""
 
 from collections.abc import Callable
 
@@ -17,26 +17,28 @@ _BANDS[0] *= np.sqrt(0.5)
 
 
 class Interpolation:
-    """One gap, from its first lost packet on."""
+    """The interpolation of one gap, from its first lost packet on."""
 
     def __init__(self, first: int, before: Rows, lifted: Callable[[Rows], Rows]) -> None:
-        """first: its first packet; before: float32[4, 20], the rows up to it; lifted: rows where nothing is quieter
-        than the background."""
+        """Begin a gap; first: its first packet; before: float32[4, 20], the rows up to it.
+
+        lifted: gives rows in which nothing is quieter than the background.
+        """
         self._first = first
         self._before = before
         self._lifted = lifted
 
     def bridge(self, number: int, following: Following) -> Rows:
-        """Rows float32[4, 20] from this packet on that nobody describes: from one side to the other."""
+        """Return the rows float32[4, 20] from this packet on, interpolated from one side to the other."""
         start, end, after = 2 * self._first, 2 * following.number, self.after(following)
         rows = [self._between(at - start, end - at, after) for at in range(2 * number, 2 * number + 4)]
         return np.stack(rows)
 
     def after(self, following: Following) -> Rows:
-        """Rows float32[4, 20] of the first frames after the gap.
+        """Return the rows float32[4, 20] of the first frames after the gap.
 
-        A cold decoder's first 20 ms can be 10 dB too loud. They are not believed beyond the level of the speech
-        before the gap or that of the third frame, whichever is higher.
+        A cold decoder's first 20 ms can be 10 dB too loud. They are limited to the level of the speech before the gap
+        or that of the third frame, whichever is higher.
         """
         rows = np.concatenate((following.rows, following.rows[-1:]))
         limit = max(_level(self._before[-1]), _level(rows[2]))
@@ -68,5 +70,5 @@ class Interpolation:
 
 
 def _level(row: Rows) -> float:
-    """Logarithm of the frame's power."""
+    """Return the logarithm of the frame's power."""
     return float(np.log10(np.sum(10.0 ** (row[:18] @ _BANDS))))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The vocoder's life during one gap: primed with real output, kept going, handed back."""
+"""The vocoder during one gap: primed with real output, continued, and ended."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dredge_device.pi.interfaces import Pcm, Rows, Speech
 
 
 class VocoderSession:
-    """Synthesises lost packets: ``begin``, ``speak`` for each, ``tail`` if speech comes back.
+    """The synthesis of lost packets: ``begin``, ``speak`` for each, ``tail`` if speech comes back.
 
     small_vocoder: a cheaper vocoder; which of the two speaks is decided at the beginning of a gap.
     """
@@ -21,15 +21,16 @@ class VocoderSession:
         self._limiter = Limiter()
 
     def begin(self, rows: Rows, economise: bool = False) -> None:
-        """Primes the vocoder with what was played; rows: float32[4, 20] of the first lost frames; economise: a cheaper
-        vocoder will do."""
+        """Prime the vocoder with what was played; rows: float32[4, 20] of the first lost frames; economise: use the
+        cheaper one.
+        """
         pcm, past = self._history.context()
         self._vocoder = self._small if economise else self._full
         self._vocoder.begin(pcm, past, rows[:2])
         self._limiter.open(pcm)
 
     def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
-        """int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
+        """Synthesise int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
 
         predicted: the rows are a guess from what was before the gap alone.
         """
@@ -37,11 +38,11 @@ class VocoderSession:
         return self._limiter.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), predicted)
 
     def tail(self, rows: Rows) -> Pcm:
-        """int16[160] that goes on under the first real packet; rows describe that packet."""
+        """Synthesise int16[160] that goes on under the first real packet; rows describe that packet."""
         past = self._history.context()[1]
         return self._limiter.release(self._vocoder.tail(np.concatenate((past[-2:], rows[:3]))))
 
     def forget(self) -> None:
-        """Nothing of the voice so far is left in the vocoder."""
+        """Forget the speech so far, so that nothing of it is left in the vocoder."""
         for vocoder in (self._full, self._small):
             vocoder.reset()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lost speech from the vocoder: from rows that are described, from predicted ones, and the way back to the decoder."""
+"""Lost speech from the vocoder: from rows that are described or predicted, and the transition back to the decoder."""
 
 from collections.abc import Callable
 
@@ -22,9 +22,9 @@ MUTE_AFTER = 25  # guessed packets in a row (0.5 s): by then the prediction has 
 
 
 class Voice:
-    """Speaks what was lost, and remembers the output so that it goes on from there.
+    """The vocoder's speech for lost packets, and the memory of the output from which it goes on.
 
-    dred_source: what packets tell of a gap; ends: its two sides.
+    dred_source: what packets describe of a gap; ends: its two sides.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Voice:
         self._timer = timer
 
     def restart(self) -> None:
-        """Another stream begins."""
+        """Forget everything, since another stream begins."""
         self._vocoder.forget()
         self.history.clear()
         if self._plc:
@@ -62,27 +62,28 @@ class Voice:
             self._joint.state = State.CUT
 
     def open(self, number: int, hidden: Pcm) -> None:
-        """A gap begins with this packet; hidden: the decoder's own concealment, what would have come next."""
+        """Begin a gap with this packet; hidden: the decoder's own concealment, which continues the output."""
         self.history.complete(hidden[:DELAY])
         self._ends.open(number, self.history)
 
     def hold(self, hidden: Callable[[], Pcm]) -> Pcm:
-        """20 ms that belong to no packet."""
+        """Return 20 ms that belong to no packet."""
         if not self._joint.speaking:
             self.history.complete(hidden()[:DELAY])
         self._ends.close()  # time without a number: the end of this gap cannot be told from here
         return self.guess(None)
 
     def described(self, period: Period) -> tuple[Rows | None, str]:
-        """Rows float32[4, 20] of a lost period, or why there are none."""
+        """Return the rows float32[4, 20] of a lost period, or the reason why there are none."""
         if self._dred_source is None:
             return None, "concealment without DRED"
         with self._timer.stage("dred"):
             return self._dred_source.find(period)
 
     def guess(self, period: Period | None) -> Pcm:
-        """20 ms that no packet describes: towards what follows if that is known, else predicted; in the end the
-        background alone."""
+        """Return 20 ms that no packet describes: interpolated if what follows is known, else predicted; at last
+        the background alone.
+        """
         joint = self._joint
         joint.guesses += 1
         if joint.guesses > MUTE_AFTER:
@@ -98,10 +99,9 @@ class Voice:
         return crossfade.cross_fade(pcm, self.history.noise(PACKET_SAMPLES))
 
     def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
-        """20 ms of vocoder from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone.
+        """Synthesise 20 ms from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone.
 
-        What packets describe, and what fades, ends at the background: networks of redundancy take noise for nothing
-        that is worth telling.
+        What packets describe, and what fades, ends at the background: the networks of redundancy leave noise out.
         """
         rows = self.history.lifted(rows)
         with self._timer.stage("vocoder"):
@@ -115,7 +115,9 @@ class Voice:
         return pcm
 
     def leave(self, period: Period, packet: bytes) -> bool:
-        """Decoded speech comes next: 10 ms for the cross-fade, and True if the decoder is primed."""
+        """Prepare the transition to decoded speech: render 10 ms of vocoder tail for the cross-fade and re-prime the
+        decoder; return True if it was primed.
+        """
         if self._joint.state is State.BACKGROUND:
             self._joint.tail = self.history.noise(FRAME_SAMPLES)
             return False
@@ -127,7 +129,7 @@ class Voice:
             return self._ends.prime_decoder(self.history.samples, self._joint.tail, packet)
 
     def _rows_after(self, period: Period) -> Rows:
-        """Rows float32[4, 20] of the first packet after a gap."""
+        """Return the rows float32[4, 20] of the first packet after a gap."""
         rows = None
         if self._dred_source and (period.packet or period.following):
             with self._timer.stage("dred"):
@@ -137,7 +139,7 @@ class Voice:
         return self.history.lifted(self.predict(1) if rows is None else rows)
 
     def predict(self, count: int) -> Rows:
-        """Rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
+        """Return the rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
         assert self._plc is not None
         with self._timer.stage("features"):
             heard = self.history.unlearnt()
@@ -148,7 +150,9 @@ class Voice:
         return np.stack(rows + rows[-1:] * (4 - len(rows)))
 
     def remember(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
-        """Output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues it."""
+        """Remember output int16[320], and its rows float32[2, 20] if it was synthesised; learn: the predictor continues
+        it.
+        """
         self.history.append(pcm, rows, learn)
         if self.history.moment_due:
             with self._timer.stage("features"):
