@@ -33,7 +33,7 @@ def start_agent(*words, **more):
     return agent, line.split()[1]
 
 
-def end(process, seconds=20):
+def end(process, seconds=120):
     """(exit code, standard output, standard error); killed if it does not end."""
     try:
         out, errors = process.communicate(timeout=seconds)
@@ -44,7 +44,7 @@ def end(process, seconds=20):
     return process.returncode, out, errors
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=120.0):
     """True as soon as it is."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -47,7 +47,8 @@ def test_a_verb_that_writes_leaves_nothing_half(number, tmp_path, speech):
     time.sleep(1.2)
     verb.send_signal(number)
     code, _, errors = end(verb)
-    assert (code, names(out)) in ((130, []), (0, ["a.wav"])) and "Traceback" not in errors
+    # -number: it came before Python had begun to listen; a quick machine is done before the signal.
+    assert (code, names(out)) in ((130, []), (-number, []), (0, ["a.wav"])) and "Traceback" not in errors
 
 
 def test_an_evaluation_that_is_told_to_stop(tmp_path, speech):
@@ -84,7 +85,7 @@ def test_nohup_keeps_an_agent_alive():
 def test_a_reader_that_went_away_is_no_traceback(speech, tmp_path):
     verb = start("simulate", speech(1), tmp_path / "a.wav", "--json")
     verb.stdout.close()
-    verb.wait(30)
+    verb.wait(120)
     assert verb.returncode == 1 and "Traceback" not in verb.stderr.read()
     assert names(tmp_path) == ["a.wav"]
     verb.stderr.close()
