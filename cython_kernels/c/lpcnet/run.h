@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sample loop. Each level includes this file after its vectors (lpcnet_vec_*.h) and after defining
+/* The sample loop. Each level includes this file after its vectors (lpcnet/levels/vec_*.h) and after defining
  *   LN_OFFSET   0, or 128 where inputs of products are kept as bytes x + 128
  *   LN_FULL    1 if ln_product takes full matrices as tiles of 32 outputs
  *   LN_TILE     strips that it takes at a time otherwise
