@@ -46,6 +46,8 @@ class Host:
     def ask(self, kind, document=None, seconds=10.0):
         """The answer's document; the request is repeated until it comes."""
         self._number += 1
+        if kind == control.CONFIGURE:  # another session numbers its reports anew
+            self._incoming = fragments.Incoming()
         request = control.build(control.with_document(kind, self._number, document or {}))
         until = time.monotonic() + seconds
         while self._number not in self.answers and time.monotonic() < until:

@@ -191,7 +191,7 @@ def _summarise(report: dict[str, Any]) -> None:
     """What the host does with a report while the stream runs and once it is over."""
     settings = Settings()
     outcome = StreamOutcome({}, report, [False, True, False], BitrateMeter())
-    sender = mock.Mock(spec=Sender, redundancy_s=1.0, q0=5, lbrr=False)
+    sender = mock.Mock(spec=Sender, redundancy_s=1.0, q0=5, lbrr=False, bitrate=24000)
     AutoRedundancy(sender, 1000).consider(0.0, report, outcome.meter)
     with mock.patch.object(livesummary, "Machine"):
         livesummary.lines(json.loads(json.dumps(livesummary.document(outcome, settings), default=str)))

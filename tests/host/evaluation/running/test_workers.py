@@ -30,7 +30,7 @@ SAME_CODE = "0" * 64  # for the cache: whoever edits a source while this runs sh
 @pytest.fixture(scope="module", autouse=True)
 def code_does_not_change():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dredge_host.evaluation.running.identity.code_digest", lambda: SAME_CODE)
+        patch.setattr("dredge_host.evaluation.running.identity.code_digest", lambda first: SAME_CODE)
         yield
 
 
@@ -85,7 +85,7 @@ from dredge_host.cli.main import main
 from dredge_host.evaluation.running import identity
 from dredge_host.evaluation.running.cache import Cache
 
-identity.code_digest = lambda: "0" * 64
+identity.code_digest = lambda first: "0" * 64
 put, kept = Cache.put, []
 
 def put_and_interrupt(self, key, cell):
