@@ -25,6 +25,15 @@ def start(settings: dict[str, Any], seed: int, *words: str) -> subprocess.Popen[
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def finish(end: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """Return what an end wrote to its standard output and error; one that does not end in this time is killed."""
+    try:
+        return end.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end.kill()
+        return end.communicate()
+
+
 def run(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the reports and usage of both ends. settings: model, playout, loss, seconds, seed (second end: + 1)."""
     begun = time.monotonic()
@@ -40,10 +49,10 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
     used, wall = sum(processor_s(end.pid) for end in ends), time.monotonic()
     time.sleep(settings["seconds"] / 4)
     used, wall = sum(processor_s(end.pid) for end in ends) - used, time.monotonic() - wall
-    results, errors = zip(*[end.communicate(timeout=LONGEST_S + settings["seconds"]) for end in ends], strict=True)
+    results, errors = zip(*[finish(end, LONGEST_S + settings["seconds"]) for end in reversed(ends)], strict=True)
     if any(end.returncode for end in ends):
         sys.exit(f"the ends of the talk ended with {[end.returncode for end in ends]}: {errors}")
     return {
         "ready_s": round(ready_s, 3), "pss_kb": pss[0], "pss_playing_kb": pss[0],
-        "cpu_pct": round(100 * used / wall, 2), "ends": [json.loads(result) for result in results],
+        "cpu_pct": round(100 * used / wall, 2), "ends": [json.loads(result) for result in reversed(results)],
     }  # fmt: skip

@@ -2,6 +2,7 @@
 """The pieces of the device process: output thread, streams by host, what the system permits."""
 
 import os
+import socket
 import threading
 import time
 
@@ -225,6 +226,18 @@ def test_an_endpoint_is_told_from_its_peers():
     assert far.report() == {"kind": "udp", "unsent": 1, "unheard": 0, "too_long": 0}
     near.close()
     far.close()
+
+
+def test_localhost_needs_no_resolver(monkeypatch):
+    def unknown(*about, **how):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    endpoint = open_endpoint("udp://localhost:0", False)
+    assert endpoint.address.startswith("udp://127.0.0.1:")
+    endpoint.close()
+    with pytest.raises(OSError, match="'elsewhere' is not known; listen on an address"):
+        open_endpoint("udp://elsewhere:0", True)
 
 
 def test_limits_apply_to_remote_peers_without_a_key_only(tmp_path):

@@ -138,12 +138,16 @@ class UdpEndpoint:
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     """Return (family, address) of a name, IPv4 first, since a printed IPv4 address can be used by everybody."""
+    pairs: list[tuple[int, Any]] = []
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+        pairs = [(int(family), address) for family, _, _, _, address in found]
     except (socket.gaierror, UnicodeError):
-        raise OSError(f"the host name '{host}' is not known; listen on an address or a name of this machine") from None
-    pairs: list[tuple[int, Any]] = [(int(family), address) for family, _, _, _, address in found]
-    if host == "localhost":
+        if host != "localhost":
+            raise OSError(
+                f"the host name '{host}' is not known; listen on an address or a name of this machine"
+            ) from None
+    if host == "localhost":  # also where no resolver knows it (RFC 6761 section 6.3)
         pairs += [(int(socket.AF_INET), ("127.0.0.1", port)), (int(socket.AF_INET6), ("::1", port, 0, 0))]
     unique = list(dict.fromkeys(pairs))[:_MOST]
     return sorted(unique, key=lambda pair: pair[0] != socket.AF_INET)
