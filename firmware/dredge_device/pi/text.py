@@ -23,11 +23,16 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
     Raises OSError, also for more than 256 MiB.
     """
+    return decode(read_bytes(path))
+
+
+def read_bytes(path: str | os.PathLike[str], most: int = _MOST) -> bytes:
+    """Return a text file's bytes. Raises OSError, also for more than ``most``."""
     with Path(path).open("rb") as file:
-        data = file.read(_MOST + 1)
-    if len(data) > _MOST:
-        raise OSError(errno.EFBIG, f"more than {_MOST >> 20} MiB, expected a text file", os.fspath(path))
-    return decode(data)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"more than {most >> 20} MiB, expected a text file", os.fspath(path))
+    return data
 
 
 def decode(data: bytes) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from dredge_device.pi.text import read_bytes
 from dredge_host.console import note
 from dredge_host.errors import UsageError
 
 SYSTEM = Path("/etc/dredge")
 _NONE = "none"
-_MOST = 1 << 20  # bytes; a device that never ends must not fill the memory
+_MOST = 1 << 20  # bytes
 _META = ("config", "print_config")
 _FILE, _VALUES = "dredge.config.file", "dredge.config.values"  # in the context's meta
 
@@ -87,11 +88,7 @@ def found(name: str) -> Path | None:
 def read(path: Path, context: click.Context) -> dict[str, Any]:
     """Return the file's values by the Python names of the options. Raises UsageError with one sentence."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST + 1)
-        if len(data) > _MOST:
-            raise UsageError(f"{path}: more than {_MOST >> 20} MiB, expected a file of options in TOML")
-        document = tomllib.loads(data.decode())
+        document = tomllib.loads(read_bytes(path, _MOST).decode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -118,7 +118,8 @@ def test_a_file_that_is_wrong_is_refused_in_one_line(content: str, said: str, tm
 
 def test_a_file_that_is_named_has_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    for name, said in (("nothing.toml", "No such file"), (".", "Is a directory"), ("bytes", "utf-8")):
+    wrong = {"nothing.toml": "No such file", ".": "Is a directory", "bytes": "utf-8", "/dev/zero": "more than 1 MiB"}
+    for name, said in wrong.items():
         result = dredge("agent", "--config", tmp_path / name)
         assert result.exit_code == 2 and said in result.stderr and result.stderr.count("\n") == 1
 
