@@ -18,12 +18,12 @@ from typing import Any
 
 from debian import DebianError
 from virtual_pi import board
-from virtual_pi.supplies.wheel import BuildError, code_of
+from virtual_pi.boot_image.wheel import BuildError, code_of
 
+from instruction_count.breakdown import breakdown
 from instruction_count.cases import CASES, cases_of
 from instruction_count.emulated import count, land
 from instruction_count.table import lines
-from instruction_count.tally import tally
 
 MODELS = ("standard", "small")
 EXIT_OK, EXIT_FAILED, EXIT_NO_USERLAND = 0, 1, 3
@@ -67,7 +67,7 @@ def counts(
     there, wheel = place or land(None)
     cases = cases_of(names)
     found = count(there, wheel, cpu, models, cases)
-    return {"cpu": cpu, "kernels": found.level, "code": code_of(wheel), "models": tally(found, cases)}
+    return {"cpu": cpu, "kernels": found.level, "code": code_of(wheel), "models": breakdown(found, cases)}
 
 
 def complain(text: str, code: int) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 
 import userland
 from debian import cache, make, run
-from virtual_pi.supplies.layers import SUITE, folder
-from virtual_pi.supplies.prepare import WHEEL_TOOLS, install_tools
-from virtual_pi.supplies.wheel import BuildError, built_wheel
+from virtual_pi.boot_image.layers import SUITE, folder
+from virtual_pi.boot_image.prepare import WHEEL_TOOLS, install_tools
+from virtual_pi.boot_image.wheel import BuildError, built_wheel
 
 from instruction_count.cases import Case, pickled
 

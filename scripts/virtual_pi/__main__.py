@@ -22,13 +22,13 @@ from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import parse_playout
 from virtual_pi import board, table
 from virtual_pi.board import BoardError
+from virtual_pi.boot_image.layers import folder
+from virtual_pi.boot_image.prepare import prepare
+from virtual_pi.boot_image.wheel import BuildError
 from virtual_pi.figures import Cell
 from virtual_pi.goals import missed
-from virtual_pi.kept import Kept
+from virtual_pi.row_file import RowFile
 from virtual_pi.runner import Runner
-from virtual_pi.supplies.layers import folder
-from virtual_pi.supplies.prepare import prepare
-from virtual_pi.supplies.wheel import BuildError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_USERLAND = 0, 1, 2, 3
 
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     given = options(arguments)
     try:
         wanted = [cell for cell in cells(given) for _ in range(given.repeat)]
-        supplies = prepare(given.wheel)
+        boot = prepare(given.wheel)
     except UsageError as error:
         return complain(str(error), EXIT_USAGE)
     except BuildError as error:
@@ -113,8 +113,8 @@ def main(arguments: list[str]) -> int:
     except (DebianError, OSError) as error:
         return complain(f"no Debian arm64 system can be had for the virtual board: {error}", EXIT_NO_USERLAND)
     try:
-        kept = Kept(given.rows or folder() / "rows.jsonl", supplies.code)
-        rows = show(Runner(supplies, kept, given.anew or given.repeat > 1).all(wanted, given.jobs), given.json)
+        file = RowFile(given.rows or folder() / "rows.jsonl", boot.code)
+        rows = show(Runner(boot, file, given.anew or given.repeat > 1).all(wanted, given.jobs), given.json)
     except UsageError as error:
         return complain(str(error), EXIT_USAGE)
     except BoardError as error:

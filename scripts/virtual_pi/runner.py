@@ -12,18 +12,18 @@ from typing import Any
 
 from dredge_host.progress import Bar
 from virtual_pi import board
+from virtual_pi.boot_image.prepare import BootImage
 from virtual_pi.figures import Cell, replayed, talked
-from virtual_pi.kept import Kept
+from virtual_pi.row_file import RowFile
 from virtual_pi.stream import Speech
-from virtual_pi.supplies.prepare import Supplies
 
 
 class Runner:
     """Makes the packets of a cell, boots a board with them, and reads the agent's report."""
 
-    def __init__(self, supplies: Supplies, kept: Kept, anew: bool = False) -> None:
-        self._supplies = supplies
-        self._kept = kept
+    def __init__(self, boot: BootImage, rows: RowFile, anew: bool = False) -> None:
+        self._boot = boot
+        self._rows = rows
         self._anew = anew
         self._speech = Speech()
         self._lock = threading.Lock()
@@ -33,8 +33,8 @@ class Runner:
 
         Raises BoardError, and UsageError for a bad loss or playout.
         """
-        known = None if self._anew else self._kept.find(cell)
-        return known or self._kept.add(self._measured(cell))
+        known = None if self._anew else self._rows.find(cell)
+        return known or self._rows.add(self._measured(cell))
 
     def _measured(self, cell: Cell) -> dict[str, Any]:
         if cell.job == "talk":
@@ -46,8 +46,8 @@ class Runner:
     def _boot(self, cell: Cell, files: dict[str, bytes]) -> dict[str, Any]:
         """Return the result of the job on the board."""
         files = {**files, "settings.json": json.dumps(asdict(cell)).encode()}
-        with self._supplies.image(files) as image:
-            return board.run(self._supplies.kernel, image, cell.mips, cell.cpu)
+        with self._boot.image(files) as image:
+            return board.run(self._boot.kernel, image, cell.mips, cell.cpu)
 
     def all(self, cells: list[Cell], jobs: int) -> Iterator[dict[str, Any]]:
         """Yield the figures of the cells in their order; the bar is gone before the last ones are given."""

@@ -139,17 +139,17 @@ class Board:
                 self.now_us = max(self.now_us, tick_us)
             if disturb is not None:
                 disturb(self)
-        return [station.agent.receiver.report() for station in self.sessions.stations]
+        return [stream.agent.receiver.report() for stream in self.sessions.streams]
 
     def _finish(self, count):
-        for station in self.sessions.stations:
-            station.agent.receiver.finish(count - 1 & 0xFFFF, 960 * (count - 1))
+        for stream in self.sessions.streams:
+            stream.agent.receiver.finish(count - 1 & 0xFFFF, 960 * (count - 1))
 
     def sources(self, host=0):
         """Source of every packet."""
         from dredge_device.timeline import expand, numbers
 
-        part = self.sessions.stations[host].agent.reports.timeline.part()
+        part = self.sessions.streams[host].agent.reports.timeline.part()
         return dict(zip(numbers(part), expand(part)[0], strict=True))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Byte streams and keys: COBS frames, the serial line's reader, the guard at the door, key files."""
+"""Byte streams and keys: COBS frames, the serial line's reader, access with keys, key files."""
 
 from __future__ import annotations
 

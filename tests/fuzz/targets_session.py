@@ -24,8 +24,8 @@ from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live import result as livesummary
 from dredge_host.live.checks import check as checks
 from dredge_host.live.checks.verdict import judge
+from dredge_host.live.control_channel import REPORT_SCHEMA, progress_of
 from dredge_host.live.device_report import checked
-from dredge_host.live.door import REPORT_SCHEMA, progress_of
 from dredge_host.live.screen.display import Display
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome

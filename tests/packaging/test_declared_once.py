@@ -30,7 +30,7 @@ DRIVERS = {
     "dredge_host.embed.receiver",  # another program's clock
     "dredge_device.pi.calibration.measure",  # as fast as it goes, on the device
 }
-PASSING_ON = {"dredge_device.pi.receiver", "dredge_host.talk.hearing", "dredge_host.evaluation.methods.redundant"}
+PASSING_ON = {"dredge_device.pi.receiver", "dredge_host.talk.receiving", "dredge_host.evaluation.methods.redundant"}
 
 
 def literals(source):

@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from instruction_count import emulated, guest  # noqa: E402
+from instruction_count.breakdown import breakdown, part  # noqa: E402
 from instruction_count.cases import CASES, WARM_UP, cases_of  # noqa: E402
 from instruction_count.emulated import Counted  # noqa: E402
 from instruction_count.table import lines  # noqa: E402
-from instruction_count.tally import part, tally  # noqa: E402
 
 LIBRARIES = [(0x1000, 0x2000, "/site/dredge_kernels/lpcnet.abi3.so"), (0x3000, 0x4000, "/usr/bin/python3.11")]
 SOURCES = [("opus", "opus"), ("dred", "opus"), ("dred", "dred"), ("opus", "dred"), ("plc", "dred")]
@@ -35,7 +35,7 @@ def cases():
 
 
 def test_periods_are_named_by_what_they_are_filled_from_and_what_was_before(cases):
-    result = tally(counted([(2, 100), (3, 900), (4, 300), (4, 500), (5, 200), (6, 70)]), cases)["small"]
+    result = breakdown(counted([(2, 100), (3, 900), (4, 300), (4, 500), (5, 200), (6, 70)]), cases)["small"]
     assert {name: figures["mean"] for name, figures in result.items()} == {
         "dred_plain": 100, "dred_first": 900, "dred_next": 400, "dred_after": 200, "dred_other": 70, "dred_mean": 345,
     }  # fmt: skip
@@ -43,13 +43,13 @@ def test_periods_are_named_by_what_they_are_filled_from_and_what_was_before(case
 
 
 def test_what_the_marks_take_is_not_counted(cases):
-    result = tally(counted([(1, 40), (1, 60), (2, 1050)]), cases)["small"]
+    result = breakdown(counted([(1, 40), (1, 60), (2, 1050)]), cases)["small"]
     assert result["dred_plain"]["mean"] == 1000
 
 
 def test_instructions_belong_to_the_library_they_lie_in(cases):
     runs = {0x1010: {2: 600}, 0x3010: {2: 200, 3: 5}, 0x9000: {2: 100}}
-    by = tally(counted([(2, 450), (2, 450)], runs), cases)["small"]["dred_plain"]["by"]
+    by = breakdown(counted([(2, 450), (2, 450)], runs), cases)["small"]["dred_plain"]["by"]
     assert by == {"lpcnet": 300, "interpreter": 100, "other": 50}
 
 
@@ -61,7 +61,7 @@ def test_parts_have_names_for_people():
 
 
 def test_a_table_shows_an_earlier_run_beside_this_one(cases):
-    result = tally(counted([(2, 400_000)]), cases)
+    result = breakdown(counted([(2, 400_000)]), cases)
     earlier = {"small": {"dred_plain": {"mean": 1_160_000}}}
     head, row, *_ = lines(result, earlier)
     assert "before" in head and "1.16" in row and "0.40" in row

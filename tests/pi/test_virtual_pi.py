@@ -20,13 +20,13 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from virtual_pi import __main__ as command  # noqa: E402
 from virtual_pi import board, goals, table  # noqa: E402
+from virtual_pi.boot_image import layers, wheel  # noqa: E402
+from virtual_pi.boot_image.cpio import Cpio, Skip  # noqa: E402
+from virtual_pi.boot_image.prepare import TOOLS  # noqa: E402
 from virtual_pi.figures import Cell, replayed  # noqa: E402
-from virtual_pi.kept import Kept, read  # noqa: E402
+from virtual_pi.row_file import RowFile, read  # noqa: E402
 from virtual_pi.runner import Runner  # noqa: E402
 from virtual_pi.stream import Speech  # noqa: E402
-from virtual_pi.supplies import layers, wheel  # noqa: E402
-from virtual_pi.supplies.image import Cpio, Skip  # noqa: E402
-from virtual_pi.supplies.prepare import TOOLS  # noqa: E402
 
 
 def entries(data: bytes) -> dict[str, tuple[int, bytes]]:
@@ -208,12 +208,12 @@ def test_repetitions_that_differ_are_named():
 
 def test_rows_are_kept_until_the_code_is_another(tmp_path):
     cell, other = Cell(500, "small", table.BURSTS), Cell(700, "small", table.BURSTS)
-    kept = Kept(tmp_path / "rows", "one")
+    kept = RowFile(tmp_path / "rows", "one")
     assert kept.find(cell) is None
     kept.add({**asdict(cell), "share": 1.0})
     made = kept.add({**asdict(cell), "share": 2.0})
     assert kept.find(cell) == made == {**asdict(cell), "share": 2.0, "code": "one"} and kept.find(other) is None
-    assert Kept(tmp_path / "rows", "two").find(cell) is None
+    assert RowFile(tmp_path / "rows", "two").find(cell) is None
     with (tmp_path / "rows").open("a") as file:
         file.write('{"mips": 500, "model"')
     assert len(read(tmp_path / "rows")) == 2, "a line that was not finished"
@@ -230,7 +230,7 @@ def test_a_table_that_was_interrupted_goes_on_where_it_stopped(tmp_path, monkeyp
             ran.append(cell.mips)
             return {**asdict(cell), "share": 100.0}
 
-    kept = Kept(tmp_path / "rows", "one")
+    kept = RowFile(tmp_path / "rows", "one")
     with pytest.raises(board.BoardError):
         list(Counting(None, kept).all(cells, 1))
     ran.clear()

@@ -12,7 +12,7 @@ from dredge_device.units import PACKET_US
 _PERIOD_MS = PACKET_US // 1000
 _PIECE = 256
 _SILENT_MS = 3000  # a sender says something every 20 ms, in a pause every second: this one is gone
-_FAREWELL_MS = 1500  # quiet on both sides after a goodbye: the last report, and its receipt, have come through
+_QUIET_MS = 1500  # quiet on both sides after a goodbye: the last report, and its receipt, have come through
 SCHEMA = "dredge-bridge-report-1"
 
 
@@ -127,7 +127,7 @@ class BridgeLoop(MainLoop):
         self._answers.write(self.reporter.tick(time.ticks_us(), _late), self.reporter.peer)
         now = time.ticks_ms()
         gone = time.ticks_diff(now, self._heard_ms) > _SILENT_MS
-        if self._goodbye_ms is not None and time.ticks_diff(now, self._goodbye_ms) > _FAREWELL_MS:
+        if self._goodbye_ms is not None and time.ticks_diff(now, self._goodbye_ms) > _QUIET_MS:
             gone = True
         if gone and self._network.known:
             self._goodbye_ms = None

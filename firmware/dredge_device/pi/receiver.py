@@ -16,8 +16,8 @@ from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.input.rtp_input import RtpInput
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.playing import figures
-from dredge_device.pi.playing.outlook import Outlook, Reserve
 from dredge_device.pi.playing.played import Played, played
+from dredge_device.pi.playing.render_ahead import RenderAhead, Reserve
 from dredge_device.pi.playing.speech import HOLD, SILENCE, SpeechQueue
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.pi.quality import FULL, QUALITY
@@ -74,7 +74,7 @@ class Receiver:
         self._statistics = PlayoutStatistics()
         way = (self._buffer, self._playout, self._concealer)
         self._speech = SpeechQueue(*way, beyond_speech(form, self._timer), self._statistics, conceal == "opus")
-        self._outlook = Outlook(*way, self._speech, patient=not adaptive)
+        self._render_ahead = RenderAhead(*way, self._speech, patient=not adaptive)
         self.queue = RenderQueue()
         self._qualities = [0] * len(QUALITY)
         self._started = False
@@ -124,8 +124,8 @@ class Receiver:
         return self.render(self._clock_us(), quality)
 
     def may_render(self, now_us: int, reserve_us: Reserve) -> bool:
-        """Return whether the next period can be rendered before its time (playing.outlook)."""
-        return self._outlook.may_render(self.queue, now_us, reserve_us)
+        """Return whether the next period can be rendered before its time (playing.render_ahead)."""
+        return self._render_ahead.may_render(self.queue, now_us, reserve_us)
 
     @property
     def speaking(self) -> bool:
@@ -134,7 +134,7 @@ class Receiver:
 
     def coming(self) -> int | None:
         """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
-        return self._outlook.coming()
+        return self._render_ahead.coming()
 
     def render(self, now_us: int, quality: int = FULL) -> Played:
         """Return the 20 ms of this time made of what has arrived; call it once for every period, in order.

@@ -12,7 +12,7 @@ from typing import Any
 
 from dredge_device import rtcp, rtp
 from dredge_host.links.link import Link
-from dredge_host.live.door import Update
+from dredge_host.live.control_channel import Update
 from dredge_host.live.session import Session
 from dredge_host.settings import Settings
 

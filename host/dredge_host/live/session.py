@@ -11,7 +11,7 @@ from dredge_device import control
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link, trouble_of
-from dredge_host.live.door import Door, Update
+from dredge_host.live.control_channel import ControlChannel, Update
 from dredge_host.live.report_schema import DeviceReport
 from dredge_host.settings import Settings
 
@@ -21,7 +21,7 @@ REQUEST_BYTES = 1100  # requests over UDP are this long: a device never answers 
 
 
 
-class Session(Door):
+class Session(ControlChannel):
     """A session with a device agent over a link.
 
     Control messages are RTCP APP packets on the same link as the media (RFC 5761). `clock` and `sleep` replace real

@@ -12,7 +12,7 @@ from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live.checks.serial_check import check_line
-from dredge_host.live.door import Update
+from dredge_host.live.control_channel import Update
 from dredge_host.live.report_schema import DeviceReport
 from dredge_host.live.session import Session
 from dredge_host.sending.audio import Pcm

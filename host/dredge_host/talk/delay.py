@@ -33,7 +33,7 @@ class Mean:
         return self._sum / self.count if self.count else 0.0
 
 
-class SpokenDelay:
+class SendDelay:
     """This end's share of the delay at which the other end hears it, microseconds."""
 
     def __init__(self, lookahead: int) -> None:
@@ -57,7 +57,7 @@ class SpokenDelay:
         return {"capture": _milliseconds(self._capture.mean), "encode": _milliseconds(self._encode.mean)}
 
 
-class HeardDelay:
+class ReceiveDelay:
     """This end's share of the delay at which it hears the other, microseconds."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.errors import UsageError
-from dredge_host.talk.delay import HeardDelay
+from dredge_host.talk.delay import ReceiveDelay
 from dredge_host.talk.signal.gate import Fader, Level
 
 _NAP_S = 0.02  # between two looks at a card's clock
@@ -43,7 +43,7 @@ class Loudspeaker:
         self._fader = Fader(volume)
         self.volume = volume
         self.level = Level()
-        self.delay: HeardDelay | None = None
+        self.delay: ReceiveDelay | None = None
         self.heard: Callable[[Pcm], None] | None = None  # is told what is played
         self.written = 0  # periods of streams
         self.late = 0

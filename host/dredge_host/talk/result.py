@@ -7,16 +7,16 @@ from typing import Any
 
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import path
-from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.receiving import ReceivingHalf
+from dredge_host.talk.sending import SendingHalf
 from dredge_host.talk.signal.gate import SILENT_DB, MicrophoneGate
-from dredge_host.talk.speaking import Speaking
 
 SCHEMA = "dredge.talk/1"
 
 
 def document(
-    speaking: Speaking,
-    hearing: Hearing,
+    sending: SendingHalf,
+    receiving: ReceivingHalf,
     settings: Settings,
     seconds: float,
     source: dict[str, Any],
@@ -28,63 +28,63 @@ def document(
     end's, as it was played here. delay_ms: mean of every part in ms (dredge_host.talk.delay). source, line: reports of
     the source and of the line.
     """
-    told = speaking.session.report or speaking.session.newest if speaking.session is not None else {}
+    told = sending.session.report or sending.session.newest if sending.session is not None else {}
     return {
         "schema": SCHEMA,
         "settings": settings.as_dict(),
         "seconds": seconds,
-        "calls": speaking.calls,
+        "calls": sending.calls,
         "spoken": {
-            "accounting": speaking.accounting,
+            "accounting": sending.accounting,
             "by_source": told.get("sources"),
             "loss_pct": told.get("loss_pct"),
-            "delay_ms": speaking.path(),
+            "delay_ms": sending.path(),
             "source": source,
         },
         "heard": {
-            "sessions": hearing.sessions_ended,
-            "by_source": hearing.last.get("sources"),
-            "packets": hearing.last.get("packets"),
-            "loss_pct": hearing.last.get("loss_pct"),
-            "delay_ms": path_heard(speaking, hearing),
-            "reasons": hearing.last.get("reasons"),
-            "governor": hearing.last.get("governor"),
-            "playout_delay_ms": hearing.last.get("delay_ms"),
-            "budget": {k: v for k, v in (hearing.last.get("budget") or {}).items() if k != "histogram"},
-            "sink": hearing.last.get("output"),
+            "sessions": receiving.sessions_ended,
+            "by_source": receiving.last.get("sources"),
+            "packets": receiving.last.get("packets"),
+            "loss_pct": receiving.last.get("loss_pct"),
+            "delay_ms": path_heard(sending, receiving),
+            "reasons": receiving.last.get("reasons"),
+            "governor": receiving.last.get("governor"),
+            "playout_delay_ms": receiving.last.get("delay_ms"),
+            "budget": {k: v for k, v in (receiving.last.get("budget") or {}).items() if k != "histogram"},
+            "sink": receiving.last.get("output"),
         },
         "line": line,
     }
 
 
 def state(
-    speaking: Speaking, hearing: Hearing, gate: MicrophoneGate, speaker_db: float, seconds: float
+    sending: SendingHalf, receiving: ReceivingHalf, gate: MicrophoneGate, speaker_db: float, seconds: float
 ) -> dict[str, Any]:
     """Return what a display shows now; figures are a second old at most. Any thread may call it."""
-    heard = hearing.figures
-    session = speaking.session
+    heard = receiving.figures
+    session = sending.session
     told = session.newest if session is not None else {}
     return {
         "t_s": seconds,
-        "state": speaking.state,
-        "problem": speaking.problem,
+        "state": sending.state,
+        "problem": sending.problem,
         "muted": gate.shut,
         "ducked": gate.down,
-        "mic_db": round(speaking.level.db, 1),
-        "speaker_db": round(speaker_db, 1) if hearing.peer is not None else SILENT_DB,
+        "mic_db": round(sending.level.db, 1),
+        "speaker_db": round(speaker_db, 1) if receiving.peer is not None else SILENT_DB,
         "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
-                   "bitrate_bps": speaking.bitrate_bps, "delay_ms": speaking.path(),
+                   "bitrate_bps": sending.bitrate_bps, "delay_ms": sending.path(),
                    "report_age_s": session.report_age_s if session is not None else None},
         "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
-                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(speaking, hearing),
-                  "unheard_s": hearing.unheard_s},
+                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(sending, receiving),
+                  "unheard_s": receiving.unheard_s},
     }  # fmt: skip
 
 
-def path_heard(speaking: Speaking, hearing: Hearing) -> dict[str, Any]:
+def path_heard(sending: SendingHalf, receiving: ReceivingHalf) -> dict[str, Any]:
     """Return the delays of what is heard here (dredge_host.talk.delay)."""
-    network_us = speaking.delay.network_us if speaking.delay is not None else None
-    return path(speaking.spoken_there(), network_us, hearing.delay.report())
+    network_us = sending.delay.network_us if sending.delay is not None else None
+    return path(sending.send_delay_there(), network_us, receiving.delay.report())
 
 
 def lines(result: dict[str, Any]) -> list[str]:

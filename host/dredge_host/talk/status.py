@@ -6,24 +6,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dredge_device.pi.status.teller import Teller
+from dredge_device.pi.status.reporter import StatusReporter
 from dredge_host.errors import UsageError
-from dredge_host.talk.hearing import Hearing
+from dredge_host.talk.receiving import ReceivingHalf
 
 
 def tell(
-    url: str, allow_remote: bool, address: str, hearing: Hearing, state: Callable[[], dict[str, Any]]
-) -> Teller:
+    url: str, allow_remote: bool, address: str, receiving: ReceivingHalf, state: Callable[[], dict[str, Any]]
+) -> StatusReporter:
     """Publish the status at this URL until it is closed. state: of the talk, for its part of the document (`talk`).
 
     Raises UsageError (the URL), OSError (it cannot listen there), CapabilityError (no paho-mqtt).
     """
     def counts() -> dict[str, Any]:
-        streams = {"running": int(hearing.peer is not None), "most": 1, "ended": hearing.sessions_ended}
-        return {"streams": streams, "governor": hearing.governor.report(), "talk": state()}
+        streams = {"running": int(receiving.peer is not None), "most": 1, "ended": receiving.sessions_ended}
+        return {"streams": streams, "governor": receiving.governor.report(), "talk": state()}
 
     try:
-        hearing.status = Teller(url, allow_remote, ("talk", address, hearing.info), hearing.log, counts)
+        receiving.status = StatusReporter(url, allow_remote, ("talk", address, receiving.info), receiving.log, counts)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return hearing.status
+    return receiving.status

@@ -17,15 +17,15 @@ from dredge_host.audio_io.source import Source
 from dredge_host.console import note
 from dredge_host.errors import UnreachableError
 from dredge_host.talk.admission import Admission
-from dredge_host.talk.hearing import Hearing
-from dredge_host.talk.line import Line
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
+from dredge_host.talk.receiving import ReceivingHalf
 from dredge_host.talk.result import document, state
 from dredge_host.talk.running.halves import Halves
 from dredge_host.talk.running.watchdog import Watchdog
+from dredge_host.talk.sending import SendingHalf
+from dredge_host.talk.shared_endpoint import SharedEndpoint
 from dredge_host.talk.signal.gate import MicrophoneGate
-from dredge_host.talk.speaking import Speaking
 from dredge_host.talk.status import tell
 
 _UPDATE_S = 0.25
@@ -57,7 +57,7 @@ class Talk:
         self.options = options
         notices = Notices(note)
         with ExitStack() as opened:
-            self._admission = Admission(options, lambda peer: self._hearing.rekeyed(peer), notices)
+            self._admission = Admission(options, lambda peer: self._receiving.rekeyed(peer), notices)
             self.gate = MicrophoneGate(
                 options.ptt, options.half_duplex, options.echo, muted or _never, lambda: self._speaker.level.now_db
             )
@@ -67,12 +67,12 @@ class Talk:
             self._speaker = Loudspeaker(options.speaker, options.rate, options.volume, output)
             opened.callback(self._speaker.discard)
             remote = options.allow_remote or self._admission.keyed
-            self._line = Line(options.to, options.listen, remote, self._admission.keyed, notices)
-            opened.callback(self._line.close)
+            self._shared = SharedEndpoint(options.to, options.listen, remote, self._admission.keyed, notices)
+            opened.callback(self._shared.close)
             self._make_halves()
             self.status_url: str | None = None
             if options.status is not None:
-                status = tell(options.status, options.allow_remote, self.address, self._hearing, self.state)
+                status = tell(options.status, options.allow_remote, self.address, self._receiving, self.state)
                 opened.callback(status.close)
                 self.status_url = status.url
             self._opened = opened.pop_all()
@@ -81,22 +81,22 @@ class Talk:
         from dredge_models.registry import model_ids
 
         options, admission = self.options, self._admission
-        self._hearing = Hearing(self._line, admission.access, options.settings, self._speaker, self._about)
-        self._speaker.delay = self._hearing.delay
+        self._receiving = ReceivingHalf(self._shared, admission.access, options.settings, self._speaker, self._about)
+        self._speaker.delay = self._receiving.delay
         if self.gate.echo is not None:
             self._speaker.heard = self.gate.echo.played
-        self._speaking = Speaking(
-            self._line, options, self._source,
-            peer=self._peer, hung_up=lambda: self._hearing.hung_up, gate=self.gate, muted=lambda: self.gate.shut,
+        self._sending = SendingHalf(
+            self._shared, options, self._source,
+            peer=self._peer, hung_up=lambda: self._receiving.hung_up, gate=self.gate, muted=lambda: self.gate.shut,
             secure=admission.secured, may_send=admission.may_send,
             models=model_ids() if options.settings.conceal == "dred" else None,
         )  # fmt: skip
-        self._halves = Halves(self._speaking, self._hearing, options)
+        self._halves = Halves(self._sending, self._receiving, options)
 
     @property
     def address(self) -> str:
         """Where this end can be called."""
-        return self._line.address
+        return self._shared.address
 
     @property
     def muted(self) -> bool:
@@ -127,7 +127,7 @@ class Talk:
         """
         if not self._halves.started:
             self.start()
-        watchdog, looked = Watchdog(lambda: (self._speaking.turns, self._hearing.turns)), 0.0
+        watchdog, looked = Watchdog(lambda: (self._sending.turns, self._receiving.turns)), 0.0
         try:
             while not self._halves.over():
                 if update is not None:
@@ -140,11 +140,11 @@ class Talk:
             self.end()
         if self._halves.error is not None:
             raise self._halves.error
-        if not self._speaking.calls and self.options.seconds is not None and not self._hearing.sessions_ended:
+        if not self._sending.calls and self.options.seconds is not None and not self._receiving.sessions_ended:
             whom = "nobody with this key" if self.options.key_file else "nobody"
-            raise UnreachableError(f"{self._line.url}: {whom} answered or called within {self.options.seconds:g} s")
-        reports = self._source.report(), self._line.report()
-        return document(self._speaking, self._hearing, self.options.settings, self.seconds, *reports)
+            raise UnreachableError(f"{self._shared.url}: {whom} answered or called within {self.options.seconds:g} s")
+        reports = self._source.report(), self._shared.report()
+        return document(self._sending, self._receiving, self.options.settings, self.seconds, *reports)
 
     def end(self) -> None:
         """Say goodbye and wait for the other end's report; safe to call twice."""
@@ -166,12 +166,12 @@ class Talk:
     @property
     def seconds(self) -> float:
         """Since the first call was answered."""
-        first = self._speaking.first_s
+        first = self._sending.first_s
         return 0.0 if first is None else round(time.monotonic() - first, 2)
 
     def state(self) -> dict[str, Any]:
         """Return what a display shows now (dredge_host.talk.result)."""
-        return state(self._speaking, self._hearing, self.gate, self._speaker.level.db, self.seconds)
+        return state(self._sending, self._receiving, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:
         """Apply to this process what was asked of the system for all of it; what came of it, and the status."""
@@ -179,11 +179,11 @@ class Talk:
         return [*said, scheduling.lock_memory()] if self.options.lock_memory else said
 
     def _peer(self) -> Any | None:
-        return self._line.called if self._line.called is not None else self._hearing.peer
+        return self._shared.called if self._shared.called is not None else self._receiving.peer
 
     def _about(self) -> dict[str, Any]:
-        spoken = self._speaking.delay
-        return {"spoken": spoken.report() if spoken is not None else None, "heard": self._hearing.delay.report()}
+        spoken = self._sending.delay
+        return {"spoken": spoken.report() if spoken is not None else None, "heard": self._receiving.delay.report()}
 
 
 def _never() -> bool:

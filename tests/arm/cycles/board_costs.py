@@ -23,11 +23,11 @@ sys.path[:0] = [str(ROOT / "tests/arm"), str(ROOT / "tests/arm/cycles"), str(ROO
 
 import predict  # noqa: E402
 from instruction_count.__main__ import MODELS, counts  # noqa: E402
-from virtual_pi.kept import read  # noqa: E402
-from virtual_pi.supplies.layers import folder  # noqa: E402
+from virtual_pi.boot_image.layers import folder  # noqa: E402
+from virtual_pi.row_file import read  # noqa: E402
 from virtual_pi.table import BURSTS  # noqa: E402
 
-VOCODER, INTERPRETER = "lpcnet", ("interpreter", "NumPy", "other")  # parts of instruction_count.tally
+VOCODER, INTERPRETER = "lpcnet", ("interpreter", "NumPy", "other")  # parts of instruction_count.breakdown
 KINDS = {"plain": "dred_plain", "next": "dred_next", "first": "dred_first", "after": "dred_after",
          "first of 1 s": "second_first"}  # fmt: skip
 BURST_CLASSES = ("dred_plain", "dred_first", "dred_next", "dred_after")

@@ -75,7 +75,7 @@ class Table:
         self.wires, self.heard, self.told = {}, Counter(), Counter()
         self.lost_up = self.lost_down = False
         self.outputs = []
-        self.streams = Sessions(self._make_station, STREAMS)
+        self.sessions = Sessions(self._make_stream, STREAMS)
 
     def _make_receiver(self, options):
         if not isinstance(options["playout_ms"], int):
@@ -84,7 +84,7 @@ class Table:
             options["playout_ms"], options["conceal"], clock_us=lambda: self.now_us, adaptive=options["adaptive"]
         )
 
-    def _make_station(self, index):
+    def _make_stream(self, index):
         output = Output()
         self.outputs.append(output)
         info = {"ok": True, "boot": "table"}
@@ -96,13 +96,13 @@ class Table:
         for answer in answers:
             self._tell(answer, peer)
         if clear is not None:
-            for answer in self.streams.handle(clear, peer, self.now_us):
+            for answer in self.sessions.handle(clear, peer, self.now_us):
                 self._wrapped(answer, peer)
 
     def period(self):
         before = [output.written for output in self.outputs]
-        due = [station.player.state in BUSY for station in self.streams.stations]
-        for datagram, peer in self.streams.period(self.now_us):
+        due = [session.player.state in BUSY for session in self.sessions.streams]
+        for datagram, peer in self.sessions.period(self.now_us):
             self._wrapped(datagram, peer)
         assert [o.written - b for o, b in zip(self.outputs, before, strict=True)] == due
         self.now_us += 20_000
@@ -239,7 +239,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.table.now_us += 62_000_000  # whoever is there is given up
         for _ in range(300):  # its final report too
             self._period()
-        assert all(station.agent.state == states.IDLE for station in self.table.streams.stations)
+        assert all(session.agent.state == states.IDLE for session in self.table.sessions.streams)
         self.hosts[n] = host = self._host(n)
         host.pay()
         answer = host.ask(control.CONFIGURE, {"playout_ms": 60, "ssrc": 77, "first_sequence": 0})
@@ -269,21 +269,21 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def one_station_per_host(self):
         steps["session rules"] += 1
-        stations = self.table.streams.stations
-        assert len(stations) == len(self.table.outputs) <= STREAMS
-        peers = [s.agent.peer for s in stations if s.agent.state != states.IDLE]
+        streams = self.table.sessions.streams
+        assert len(streams) == len(self.table.outputs) <= STREAMS
+        peers = [s.agent.peer for s in streams if s.agent.state != states.IDLE]
         assert len(peers) == len(set(peers)) and None not in peers
-        for station, output in zip(stations, self.table.outputs, strict=True):
-            device = station.agent
+        for session, output in zip(streams, self.table.outputs, strict=True):
+            device = session.agent
             assert (device.state == states.IDLE) == (device.peer is None)
             begun = device.counters.get("sessions")
-            running = (device.state in BUSY) + (station.leaving is not None)
+            running = (device.state in BUSY) + (session.leaving is not None)
             assert output.closed == begun - running
 
     @invariant()
     def memory_is_bounded(self):
-        for station in self.table.streams.stations:
-            assert len(station.agent.reports.outgoing) <= 2 and station.agent.reports.timeline.count <= 200
+        for session in self.table.sessions.streams:
+            assert len(session.agent.reports.outgoing) <= 2 and session.agent.reports.timeline.count <= 200
         guard = self.table.guard
         if self.keyed:
             assert len(guard._holders) <= STREAMS + 1 and len(guard._strangers) <= 64

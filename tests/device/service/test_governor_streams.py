@@ -155,12 +155,12 @@ def test_a_new_host_is_refused_and_those_there_go_on():
     media = rtp.build(0, 0, 9, packet(0))
     assert sessions.handle(media, "stranger", int(board.now_us)) == []
     assert sessions.handle(b"\x80\xcc garbage", "stranger", int(board.now_us)) == []
-    assert governor.refused == refused == 1 and len(sessions.stations) == 64
+    assert governor.refused == refused == 1 and len(sessions.streams) == 64
     (answer,) = sessions.handle(control.build(control.Message(control.BYE, 6)), "stranger", int(board.now_us))
     assert control.parse(answer)[0].document() == {"ok": True}  # whose first answer was lost may still go
     (answer,) = sessions.handle(hello, 3, int(board.now_us))  # one that is there already
     assert control.parse(answer)[0].document()["ok"]
-    assert all(station.agent.peer != "stranger" for station in sessions.stations)
+    assert all(stream.agent.peer != "stranger" for stream in sessions.streams)
 
 
 def test_after_the_rush_nothing_of_it_is_left():

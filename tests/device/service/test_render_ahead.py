@@ -91,7 +91,7 @@ def test_eight_streams_share_a_fast_core():
 
 def test_periods_are_handed_out_in_order_every_20_ms():
     board, report, _ = play(ZERO_2_W, STANDARD, BURSTS)
-    times = board.sessions.stations[0].output.times
+    times = board.sessions.streams[0].output.times
     assert len(times) == report["queue"]["periods"] >= PACKETS
     assert {after - before for before, after in pairwise(times)} == {PACKET_US}
 

@@ -14,8 +14,8 @@ from dredge_device.agent import Agent
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.streams.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox
+from dredge_device.pi.service.streams.receiver_pool import ReceiverPool
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
-from dredge_device.pi.service.streams.stock import ReceiverStock
 from dredge_device.pi.transport.addresses import place_of
 
 ONE, TWO, THREE = ("10.0.0.1", 1000), ("10.0.0.2", 2000), ("10.0.0.3", 3000)
@@ -47,9 +47,9 @@ class Table:
         self.now_us, self.outputs, self.lines = 1_000_000, [], []
         self.reports = []
         notices = Notices(self.lines.append, lambda: self.now_us / 1e6)
-        self.streams = Sessions(self._station, most, notices=notices, clock=lambda: self.now_us)
+        self.streams = Sessions(self._stream, most, notices=notices, clock=lambda: self.now_us)
 
-    def _station(self, index):
+    def _stream(self, index):
         output = Output()
         self.outputs.append(output)
 
@@ -82,7 +82,7 @@ class Table:
 
     @property
     def agent(self):
-        return self.streams.stations[0].agent
+        return self.streams.streams[0].agent
 
 
 def test_a_goodbye_frees_the_place_at_once_and_both_streams_are_whole():
@@ -110,12 +110,12 @@ def test_a_report_that_nobody_acknowledges_takes_no_place():
     table.period(5, acknowledge=False)
     assert table.ask(control.HELLO, TWO)["ok"] is True
     table.period(300, acknowledge=False)
-    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._places.farewells
+    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._places.final_reports
     for n in range(40):  # … and no memory
         table.ask(control.BYE, ("10.0.1.1", n) if n else TWO)
         table.ask(control.HELLO, ("10.0.1.1", n + 1))
         table.period(acknowledge=False)
-    assert len(table.streams._places.farewells) <= 8
+    assert len(table.streams._places.final_reports) <= 8
 
 
 def test_a_running_session_is_neither_displaced_nor_disturbed():
@@ -276,7 +276,7 @@ def test_an_output_that_fails_ends_its_session_alone():
         table.media(n, TWO, 9)
         table.outputs[0].broken = n >= 20
         table.period()
-    first, second = (station.agent for station in table.streams.stations)
+    first, second = (stream.agent for stream in table.streams.streams)
     assert first.state != states.ACTIVE and "No space left" in str(table.lines)
     assert second.state == states.ACTIVE and set(table.reports) == {ONE}
     assert table.ask(control.HELLO, THREE)["ok"] is True  # with an output of its own
@@ -381,19 +381,19 @@ def test_receivers_are_built_in_another_thread_once():
         return dict(options)
 
     usual = {"playout_ms": 1}
-    stock = ReceiverStock(build, usual)
-    assert stock.make(usual) == usual
+    pool = ReceiverPool(build, usual)
+    assert pool.make(usual) == usual
     other = {"playout_ms": 2}
-    made = _until(lambda: stock.make(other))
+    made = _until(lambda: pool.make(other))
     assert made == other and built.count(other) == 1
-    assert _until(lambda: stock.make(usual)) is not None  # one is kept ready
+    assert _until(lambda: pool.make(usual)) is not None  # one is kept ready
     with pytest.raises(RuntimeError, match="no such thing"):
-        _until(lambda: stock.make({"bad": True}))
+        _until(lambda: pool.make({"bad": True}))
     for n in range(40):
-        stock.make({"playout_ms": 100 + n})
+        pool.make({"playout_ms": 100 + n})
     _until(lambda: len(built) >= 40 or None)
-    assert sum(map(len, stock._ready.values())) <= 6
-    stock.close()
+    assert sum(map(len, pool._ready.values())) <= 6
+    pool.close()
     json.dumps(built)
 
 

@@ -116,9 +116,9 @@ def test_hosts_have_streams_of_their_own():
         sent = streams.period(clock[0])
         clock[0] += 20_000
         assert all(peer in range(3) for _, peer in sent)
-    assert len(streams.stations) == 3
-    assert [station.output.spoken for station in streams.stations] == [58] * 3
-    assert {station.agent.peer for station in streams.stations} == {0, 1, 2}
+    assert len(streams.streams) == 3
+    assert [stream.output.spoken for stream in streams.streams] == [58] * 3
+    assert {stream.agent.peer for stream in streams.streams} == {0, 1, 2}
 
 
 def test_one_host_too_many_is_told_so_and_an_idle_stream_is_used_again():
@@ -133,9 +133,9 @@ def test_one_host_too_many_is_told_so_and_an_idle_stream_is_used_again():
     streams.give_up()
     assert streams.sessions_ended == 2 and not streams.reporting
     (answer,) = streams.handle(hello, 2, 0)
-    assert control.parse(answer)[0].document()["ok"] and len(streams.stations) == 2
+    assert control.parse(answer)[0].document()["ok"] and len(streams.streams) == 2
     streams.close()
-    assert all(station.output.spoken == -1 for station in streams.stations)
+    assert all(stream.output.spoken == -1 for stream in streams.streams)
 
 
 def test_refused_priorities_are_explained(monkeypatch):

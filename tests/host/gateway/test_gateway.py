@@ -112,7 +112,7 @@ def test_a_browser_is_heard_and_hears(tmp_path: Path, unused: None) -> None:
         finally:
             browser.close()
         heard = np.concatenate([pcm for _, pcm in end.hears.heard[begun:]])
-        report = end.talk._hearing.figures
+        report = end.talk._receiving.figures
     assert report["sources"]["dred"] > 0
     assert likeness(speech[16000:80000], heard) > 0.7, likeness(speech[160000:224000], heard)
     assert told[0][0] > 0 and told[0][1] > 200  # the far end's speech has arrived

@@ -18,8 +18,8 @@ from dredge_device.pi.machine import Machine
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.timeline import Timeline
+from dredge_host.live.control_channel import progress_of
 from dredge_host.live.device_report import FIELDS, checked
-from dredge_host.live.door import progress_of
 from dredge_host.live.report_schema import (
     LARGEST,
     BudgetReport,

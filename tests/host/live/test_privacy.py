@@ -359,7 +359,7 @@ def test_the_switchboard_tells_the_receiver_of_this_peer_only() -> None:
             told.append(self.name)
 
     board = Sessions(lambda index: StreamSession(Heard("first", "a", ACTIVE), None), 3)  # type: ignore[arg-type]
-    board.stations += [StreamSession(Heard("other", "b", ACTIVE), None), StreamSession(Heard("idle", "a", IDLE), None)]  # type: ignore[arg-type]
+    board.streams += [StreamSession(Heard("other", "b", ACTIVE), None), StreamSession(Heard("idle", "a", IDLE), None)]  # type: ignore[arg-type]
     board.rekeyed("a")
     assert told == ["first"]
 

@@ -11,7 +11,7 @@ from dredge_device.pi.receiver import Receiver
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.loop_device import LoopDevice
-from dredge_host.live.door import REPORT_SCHEMA, progress_of
+from dredge_host.live.control_channel import REPORT_SCHEMA, progress_of
 from dredge_host.live.result import document, lines, timeline_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream

@@ -13,7 +13,7 @@ import pytest
 
 from dredge_host.errors import CapabilityError
 from dredge_host.sending.audio import bundled_clip, read_audio
-from dredge_host.talk.delay import HeardDelay, SpokenDelay, path
+from dredge_host.talk.delay import ReceiveDelay, SendDelay, path
 from dredge_host.talk.display import TalkDisplay
 from dredge_host.talk.running.watchdog import Watchdog
 from dredge_host.talk.signal.echo import advice
@@ -83,7 +83,7 @@ def test_a_button_without_the_package_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_delays_add_up_and_what_is_not_known_is_not_guessed() -> None:
-    spoken, heard = SpokenDelay(104), HeardDelay()
+    spoken, heard = SendDelay(104), ReceiveDelay()
     spoken.packet(3000, 1000)
     heard.playout.add(50_000)
     heard.card.add(40_000)

@@ -112,7 +112,7 @@ def test_an_end_that_comes_back_is_talked_to_again() -> None:
             comes = End(there, TONE)
             until(lambda comes=comes: len(comes.hears.heard) > 40)
             assert comes.finish()["spoken"]["accounting"]["complete"]
-            until(lambda visit=visit: stays.talk._hearing.sessions_ended == visit)
+            until(lambda visit=visit: stays.talk._receiving.sessions_ended == visit)
         assert stays.finish()["calls"] == 2
 
 
@@ -123,9 +123,9 @@ def test_an_end_that_vanishes_without_a_word_is_called_until_it_is_back() -> Non
     with ends(here, speech=TONE) as (stays,):
         dies = End(there, TONE)
         until(lambda: len(dies.hears.heard) > 20)
-        dies.talk._line.stopping.set()  # from here on nothing is received, nothing more is said
+        dies.talk._shared.stopping.set()  # from here on nothing is received, nothing more is said
         dies.finish()
-        until(lambda: stays.talk._hearing.peer is None)
+        until(lambda: stays.talk._receiving.peer is None)
         comes = End(there, TONE)
         until(lambda: len(comes.hears.heard) > 20)
         heard = len(stays.hears.heard)
@@ -153,7 +153,7 @@ def test_who_waits_answers_the_next_caller_from_another_port() -> None:
             caller = End(calls, TONE)
             until(lambda caller=caller: len(caller.hears.heard) > 20)
             caller.finish()
-        until(lambda: server.talk._hearing.sessions_ended == 2)
+        until(lambda: server.talk._receiving.sessions_ended == 2)
 
 
 def test_once_ends_with_the_goodbye_of_the_other_end() -> None:
@@ -190,7 +190,7 @@ def test_a_stranger_is_not_heard_by_who_has_called_somebody() -> None:
         stranger = End(TalkOptions(f"udp://127.0.0.1:{port}", settings=plain(), seconds=0.6), TONE)
         with pytest.raises(UnreachableError):
             stranger.wait()
-        assert caller.talk._line.strangers > 0 and not stranger.hears.heard
+        assert caller.talk._shared.strangers > 0 and not stranger.hears.heard
 
 
 def test_a_forged_call_makes_an_open_end_send_no_more_than_it_got() -> None:
@@ -246,7 +246,7 @@ def test_an_end_for_both_kinds_calls_either() -> None:
     calls = TalkOptions(f"udp://127.0.0.1:{one}", f"udp://[::]:{two}", settings=plain(), allow_remote=True)
     with ends(waits, calls, speech=TONE) as both:
         until(lambda: all(np.abs(end.hears.pcm[-320:]).max(initial=0) > 4000 for end in both))
-        assert both[1].talk._line.strangers == 0
+        assert both[1].talk._shared.strangers == 0
 
 
 def test_no_way_to_the_other_end_is_said_in_a_sentence() -> None:
@@ -260,8 +260,8 @@ def test_who_talks_begins_with_numbers_that_nobody_can_guess() -> None:
     for _ in range(2):
         waits, calls = pair()
         with ends(waits, calls, speech=TONE) as (waiting, _):
-            until(lambda waiting=waiting: waiting.talk._hearing.figures.get("stream", {}).get("ssrc") is not None)
-            begun.append(waiting.talk._hearing.figures["stream"])
+            until(lambda waiting=waiting: waiting.talk._receiving.figures.get("stream", {}).get("ssrc") is not None)
+            begun.append(waiting.talk._receiving.figures["stream"])
     assert begun[0]["ssrc"] != begun[1]["ssrc"] and begun[0]["sequence"] != begun[1]["sequence"]
 
 
@@ -330,8 +330,8 @@ def test_memory_does_not_grow_with_the_talk() -> None:
     """What grows by the packet would be seen in these."""
     with ends(*pair(), speech=TONE) as (waits, calls):
         until(lambda: len(waits.hears.heard) > 100)
-        assert len(calls.talk._speaking._loss.history) < 50  # a packet is being sent while this is read
-        assert calls.talk._line.answers.qsize() < 50 and len(calls.talk._line.questions) < 50
+        assert len(calls.talk._sending._loss.history) < 50  # a packet is being sent while this is read
+        assert calls.talk._shared.answers.qsize() < 50 and len(calls.talk._shared.questions) < 50
 
 
 def test_what_is_shown_may_be_asked_for_at_any_time() -> None:

@@ -48,7 +48,7 @@ class Costs:
         self.plain = full.plain_us if full is not None else 0.0
         self._plain_periods = 0
         self._known: dict[tuple[int, int], float] = {}
-        self._dearest: dict[tuple[int, int], float] = {}
+        self._costliest: dict[tuple[int, int], float] = {}
         for quality, costs in ((FULL, full), (SMALL, small)):
             if costs is not None:
                 self._known |= {(FIRST, quality): costs.first_us, (NEXT, quality): costs.next_us,
@@ -65,8 +65,8 @@ class Costs:
         limited = min(us, 2 * usual) if usual else us
         usual += (limited - usual) * (_LEARN if known else 1.0)
         self._known[kind, quality] = usual
-        before = self._dearest.get((kind, quality), 0.0)
-        self._dearest[kind, quality] = max(limited, before - (before - usual) * _FORGET)
+        before = self._costliest.get((kind, quality), 0.0)
+        self._costliest[kind, quality] = max(limited, before - (before - usual) * _FORGET)
 
     def _add_plain(self, us: float) -> None:
         """Add the time of a received period: the cheapest of the first second (caches are cold), then a mean without
@@ -87,7 +87,7 @@ class Costs:
 
     def at_most(self, kind: int, quality: int, margin: float) -> float:
         """Return so many times the usual cost, or what the dearest one took lately: a deep gap has a dear first one."""
-        return max(margin * self.of(kind, quality), self._dearest.get((kind, quality), 0.0))
+        return max(margin * self.of(kind, quality), self._costliest.get((kind, quality), 0.0))
 
     def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
         """Return how long before its time a period must begin to be ready in time, in whole periods, microseconds.

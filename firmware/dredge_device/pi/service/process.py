@@ -34,12 +34,12 @@ from dredge_device.pi.service.listener import Listener
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.options import AUTO, Options
 from dredge_device.pi.service.pacer import Pacer
-from dredge_device.pi.service.stations import Stations
+from dredge_device.pi.service.stream_factory import StreamFactory
 from dredge_device.pi.service.streams.admission import Candidates, Inbox
+from dredge_device.pi.service.streams.receiver_pool import ReceiverPool
 from dredge_device.pi.service.streams.sessions import Sessions
-from dredge_device.pi.service.streams.stock import ReceiverStock
 from dredge_device.pi.standard_streams import ERROR, say
-from dredge_device.pi.status.teller import Teller
+from dredge_device.pi.status.reporter import StatusReporter
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
@@ -69,7 +69,7 @@ class Process:
         self._access = make_access(
             options,
             self._agreed.key,
-            lambda peer: self._streams.rekeyed(peer),
+            lambda peer: self._sessions.rekeyed(peer),
             lambda peer: peer in self._inbox.running,
             self.notices.warn,
         )
@@ -85,24 +85,24 @@ class Process:
         figures = ProcessFigures(self._machine, self._governor, self._endpoint, self._access, self._inbox)
         form = Format(options.rate, options.channels)
         try:
-            self._stock = ReceiverStock(
+            self._pool = ReceiverPool(
                 lambda wanted: make_receiver(wanted, self._models, self._agreed.types, form), options.for_session())
-            stations = Stations(
-                options, self.info, self._stock.make, lambda: figures.session(self._pacer),
-                lambda *report: self._streams.log.reported(*report), self.notices,
+            factory = StreamFactory(
+                options, self.info, self._pool.make, lambda: figures.session(self._pacer),
+                lambda *report: self._sessions.log.reported(*report), self.notices,
             )  # fmt: skip
-            self._streams = Sessions(
-                stations, options.streams, self._governor, self.notices,
+            self._sessions = Sessions(
+                factory, options.streams, self._governor, self.notices,
                 Candidates(self._agreed.types.opus | self._agreed.types.red))
         except BaseException:
             self._endpoint.close()
             raise
-        self._status: Teller | None = None
+        self._status: StatusReporter | None = None
         try:
-            streams = self._streams
-            self._status = Teller(
-                options.status, options.allow_remote, ("agent", self.address, self.info), streams.log,
-                lambda: figures.status(len(streams.peers), options.streams, streams.sessions_ended), self._machine,
+            sessions = self._sessions
+            self._status = StatusReporter(
+                options.status, options.allow_remote, ("agent", self.address, self.info), sessions.log,
+                lambda: figures.status(len(sessions.peers), options.streams, sessions.sessions_ended), self._machine,
             )  # fmt: skip
         except BaseException:
             self.close()
@@ -143,8 +143,8 @@ class Process:
         if self._status is not None:
             self._status.close()
         self._endpoint.close()
-        self._streams.close()
-        self._stock.close()
+        self._sessions.close()
+        self._pool.close()
 
     def _play(self) -> None:
         self._pacer = Pacer()
@@ -154,14 +154,14 @@ class Process:
             if self._pacer.passed():
                 if not self._inbox.running:  # how late the thread woke up while nobody was served is nobody's figure
                     self._pacer.restart()
-                self._send(self._streams.tick(self._pacer.ticked_us))
-                self._inbox.running = self._streams.peers
+                self._send(self._sessions.tick(self._pacer.ticked_us))
+                self._inbox.running = self._sessions.peers
                 if self._status is not None:
                     self._status.tick(self._pacer.ticked_us)
-                if self.options.once and self._streams.sessions_ended:
+                if self.options.once and self._sessions.sessions_ended:
                     self._linger()
                     return
-            if not self._streams.render(monotonic_us()):
+            if not self._sessions.render(monotonic_us()):
                 self._pacer.sleep()
         self._last_words()
 
@@ -180,19 +180,19 @@ class Process:
             for answer in answers:
                 self._endpoint.send(answer, peer)
             if clear is not None:
-                self._send([(answer, peer) for answer in self._streams.handle(clear, peer, now_us)])
+                self._send([(answer, peer) for answer in self._sessions.handle(clear, peer, now_us)])
         if any(peer not in self._inbox.running for _, peer, _ in arrived):
-            self._inbox.running = self._streams.peers
+            self._inbox.running = self._sessions.peers
 
     def _last_words(self) -> None:
         """Complete the output after an interruption and try to deliver the final reports."""
-        self._streams.interrupt()
+        self._sessions.interrupt()
         until = time.monotonic() + _LAST_WORDS_S
-        while self._streams.reporting and time.monotonic() < until:
+        while self._sessions.reporting and time.monotonic() < until:
             self._answer()
-            self._send(self._streams.report(monotonic_us()))
+            self._send(self._sessions.report(monotonic_us()))
             time.sleep(0.02)
-        self._streams.give_up()
+        self._sessions.give_up()
 
     def _send(self, datagrams: list[tuple[bytes, Any]]) -> None:
         for datagram, peer in datagrams:

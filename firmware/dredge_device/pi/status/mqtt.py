@@ -15,7 +15,7 @@ from dredge_device.pi.status.urls import Broker
 
 _LOOK_S = 0.5  # between two looks whether a session began or ended
 _NICE = 10  # what plays comes first
-_BYE_S = 2.0  # how long the farewell may take
+_BYE_S = 2.0  # how long saying goodbye may take
 PASSWORD = "DREDGE_MQTT_PASSWORD"
 
 

@@ -17,7 +17,7 @@ from dredge_host.console import to_json
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live import result as livesummary
 from dredge_host.live.checks.verdict import judge
-from dredge_host.live.door import Update
+from dredge_host.live.control_channel import Update
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.offline import quality

@@ -12,7 +12,7 @@ from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.links.link import Link
 from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
-from dredge_host.live.door import Update
+from dredge_host.live.control_channel import Update
 from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream

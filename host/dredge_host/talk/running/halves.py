@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from dredge_device.pi.service import scheduling
-from dredge_host.talk.hearing import Hearing
 from dredge_host.talk.options import TalkOptions
-from dredge_host.talk.speaking import Speaking
+from dredge_host.talk.receiving import ReceivingHalf
+from dredge_host.talk.sending import SendingHalf
 
-_FAREWELL_S = 2.0  # how long the other end's goodbye is waited for after ours
+_GOODBYE_S = 2.0  # how long the other end's goodbye is waited for after ours
 
 
 class Halves:
@@ -22,8 +22,8 @@ class Halves:
     `options.realtime`.
     """
 
-    def __init__(self, speaking: Speaking, hearing: Hearing, options: TalkOptions) -> None:
-        self._speaking, self._hearing, self._options = speaking, hearing, options
+    def __init__(self, sending: SendingHalf, receiving: ReceivingHalf, options: TalkOptions) -> None:
+        self._sending, self._receiving, self._options = sending, receiving, options
         self.ending = threading.Event()
         self.error: BaseException | None = None
         self.scheduling = ""
@@ -39,7 +39,7 @@ class Halves:
     def start(self) -> None:
         """Begin to call, answer, speak and play."""
         self._begun_s = time.monotonic()
-        for name, work in (("speaking", self._speak), ("hearing", self._hear)):
+        for name, work in (("sending", self._speak), ("receiving", self._hear)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -52,35 +52,35 @@ class Halves:
         if self.ending.is_set():
             return True
         if options.seconds is not None:
-            begun = self._speaking.first_s or (self._begun_s if self._hearing.peer is None else now)
+            begun = self._sending.first_s or (self._begun_s if self._receiving.peer is None else now)
             if now - begun >= options.seconds:
                 return True
-        return options.once and self._hearing.sessions_ended > 0 and self._speaking.state != "talking"
+        return options.once and self._receiving.sessions_ended > 0 and self._sending.state != "talking"
 
     def end(self) -> None:
         """Say goodbye and wait for the other end's report; safe to call twice."""
         self.ending.set()
         for thread in self._threads[:1]:
             thread.join()
-        self._hearing.closing = True
-        self._deadline_s = self._deadline_s or time.monotonic() + _FAREWELL_S
+        self._receiving.closing = True
+        self._deadline_s = self._deadline_s or time.monotonic() + _GOODBYE_S
         for thread in self._threads[1:]:
             thread.join()
 
     def _speak(self) -> None:
-        self._guarded(lambda: self._speaking.run(self.ending.is_set))
+        self._guarded(lambda: self._sending.run(self.ending.is_set))
 
     def _hear(self) -> None:
-        self._guarded(lambda: self._hearing.run(self._hearing_over))
+        self._guarded(lambda: self._receiving.run(self._receiving_over))
 
-    def _hearing_over(self) -> bool:
+    def _receiving_over(self) -> bool:
         """Return whether the receiving half may end after our goodbye: the other end has said its own, or had the time
         to.
         """
         if self.error is not None:
             return True
         late = self._deadline_s is not None and time.monotonic() > self._deadline_s
-        return self.ending.is_set() and not self._threads[0].is_alive() and (self._hearing.idle or late)
+        return self.ending.is_set() and not self._threads[0].is_alive() and (self._receiving.idle or late)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -8,7 +8,7 @@ from dredge_device import agent as states
 from dredge_device.agent import Agent
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.session_log import SessionLog
-from dredge_device.pi.service.streams.farewells import Farewells, Outgoing
+from dredge_device.pi.service.streams.final_reports import FinalReports, Outgoing
 from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
 from dredge_device.pi.transport.addresses import place_of
 
@@ -29,23 +29,23 @@ class Places:
         self._notices, self.log = notices, log
         self._ended: list[tuple[int, int]] = []  # (SSRC, until when) of streams that said goodbye
         self._over = 0  # sessions that ended in their place
-        self.farewells = Farewells()
-        self.stations = [make(0)]
+        self.final_reports = FinalReports()
+        self.streams = [make(0)]
 
     @property
     def ended(self) -> int:
         """Sessions that are over, with their reports."""
-        return self._over + self.farewells.ended
+        return self._over + self.final_reports.ended
 
     @property
     def agents(self) -> list[tuple[StreamSession, Agent]]:
         """Every session and its place; those that leave after those that follow them."""
-        return [(s, a) for s in self.stations for a in (s.agent, s.leaving) if a is not None]
+        return [(s, a) for s in self.streams for a in (s.agent, s.leaving) if a is not None]
 
     @property
     def playing(self) -> list[StreamSession]:
         """The places in which something is played."""
-        return [s for s in self.stations if s.player.state in PLAYING]
+        return [s for s in self.streams if s.player.state in PLAYING]
 
     def of(self, peer: Any, ssrc: int | None = None) -> tuple[StreamSession | None, Agent | None]:
         """Return the session of this peer: the one with this SSRC, else the newer one while an older one is leaving."""
@@ -56,7 +56,7 @@ class Places:
 
     def idle(self) -> Agent | None:
         """Return the agent of a place in which nobody is heard."""
-        return next((s.agent for s in self.stations if s.agent.state == states.IDLE), None)
+        return next((s.agent for s in self.streams if s.agent.state == states.IDLE), None)
 
     def is_over(self, ssrc: int, now_us: int) -> bool:
         """Return whether a stream with this SSRC has just said goodbye."""
@@ -65,90 +65,90 @@ class Places:
 
     def find(self, peer: Any, now_us: int, media: bool = False) -> StreamSession | None:
         """Return a place whose agent is free to begin a session with this peer, which has sent media or a request."""
-        for station in self.stations:
-            if station.agent.state == states.REPORTING and station.leaving is None:
-                self._release(station)
-        for station in self.stations:
-            if station.agent.state == states.IDLE and station.leaving is None and self._fit(station):
-                return station
-        if len(self.stations) < self._most:
-            self.stations.append(self._make(len(self.stations)))
-            return self.stations[-1]
-        for station in self.stations:
-            if station.agent.state == states.DRAINING and station.leaving is None:
-                station.leaving, station.agent = station.agent, station.agent.successor()
-                return station
-        for station in self.stations:
-            agent = station.agent
+        for stream in self.streams:
+            if stream.agent.state == states.REPORTING and stream.leaving is None:
+                self._release(stream)
+        for stream in self.streams:
+            if stream.agent.state == states.IDLE and stream.leaving is None and self._fit(stream):
+                return stream
+        if len(self.streams) < self._most:
+            self.streams.append(self._make(len(self.streams)))
+            return self.streams[-1]
+        for stream in self.streams:
+            if stream.agent.state == states.DRAINING and stream.leaving is None:
+                stream.leaving, stream.agent = stream.agent, stream.agent.successor()
+                return stream
+        for stream in self.streams:
+            agent = stream.agent
             same = media and place_of(agent.peer) == place_of(peer) and agent.paused(now_us)
-            if station.leaving is None and (same or agent.yields(now_us)):
+            if stream.leaving is None and (same or agent.yields(now_us)):
                 agent.end("silence")
-                self._release(station)
-                return station if self._fit(station) else None
+                self._release(stream)
+                return stream if self._fit(stream) else None
         return None
 
-    def due(self, station: StreamSession, now_us: int) -> Outgoing:
+    def due(self, stream: StreamSession, now_us: int) -> Outgoing:
         """Return the datagrams due now for the host that has this place; sessions that are over leave it."""
-        if station.leaving is not None:
-            leaving = station.leaving
+        if stream.leaving is not None:
+            leaving = stream.leaving
             out = [(datagram, leaving.peer) for datagram in leaving.tick(now_us)]
             if leaving.state == states.REPORTING:
-                self.let_go(station)
+                self.let_go(stream)
             return out
-        agent, peer = station.agent, station.agent.peer
+        agent, peer = stream.agent, stream.agent.peer
         out = [(datagram, peer) for datagram in agent.tick(now_us)]
         if agent.state in PLAYING and agent.media.ssrc is not None and not self.log.knows(agent):
             self.log.began(agent, now_us)
         if agent.state == states.REPORTING:
             self._tell_end(agent, now_us)
             if agent.over():
-                self.free(station)
+                self.free(stream)
         return out
 
-    def free(self, station: StreamSession) -> None:
+    def free(self, stream: StreamSession) -> None:
         """Free the place after its session is over and reported."""
         self._over += 1
-        station.agent.renew()
+        stream.agent.renew()
 
-    def let_go(self, station: StreamSession) -> None:
+    def let_go(self, stream: StreamSession) -> None:
         """Give the output to the waiting session, after what the one before had buffered is played or cut short."""
-        agent, station.leaving = station.leaving, None
+        agent, stream.leaving = stream.leaving, None
         if agent is not None:
             agent.end("goodbye")
             self._part(agent)
 
-    def lose_output(self, station: StreamSession, error: OSError) -> None:
+    def lose_output(self, stream: StreamSession, error: OSError) -> None:
         """End the session whose output failed; the others go on."""
         self._notices.warn("output", f"the output failed, its session ends: {error}")
-        for agent in (station.leaving, station.agent):
+        for agent in (stream.leaving, stream.agent):
             if agent is not None:
                 agent.end("output failed", str(error))
-        output, station.output = station.output, None
+        output, stream.output = stream.output, None
         if output is not None:
             try:
                 output.discard()
             except OSError:
                 return  # it has been told already
 
-    def _fit(self, station: StreamSession) -> bool:
+    def _fit(self, stream: StreamSession) -> bool:
         """Return whether the place has an output; a failed one is replaced as soon as that is possible."""
-        if station.output is None:
+        if stream.output is None:
             try:
-                fresh = self._make(self.stations.index(station))
+                fresh = self._make(self.streams.index(stream))
             except (OSError, RuntimeError) as error:
                 self._notices.warn("output", f"the output cannot be opened: {error}")
                 return False
-            station.agent, station.output = fresh.agent, fresh.output
+            stream.agent, stream.output = fresh.agent, fresh.output
         return True
 
-    def _release(self, station: StreamSession) -> None:
+    def _release(self, stream: StreamSession) -> None:
         """Free the place at once; the final report of its session is sent from here on."""
-        self._part(station.agent)
-        station.agent.renew()
+        self._part(stream.agent)
+        stream.agent.renew()
 
     def _part(self, agent: Agent) -> None:
         self._tell_end(agent, agent.heard_us)
-        self.farewells.add(agent.peer, agent.reports.hand_over())
+        self.final_reports.add(agent.peer, agent.reports.hand_over())
 
     def _tell_end(self, agent: Agent, now_us: int) -> None:
         if self.log.ended(agent, now_us) and agent.media.ssrc is not None and agent.why == "goodbye":

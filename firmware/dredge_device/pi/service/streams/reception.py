@@ -30,31 +30,31 @@ class Reception:
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Return the answers to one datagram, for the same peer."""
         if rtp.is_rtcp(datagram):
-            station, agent = self._places.of(peer)
-            return self._control(station, agent, datagram, peer, now_us)
+            stream, agent = self._places.of(peer)
+            return self._control(stream, agent, datagram, peer, now_us)
         ssrc = int.from_bytes(datagram[8:12], "big") if len(datagram) >= 12 else None
-        station, agent = self._places.of(peer, ssrc)
-        if station is None or agent is None or not _takes(agent, ssrc):
+        stream, agent = self._places.of(peer, ssrc)
+        if stream is None or agent is None or not _takes(agent, ssrc):
             return self._stranger(datagram, peer, now_us)
-        if ssrc != agent.media.ssrc and station.leaving is None and _may_change(agent, datagram):
+        if ssrc != agent.media.ssrc and stream.leaving is None and _may_change(agent, datagram):
             return self._stranger(datagram, peer, now_us, agent)
         return agent.handle(datagram, peer, now_us)
 
     def _control(
-        self, station: StreamSession | None, agent: Agent | None, datagram: bytes, peer: Any, now_us: int
+        self, stream: StreamSession | None, agent: Agent | None, datagram: bytes, peer: Any, now_us: int
     ) -> list[bytes]:
         try:
             packets = rtcp.split(datagram)
             messages = control.messages_of(packets)
         except ValueError:  # damaged, or of another version: any agent answers that alike
-            return (agent or self._places.stations[0].agent).handle(datagram, peer, now_us)
+            return (agent or self._places.streams[0].agent).handle(datagram, peer, now_us)
         for message in messages:
             if message.kind == control.ACK:
-                self._places.farewells.acknowledge(message, peer)
+                self._places.final_reports.acknowledge(message, peer)
         if agent is None or (agent.state == states.REPORTING and _begins(messages)):
             return self._asked(packets, messages, datagram, peer, now_us)
-        if station is not None and station.leaving not in (None, agent) and _says_bye(messages):
-            self._places.let_go(station)  # its own session ends before the one before it: that one is cut short
+        if stream is not None and stream.leaving not in (None, agent) and _says_bye(messages):
+            self._places.let_go(stream)  # its own session ends before the one before it: that one is cut short
         return agent.handle(datagram, peer, now_us)
 
     def _asked(
@@ -70,15 +70,15 @@ class Reception:
             answers = control.refusals(datagram, why)
             self._governor.refused += bool(answers)
             return answers
-        station = self._places.find(peer, now_us)
-        if station is None:
+        stream = self._places.find(peer, now_us)
+        if stream is None:
             return control.refusals(datagram, self._full)
-        return station.agent.handle(datagram, peer, now_us)
+        return stream.agent.handle(datagram, peer, now_us)
 
     def _aside(self, messages: list[control.Message], datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Return the answers while all places are taken: to probes, and to goodbyes whose first answer was lost."""
         if any(message.kind == control.PROBE for message in messages):
-            return self._places.stations[0].agent.handle(datagram, peer, now_us)
+            return self._places.streams[0].agent.handle(datagram, peer, now_us)
         return control.refusals(datagram, self._full)
 
     def _goodbyes(self, packets: list[Any], peer: Any, now_us: int) -> None:
@@ -102,12 +102,12 @@ class Reception:
         if before is not None:
             before.goodbye(now_us)
         why = self._refusal()
-        station = self._places.find(peer, now_us, media=True) if why is None else None
-        if station is None:
+        stream = self._places.find(peer, now_us, media=True) if why is None else None
+        if stream is None:
             self._notices.warn("full", f"stream from {name_of(peer)} not played: {why or self._full}")
             return []
         for arrived, when_us in arrivals:
-            station.agent.handle(arrived, peer, when_us)
+            stream.agent.handle(arrived, peer, when_us)
         return []
 
     def _refusal(self) -> str | None:

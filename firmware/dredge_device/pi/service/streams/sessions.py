@@ -10,7 +10,7 @@ from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.admission import Candidates
-from dredge_device.pi.service.streams.farewells import Outgoing
+from dredge_device.pi.service.streams.final_reports import Outgoing
 from dredge_device.pi.service.streams.places import Places
 from dredge_device.pi.service.streams.reception import Reception
 from dredge_device.pi.service.streams.rendering import PLAYING, Rendering, StreamSession
@@ -19,7 +19,7 @@ __all__ = ["Sessions", "StreamSession"]
 
 
 class Sessions:
-    """The one place that decides who is heard; ``make`` builds the station with this index.
+    """The one place that decides who is heard; ``make`` builds the stream with this index.
 
     A peer that asks (hello, configure), or whose RTP is credible, gets a place (streams.places), of which there are
     ``most``. Everybody else is told that there is none. The governor, if there is one, says how much work a stream
@@ -41,7 +41,7 @@ class Sessions:
         self._places = Places(make, most, notices, self.log)
         self._reception = Reception(self._places, governor, notices, candidates or Candidates(), full)
         self._rendering = Rendering(governor, self._places.lose_output, clock)
-        self.stations = self._places.stations
+        self.streams = self._places.streams
 
     # --- who is heard ---
 
@@ -69,24 +69,24 @@ class Sessions:
 
     def render(self, now_us: int) -> bool:
         """Render one period of the stream that needs it most, for its output; return False when nothing is due."""
-        return self._rendering.render(self.stations, now_us)
+        return self._rendering.render(self.streams, now_us)
 
     def period(self, now_us: int) -> Outgoing:
         """Render 20 ms of every stream, for an output with a clock of its own; return the datagrams due for the hosts.
         """
-        self._rendering.tick(self.stations, now_us)
-        self._rendering.period(self.stations, now_us)
+        self._rendering.tick(self.streams, now_us)
+        self._rendering.period(self.streams, now_us)
         return self.report(now_us)
 
     def tick(self, now_us: int) -> Outgoing:
         """Take note of another 20 ms; return the datagrams due for the hosts."""
-        self._rendering.tick(self.stations, now_us)
+        self._rendering.tick(self.streams, now_us)
         return self.report(now_us)
 
     def report(self, now_us: int) -> Outgoing:
         """Return the datagrams due for the hosts, without playing."""
-        out = [item for station in self.stations for item in self._places.due(station, now_us)]
-        return out + self._places.farewells.due(now_us)
+        out = [item for stream in self.streams for item in self._places.due(stream, now_us)]
+        return out + self._places.final_reports.due(now_us)
 
     # --- the end ---
 
@@ -94,26 +94,26 @@ class Sessions:
     def reporting(self) -> bool:
         """True while a final report has not been delivered."""
         agents = self._places.agents
-        return bool(self._places.farewells) or any(agent.state == states.REPORTING for _, agent in agents)
+        return bool(self._places.final_reports) or any(agent.state == states.REPORTING for _, agent in agents)
 
     def interrupt(self) -> None:
         """End all sessions now."""
-        for station in self.stations:
-            for agent in (station.leaving, station.agent):  # in this order: they share an output
+        for stream in self.streams:
+            for agent in (stream.leaving, stream.agent):  # in this order: they share an output
                 if agent is not None:
                     agent.interrupt()
 
     def give_up(self) -> None:
         """Send no more final reports that nobody has acknowledged."""
-        for station in self.stations:
-            if station.leaving is not None and station.leaving.state == states.REPORTING:
-                self._places.let_go(station)
-            if station.agent.state == states.REPORTING:
-                self._places.free(station)
-        self._places.farewells.give_up()
+        for stream in self.streams:
+            if stream.leaving is not None and stream.leaving.state == states.REPORTING:
+                self._places.let_go(stream)
+            if stream.agent.state == states.REPORTING:
+                self._places.free(stream)
+        self._places.final_reports.give_up()
 
     def close(self) -> None:
         """Release all outputs."""
-        for station in self.stations:
-            if station.output is not None:
-                station.output.discard()
+        for stream in self.streams:
+            if stream.output is not None:
+                stream.output.discard()

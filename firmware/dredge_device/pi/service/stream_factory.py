@@ -14,9 +14,9 @@ from dredge_device.pi.service.streams.sessions import StreamSession
 MakeReceiver = Callable[[dict[str, Any]], Any]
 
 
-class Stations:
+class StreamFactory:
     """Call it with the index of a stream. options: with the vocoder that this device uses; make_receiver: see
-    ReceiverStock.make; about: what the process says in the final report of every session; on_report: see Agent.
+    ReceiverPool.make; about: what the process says in the final report of every session; on_report: see Agent.
     """
 
     def __init__(

@@ -21,10 +21,10 @@ from dredge_host.sending.adaptive_redundancy import AutoRedundancy
 from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.network import Network
 from dredge_host.sending.sender import BitrateMeter, Sender
-from dredge_host.talk.delay import SpokenDelay, path
-from dredge_host.talk.line import Line, PeerLink, StoppedError
+from dredge_host.talk.delay import SendDelay, path
 from dredge_host.talk.options import TalkOptions
-from dredge_host.talk.signal.spoken import Spoken
+from dredge_host.talk.shared_endpoint import PeerLink, SharedEndpoint, StoppedError
+from dredge_host.talk.signal.endless_source import EndlessSource
 
 _AGAIN_S = 0.3  # between two calls that nobody answered
 _GONE_S = 6.0  # an end whose reports stay away for so long is called anew
@@ -32,7 +32,7 @@ _PROBE_S = 1.0
 _FINAL_S = 8.0  # after playout: the other end drains, then repeats its report for 5 s
 
 
-class Speaking:
+class SendingHalf:
     """The sending half of a talk: `run` in a thread; the figures may be read from others.
 
     peer: whom to call, None while nobody is known; hung_up: True when the other end has said goodbye; gate: what is
@@ -41,7 +41,7 @@ class Speaking:
 
     def __init__(
         self,
-        line: Line,
+        shared: SharedEndpoint,
         options: TalkOptions,
         source: Source,
         *,
@@ -53,10 +53,10 @@ class Speaking:
         may_send: Callable[[bytes, Any], bool],
         models: list[str] | None,
     ) -> None:
-        self._line, self._options, self._spoken = line, options, Spoken(source)
+        self._shared, self._options, self._source = shared, options, EndlessSource(source)
         self._peer, self._hung_up, self._gate, self._muted = peer, hung_up, gate, muted
         self._secure, self._may_send, self._models = secure, may_send, models
-        self.level = self._spoken.level
+        self.level = self._source.level
         self.state = "waiting"  # waiting, calling, talking
         self.calls = 0
         self.turns = 0  # grows while this half is alive
@@ -64,7 +64,7 @@ class Speaking:
         self.problem = ""  # why the last call failed
         self.accounting: dict[str, Any] = {}  # of the last call
         self.session: Session | None = None
-        self.delay: SpokenDelay | None = None
+        self.delay: SendDelay | None = None
         self.bitrate_bps = 0.0  # of the last second
         self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
 
@@ -91,7 +91,7 @@ class Speaking:
             return path(None, None, None)
         return path(self.delay.report(), self.delay.network_us, self._told().get("heard"))
 
-    def spoken_there(self) -> dict[str, Any] | None:
+    def send_delay_there(self) -> dict[str, Any] | None:
         """Return the other end's report of its own share of the delay of what is heard here."""
         return self._told().get("spoken")
 
@@ -109,7 +109,7 @@ class Speaking:
         self.state = "calling"
         settings = self._options.settings
         proven = False
-        near = PeerLink(self._line, peer, lambda datagram: proven or self._may_send(datagram, peer))
+        near = PeerLink(self._shared, peer, lambda datagram: proven or self._may_send(datagram, peer))
         link = self._secure(near)
         session = Session(link)
         told = session.greet(self._models)
@@ -118,7 +118,7 @@ class Speaking:
         sender = Sender.from_settings(settings, live=True)
         session.configure(settings, sender.ssrc, sender.first_sequence, sender.first_timestamp)
         proven = True
-        self.delay, self.session = SpokenDelay(sender.lookahead), session
+        self.delay, self.session = SendDelay(sender.lookahead), session
         self.calls += 1
         self.first_s = self.first_s or time.monotonic()
         self.problem = ""
@@ -146,15 +146,15 @@ class Speaking:
         stop: Callable[[], bool],
     ) -> None:
         """Send until told to stop, or until the other end has hung up. Raises UnreachableError when it is gone."""
-        self._spoken.flush()
+        self._source.flush()
         run.begin()
         probed = 0.0
         try:
             while not stop() and not self._hung_up():
-                pcm = self._spoken.next()
+                pcm = self._source.next()
                 self.turns += 1
                 begin = time.monotonic()
-                backlog_us = self._spoken.backlog_us
+                backlog_us = self._source.backlog_us
                 run.one(self._gate(pcm))
                 self._loss.history.clear()  # a talk may last for weeks
                 if steering is not None:

@@ -10,7 +10,7 @@ from dredge_device.pi.status.open import open_status
 from dredge_device.pi.status.publisher import Log, Publisher
 
 
-class Teller:
+class StatusReporter:
     """Tells a status at a URL, None for nobody, until it is closed. role, address, info, machine: see StatusDocument;
     log, counts: see Publisher. Raises what `open_status` does. `url`: where it is told.
     """

@@ -16,9 +16,9 @@ from pathlib import Path
 from debian import Apt, DebianError, make, run
 
 from virtual_pi.board import PROGRAM
-from virtual_pi.supplies.image import Cpio
-from virtual_pi.supplies.layers import SUITE, folder, userland_layer, wheel_layer
-from virtual_pi.supplies.wheel import built_wheel, code_of
+from virtual_pi.boot_image.cpio import Cpio
+from virtual_pi.boot_image.layers import SUITE, folder, userland_layer, wheel_layer
+from virtual_pi.boot_image.wheel import built_wheel, code_of
 
 GUEST = Path(__file__).parents[1] / "guest"
 META_PACKAGE = "linux-image-cloud-arm64"
@@ -32,7 +32,7 @@ KEYRING = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-key
 
 
 @dataclass(frozen=True)
-class Supplies:
+class BootImage:
     """A kernel and the layers of an image without its job; code: digest of our part of it."""
 
     kernel: Path
@@ -79,7 +79,7 @@ def install_tools(programs: dict[str, str]) -> None:
         raise DebianError(f"{error}; run as root: apt-get install {' '.join(packages)}") from None
 
 
-def prepare(wheel: Path | None) -> Supplies:
+def prepare(wheel: Path | None) -> BootImage:
     """Return everything for a board, made where it is missing. `wheel`: an arm64 one; None builds it.
 
     Raises BuildError, and DebianError or OSError when packages cannot be had.
@@ -89,7 +89,7 @@ def prepare(wheel: Path | None) -> Supplies:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wheel = wheel or built_wheel()
         kernel = _kernel(folder() / f"kernel-{SUITE}")
-        return Supplies(kernel, [userland_layer(wheel), wheel_layer(wheel)], code_of(wheel))
+        return BootImage(kernel, [userland_layer(wheel), wheel_layer(wheel)], code_of(wheel))
 
 
 def _kernel(there: Path) -> Path:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
-from dredge_device.pi.playing.foresight import Foresight
+from dredge_device.pi.playing.settled_periods import SettledPeriods
 from dredge_device.pi.playing.speech import SpeechQueue
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US, LONGEST_US, RenderQueue
@@ -24,7 +24,7 @@ class Reserve(Protocol):
     def __call__(self, kind: int, together: bool, then: int | None = None) -> int: ...
 
 
-class Outlook:
+class RenderAhead:
     """The outlook of one stream; ``patient``: its delay is constant, so that several streams may have costly periods at
     once.
     """
@@ -34,7 +34,7 @@ class Outlook:
     ) -> None:
         self._buffer, self._playout, self._concealer, self._speech = buffer, playout, concealer, speech
         self._patient = patient
-        self._foresight = Foresight(buffer, concealer)
+        self._settled_periods = SettledPeriods(buffer, concealer)
 
     def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Reserve) -> bool:
         """Return whether the next period can be rendered now although its time may not have come.
@@ -72,13 +72,13 @@ class Outlook:
 
         What nothing describes when a gap begins may be described 20 ms later: then the two costliest kinds follow.
         """
-        kind = self._dearest()
+        kind = self._costliest()
         wanted = reserve_us(kind, self._patient)
         if kind == FIRST and self._patient:
             wanted = max(wanted, min(reserve_us(kind, self._patient, FOUND), self._buffer.playout_us // _SHARE))
         return wanted
 
-    def _dearest(self) -> int:
+    def _costliest(self) -> int:
         """Return the kind that a lost period may have as long as nothing that describes it has arrived."""
         if not self._concealer.has_vocoder:
             return PLAIN
@@ -91,7 +91,7 @@ class Outlook:
             return False
         for ahead in range(self._speech.needed):
             period = self._playout.coming(ahead)
-            if period is None or not self._foresight.settled(period, now_us):
+            if period is None or not self._settled_periods.settled(period, now_us):
                 return False
         return True
 

@@ -2,7 +2,7 @@
 """The one socket (or serial line) of a talk, shared by its two halves.
 
 This end is a host for what it says and a device for what it hears, and so is the other end. Questions and media go to
-the hearing half, answers and reports to the speaking half; a datagram's own kind says which it is, with keys too. One
+the receiving half, answers and reports to the sending half; a datagram's own kind says which it is, with keys too. One
 socket means that an end behind a NAT can be talked to as soon as it calls.
 """
 
@@ -32,7 +32,7 @@ class StoppedError(DredgeError):
     """The talk ends; whoever waits for an answer need not."""
 
 
-class Line:
+class SharedEndpoint:
     """The socket of a talk.
 
     ``questions``: (datagram, peer, arrival in µs) for the receiving half; ``answers``: the same for the sending half;
@@ -55,7 +55,7 @@ class Line:
         self.asked = threading.Event()  # a question other than speech has come
         self.strangers = 0  # datagrams of somebody whom we have not called
         self.stopping = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="talk line", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="talk endpoint", daemon=True)
         self._thread.start()
 
     @property
@@ -77,7 +77,7 @@ class Line:
         return {**self._endpoint.report(), "strangers": self.strangers}
 
     def close(self) -> None:
-        """Do nothing, since the line stays open for the other half."""
+        """Stop listening and close the endpoint."""
         self.stopping.set()
         self._thread.join()
         self._endpoint.close()
@@ -106,36 +106,36 @@ class Line:
 
 
 class PeerLink:
-    """The line as a link to one peer, for a session.
+    """The shared endpoint as a link to one peer, for a session.
 
     ``may_send``: False withholds a datagram from a peer that has not proven that it is there, so that a forged call
     makes nobody send much. Raises StoppedError at the end.
     """
 
-    def __init__(self, line: Line, peer: Any, may_send: Callable[[bytes], bool]) -> None:
-        self.url = line.url if line.called is not None else _url(peer)
+    def __init__(self, shared: SharedEndpoint, peer: Any, may_send: Callable[[bytes], bool]) -> None:
+        self.url = shared.url if shared.called is not None else _url(peer)
         self.arrived_us = 0  # of the last datagram
-        self._line, self._peer, self._may_send = line, peer, may_send
+        self._shared, self._peer, self._may_send = shared, peer, may_send
 
     def send(self, datagram: bytes) -> None:
         if self._may_send(datagram):
-            self._line.send(datagram, self._peer)
+            self._shared.send(datagram, self._peer)
 
     @property
     def trouble(self) -> str:
-        """The line's."""
-        return self._line.trouble
+        """What the endpoint knows to be wrong, one sentence."""
+        return self._shared.trouble
 
     @property
     def pending(self) -> bool:
         """True when `recv` need not wait."""
-        return not self._line.answers.empty()
+        return not self._shared.answers.empty()
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
-        if self._line.stopping.is_set():
+        if self._shared.stopping.is_set():
             raise StoppedError("the talk ends")
         try:
-            datagram, peer, arrived_us = self._line.answers.get(timeout > 0, min(max(timeout, 0.0), 0.1))
+            datagram, peer, arrived_us = self._shared.answers.get(timeout > 0, min(max(timeout, 0.0), 0.1))
         except queue.Empty:
             return None
         if peer != self._peer:
@@ -144,7 +144,7 @@ class PeerLink:
         return datagram
 
     def close(self) -> None:
-        """Do nothing, since the line stays open for the other half."""
+        """Do nothing, since the endpoint stays open for the other half."""
 
 
 def _stranger(peer: Any, called: Any) -> str:
@@ -164,7 +164,7 @@ def _is_answer(datagram: bytes) -> bool:
         return True  # a session says what it means
     except ValueError:
         return False
-    # An acknowledgement is flagged as a reply, but it answers the hearing half's report.
+    # An acknowledgement is flagged as a reply, but it answers the receiving half's report.
     return all(m.kind == control.REPORT or (m.flags & control.REPLY and m.kind != control.ACK) for m in messages)
 
 

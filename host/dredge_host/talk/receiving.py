@@ -21,11 +21,11 @@ from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
-from dredge_device.pi.status.teller import Teller
+from dredge_device.pi.status.reporter import StatusReporter
 from dredge_host.settings import Settings
-from dredge_host.talk.delay import HeardDelay
-from dredge_host.talk.line import Line
+from dredge_host.talk.delay import ReceiveDelay
 from dredge_host.talk.loudspeaker import Loudspeaker
+from dredge_host.talk.shared_endpoint import SharedEndpoint
 from dredge_models.vocoders import DEFAULT
 
 _SHOWN = 50  # periods between two looks at the figures, which another thread shows
@@ -35,7 +35,7 @@ SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is an
 class _MeasuredReceiver:
     """A receiver whose periods are timed and whose reports carry this end's share of the delays."""
 
-    def __init__(self, receiver: Any, delay: HeardDelay, about: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, receiver: Any, delay: ReceiveDelay, about: Callable[[], dict[str, Any]]) -> None:
         self._receiver, self._delay, self._about = receiver, delay, about
 
     def __getattr__(self, name: str) -> Any:
@@ -51,18 +51,23 @@ class _MeasuredReceiver:
         return {**self._receiver.report(), "talk": self._about()}
 
 
-class Hearing:
+class ReceivingHalf:
     """The receiving half of a talk: `run` in a thread; `peer` and `hung_up` may be read from others.
 
     about: what the reports to the other end say beyond what was heard. Raises the models' errors.
     """
 
     def __init__(
-        self, line: Line, access: Access, settings: Settings, speaker: Loudspeaker, about: Callable[[], dict[str, Any]]
+        self,
+        shared: SharedEndpoint,
+        access: Access,
+        settings: Settings,
+        speaker: Loudspeaker,
+        about: Callable[[], dict[str, Any]],
     ) -> None:
-        self._line, self._access, self._speaker = line, access, speaker
+        self._shared, self._access, self._speaker = shared, access, speaker
         self._about = about
-        self.delay = HeardDelay()
+        self.delay = ReceiveDelay()
         self.last: dict[str, Any] = {}  # what the last session was like, once it is over
         self.figures: dict[str, Any] = {}  # of the running session, a second old at most, or of the last one
         self.sessions_ended = 0
@@ -77,14 +82,14 @@ class Hearing:
         self.info = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
-        self.status: Teller | None = None
+        self.status: StatusReporter | None = None
         self._heard_us = monotonic_us()
         speaker.nap = self._answer_until
 
     @property
     def _agent(self) -> Agent:
         """Of the newest session."""
-        return self._sessions.stations[0].agent
+        return self._sessions.streams[0].agent
 
     @property
     def log(self) -> SessionLog:
@@ -140,18 +145,18 @@ class Hearing:
         """Wait so many seconds and answer meanwhile what is asked at once, since round trips are measured by it."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._line.asked.wait(left):
-                self._line.asked.clear()
+            if self._shared.asked.wait(left):
+                self._shared.asked.clear()
                 self._answer()
 
     def _answer(self) -> None:
         """Answer everything that arrived since the last period."""
-        questions = self._line.questions
+        questions = self._shared.questions
         while questions:
             datagram, peer, now_us = questions.popleft()
             clear, answers = self._access.receive(datagram, peer, now_us)
             for answer in answers:
-                self._line.send(answer, peer)
+                self._shared.send(answer, peer)
             if clear is not None and not (self.closing and _calls(clear)):
                 self._heard_us = now_us if peer == self._agent.peer else self._heard_us
                 self._send([(answer, peer) for answer in self._sessions.handle(clear, peer, now_us)])
@@ -160,7 +165,7 @@ class Hearing:
         for datagram, peer in datagrams:
             wrapped = self._access.wrap(datagram, peer)
             if wrapped is not None:
-                self._line.send(wrapped, peer)
+                self._shared.send(wrapped, peer)
 
     def _look_after_silence(self) -> None:
         if self._agent.state == states.ACTIVE and monotonic_us() - self._heard_us > microseconds(SILENT_S):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A source of speech that never ends."""
+"""A source that never ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dredge_host.audio_io.source import Source
 from dredge_host.talk.signal.gate import Level
 
 
-class Spoken:
+class EndlessSource:
     """A source that goes on with silence after its end; ``level``: how loud it is."""
 
     def __init__(self, source: Source) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from virtual_pi.figures import Cell
 
 
-class Kept:
+class RowFile:
     """One line of JSON per run in a file that only grows; code: digest of what the board runs."""
 
     def __init__(self, path: Path, code: str) -> None:

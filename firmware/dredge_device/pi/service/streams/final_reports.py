@@ -12,16 +12,16 @@ MOST = 8  # more than so many are given up, the oldest first
 
 
 @dataclass
-class _Farewell:
+class _FinalReport:
     peer: Any
     parts: list[Any]  # fragments.Outgoing or Once
 
 
-class Farewells:
+class FinalReports:
     """Sends what is left of final reports until it is acknowledged or given up; ``ended`` counts those."""
 
     def __init__(self) -> None:
-        self._waiting: list[_Farewell] = []
+        self._waiting: list[_FinalReport] = []
         self.ended = 0
 
     def __len__(self) -> int:
@@ -29,7 +29,7 @@ class Farewells:
 
     def add(self, peer: Any, parts: list[Any]) -> None:
         """Take over these parts of a report, which are left to send to this peer."""
-        self._waiting.append(_Farewell(peer, parts))
+        self._waiting.append(_FinalReport(peer, parts))
         while len(self._waiting) > MOST:
             self._waiting.pop(0)
             self.ended += 1
@@ -40,8 +40,8 @@ class Farewells:
             report, index, _, _ = message.chunk()
         except ValueError:
             return
-        for farewell in self._waiting:
-            for part in farewell.parts if farewell.peer == peer else ():
+        for final in self._waiting:
+            for part in final.parts if final.peer == peer else ():
                 part.acknowledge(report, index)
 
     def due(self, now_us: int) -> Outgoing:

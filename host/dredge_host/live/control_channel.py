@@ -18,7 +18,7 @@ REPORT_SCHEMA = "dredge-device-report-1"
 Update = Callable[[dict[str, Any]], None]
 
 
-class Door:
+class ControlChannel:
     """The exchange with a device over a link: requests, answers to what was asked, and reports; all else is counted.
 
     A question is noted in `_awaited` (kind and number); its answer is in `_answer` then. `clock` replaces real time in

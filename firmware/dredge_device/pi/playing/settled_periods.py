@@ -11,7 +11,7 @@ MARGIN_US = 2 * PACKET_US  # beyond the latest of the packets lately: what is mi
 _LATEST = 999  # permille of the packets
 
 
-class Foresight:
+class SettledPeriods:
     """The judgement which periods of one stream are settled, by what is in its jitter buffer."""
 
     def __init__(self, buffer: JitterBuffer, concealer: Concealer) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from virtual_pi.supplies.layers import folder, forget_old
+from virtual_pi.boot_image.layers import folder, forget_old
 
 ROOT = Path(__file__).resolve().parents[3]
 # What the wheel is made of (scripts/wheel.sh), and what of it every build makes anew.

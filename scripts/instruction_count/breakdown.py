@@ -43,7 +43,7 @@ def class_name(case: Case, source: str, before: str) -> str:
     return f"{case.name}_next" if was_lost else f"{case.name}_first"
 
 
-def tally(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
+def breakdown(found: Counted, cases: list[Case]) -> dict[str, dict[str, Any]]:
     """Return by model and class: periods, mean, least, most instructions per period, all of them, the mean by part.
 
     The class ``<case>_mean`` is all periods of a case together. The instructions of the marks are not counted.

@@ -15,7 +15,7 @@ from pathlib import Path
 import userland
 from debian import DebianError, cache, make, run
 
-from virtual_pi.supplies.image import Cpio, Skip
+from virtual_pi.boot_image.cpio import Cpio, Skip
 
 SUITE = "bookworm"
 PYTHON = userland.PYTHONS[SUITE]

@@ -11,7 +11,7 @@ Options = dict[str, Any]
 _WAITING = 64  # builds asked for; one per stream is the rule
 
 
-class ReceiverStock:
+class ReceiverPool:
     """Builds receivers ahead and on demand. ``build(options)`` runs in the thread; the first one is built here and
     now, so that what is missing (models, libopus) is told at the start: its errors are raised."""
 
