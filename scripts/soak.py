@@ -153,7 +153,7 @@ def lines(result: Result) -> list[str]:
         spent = ", ".join(f"{name} {periods}" for name, periods in load["periods"].items() if periods)
         words.append(
             f"load     p99 {load['busy']['p99_us'] / 1000:.1f} ms CPU of 20 ms for all streams; periods: {spent}; "
-            f"{load['hurried']} hurried, {load['overruns']} too long by the clock"
+            f"{load['degraded']} degraded, {load['overruns']} too long by the clock"
         )
         words += [f"         at {at:.1f} s: {level}" for at, level in load["changes"][:12]]
     return words + [f"{'ok' if passed else 'FAIL':<4} {what}: {text}" for what, passed, text in verdicts(result)]

@@ -31,7 +31,7 @@ class DelayTracker:
     # Forget the stream.
     def reset(self):
         self._minima = []  # [start of the bin, lowest transit in it], oldest first
-        self._spare = None
+        self._free = None
         self._transit0 = None
         self._early = 0  # arrivals in a row that were too early to be true
         self._base_us = 0
@@ -56,13 +56,13 @@ class DelayTracker:
     def _minimum(self, transit, now_us):
         minima = self._minima
         if not minima or now_us - minima[-1][0] >= _SPAN_US:
-            entry = self._spare or [0, 0]  # used again: no garbage
-            self._spare = None
+            entry = self._free or [0, 0]  # used again: no garbage
+            self._free = None
             entry[0] = now_us
             entry[1] = transit
             minima.append(entry)
             while len(minima) > 1 and now_us - minima[0][0] >= _SPANS * _SPAN_US:
-                self._spare = minima.pop(0)
+                self._free = minima.pop(0)
         elif transit < minima[-1][1]:
             minima[-1][1] = transit
         else:

@@ -11,12 +11,12 @@ except ImportError:
 
 
 _WINDOW = const(50)  # periods over which the lag must persist before it is corrected
-_QUICK_WINDOW = const(10)
+_ADAPTIVE_WINDOW = const(10)
 _TOLERANCE_US = const(20000)  # smaller lags are left alone
 _DONE_US = const(3000)
 _ACCEPTED_US = const(500000)
-_HURRY_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
-_PATIENCE = const(25)  # ... and whatever the lag, after so many windows without a pause
+_URGENT_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
+_PATIENT_WINDOWS = const(25)  # ... and whatever the lag, after so many windows without a pause
 
 
 # us is positive where the listener is late; the time stretch reports what it removed or inserted
@@ -53,7 +53,7 @@ class Lag:
     # Note once per played period by how much it was later than wanted.
     def observe(self, behind_us):
         self._window.append(behind_us)
-        if len(self._window) < (_QUICK_WINDOW if self._adaptive else _WINDOW):
+        if len(self._window) < (_ADAPTIVE_WINDOW if self._adaptive else _WINDOW):
             return
         lag = min(self._window)  # being called late looks like lag, but not every time
         self._window = []
@@ -70,8 +70,8 @@ class Lag:
         self.us = lag
 
     # True where the lag is corrected in speech as well, not only in pauses.
-    def hurry(self):
-        return not self._adaptive or self.us > _HURRY_US or self._waited > _PATIENCE
+    def urgent(self):
+        return not self._adaptive or self.us > _URGENT_US or self._waited > _PATIENT_WINDOWS
 
     # Note that so much speech was removed (positive) or inserted (negative).
     def corrected(self, us):

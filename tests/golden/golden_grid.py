@@ -384,7 +384,8 @@ def _received(case: Case) -> dict[str, Any]:
         played = receiver.pull(quality)
         heard.append(played.pcm.tobytes())
         frames = [[f.packet, f.source, f.reason, f.delay_us / 1000] for f in played.frames]
-        decisions.append([played.source, played.packet, played.reason, played.delay_us / 1000, played.spoken, frames])
+        delay_ms = played.delay_us / 1000
+        decisions.append([played.source, played.packet, played.reason, delay_ms, played.of_stream, frames])
     return {
         "wire": _joined(wire),
         "pcm": b"".join(heard),

@@ -51,7 +51,7 @@ class Hears:
     def __init__(self) -> None:
         self.heard: list[tuple[float, Pcm]] = []
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         self.heard.append((time.monotonic(), pcm))
 
     def close(self) -> dict[str, Any]:

@@ -7,6 +7,6 @@ QUALITY = ("full", "small", "classic", "closed", "hurried")  # their names in re
 OVERLOAD = "device at its load limit"  # the reason of a period that is concealed although a vocoder is there
 
 # Received; received after a gap; lost, when the vocoder begins; the same, when it goes on; the same, when it has
-# guessed so far and a packet that describes the gap has arrived.
+# predicted so far and a packet that describes the gap has arrived.
 PLAIN, AFTER, FIRST, NEXT, FOUND = range(5)
 LOST = (FIRST, NEXT, FOUND)

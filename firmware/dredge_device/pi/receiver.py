@@ -128,9 +128,9 @@ class Receiver:
         return self._render_ahead.may_render(self.queue, now_us, reserve_us)
 
     @property
-    def speaking(self) -> bool:
+    def synthesising(self) -> bool:
         """True while the vocoder speaks: in a gap, or before the first packet after one."""
-        return self._concealer.speaking
+        return self._concealer.synthesising
 
     def coming(self) -> int | None:
         """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
@@ -160,7 +160,7 @@ class Receiver:
             reason = "buffering anew" if self._started else "before the stream"
         pcm = self._speech.silence()
         self._statistics.silence()
-        return Played(pcm, SILENCE, None, reason, 0, self._timer.stop(), self._speech.given_up(), spoken=False)
+        return Played(pcm, SILENCE, None, reason, 0, self._timer.stop(), self._speech.given_up(), of_stream=False)
 
     def report(self) -> dict[str, Any]:
         """Return all counts so far, as plain JSON values with units in the names."""

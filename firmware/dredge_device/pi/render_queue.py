@@ -56,11 +56,11 @@ class RenderQueue:
         """Return when the next period has to be ready."""
         return (self.next_us or 0) + PACKET_US
 
-    def finished(self, now_us: int, spoken: bool) -> int:
-        """Count one more finished period and return its time; spoken: it belongs to the stream."""
+    def finished(self, now_us: int, of_stream: bool) -> int:
+        """Count one more finished period and return its time; of_stream: it belongs to the stream."""
         assert self.next_us is not None
         at_us, self.next_us = self.next_us, self.next_us + PACKET_US
-        if spoken:
+        if of_stream:
             self._count(max(0, at_us - now_us) // PACKET_US, now_us - at_us - PACKET_US)
         return at_us
 

@@ -93,9 +93,9 @@ class BrowserOutput:
         self._rest = np.zeros(0, np.int16)
         self._samples = 0
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         """Queue 20 ms for the browser."""
-        del spoken
+        del of_stream
         self._rest = np.concatenate([self._rest, self._resampler.convert(pcm)])
         self._samples += len(pcm)
         while len(self._rest) >= _PIECE:

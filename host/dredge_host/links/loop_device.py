@@ -22,7 +22,7 @@ _PEER = "loop"
 class _NoOutput:
     """An output that keeps nothing; the host gets the device's report."""
 
-    def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
+    def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None:
         """Drop the samples."""
 
     def close(self) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Recording:
         for frame in played.frames:
             if 0 <= frame.packet < self.count:
                 self._enter(frame)
-        if played.spoken and self._last < self.count:
+        if played.of_stream and self._last < self.count:
             heard.append(played.pcm)
 
     def _enter(self, frame: Any) -> None:

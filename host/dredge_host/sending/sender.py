@@ -24,7 +24,7 @@ PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
 # With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more (12 kb/s at 24). The
-# more loss libopus expects, the finer and dearer it makes the copy: told 2 % it leaves more to the speech. With 1.5 and
+# more loss libopus expects, the finer and larger it makes the copy: with 2 % it leaves more to the speech. With 1.5 and
 # 2 % DRED + LBRR scores what it does with 1.7 and 5 %, or more, at 5 kb/s less (docs/notes/results.md).
 LBRR_RATE_FACTOR = 1.5
 LBRR_LOSS_PCT = 2

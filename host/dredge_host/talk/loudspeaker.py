@@ -66,16 +66,16 @@ class Loudspeaker:
     def _new_pacer(self) -> Pacer:
         return Pacer(sleep=lambda seconds: self.nap(seconds))
 
-    def write(self, pcm: Pcm, spoken: bool, at_us: int) -> None:
+    def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None:
         """Write 20 ms of a stream, as loud as `volume` says."""
         pcm = self._fader.apply(pcm, self.volume)
         self.level.add(pcm)
         self.written += 1
         if self.heard is not None:
             self.heard(pcm)
-        if self.delay is not None and spoken:
+        if self.delay is not None and of_stream:
             self.delay.card.add(self._card.buffered_us if self._card is not None else 0)
-        self._output.write(pcm, spoken)
+        self._output.write(pcm, of_stream)
 
     def idle(self) -> None:
         """Write silence to a card while nobody is heard, so that it keeps time and does not run dry."""

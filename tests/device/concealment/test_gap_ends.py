@@ -10,7 +10,7 @@ import soundfile
 from device_fakes import Bench, FakeDecoder, FakeExtractor, FakeReader, fake_parts, packet
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.decoder_priming import HEARD, NEEDED, PRELUDE, DecoderPriming
+from dredge_device.pi.concealment.decoder_priming import DECODED, NEEDED, PRELUDE, DecoderPriming
 from dredge_device.pi.concealment.interpolation import HOLD, Interpolation
 from dredge_device.pi.concealment.lookahead import COLD, REACH, Following, Lookahead
 from dredge_kernels import opus
@@ -197,7 +197,7 @@ def test_the_rehearsal_ends_one_look_ahead_after_the_gap():
     heard = np.concatenate(encoder.heard)
     assert encoder.resets == 1 and len(heard) == NEEDED
     np.testing.assert_array_equal(heard, np.arange(2104 - NEEDED, 2104))
-    assert got == [b"%d" % (PRELUDE + 1 + i) for i in range(HEARD)]
+    assert got == [b"%d" % (PRELUDE + 1 + i) for i in range(DECODED)]
 
 
 def test_there_is_no_rehearsal_for_packets_that_do_not_predict():

@@ -4,7 +4,14 @@
 import numpy as np
 from device_fakes import FakeExtractor
 
-from dredge_device.pi.concealment.history import CONTEXT_ROWS, KEEP_FRAMES, LEARNT, SOON, WARM_UP, History
+from dredge_device.pi.concealment.history import (
+    CONTEXT_ROWS,
+    EARLY_MOMENTS,
+    KEEP_FRAMES,
+    PREDICTOR_FRAMES,
+    WARM_UP,
+    History,
+)
 
 
 def ramp(packet):
@@ -98,15 +105,15 @@ def test_the_predictor_gets_every_frame_once_and_at_most_160_ms():
     history.append(ramp(0))
     history.append(ramp(1))
     history.complete(np.full(80, 50, np.int16))
-    assert first(history.unlearnt()) == [15, 25, 35, 45] and history.unlearnt() == []
+    assert first(history.pending_rows()) == [15, 25, 35, 45] and history.pending_rows() == []
     history.append(ramp(2), np.full((2, 20), 7, np.float32))
     history.append(ramp(3), np.full((2, 20), 8, np.float32), learn=False)  # a guess is nothing to learn from
-    assert history.unlearnt() == []
+    assert history.pending_rows() == []
     for packet in range(4, 20):
         history.append(ramp(packet))
     history.complete(np.full(80, 410, np.int16))
-    rows = first(history.unlearnt())
-    assert len(rows) == LEARNT and rows == [10.0 * f + 15 for f in range(40 - LEARNT, 40)]
+    rows = first(history.pending_rows())
+    assert len(rows) == PREDICTOR_FRAMES and rows == [10.0 * f + 15 for f in range(40 - PREDICTOR_FRAMES, 40)]
 
 
 def test_background_hears_60_in_100_ms_of_what_came_from_the_decoder():
@@ -115,7 +122,7 @@ def test_background_hears_60_in_100_ms_of_what_came_from_the_decoder():
     for packet in range(48):
         heard(history, ramp(packet))
     begin = [moment[0] // 20 for moment in history._background.moments]
-    assert begin == [*range(1, 1 + 2 * SOON, 2), *range(2 * SOON + 4, 45, 5)]
+    assert begin == [*range(1, 1 + 2 * EARLY_MOMENTS, 2), *range(2 * EARLY_MOMENTS + 4, 45, 5)]
     history._background.moments.clear()
     history.append(ramp(48), np.zeros((2, 20), np.float32))  # synthesised
     for packet in range(49, 53):

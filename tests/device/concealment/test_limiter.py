@@ -102,5 +102,5 @@ def test_the_voice_keeps_to_it(predicted, loudest):
         history.append(tone(500))
     voice = VocoderSession(Shouting(), history)
     voice.begin(np.zeros((4, 20), np.float32))
-    pcm = voice.speak(np.zeros((4, 20), np.float32), predicted=predicted)
+    pcm = voice.synthesise(np.zeros((4, 20), np.float32), predicted=predicted)
     assert 0.9 * loudest < rms(pcm[RAMP:]) <= loudest

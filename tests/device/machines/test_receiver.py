@@ -12,8 +12,8 @@ from machine_speech import FLOOR_DBFS, KINDS, LIMIT_DB, level, stream
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
-from dredge_device.pi.concealment.history import KEEP_FRAMES, LEARNT
-from dredge_device.pi.concealment.voice import MUTE_AFTER
+from dredge_device.pi.concealment.history import KEEP_FRAMES, PREDICTOR_FRAMES
+from dredge_device.pi.concealment.synthesis import MUTE_AFTER
 from dredge_device.pi.receiver import Receiver
 from dredge_device.units import FRAME_SAMPLES, RTP_TICKS_PER_PACKET
 
@@ -94,7 +94,7 @@ class Device:
         self.now += PERIOD_S
         self.pulls += 1
         self.frames += len(played.frames)
-        self.silences += not played.spoken
+        self.silences += not played.of_stream
         self.samples.update(played.pcm.tobytes())
         return played
 
@@ -366,10 +366,10 @@ class ReceiverMachine(RuleBasedStateMachine):
         if concealer.dred_source is not None:
             assert len(concealer.dred_source._entries) <= CAPACITY + 1
         if concealer.has_vocoder:
-            history = concealer._voice.history
+            history = concealer._synthesis.history
             assert len(history._rows) == KEEP_FRAMES and len(history.samples) == KEEP_SAMPLES
-            assert history._unlearnt <= LEARNT
-        assert concealer._joint.guesses <= MUTE_AFTER or not concealer.speaking
+            assert history._pending <= PREDICTOR_FRAMES
+        assert concealer._transition.undescribed <= MUTE_AFTER or not concealer.synthesising
 
     def teardown(self):
         """The same again makes the same samples and the same report."""

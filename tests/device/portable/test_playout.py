@@ -76,7 +76,7 @@ def test_a_lone_gap_is_concealed_and_the_delay_stays():
     sources = live.sources(range(100, 110))
     assert 2 <= sources.count("dred") <= 4 and sources.count("plc") == 10 - sources.count("dred")
     held = [p for p in live.played if p.source == "hold"]
-    assert 0 <= len(held) - sources.count("plc") <= 1 and all(p.spoken and p.packet is None for p in held)
+    assert 0 <= len(held) - sources.count("plc") <= 1 and all(p.of_stream and p.packet is None for p in held)
     assert max(live.delays(range(95, 290))) <= 80
     report = live.receiver.report()
     assert report["playout"]["holds"] == len(held)

@@ -111,7 +111,7 @@ class Desk:
 
 
 class Session:
-    hurried, in_gap, clock, begun = 0, False, None, FULL
+    degraded, in_gap, clock, begun = 0, False, None, FULL
 
     def __init__(self, receiver):
         self.receiver, self.output, self.player = receiver, self, self

@@ -28,7 +28,7 @@ def play(packets, form, lost=(), conceal="opus"):
         if number < len(packets) and number not in lost:
             receiver.push(rtp.build(number, number * 960, 7, packets[number]), now_us[0])
         played = receiver.pull()
-        if played.spoken and len(heard) < len(packets):
+        if played.of_stream and len(heard) < len(packets):
             heard.append(played.pcm.reshape(-1, form.channels))
             sources.append(played.source)
     return np.concatenate(heard), sources

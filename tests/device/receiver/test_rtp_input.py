@@ -46,7 +46,7 @@ class Ear:
                 when, datagram = waiting.pop(0)
                 self.receiver.push(datagram, round(1e6 * when))
             played = self.receiver.pull()
-            if played.spoken:
+            if played.of_stream:
                 out.append(played.pcm)
                 sources += [frame.source for frame in played.frames]
             self.now_us += 20_000

@@ -58,7 +58,7 @@ def test_light_load_changes_nothing():
     desk = Desk()
     assert set(desk.levels(1000, 4000)) == {FULL}
     report = desk.governor.report()
-    assert report["level"] == "full" and report["changes"] == [] and report["hurried"] == 0
+    assert report["level"] == "full" and report["changes"] == [] and report["degraded"] == 0
     assert report["periods"] == {"full": 1000, "small": 0, "classic": 0, "closed": 0}
     assert report["busy"]["frames"] == 1000 and report["busy"]["max_us"] == 4000
     assert report["load_pct"] == 20.0 and report["headroom_pct"] == 80.0
@@ -160,12 +160,12 @@ def known(**costs):
 
 def test_the_guard_takes_the_best_that_fits():
     governor = known(first=60_000, small_first=40_000, next=20_000, after=10_000)
-    assert governor.quality(FIRST, 67_000) == FULL and governor.hurried == 0
-    assert governor.quality(FIRST, 65_000) == SMALL and governor.hurried == 0
-    assert governor.quality(FIRST, 43_000) == CLASSIC and governor.hurried == 1
+    assert governor.quality(FIRST, 67_000) == FULL and governor.degraded == 0
+    assert governor.quality(FIRST, 65_000) == SMALL and governor.degraded == 0
+    assert governor.quality(FIRST, 43_000) == CLASSIC and governor.degraded == 1
     assert governor.quality(NEXT, 23_000) == FULL
     assert governor.quality(NEXT, 21_000) == LATE and governor.quality(AFTER, 10_000) == LATE
-    assert governor.hurried == 3
+    assert governor.degraded == 3
     assert governor.quality(PLAIN, 0) == governor.quality(None, 0) == FULL  # what arrived is decoded whatever happens
 
 

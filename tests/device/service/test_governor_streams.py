@@ -121,7 +121,7 @@ def in_order(board):
 def test_within_the_rating_nothing_is_taken_away(hosts):
     board, reports = many(hosts)
     report = board.governor.report()
-    assert report["changes"] == [] and report["hurried"] == report["overruns"] == report["refused"] == 0
+    assert report["changes"] == [] and report["degraded"] == report["overruns"] == report["refused"] == 0
     assert all(set(r["reasons"]) <= {"no later packet"} for r in reports)  # at the very end
 
 

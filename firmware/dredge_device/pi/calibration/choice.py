@@ -65,5 +65,5 @@ def _why(vocoder: str, known: list[str], load: float, costs: dict[str, PeriodCos
     text = f"gaps of 1 s back to back take {100 * load:.0f} % of a core with '{vocoder}'"
     if load > ROOM:
         return f"{text}, more than {100 * ROOM:.0f} %: long gaps will be filled in part"
-    dearer = known[: known.index(vocoder)]
-    return text + "".join(f", {100 * costs[name].load(GAPS):.0f} % with '{name}'" for name in dearer)
+    costlier = known[: known.index(vocoder)]
+    return text + "".join(f", {100 * costs[name].load(GAPS):.0f} % with '{name}'" for name in costlier)

@@ -3,12 +3,12 @@
 
 from dataclasses import dataclass
 
-from dredge_device.pi.concealment.crossfade import Joint, State
+from dredge_device.pi.concealment.crossfade import State, Transition
 from dredge_device.pi.concealment.decoder_priming import HiddenConcealment
 from dredge_device.pi.concealment.dred_source import DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.history import History
-from dredge_device.pi.concealment.voice import Voice
+from dredge_device.pi.concealment.synthesis import Synthesis
 from dredge_device.pi.factory import Parts
 from dredge_device.pi.interfaces import PacketReader, Pcm
 from dredge_device.pi.quality import CLASSIC, FULL, OVERLOAD
@@ -35,68 +35,68 @@ class Concealer:
         self._parts = parts
         self._use_lbrr = use_lbrr
         self._timer = timer
-        self._joint = Joint()
+        self._transition = Transition()
         self._hidden = HiddenConcealment(parts.decoder, timer)
-        self._voice = None
+        self._synthesis = None
         if parts.vocoder and parts.extractor:
             history = History(parts.extractor, parts.background)
-            self._voice = Voice(parts, history, dred_source, ends, self._joint, timer)
+            self._synthesis = Synthesis(parts, history, dred_source, ends, self._transition, timer)
         self.dred_source = dred_source
         self._quality = FULL
-        self.in_dtx = False  # the last packet said that nobody speaks
+        self.in_dtx = False  # the sender has announced a pause (DTX)
         self.damaged = 0  # Opus packets that the decoder refused
 
     @property
     def has_vocoder(self) -> bool:
         """False when losses are concealed by the decoder alone."""
-        return self._voice is not None
+        return self._synthesis is not None
 
     @property
-    def speaking(self) -> bool:
-        """True while the vocoder speaks: in a gap, or before the first packet after one."""
-        return self._joint.speaking
+    def synthesising(self) -> bool:
+        """True while the vocoder synthesises: in a gap, or before the first packet after one."""
+        return self._transition.synthesising
 
     @property
-    def guessing(self) -> bool:
-        """True while no packet describes what the vocoder speaks."""
-        return self._joint.speaking and self._joint.guesses > 0
+    def predicting(self) -> bool:
+        """True while no packet describes what the vocoder synthesises."""
+        return self._transition.synthesising and self._transition.undescribed > 0
 
     def restart(self) -> None:
         """Forget the old stream, since a new sender begins: nothing of it describes or is heard in the new one."""
         self._parts.decoder.reset()
         if self.dred_source:
             self.dred_source.clear()
-        if self._voice:
-            self._voice.restart()
-        self._joint.restart()
+        if self._synthesis:
+            self._synthesis.restart()
+        self._transition.restart()
         self.in_dtx = False
         self._hidden.forget()
 
     def set_quality(self, quality: int) -> None:
-        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops a vocoder that speaks."""
+        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops the synthesis of this gap."""
         self._quality = quality
-        if self._voice:
-            self._voice.set_quality(quality)
+        if self._synthesis:
+            self._synthesis.set_quality(quality)
 
     def silence(self) -> Pcm:
         """Return 20 ms while no stream is playing."""
-        return self._joint.silence()
+        return self._transition.silence()
 
     def render(self, period: Period) -> Choice:
         """Return the best 20 ms that there are for this period."""
-        cut = self._joint.state is State.CUT
+        cut = self._transition.state is State.CUT
         choice = self._left_out(period) or self._received(period) or self._repeated(period) or self._missing(period)
-        choice.pcm = self._joint.ended(choice.pcm, cut)
+        choice.pcm = self._transition.ended(choice.pcm, cut)
         return choice
 
     def hold(self) -> Pcm:
         """Return 20 ms that belong to no packet, while playout waits for a late one."""
-        cut = self._joint.state is State.CUT
-        if self._voice is None or self._saving():
+        cut = self._transition.state is State.CUT
+        if self._synthesis is None or self._saving():
             pcm = self._decoded(self._hidden.conceal())
         else:
-            pcm = self._voice.hold(self._hidden.conceal)
-        return self._joint.ended(pcm, cut)
+            pcm = self._synthesis.hold(self._hidden.conceal)
+        return self._transition.ended(pcm, cut)
 
     def described_by(self, period: Period) -> int | None:
         """Return the packet from which a lost period would be recovered, None when none here describes it."""
@@ -107,7 +107,7 @@ class Concealer:
     # --- decoded speech ---
 
     def _left_out(self, period: Period) -> Choice | None:
-        """Return the decoder's comfort noise for a period that the sender left out because nobody spoke."""
+        """Return the decoder's comfort noise for a period that the sender left out in a pause."""
         goes_on = self.in_dtx and period.packet is None and period.later is None
         if period.packet != b"" and not goes_on:
             return None
@@ -141,40 +141,43 @@ class Concealer:
 
     def _approach(self, period: Period, packet: bytes) -> None:
         """Prepare the transition to decoded speech: 10 ms for the cross-fade, and the decoder primed."""
-        joined = self.speaking or self._joint.state is State.BACKGROUND
-        if self._voice is not None and joined and self._voice.leave(period, packet):
+        joined = self.synthesising or self._transition.state is State.BACKGROUND
+        if self._synthesis is not None and joined and self._synthesis.leave(period, packet):
             self._hidden.forget()
         self._hidden.catch_up()
 
     def _decoded(self, pcm: Pcm) -> Pcm:
         """Return the decoder's output joined to what came before, and remember it."""
-        pcm = self._joint.decoded(pcm)
-        if self._voice:
-            self._voice.remember(pcm)
+        pcm = self._transition.decoded(pcm)
+        if self._synthesis:
+            self._synthesis.remember(pcm)
         return pcm
 
     # --- lost speech ---
 
     def _missing(self, period: Period) -> Choice:
-        """Return 20 ms without a decodable packet; while the vocoder speaks the decoder is told later, if at all."""
-        if self._voice is None:
+        """Return 20 ms without a decodable packet.
+
+        While the vocoder synthesises, the decoder's own concealment is put off.
+        """
+        if self._synthesis is None:
             return Choice(self._decoded(self._hidden.conceal()), "conceal")
-        self._joint.tail = None
+        self._transition.tail = None
         if self._saving():
             return Choice(self._decoded(self._hidden.conceal()), "conceal", OVERLOAD)
-        if self.speaking:
+        if self.synthesising:
             self._hidden.put_off()
         else:
-            self._voice.open(period.number, self._hidden.conceal())
-        rows, reason = self._voice.described(period)
+            self._synthesis.open(period.number, self._hidden.conceal())
+        rows, reason = self._synthesis.described(period)
         if rows is None:
-            return Choice(self._voice.guess(period), "plc", reason)
-        self._joint.guesses = 0
-        return Choice(self._voice.speak(rows), "dred")
+            return Choice(self._synthesis.conceal(period), "plc", reason)
+        self._transition.undescribed = 0
+        return Choice(self._synthesis.synthesise(rows), "dred")
 
     def _saving(self) -> bool:
         """Return whether the decoder conceals this lost period although there is a vocoder."""
-        return self._quality >= CLASSIC and not self.speaking
+        return self._quality >= CLASSIC and not self.synthesising
 
 
 def _repeats(reader: PacketReader, period: Period) -> bool:

@@ -44,7 +44,7 @@ def fade_in(pcm: Pcm, count: int = RELEASE) -> Pcm:
     return out
 
 
-def bend(last: int, pcm: Pcm) -> Pcm:
+def declick(last: int, pcm: Pcm) -> Pcm:
     """Return a copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
     out = pcm.astype(np.float64)
     out[:RELEASE] += (last - out[0]) * (1 - _rise(RELEASE))
@@ -64,32 +64,32 @@ class State(Enum):
     FRESH = auto()  # nothing since the decoder started
     DECODING = auto()  # the decoder's output: received, repeated, comfort noise, or its own concealment
     SYNTHESISING = auto()  # the vocoder, from rows that a packet or both sides of the gap describe
-    GUESSING = auto()  # the vocoder, from predicted rows
+    PREDICTING = auto()  # the vocoder, from predicted rows
     CUT = auto()  # the vocoder, which was stopped in the middle of a gap
     MUTED = auto()  # silence, from which the next output rises
     BACKGROUND = auto()  # noise like the background: speech has faded
 
 
-SPEAKING = (State.SYNTHESISING, State.GUESSING)
+SYNTHESIS = (State.SYNTHESISING, State.PREDICTING)
 
 
-class Joint:
+class Transition:
     """The last output, and the transition to the next one."""
 
     def __init__(self) -> None:
         self.state = State.FRESH
-        self.guesses = 0  # packets in a row that no packet describes
+        self.undescribed = 0  # packets in a row that no packet describes
         self.tail: Pcm | None = None  # 10 ms of vocoder or background under what comes next
         self._last = 0  # last output sample
 
     @property
-    def speaking(self) -> bool:
-        """True while the vocoder speaks: in a gap, or before the first packet after one."""
-        return self.state in SPEAKING
+    def synthesising(self) -> bool:
+        """True while the vocoder synthesises: in a gap, or before the first packet after one."""
+        return self.state in SYNTHESIS
 
     def restart(self) -> None:
         """Join nothing to the old stream, since a new sender begins."""
-        self.state, self.guesses, self.tail = State.FRESH, 0, None
+        self.state, self.undescribed, self.tail = State.FRESH, 0, None
 
     def silence(self) -> Pcm:
         """Return 20 ms in which no stream is playing."""
@@ -101,15 +101,15 @@ class Joint:
 
     def decoded(self, pcm: Pcm) -> Pcm:
         """Return the decoder's int16[320] joined to what came before."""
-        self.guesses = 0
+        self.undescribed = 0
         pcm = self._risen(pcm)
         self.state = State.DECODING
         return pcm
 
-    def spoken(self, pcm: Pcm, predicted: bool) -> Pcm:
+    def synthesised(self, pcm: Pcm, predicted: bool) -> Pcm:
         """Return the vocoder's int16[320] joined to what came before."""
         pcm = self._risen(pcm)
-        self.state = State.GUESSING if predicted else State.SYNTHESISING
+        self.state = State.PREDICTING if predicted else State.SYNTHESISING
         return pcm
 
     def _risen(self, pcm: Pcm) -> Pcm:
@@ -125,6 +125,6 @@ class Joint:
     def ended(self, pcm: Pcm, cut: bool) -> Pcm:
         """Return what is heard; after a cut it begins where the vocoder was stopped."""
         if cut:
-            pcm = bend(self._last, pcm)
+            pcm = declick(self._last, pcm)
         self._last = int(pcm[-1])
         return pcm

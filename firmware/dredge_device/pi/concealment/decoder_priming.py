@@ -7,9 +7,9 @@ from dredge_device.pi.interfaces import Decoder, Encoder, Pcm
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import PACKET_SAMPLES
 
-HEARD = 2  # packets that the decoder gets
+DECODED = 2  # packets that the decoder gets
 PRELUDE = 1  # packets before them, for the encoder alone
-NEEDED = (HEARD + PRELUDE) * PACKET_SAMPLES
+NEEDED = (DECODED + PRELUDE) * PACKET_SAMPLES
 MOST_PUT_OFF = 5  # lost packets after which a decoder's own concealment has faded
 SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 6716 table 2)
 
@@ -43,9 +43,10 @@ class DecoderPriming:
 
 
 class HiddenConcealment:
-    """The decoder's own concealment, which moves its state on whether or not somebody hears it.
+    """The decoder's own concealment, which moves its state on whether or not it is played.
 
-    It can be put off while the vocoder speaks: a decoder that is primed afterwards need not hear of every lost packet.
+    It can be put off while the vocoder synthesises, since a decoder that is primed afterwards need not conceal every
+    lost packet.
     """
 
     def __init__(self, decoder: Decoder, timer: StageTimer) -> None:
@@ -59,11 +60,11 @@ class HiddenConcealment:
             return self._conceal()
 
     def put_off(self) -> None:
-        """Put off the concealment of a lost packet while the vocoder speaks."""
+        """Put off the concealment of a lost packet while the vocoder synthesises."""
         self._put_off += 1
 
     def forget(self) -> None:
-        """Forget what was put off, because the decoder need not hear of it."""
+        """Forget what was put off, because the decoder need not conceal it."""
         self._put_off = 0
 
     def catch_up(self) -> None:

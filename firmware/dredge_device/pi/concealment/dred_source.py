@@ -17,7 +17,7 @@ NO_DRED = "no DRED in packet"
 NO_MODEL = "no model for version"  # and which one
 DAMAGED = "damaged payload"
 TOO_LONG = "gap longer than redundancy"
-_LADDER = (NO_LATER, NO_DRED, NO_MODEL, DAMAGED, TOO_LONG)  # the further down, the more telling
+_SPECIFICITY = (NO_LATER, NO_DRED, NO_MODEL, DAMAGED, TOO_LONG)  # the last is the most specific
 
 
 @dataclass
@@ -99,16 +99,16 @@ class DredSource:
         try:
             rows = self._dred.features(entry.packet, count)
         except (ValueError, RuntimeError):
-            return None, self._spoil(entry)
+            return None, self._mark_damaged(entry)
         if not np.isfinite(rows).all():
-            return None, self._spoil(entry)
+            return None, self._mark_damaged(entry)
         rows = rows[:ROWS]
         missing = ROWS - len(rows)
         if missing:
             rows = np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0)))
         return np.ascontiguousarray(rows, np.float32), ""
 
-    def _spoil(self, entry: Entry) -> str:
+    def _mark_damaged(self, entry: Entry) -> str:
         entry.packet, entry.reason = None, DAMAGED
         self.damaged += 1
         return DAMAGED
@@ -130,7 +130,7 @@ class DredSource:
             return Entry(reason=f"{NO_MODEL} {error.version}")
         except (ValueError, RuntimeError):
             entry = Entry()
-            self._spoil(entry)
+            self._mark_damaged(entry)
             return entry
         self.parsed += 1
         self.parsed_bytes += len(data)
@@ -145,4 +145,4 @@ class DredSource:
 
 def _rank(reason: str) -> int:
     """Return how specific a reason is."""
-    return _LADDER.index(NO_MODEL if reason.startswith(NO_MODEL) else reason)
+    return _SPECIFICITY.index(NO_MODEL if reason.startswith(NO_MODEL) else reason)

@@ -12,14 +12,14 @@ from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 DELAY = 80  # an extractor's frame is centred this much after the output frame that it stands for
 CONTEXT_PACKETS = 2
 CONTEXT_ROWS = 4  # what a vocoder is primed with
-LEARNT = 16  # rows from which the predictor goes on: with more it predicts no better
+PREDICTOR_FRAMES = 16  # rows from which the predictor goes on: with more it predicts no better
 WARM_UP = 4  # frames before the first one that is used: then cepstra and pitch are those of an extractor that heard all
-KEEP_FRAMES = LEARNT + WARM_UP
+KEEP_FRAMES = PREDICTOR_FRAMES + WARM_UP
 KEEP_PACKETS = KEEP_FRAMES * FRAME_SAMPLES // PACKET_SAMPLES
 _FRAMES = PACKET_SAMPLES // FRAME_SAMPLES
 MOMENT_PACKETS = 3  # of decoded output, for the background
 MOMENT_EVERY = 5  # packets of it: 40 moments in four seconds …
-SOON, SOON_EVERY = 14, 2  # … but so many soon after the start
+EARLY_MOMENTS, EARLY_EVERY = 14, 2  # … but so many of them after fewer packets, at the start
 
 
 class History:
@@ -39,10 +39,10 @@ class History:
         """Forget everything, since another stream follows; a gap at its start continues silence."""
         self._packets = deque([np.zeros(PACKET_SAMPLES, np.int16)] * KEEP_PACKETS, KEEP_PACKETS)
         self._rows: list[Rows | None] = [None] * KEEP_FRAMES
-        self._guess: Pcm | None = None  # int16[80] of what would have come after the output
-        self._unlearnt = 0  # frames at the end that ``unlearnt`` has not given
+        self._extrapolation: Pcm | None = None  # int16[80] of what would have come after the output
+        self._pending = 0  # frames at the end that ``pending_rows`` has not given
         self._decoded = 0  # packets of output in a row that came from the decoder
-        self._unheard = 0  # packets from the decoder since the background heard one
+        self._since_moment = 0  # packets from the decoder since the background heard one
         self._moments = 0  # that it has heard
         if self._background:
             self._background.reset()
@@ -53,14 +53,14 @@ class History:
         return np.concatenate(self._packets)
 
     def append(self, pcm: Pcm, rows: Rows | None = None, learn: bool = True) -> None:
-        """Play int16[320]; rows float32[2, 20] if it was synthesised; learn: ``unlearnt`` gives them."""
+        """Play int16[320]; rows float32[2, 20] if it was synthesised; learn: ``pending_rows`` gives them."""
         self._packets.append(pcm)
         self._rows = self._rows[_FRAMES:] + (list(rows) if rows is not None else [None] * _FRAMES)
-        self._guess = None
-        self._unlearnt = min(LEARNT, self._unlearnt + _FRAMES) if learn else 0
+        self._extrapolation = None
+        self._pending = min(PREDICTOR_FRAMES, self._pending + _FRAMES) if learn else 0
         if rows is None and learn:
             self._decoded += 1
-            self._unheard += 1
+            self._since_moment += 1
         else:
             self._decoded = 0
 
@@ -72,13 +72,13 @@ class History:
         """
         if self._background is None or self._decoded <= MOMENT_PACKETS:
             return False
-        return self._unheard >= (MOMENT_EVERY if self._moments >= SOON else SOON_EVERY)
+        return self._since_moment >= (MOMENT_EVERY if self._moments >= EARLY_MOMENTS else EARLY_EVERY)
 
     def hear_moment(self) -> None:
         """Let the background hear the last 60 ms."""
         assert self._background is not None
         self._background.hear(self._last(MOMENT_PACKETS))
-        self._unheard = 0
+        self._since_moment = 0
         self._moments += 1
 
     def lifted(self, rows: Rows) -> Rows:
@@ -94,9 +94,9 @@ class History:
     def _last(self, packets: int) -> Pcm:
         return np.concatenate(tuple(islice(self._packets, KEEP_PACKETS - packets, None)))
 
-    def complete(self, guess: Pcm) -> None:
+    def complete(self, extrapolation: Pcm) -> None:
         """Take in int16[80] of extrapolation after the output, without which the last frame has no row."""
-        self._guess = guess[:DELAY]
+        self._extrapolation = extrapolation[:DELAY]
 
     def context(self) -> tuple[Pcm, Rows]:
         """Return the last samples, int16[640], and rows, float32[4, 20], both ending with the output.
@@ -105,18 +105,18 @@ class History:
         """
         return self._last(CONTEXT_PACKETS), np.stack(self._known(CONTEXT_ROWS))
 
-    def unlearnt(self) -> list[Rows]:
+    def pending_rows(self) -> list[Rows]:
         """Return the rows float32[20] of the last frames, at most 160 ms, that were not returned before."""
-        count, self._unlearnt = self._unlearnt, 0
+        count, self._pending = self._pending, 0
         return self._known(count) if count else []
 
     def _known(self, count: int) -> list[Rows]:
         missing = [i for i in range(-count, 0) if self._rows[i] is None]
-        if self._guess is None and missing[-1:] == [-1]:
+        if self._extrapolation is None and missing[-1:] == [-1]:
             missing.pop()
         if missing:
             frames = WARM_UP - missing[0]
-            after = np.zeros(DELAY, np.int16) if self._guess is None else self._guess
+            after = np.zeros(DELAY, np.int16) if self._extrapolation is None else self._extrapolation
             heard = np.concatenate((self.samples[-(frames * FRAME_SAMPLES - DELAY) :], after))
             self._extractor.reset()
             new = self._extractor.process(heard)

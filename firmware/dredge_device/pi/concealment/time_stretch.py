@@ -68,14 +68,14 @@ class TimeStretch:
         if self._beside:
             self._beside.clear()
 
-    def shorten(self, hurry: bool = True) -> int:
+    def shorten(self, urgent: bool = True) -> int:
         """Take one pitch period out of the queue, keeping at least 20 ms; samples taken, or 0.
 
-        In a pause whatever fits is taken; speech gives only with `hurry`, and what keeps it at 1.25 times its speed.
+        In a pause whatever fits is taken; speech gives only with `urgent`, and what keeps it at 1.25 times its speed.
         """
         room = self.queued - PACKET_SAMPLES
         pause = self._pause()
-        if not pause and not hurry:
+        if not pause and not urgent:
             return 0
         longest = min(MAX_LAG, room if pause else min(room, self._credit))
         lag = self._best_lag(longest, pause)
@@ -89,10 +89,10 @@ class TimeStretch:
             self._beside.shorten(lag)
         return lag
 
-    def lengthen(self, hurry: bool = True) -> int:
-        """Repeat one pitch period; samples added, or 0. hurry: in speech as well, not only in a pause."""
+    def lengthen(self, urgent: bool = True) -> int:
+        """Repeat one pitch period; samples added, or 0. urgent: in speech as well, not only in a pause."""
         pause = self._pause()
-        if not pause and not hurry:
+        if not pause and not urgent:
             return 0
         lag = self._best_lag(min(MAX_LAG, self.queued - OVERLAP, self._credit), pause)
         if not lag:

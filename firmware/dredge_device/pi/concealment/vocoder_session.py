@@ -9,9 +9,9 @@ from dredge_device.pi.interfaces import Pcm, Rows, Speech
 
 
 class VocoderSession:
-    """The synthesis of lost packets: ``begin``, ``speak`` for each, ``tail`` if speech comes back.
+    """The synthesis of lost packets: ``begin``, ``synthesise`` for each, ``tail`` if speech comes back.
 
-    small_vocoder: a cheaper vocoder; which of the two speaks is decided at the beginning of a gap.
+    small_vocoder: a cheaper vocoder; which of the two is used is decided at the beginning of a gap.
     """
 
     def __init__(self, vocoder: Speech, history: History, small_vocoder: Speech | None = None) -> None:
@@ -29,10 +29,10 @@ class VocoderSession:
         self._vocoder.begin(pcm, past, rows[:2])
         self._limiter.open(pcm)
 
-    def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
+    def synthesise(self, rows: Rows, predicted: bool = False) -> Pcm:
         """Synthesise int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
 
-        predicted: the rows are a guess from what was before the gap alone.
+        predicted: the rows are predicted from what was before the gap alone.
         """
         past = self._history.context()[1]
         return self._limiter.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), predicted)

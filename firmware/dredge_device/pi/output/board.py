@@ -19,9 +19,9 @@ class BoardOutput:
         self._writer = packets.Writer()
         self._sent = self._unsent = 0
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         """Send everything, silence too, so that the board's clock can be kept."""
-        del spoken
+        del of_stream
         taken = self._sender.send(self._writer.packet(pcm))
         self._sent += taken
         self._unsent += not taken

@@ -26,9 +26,9 @@ class NullOutput:
     def __init__(self) -> None:
         self._samples = 0
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
-        """Count a period of the stream; others (spoken=False) are not counted."""
-        self._samples += len(pcm) if spoken else 0
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
+        """Count a period of the stream; others (of_stream=False) are not counted."""
+        self._samples += len(pcm) if of_stream else 0
 
     def close(self) -> dict[str, Any]:
         """End of a session."""

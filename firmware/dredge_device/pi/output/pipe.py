@@ -30,9 +30,9 @@ class PipeOutput:
         self._resampler = Resampler(form.rate, rate, form.channels)
         self._samples = 0
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         """Write everything, silence too, so that the reader's clock goes on."""
-        del spoken
+        del of_stream
         piece = self._resampler.convert(pcm)
         self._samples += len(piece)
         self._put(piece.astype("<i2", copy=False).tobytes())

@@ -47,7 +47,7 @@ class SpeakerOutput:
         """Return when what is written will have been heard (microseconds, monotonic); None while the card is away."""
         return None if self._card.room() is None else monotonic_us() + self.buffered_us
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         """Play everything, silence too, and wait for room; periods without a card are counted."""
         begin = time.monotonic()
         while wait := self.wait_s():

@@ -37,7 +37,7 @@ class ThreadedOutput:
         self._thread = threading.Thread(target=self._work, name="playout", daemon=True)
         self._thread.start()
 
-    def write(self, pcm: Pcm, spoken: bool, at_us: int = 0) -> None:
+    def write(self, pcm: Pcm, of_stream: bool, at_us: int = 0) -> None:
         """Queue 20 ms, not written before at_us (microseconds of the monotonic clock) unless into a file.
 
         Raises what an earlier write raised (a full disk).
@@ -47,7 +47,7 @@ class ThreadedOutput:
         def job() -> None:
             if not self._patient:
                 time.sleep(max(0.0, at_us / 1e6 - time.monotonic()))
-            self._output.write(pcm, spoken)
+            self._output.write(pcm, of_stream)
             if self._card is not None and self.clock is not None:
                 self.clock.written(at_us, self._card.ends_us())
 

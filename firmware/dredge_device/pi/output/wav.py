@@ -52,9 +52,9 @@ class WavOutput:
             name = next(islice(numbered(name), self._session - 1, None))
         return OutputFile(name, keep=not self._overwrite, mode=self._mode)
 
-    def write(self, pcm: Pcm, spoken: bool) -> None:
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
         """Write the stream only: sample 0 of the file is the first sample of its first packet."""
-        if not spoken or self._error is not None:
+        if not of_stream or self._error is not None:
             return
         try:
             if self._file is None:

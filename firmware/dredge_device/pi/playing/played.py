@@ -27,7 +27,7 @@ class Played:
     """20 ms of output.
 
     pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
-    speech is shortened or lengthened sometimes none or two; spoken: it belongs to the stream; source,
+    speech is shortened or lengthened sometimes none or two; of_stream: it belongs to the stream; source,
     packet, reason, delay_us: of the last frame, ``silence`` or ``hold`` without one, and why;
     cpu_us: CPU time.
     """
@@ -39,7 +39,7 @@ class Played:
     delay_us: int
     cpu_us: int
     frames: list[Frame] = field(default_factory=list)
-    spoken: bool = True
+    of_stream: bool = True
 
 
 def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us: int) -> Played:

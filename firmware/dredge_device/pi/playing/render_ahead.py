@@ -11,7 +11,7 @@ from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US, LONGEST_US, RenderQueue
 from dredge_device.playout import Playout
 
-_SHARE = 4  # of a constant delay at most one part in so many is spent on two dear periods in a row
+_SHARE = 4  # of a constant delay at most one part in so many is spent on two costly periods in a row
 
 
 class Reserve(Protocol):
@@ -60,11 +60,11 @@ class RenderAhead:
         if period is None or not self._speech.needed:
             return None
         lost = period.packet is None and not concealer.in_dtx
-        if not concealer.speaking:
+        if not concealer.synthesising:
             return FIRST if lost and concealer.has_vocoder else PLAIN
         if not lost:
             return AFTER
-        return FOUND if concealer.guessing and concealer.described_by(period) is not None else NEXT
+        return FOUND if concealer.predicting and concealer.described_by(period) is not None else NEXT
 
     def _wanted_us(self, reserve_us: Reserve) -> int:
         """Return the reserve for the costliest kind of the next period; with a constant delay also for what may follow
@@ -82,9 +82,9 @@ class RenderAhead:
         """Return the kind that a lost period may have as long as nothing that describes it has arrived."""
         if not self._concealer.has_vocoder:
             return PLAIN
-        if not self._concealer.speaking:
+        if not self._concealer.synthesising:
             return FIRST
-        return FOUND if self._concealer.guessing else NEXT
+        return FOUND if self._concealer.predicting else NEXT
 
     def _settled(self, now_us: int) -> bool:
         if self._buffer.next is None:

@@ -140,6 +140,6 @@ class SpeechQueue:
         self._playout.observe(now_us, self.queued_us)
         lag = self._playout.lag
         if lag.us:
-            hurry = lag.hurry()
-            samples = self.stretch.shorten(hurry) if lag.us > 0 else -self.stretch.lengthen(hurry)
+            urgent = lag.urgent()
+            samples = self.stretch.shorten(urgent) if lag.us > 0 else -self.stretch.lengthen(urgent)
             lag.corrected(int(samples * PACKET_US / PACKET_SAMPLES))

@@ -2,7 +2,7 @@
 """Load beyond what the board can do: quality goes first, then new hosts, the running streams' timing never.
 
 Order and thresholds are in docs/notes/hardening.md. What counts is the time until a finished period is missing and the
-mean load; one dear period says nothing as long as others wait in the queue.
+mean load; one costly period says nothing as long as others wait in the queue.
 """
 
 from collections import deque
@@ -26,10 +26,10 @@ ROOM = 0.87  # share of these limits below which a better level is worth returni
 DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
 GUARD = 1.1  # … and so long it must have left then
-GUESS = (1.0, 14.0, 38.0, 11.0, 40.0)  # cost of each kind in plain periods until it is measured
-GUESS_SMALL = 0.75  # of the same with the small vocoder
+ASSUMED = (1.0, 14.0, 38.0, 11.0, 40.0)  # cost of each kind in plain periods until it is measured
+ASSUMED_SMALL = 0.75  # of the same with the small vocoder
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
-_FORGET = 1 / 16  # per period of a kind: how much of what the dearest one took beyond the usual is forgotten
+_FORGET = 1 / 16  # per period of a kind: how much of what the costliest one took beyond the usual is forgotten
 _WARM_UP = 50  # plain periods
 _TRUST = 0.97  # per judgement: how far what a better level once cost is still believed
 _LONGEST = 64  # times slower at most, after relapses
@@ -41,7 +41,7 @@ Expected = tuple[PeriodCosts | None, PeriodCosts | None]
 class Costs:
     """The usual time, in microseconds of the clock, that one period of each kind takes at each quality.
 
-    full, small: what a calibration measured with the vocoders of these levels; else costs are guessed until they occur.
+    full, small: what a calibration measured with the vocoders of these levels; else costs are assumed until they occur.
     """
 
     def __init__(self, full: PeriodCosts | None = None, small: PeriodCosts | None = None) -> None:
@@ -83,10 +83,10 @@ class Costs:
         if kind == PLAIN or quality >= CLASSIC:
             return self.plain
         known = self._known.get((kind, quality))
-        return self._guess(kind, quality) if known is None else known
+        return self._assumed(kind, quality) if known is None else known
 
     def at_most(self, kind: int, quality: int, margin: float) -> float:
-        """Return so many times the usual cost, or what the dearest one took lately: a deep gap has a dear first one."""
+        """Return so many times the usual cost, or the highest one lately: a deep gap begins with a costly period."""
         return max(margin * self.of(kind, quality), self._costliest.get((kind, quality), 0.0))
 
     def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
@@ -100,8 +100,8 @@ class Costs:
         needed = one + others * (one if together else MARGIN * self.plain)
         return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
-    def _guess(self, kind: int, quality: int) -> float:
-        return GUESS_SMALL * self.of(kind, FULL) if quality == SMALL else GUESS[kind] * self.plain
+    def _assumed(self, kind: int, quality: int) -> float:
+        return ASSUMED_SMALL * self.of(kind, FULL) if quality == SMALL else ASSUMED[kind] * self.plain
 
 
 class Governor:
@@ -124,7 +124,7 @@ class Governor:
     def restart(self) -> None:
         """Forget the past load, since nobody is served now."""
         self.level = FULL
-        self.hurried = 0  # periods in which the guard took a vocoder away, or refused one
+        self.degraded = 0  # periods in which the guard took a vocoder away, or refused one
         self.overruns = self._told = 0  # periods that were not ready in time
         self.busy = Histogram()  # CPU time of all streams in 20 ms
         self.costs = Costs(*self._expected)
@@ -145,19 +145,19 @@ class Governor:
         """Return how long before its time a period must begin at the present level (Costs.reserve_us)."""
         return self.costs.reserve_us(kind, self.level, others, together, then)
 
-    def quality(self, kind: int | None, spare_us: int, begun: int = FULL) -> int:
-        """Return the quality level of a period of this kind with which nobody is late if it takes at most ``spare_us``.
+    def quality(self, kind: int | None, slack_us: int, begun: int = FULL) -> int:
+        """Return the quality level of a period of this kind with which nobody is late if it takes at most ``slack_us``.
 
         begun: the level at which its gap began, whose vocoder goes on to its end.
         """
         if not kind or (kind == FIRST and self.level >= CLASSIC):
             return self.level
-        if kind != FIRST and self.costs.at_most(kind, begun, GUARD) <= spare_us:
+        if kind != FIRST and self.costs.at_most(kind, begun, GUARD) <= slack_us:
             return self.level
         for level in range(self.level, CLASSIC) if kind == FIRST else ():
-            if self.costs.at_most(kind, level, GUARD) <= spare_us:
+            if self.costs.at_most(kind, level, GUARD) <= slack_us:
                 return level
-        self.hurried += 1
+        self.degraded += 1
         return CLASSIC if kind == FIRST else LATE
 
     def begin(self) -> None:
@@ -247,7 +247,7 @@ class Governor:
             "level": QUALITY[self.level],
             "periods": dict(zip(QUALITY, self._periods, strict=False)),
             "changes": [[round(at * PACKET_US / 1e6, 2), QUALITY[level]] for at, level in self._changes],
-            "hurried": self.hurried,
+            "degraded": self.degraded,
             "overruns": self.overruns,
             "refused": self.refused,
             "busy": summary(self.busy),

@@ -23,7 +23,7 @@ class Heard:
     packet: int
     delay_us: int
     cpu_us: float
-    spoken: bool = True
+    of_stream: bool = True
 
 
 class MuteReceiver:

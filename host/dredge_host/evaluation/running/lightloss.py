@@ -64,14 +64,14 @@ def run(
     runs = [(loss, way) for loss in losses for way in WAYS]
     rows: list[Row] = []
     with Bar("light loss", len(runs) + 1, "runs") as bar:
-        speaking = speech_rates(cap_bps, history_bps(speech))
+        rates = speech_rates(cap_bps, history_bps(speech))
         bar.step()
         for loss, way in runs:
             key = digest_of({"speech": [clip.digest for clip in clips], "loss": loss, "way": way, "seed": plan.seed,
-                             "cap": cap_bps, "rate": speaking[way], **same})  # fmt: skip
+                             "cap": cap_bps, "rate": rates[way], **same})  # fmt: skip
             row = store.get(key)
             if row is None:
-                row = _row(speech, clips, loss, way, speaking[way], cap_bps, plan.seed, judges)
+                row = _row(speech, clips, loss, way, rates[way], cap_bps, plan.seed, judges)
                 store.put(key, row)
             rows.append(row)
             bar.step()

@@ -29,8 +29,8 @@ class StreamSession:
     leaving: Agent | None = None
     clock: CardClock | None = None  # of a sound card, whose time the periods follow
     in_gap: bool = False  # the last period that was rendered had been lost
-    begun: int = FULL  # the level at which the gap began that is spoken
-    hurried: int = 0  # periods in which others' deadlines cost it quality
+    begun: int = FULL  # the level at which the gap began that is being synthesised
+    degraded: int = 0  # periods in which others' deadlines cost it quality
 
     @property
     def player(self) -> Agent:
@@ -104,18 +104,18 @@ class Rendering:
     def _reserve_us(self, kind: int, together: bool, then: int | None = None) -> int:
         return self._governor.reserve_us(kind, self._streams - 1, together, then) if self._governor else 0
 
-    def _spare_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> int:
+    def _slack_us(self, receiver: Receiver, streams: list[Stream], now_us: int) -> int:
         """Return how long this stream's next period may take, so that the next ones of all others are still ready in
         time.
         """
         assert self._governor is not None
         costs = self._governor.costs
-        spare, taken = receiver.queue.deadline_us() - now_us, 0
+        slack, taken = receiver.queue.deadline_us() - now_us, 0
         for _, other in streams:  # the most urgent first
             if other is not receiver:
-                taken += round(costs.of(NEXT, FULL) if other.speaking else costs.plain)
-                spare = min(spare, other.queue.deadline_us() - now_us - taken)
-        return spare
+                taken += round(costs.of(NEXT, FULL) if other.synthesising else costs.plain)
+                slack = min(slack, other.queue.deadline_us() - now_us - taken)
+        return slack
 
     def _play(self, session: StreamSession, receiver: Receiver, streams: list[Stream], now_us: int) -> None:
         agent, governor, output = session.player, self._governor, session.output
@@ -124,28 +124,28 @@ class Rendering:
         ahead_us = queue.ahead_us(now_us)
         if governor:
             self._enhancing = self._enhancing and governor.level == FULL
-            quality = governor.quality(kind, self._spare_us(receiver, streams, now_us) if kind else 0, session.begun)
+            quality = governor.quality(kind, self._slack_us(receiver, streams, now_us) if kind else 0, session.begun)
             if kind == FIRST:
                 session.begun = quality
-            session.hurried += quality not in (FULL, governor.level)
+            session.degraded += quality not in (FULL, governor.level)
             governor.begin()
         if receiver.enhancer is not None:
             receiver.enhancer.enabled = self._enhancing
         played = receiver.render(queue.next_us, quality)
         late = queue.late
-        at_us = queue.finished(self._clock(), played.spoken)
+        at_us = queue.finished(self._clock(), played.of_stream)
         if session.clock is not None:
             queue.next_us += session.clock.step_us()
         if governor:
             if kind is None and played.source == "opus":
                 kind = PLAIN
-            spoken = session.begun if kind in (NEXT, FOUND, AFTER) and quality != LATE else quality
-            governor.rendered(kind, spoken, ahead_us, queue.late > late, session.in_gap)
+            level = session.begun if kind in (NEXT, FOUND, AFTER) and quality != LATE else quality
+            governor.rendered(kind, level, ahead_us, queue.late > late, session.in_gap)
             session.in_gap = kind in LOST
         for frame in played.frames:
             agent.played(frame.packet, frame.source, frame.delay_us, frame.cpu_us, frame.reason)
         try:
-            output.write(played.pcm, played.spoken, at_us)
+            output.write(played.pcm, played.of_stream, at_us)
         except OSError as error:
             self._failed(session, error)
 
@@ -164,4 +164,4 @@ def _urgency(stream: Stream) -> tuple[int, int]:
     most.
     """
     session, receiver = stream
-    return receiver.queue.next_us or 0, -session.hurried
+    return receiver.queue.next_us or 0, -session.degraded

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dredge_device.pi.concealment import crossfade
-from dredge_device.pi.concealment.crossfade import Joint, State
+from dredge_device.pi.concealment.crossfade import State, Transition
 from dredge_device.pi.concealment.dred_source import DredSource
 from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.history import DELAY, History
@@ -18,10 +18,10 @@ from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Period
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-MUTE_AFTER = 25  # guessed packets in a row (0.5 s): by then the prediction has faded
+MUTE_AFTER = 25  # predicted packets in a row (0.5 s): by then the prediction has faded
 
 
-class Voice:
+class Synthesis:
     """The vocoder's speech for lost packets, and the memory of the output from which it goes on.
 
     dred_source: what packets describe of a gap; ends: its two sides.
@@ -33,7 +33,7 @@ class Voice:
         history: History,
         dred_source: DredSource | None,
         ends: GapEnds,
-        joint: Joint,
+        transition: Transition,
         timer: StageTimer,
     ) -> None:
         assert parts.vocoder is not None
@@ -43,7 +43,7 @@ class Voice:
         self._plc = parts.plc
         self._dred_source = dred_source
         self._ends = ends
-        self._joint = joint
+        self._transition = transition
         self._timer = timer
 
     def restart(self) -> None:
@@ -55,11 +55,11 @@ class Voice:
         self._ends.close()
 
     def set_quality(self, quality: int) -> None:
-        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops what is spoken."""
+        """Set the level (pi.quality) of gaps that begin from now on; LATE also stops the synthesis."""
         self._quality = quality
-        if quality == LATE and self._joint.speaking:
+        if quality == LATE and self._transition.synthesising:
             self._ends.close()
-            self._joint.state = State.CUT
+            self._transition.state = State.CUT
 
     def open(self, number: int, hidden: Pcm) -> None:
         """Begin a gap with this packet; hidden: the decoder's own concealment, which continues the output."""
@@ -68,10 +68,10 @@ class Voice:
 
     def hold(self, hidden: Callable[[], Pcm]) -> Pcm:
         """Return 20 ms that belong to no packet."""
-        if not self._joint.speaking:
+        if not self._transition.synthesising:
             self.history.complete(hidden()[:DELAY])
         self._ends.close()  # time without a number: the end of this gap cannot be told from here
-        return self.guess(None)
+        return self.conceal(None)
 
     def described(self, period: Period) -> tuple[Rows | None, str]:
         """Return the rows float32[4, 20] of a lost period, or the reason why there are none."""
@@ -80,37 +80,37 @@ class Voice:
         with self._timer.stage("dred"):
             return self._dred_source.find(period)
 
-    def guess(self, period: Period | None) -> Pcm:
+    def conceal(self, period: Period | None) -> Pcm:
         """Return 20 ms that no packet describes: interpolated if what follows is known, else predicted; at last
         the background alone.
         """
-        joint = self._joint
-        joint.guesses += 1
-        if joint.guesses > MUTE_AFTER:
-            joint.state = State.BACKGROUND
+        transition = self._transition
+        transition.undescribed += 1
+        if transition.undescribed > MUTE_AFTER:
+            transition.state = State.BACKGROUND
             pcm = self.history.noise(PACKET_SAMPLES)
             self.remember(pcm, learn=False)
             return pcm
         with self._timer.stage("features"):
             rows = None if period is None else self._ends.bridge(period.number)
-        pcm = self.speak(self.predict(2), predicted=True) if rows is None else self.speak(rows)
-        if joint.guesses < MUTE_AFTER:
+        pcm = self.synthesise(self.predict(2), predicted=True) if rows is None else self.synthesise(rows)
+        if transition.undescribed < MUTE_AFTER:
             return pcm
         return crossfade.cross_fade(pcm, self.history.noise(PACKET_SAMPLES))
 
-    def speak(self, rows: Rows, predicted: bool = False) -> Pcm:
-        """Synthesise 20 ms from rows float32[4, 20]; predicted: they are a guess from what was before the gap alone.
+    def synthesise(self, rows: Rows, predicted: bool = False) -> Pcm:
+        """Synthesise 20 ms from rows float32[4, 20]; predicted: they are predicted from what was before the gap alone.
 
         What packets describe, and what fades, ends at the background: the networks of redundancy leave noise out.
         """
         rows = self.history.lifted(rows)
         with self._timer.stage("vocoder"):
-            if not self._joint.speaking:
+            if not self._transition.synthesising:
                 self._vocoder.begin(rows, self._quality >= SMALL)
-            pcm = self._vocoder.speak(rows, predicted)
-        if self._joint.state is State.BACKGROUND:
-            self._joint.tail = self.history.noise(FRAME_SAMPLES)
-        pcm = self._joint.spoken(pcm, predicted)
+            pcm = self._vocoder.synthesise(rows, predicted)
+        if self._transition.state is State.BACKGROUND:
+            self._transition.tail = self.history.noise(FRAME_SAMPLES)
+        pcm = self._transition.synthesised(pcm, predicted)
         self.remember(pcm, rows[:2], learn=not predicted)
         return pcm
 
@@ -118,15 +118,15 @@ class Voice:
         """Prepare the transition to decoded speech: render 10 ms of vocoder tail for the cross-fade and re-prime the
         decoder; return True if it was primed.
         """
-        if self._joint.state is State.BACKGROUND:
-            self._joint.tail = self.history.noise(FRAME_SAMPLES)
+        if self._transition.state is State.BACKGROUND:
+            self._transition.tail = self.history.noise(FRAME_SAMPLES)
             return False
         rows = self._rows_after(period)
         with self._timer.stage("vocoder"):
-            self._joint.tail = self._vocoder.tail(rows)
-        self._joint.state = State.DECODING
+            self._transition.tail = self._vocoder.tail(rows)
+        self._transition.state = State.DECODING
         with self._timer.stage("opus"):
-            return self._ends.prime_decoder(self.history.samples, self._joint.tail, packet)
+            return self._ends.prime_decoder(self.history.samples, self._transition.tail, packet)
 
     def _rows_after(self, period: Period) -> Rows:
         """Return the rows float32[4, 20] of the first packet after a gap."""
@@ -142,9 +142,9 @@ class Voice:
         """Return the rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
         assert self._plc is not None
         with self._timer.stage("features"):
-            heard = self.history.unlearnt()
+            rows_before = self.history.pending_rows()
         with self._timer.stage("plc"):
-            for row in heard:
+            for row in rows_before:
                 self._plc.update(row)
             rows = [self._plc.predict() for _ in range(count)]
         return np.stack(rows + rows[-1:] * (4 - len(rows)))
