@@ -129,11 +129,11 @@ def _synthesis(pcm: Pcm) -> list[Stage]:
     stages = []
     for name in vocoders.present():
         stage = "vocoder" if name == vocoders.DEFAULT else name
-        stages += _synthesis(stage, vocoders.open_vocoder(name), vocoders.open_vocoder(name), real, known, windows)
+        stages += _vocoder_stages(stage, vocoders.open_vocoder(name), vocoders.open_vocoder(name), real, known, windows)
     return [*stages, Stage("plc predict", "receiver", 20, predict)]
 
 
-def _synthesis(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:
+def _vocoder_stages(name: str, vocoder: Any, primer: Any, real: Pcm, known: Any, windows: Any) -> list[Stage]:
     """Return the stages that prime the vocoder with real speech and synthesise the next 20 ms."""
     vocoder.begin(real, known)
     return [
