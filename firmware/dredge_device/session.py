@@ -20,7 +20,7 @@ REPORTING = const(3)  # the final report is on its way
 _SILENT_US = const(60000000)  # a host not heard for this long is gone
 PLAIN_SILENT_US = const(3000000)  # an RTP sender that never said hello is gone
 _DRAIN_MARGIN_US = const(2000000)
-_STRAGGLE_US = const(60000)  # packets may arrive so long after the RTCP goodbye that overtook them
+_REORDER_US = const(60000)  # packets may arrive so long after the RTCP goodbye that overtook them
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "unasked", "sessions")
 
 
@@ -76,7 +76,7 @@ class Session:
     def goodbye(self, now_us):
         if self.state == ACTIVE and self.plain:
             self.why = "goodbye"
-            self._hang_us = now_us + _STRAGGLE_US
+            self._hang_us = now_us + _REORDER_US
             self._drain(now_us)
 
     # The host has said goodbye: last and stamp are the last packet's numbers, None if unknown.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What delay is worth its price: how long packets had to be waited for lately, lost ones until
+# What delay is worth what it costs: how long packets had to be waited for lately, lost ones until
 # the packet that describes them. Fixed memory, integers.
 from array import array
 
@@ -27,7 +27,7 @@ _GAIN = const(2000)  # a change has to bring so much; parts per million of the p
 
 # What 20 ms more have to save of the packets that would be concealed. A conversation bears 150 ms from mouth to ear
 # well and is hard beyond 400 ms (ITU-T G.114); playout is all of it but some 30 ms.
-_PRICES = ((120000, 11000), (300000, 22000), (1000000, 44000))
+_DELAY_COSTS = ((120000, 11000), (300000, 22000), (1000000, 44000))
 
 
 class WaitHistory:
@@ -38,7 +38,7 @@ class WaitHistory:
         self._sizes = array("H", bytes(2 * _BLOCKS))  # packets in each block
         self._events = array("H", bytes(2 * _BLOCKS))  # times in each block that arrivals stood still
         self._closed = array("H", bytes(2 * _STEPS))  # the waits of all blocks that count but the open one
-        self._prices = _price_list()
+        self._costs = _cost_table()
         self.reset()
 
     # Forget the stream.
@@ -50,7 +50,7 @@ class WaitHistory:
         self._empty(self._open)
         self._sum()
 
-    # The delay that is worth its price.
+    # The delay that is worth what it costs.
     def worth_us(self):
         return self._step * _STEP_US
 
@@ -119,9 +119,9 @@ class WaitHistory:
             for step in range(_STEPS):
                 closed[step] += self._counts[place + step]
 
-    # The delay at which the packets that come later and the price of the delay are least together.
+    # The delay at which the packets that come later and the cost of the delay are least together.
     def _choose(self):
-        place, closed, prices = self._open * _STEPS, self._closed, self._prices
+        place, closed, costs = self._open * _STEPS, self._closed, self._costs
         beyond = seen = 0
         for back in range(self._kept + 1):
             seen += self._sizes[(self._open - back) % _BLOCKS]
@@ -130,7 +130,7 @@ class WaitHistory:
         lowest = now = best = 0
         for step in range(_STEPS):
             beyond -= closed[step] + self._counts[place + step]
-            cost = beyond * 1000000 // max(seen, _ENOUGH) + prices[step]
+            cost = beyond * 1000000 // max(seen, _ENOUGH) + costs[step]
             if step == self._step:
                 now = cost
             if step >= (_LEAST if seen >= _ENOUGH else _BEGIN) and (not best or cost < lowest):
@@ -140,11 +140,11 @@ class WaitHistory:
 
 
 # What a delay of every step costs.
-def _price_list():
-    prices = array("I", bytes(4 * _STEPS))
+def _cost_table():
+    costs = array("I", bytes(4 * _STEPS))
     for step in range(1, _STEPS):
-        for until_us, price in _PRICES:
-            if step * _STEP_US <= until_us or until_us == _PRICES[-1][0]:
-                prices[step] = prices[step - 1] + price * _STEP_US // PACKET_US
+        for until_us, cost in _DELAY_COSTS:
+            if step * _STEP_US <= until_us or until_us == _DELAY_COSTS[-1][0]:
+                costs[step] = costs[step - 1] + cost * _STEP_US // PACKET_US
                 break
-    return prices
+    return costs

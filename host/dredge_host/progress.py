@@ -30,7 +30,7 @@ class Bar:
         self._found = self._done = found
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._started = self._told = clock()
+        self._started = self._shown = clock()
         self._remark = ""
         self._rich: Any = None
         self._row: Any = None
@@ -57,7 +57,7 @@ class Bar:
         self._done, self._total = done, self._total if total is None else total
         if self._rich is not None:
             self._rich.update(self._row, completed=done, total=self._total, text=self.text())
-        elif self._clock() - self._told >= EVERY_S and done < self._total:
+        elif self._clock() - self._shown >= EVERY_S and done < self._total:
             self._line()
 
     def remark(self, words: str) -> None:
@@ -80,7 +80,7 @@ class Bar:
         return f"{text}, {speed}, about {_span((self._total - self._done) / rate)} left"
 
     def _line(self) -> None:
-        self._told = self._clock()
+        self._shown = self._clock()
         print(f"{self._what}: {self.text()}", file=self._stream, flush=True)
 
     def _panel(self) -> tuple[Any, Any]:

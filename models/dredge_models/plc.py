@@ -84,9 +84,9 @@ class PlcPredictor:
         near = self._lost
         self._last, self._fresh = guess, True
         self._lost += 1
-        return self._sunk(guess, near)
+        return self._attenuated(guess, near)
 
-    def _sunk(self, guess: Array, near: int) -> Array:
+    def _attenuated(self, guess: Array, near: int) -> Array:
         """Return `guess` as it is given out, `near` frames away from the nearest known one."""
         shown = guess.copy()
         fall = fade(near)

@@ -91,9 +91,9 @@ def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
 
     What is coverable follows from the seeds of the losses.
     """
-    heard = [end["heard"] for end in said["ends"]]
+    heard = [end["received"] for end in said["ends"]]
     sources = sum((Counter(part["by_source"]) for part in heard), Counter())
-    made = [end["spoken"]["accounting"]["made"] for end in said["ends"]]
+    made = [end["sent"]["accounting"]["made"] for end in said["ends"]]
     mean_ms = sum(part["playout_delay_ms"]["mean"] for part in heard) / 2
     wanted = sum(len(covered(lost, cell.playout, mean_ms)) for lost in _losses(cell, made))
     lost = sum(part["packets"]["lost"] for part in heard)

@@ -38,7 +38,7 @@ def fractions(source):
 
 @pytest.mark.parametrize(
     ("source", "found"),
-    [("class A:\n    delay_ms: float", {"delay_ms"}), ("def f(trip_s: float | None): ...", {"trip_s"}),
+    [("class A:\n    delay_ms: float", {"delay_ms"}), ("def f(round_trip_s: float | None): ...", {"round_trip_s"}),
      ("def delay_us() -> float: ...", {"delay_us"}), ("delay_us: int = 0\nwait_s: float = 1.0", set())],
 )  # fmt: skip
 def test_a_fraction_is_found(source, found):

@@ -74,7 +74,7 @@ class Receiver:
         self._statistics = PlayoutStatistics()
         way = (self._buffer, self._playout, self._concealer)
         self._speech = SpeechQueue(*way, beyond_speech(form, self._timer), self._statistics, conceal == "opus")
-        self._render_ahead = RenderAhead(*way, self._speech, patient=not adaptive)
+        self._render_ahead = RenderAhead(*way, self._speech, constant_delay=not adaptive)
         self.queue = RenderQueue()
         self._qualities = [0] * len(QUALITY)
         self._started = False

@@ -28,7 +28,7 @@ def in_journal() -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-class _Forgiving(io.RawIOBase):
+class _TolerantStream(io.RawIOBase):
     """Writes to a descriptor; what nobody reads any more is dropped."""
 
     def __init__(self, descriptor: int) -> None:
@@ -69,7 +69,7 @@ def make_safe() -> None:
     if not _is_own_stderr():
         return  # somebody reads it within this process
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    raw = _Forgiving(2)
+    raw = _TolerantStream(2)
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(raw, 1), encoding=encoding, errors="backslashreplace", line_buffering=True, write_through=True
     )

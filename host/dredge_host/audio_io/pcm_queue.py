@@ -14,7 +14,7 @@ from dredge_device.rtp import StreamTracker
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, PACKET_US
 
 _LEAST_US, _MOST_US = 30_000, 200_000  # what is kept waiting against jitter
-_ROOM_US = 10_000  # beyond the spread of 99 of 100 packets
+_MARGIN_US = 10_000  # beyond the spread of 99 of 100 packets
 _SLEW_US = 200  # per packet: how fast the times follow the board's clock and the jitter
 _FAR_US = 100_000  # further behind than this, packets are left out
 _LATE_RUN = 10  # so many late packets in a row: the board or the network paused
@@ -139,7 +139,7 @@ class PcmQueue:
         """Set the next packet's time: 20 ms later, and up to 0.2 ms nearer to what the board's clock says."""
         assert self._next is not None
         base = self._delays.base_us()
-        wait = min(max(self._delays.spread_us(990) + _ROOM_US, _LEAST_US), _MOST_US)
+        wait = min(max(self._delays.spread_us(990) + _MARGIN_US, _LEAST_US), _MOST_US)
         self._due_us += PACKET_US
         off = base + self._next * PACKET_US + wait - self._due_us
         if off < -_FAR_US:  # a burst after a pause: whole packets are left out, and a hole leads over

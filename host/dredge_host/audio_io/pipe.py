@@ -28,7 +28,7 @@ from dredge_host.errors import InputError
 
 _AHEAD_S = 0.4  # a program that is so far ahead of time …
 _JUDGED_S = 2.0  # … within so long is no recorder
-_ROOM = 50  # packets: 1 s; a program that is no recorder waits when it is this far ahead
+_CAPACITY = 50  # packets: 1 s; a program that is no recorder waits when it is this far ahead
 _OLD = 10  # packets: 200 ms; a recorder's speech that has waited for longer is left out
 _ENDING_S = 2.0  # how long a command may need to end when it has closed its output
 _PATIENCE_S = 0.04  # how long the next packet of a recorder is waited for before there is silence
@@ -177,6 +177,6 @@ class PipeSource:
                 self._eager = True
                 self._pacer = None
             if self._eager:
-                self._ready.wait_for(lambda: len(self._queue) < _ROOM or self._stopped)
+                self._ready.wait_for(lambda: len(self._queue) < _CAPACITY or self._stopped)
             self._queue.append(piece)
             self._ready.notify_all()

@@ -19,7 +19,7 @@ from dredge_device.pi.receiver import Receiver as Pipeline
 from dredge_host.settings import parse_playout
 from dredge_models import vocoders
 
-_ROOM = 4096  # datagrams that wait for the next pull: 80 s
+_CAPACITY = 4096  # datagrams that wait for the next pull: 80 s
 
 
 class Receiver:
@@ -54,7 +54,7 @@ class Receiver:
         self._pipeline = pipeline or Pipeline(
             milliseconds, conceal, clock_us=own, adaptive=adaptive, vocoder=vocoder, opus_complexity=opus_complexity
         )
-        self._arrived: deque[tuple[bytes, int]] = deque(maxlen=_ROOM)
+        self._arrived: deque[tuple[bytes, int]] = deque(maxlen=_CAPACITY)
         self._busy = threading.Lock()
         self._rest = np.zeros(0, np.int16)
         self.last: Played | None = None

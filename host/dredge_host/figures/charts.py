@@ -71,7 +71,7 @@ def grouped(axes: Any, groups: Mapping[str, Sequence[Row]], key: str, scale: flo
             axes.plot([x, x], [scale * value.low, scale * value.high], color=INK, linewidth=1.0)
     axes.set_xticks(range(len(values)), [_group_text(group, groups[group]) for group in values])
     axes.grid(axis="x", visible=False)
-    axes.set_ylim(*_room([v for found in values.values() for v in found.values()], scale))
+    axes.set_ylim(*_limits([v for found in values.values() for v in found.values()], scale))
     axes.legend(**OUTSIDE)
 
 
@@ -80,7 +80,7 @@ def _group_text(name: str, rows: Sequence[Row]) -> str:
     return f"{name}\n{row.get('cells') or row.get('clips') or 0} cells"
 
 
-def _room(values: Sequence[Interval], scale: float) -> tuple[float, float]:
+def _limits(values: Sequence[Interval], scale: float) -> tuple[float, float]:
     """Return the limits of an axis with some space above; PLCMOS begins at 1, shares may be negative."""
     low = scale * min((v.low for v in values), default=0.0)
     high = scale * max((v.high for v in values), default=1.0)

@@ -21,7 +21,7 @@ from dredge_host.errors import need
 
 BROWSER_RATE = 48000
 _PIECE = BROWSER_RATE // 50  # samples of 20 ms
-_ROOM = 10  # packets that wait for the other side; older ones are left out
+_CAPACITY = 10  # packets that wait for the other side; older ones are left out
 _PATIENCE_S = 0.04  # how long a browser's next packet is waited for before there is silence
 
 
@@ -29,7 +29,7 @@ class BrowserSource:
     """A browser's microphone as a source: `feed` in the event loop, `read` in the talk's thread."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Pcm] = queue.Queue(_ROOM)
+        self._queue: queue.Queue[Pcm] = queue.Queue(_CAPACITY)
         self._resampler = Resampler(BROWSER_RATE, SAMPLE_RATE)
         self._rest = np.zeros(0, np.int16)
         self._pacer: Pacer | None = None  # while no browser is there
@@ -88,7 +88,7 @@ class BrowserOutput:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: asyncio.Queue[Pcm] = asyncio.Queue(_ROOM)
+        self._queue: asyncio.Queue[Pcm] = asyncio.Queue(_CAPACITY)
         self._resampler = Resampler(SAMPLE_RATE, BROWSER_RATE)
         self._rest = np.zeros(0, np.int16)
         self._samples = 0

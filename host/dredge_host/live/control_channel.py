@@ -45,8 +45,8 @@ class ControlChannel:
         self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
         self._answer: dict[str, Any] | None = None
         self._echo: tuple[int, bytes] | None = None
-        self._pinged: tuple[int, float] | None = None
-        self.trip_s: float | None = None  # of the last `ping` that came back
+        self._ping: tuple[int, float] | None = None
+        self.round_trip_s: float | None = None  # of the last `ping` that came back
 
     def transmit(self, datagram: bytes) -> bool:
         """Send; while streaming a refusal is counted instead of raised. True when it went out."""
@@ -159,11 +159,11 @@ class ControlChannel:
         self._arrived = process, (report.get("packets") or {}).get("arrived") or 0
 
     def _took(self, number: int) -> bool:
-        if self._pinged is None or self._pinged[0] != number:
+        if self._ping is None or self._ping[0] != number:
             return False
         arrived_us = getattr(self.link, "arrived_us", 0)  # links that look later than datagrams arrive say when
         arrived_s = arrived_us / 1e6 if arrived_us else self._clock()
-        self.trip_s, self._pinged = max(0.0, arrived_s - self._pinged[1]), None
+        self.round_trip_s, self._ping = max(0.0, arrived_s - self._ping[1]), None
         return True
 
 

@@ -89,9 +89,9 @@ class Session(ControlChannel):
         return None
 
     def ping(self) -> None:
-        """Send a probe without waiting for it; `trip_s` is set when it comes back."""
+        """Send a probe without waiting for it; `round_trip_s` is set when it comes back."""
         self._number += 1
-        self._pinged = (self._number & 0xFFFF, self._clock())
+        self._ping = (self._number & 0xFFFF, self._clock())
         self.transmit(control.build(control.Message(control.PROBE, self._number)))
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> DeviceReport | None:

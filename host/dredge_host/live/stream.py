@@ -23,7 +23,7 @@ from dredge_host.settings import Settings
 
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
 STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
-UNHEARD_S = 2.5  # reports come every second; after this long without one the device is asked again
+SILENT_S = 2.5  # reports come every second; after this long without one the device is asked again
 REHELLO_S = 0.25
 
 
@@ -251,7 +251,7 @@ class StreamRun:
         if self.count_restart():
             session.rehello()
         self._unsure = session.refused > self._refusals or (self._unsure and session.heard_s <= self._rehelloed)
-        unheard = self._unsure or now - session.heard_s > UNHEARD_S
+        unheard = self._unsure or now - session.heard_s > SILENT_S
         if unheard and now - self._rehelloed > REHELLO_S:
             self._rehelloed = now
             self._refusals = session.refused

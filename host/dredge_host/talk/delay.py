@@ -15,7 +15,7 @@ from typing import Any
 
 from dredge_device.units import PACKET_US, SAMPLE_RATE
 
-_TRIPS = 16  # round trips of which the fastest counts
+_ROUND_TRIPS = 16  # round trips of which the fastest counts
 
 
 class Mean:
@@ -39,7 +39,7 @@ class SendDelay:
     def __init__(self, lookahead: int) -> None:
         self._lookahead_us = 1_000_000 * lookahead // SAMPLE_RATE
         self._capture, self._encode = Mean(), Mean()
-        self._trips: deque[int] = deque(maxlen=_TRIPS)
+        self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS)
         self.network_us: int | None = None
 
     def packet(self, backlog_us: int, encode_us: int) -> None:
@@ -47,10 +47,10 @@ class SendDelay:
         self._capture.add(PACKET_US + backlog_us)
         self._encode.add(encode_us + self._lookahead_us)
 
-    def trip(self, trip_us: int) -> None:
+    def round_trip(self, round_trip_us: int) -> None:
         """Count the round trip of a probe."""
-        self._trips.append(trip_us)
-        self.network_us = min(self._trips) // 2
+        self._round_trips.append(round_trip_us)
+        self.network_us = min(self._round_trips) // 2
 
     def report(self) -> dict[str, float]:
         """Return the means for the other end, in ms as its report has them."""

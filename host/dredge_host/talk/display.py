@@ -63,10 +63,10 @@ def line(state: dict[str, Any]) -> str:
     mic = "MUTED   " if state["muted"] else _bar(state["mic_db"]) + (" down" if state["ducked"] else "")
     words = [
         f"{state['t_s']:7.1f} s {state['state']}",
-        f"mic {mic} {_side(state['spoken'], state['spoken']['report_age_s'], 'report')}",
-        f"ear {_bar(state['speaker_db'])} {_side(state['heard'], state['heard']['unheard_s'], 'packet')}",
+        f"mic {mic} {_side(state['sent'], state['sent']['report_age_s'], 'report')}",
+        f"ear {_bar(state['speaker_db'])} {_side(state['received'], state['received']['silent_s'], 'packet')}",
     ]
-    cpu = state["heard"].get("cpu_p99_us")
+    cpu = state["received"].get("cpu_p99_us")
     if cpu:
         words.append(f"CPU {cpu / 1000:.1f} ms of 20")
     if state["problem"]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import Output
-from dredge_device.pi.output.open import is_patient, open_output
+from dredge_device.pi.output.open import is_file, open_output
 from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.service.pacer import Pacer
@@ -20,7 +20,7 @@ from dredge_host.errors import UsageError
 from dredge_host.talk.delay import ReceiveDelay
 from dredge_host.talk.signal.gate import Fader, Level
 
-_NAP_S = 0.02  # between two looks at a card's clock
+_WAIT_S = 0.02  # between two looks at a card's clock
 
 
 class Loudspeaker:
@@ -36,8 +36,8 @@ class Loudspeaker:
         except ValueError as error:
             raise UsageError(str(error)) from None
         self._card = opened if isinstance(opened, SpeakerOutput) else None
-        self._output: Output = opened if self._card is not None else ThreadedOutput(opened, is_patient(text))
-        self.nap: Callable[[float], None] = time.sleep  # how the time until the next 20 ms is spent
+        self._output: Output = opened if self._card is not None else ThreadedOutput(opened, is_file(text))
+        self.wait_for: Callable[[float], None] = time.sleep  # how the time until the next 20 ms is spent
         self._pacer = self._new_pacer()
         self._by_card = False
         self._fader = Fader(volume)
@@ -55,7 +55,7 @@ class Loudspeaker:
             by_card = True
             if left <= 0:
                 break
-            self.nap(min(left, _NAP_S))
+            self.wait_for(min(left, _WAIT_S))
         if by_card:
             self._by_card = True
             return
@@ -64,7 +64,7 @@ class Loudspeaker:
         self._pacer.wait()
 
     def _new_pacer(self) -> Pacer:
-        return Pacer(sleep=lambda seconds: self.nap(seconds))
+        return Pacer(sleep=lambda seconds: self.wait_for(seconds))
 
     def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None:
         """Write 20 ms of a stream, as loud as `volume` says."""

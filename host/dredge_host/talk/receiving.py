@@ -84,7 +84,7 @@ class ReceivingHalf:
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
         self.status: StatusReporter | None = None
         self._heard_us = monotonic_us()
-        speaker.nap = self._answer_until
+        speaker.wait_for = self._answer_until
 
     @property
     def _agent(self) -> Agent:
@@ -106,7 +106,7 @@ class ReceivingHalf:
         return self._agent.peer if self._agent.state in (states.ACTIVE, states.DRAINING) else None
 
     @property
-    def unheard_s(self) -> float | None:
+    def silent_s(self) -> float | None:
         """Seconds since the other end's last datagram; None while nobody is heard."""
         return None if self.peer is None else round(max(0.0, (monotonic_us() - self._heard_us) / 1e6), 2)
 

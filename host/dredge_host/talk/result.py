@@ -24,7 +24,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the JSON result.
 
-    spoken: this end's speech, as the other end reports it, with the accounting of the last call; heard: the other
+    sent: this end's speech, as the other end reports it, with the accounting of the last call; received: the other
     end's, as it was played here. delay_ms: mean of every part in ms (dredge_host.talk.delay). source, line: reports of
     the source and of the line.
     """
@@ -34,19 +34,19 @@ def document(
         "settings": settings.as_dict(),
         "seconds": seconds,
         "calls": sending.calls,
-        "spoken": {
+        "sent": {
             "accounting": sending.accounting,
             "by_source": told.get("sources"),
             "loss_pct": told.get("loss_pct"),
             "delay_ms": sending.path(),
             "source": source,
         },
-        "heard": {
+        "received": {
             "sessions": receiving.sessions_ended,
             "by_source": receiving.last.get("sources"),
             "packets": receiving.last.get("packets"),
             "loss_pct": receiving.last.get("loss_pct"),
-            "delay_ms": path_heard(sending, receiving),
+            "delay_ms": receive_path(sending, receiving),
             "reasons": receiving.last.get("reasons"),
             "governor": receiving.last.get("governor"),
             "playout_delay_ms": receiving.last.get("delay_ms"),
@@ -72,16 +72,16 @@ def state(
         "ducked": gate.down,
         "mic_db": round(sending.level.db, 1),
         "speaker_db": round(speaker_db, 1) if receiving.peer is not None else SILENT_DB,
-        "spoken": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
+        "sent": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
                    "bitrate_bps": sending.bitrate_bps, "delay_ms": sending.path(),
                    "report_age_s": session.report_age_s if session is not None else None},
-        "heard": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
-                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": path_heard(sending, receiving),
-                  "unheard_s": receiving.unheard_s},
+        "received": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
+                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": receive_path(sending, receiving),
+                  "silent_s": receiving.silent_s},
     }  # fmt: skip
 
 
-def path_heard(sending: SendingHalf, receiving: ReceivingHalf) -> dict[str, Any]:
+def receive_path(sending: SendingHalf, receiving: ReceivingHalf) -> dict[str, Any]:
     """Return the delays of what is heard here (dredge_host.talk.delay)."""
     network_us = sending.delay.network_us if sending.delay is not None else None
     return path(sending.send_delay_there(), network_us, receiving.delay.report())
@@ -90,18 +90,18 @@ def path_heard(sending: SendingHalf, receiving: ReceivingHalf) -> dict[str, Any]
 def lines(result: dict[str, Any]) -> list[str]:
     """Return the result in a few lines for people."""
     out = [f"talked   {result['seconds']:.1f} s in {result['calls']} call{'' if result['calls'] == 1 else 's'}"]
-    for side in ("spoken", "heard"):
+    for side in ("sent", "received"):
         part = result[side]
         sources = ", ".join(f"{name} {count}" for name, count in (part["by_source"] or {}).items() if count)
         loss = "-" if part["loss_pct"] is None else f"{part['loss_pct']:.1f} %"
         out.append(f"{side:8} loss {loss}, {delay_words(part['delay_ms'])}; {sources or 'nothing'}")
-    counts = result["spoken"]["accounting"]
+    counts = result["sent"]["accounting"]
     if counts:
         words = "complete" if counts["complete"] else "not complete"
-        out.append(f"books    {words}: made {counts['made']}, lost by the model {counts['dropped_by_model']}, "
+        out.append(f"counts   {words}: made {counts['made']}, lost by the model {counts['dropped_by_model']}, "
                    f"sent {counts['sent']}, arrived {counts['arrived']}")  # fmt: skip
     for name in ("source", "sink"):
-        part = result["spoken"].get(name) or result["heard"].get(name) or {}
+        part = result["sent"].get(name) or result["received"].get(name) or {}
         if part.get("advice"):
             out.append(f"{name:8} {part['advice']}")
     return out

@@ -89,13 +89,13 @@ class SendingHalf:
         """Return the delays of what this end says (dredge_host.talk.delay)."""
         if self.delay is None or self.session is None:
             return path(None, None, None)
-        return path(self.delay.report(), self.delay.network_us, self._told().get("heard"))
+        return path(self.delay.report(), self.delay.network_us, self._reported().get("received"))
 
     def send_delay_there(self) -> dict[str, Any] | None:
         """Return the other end's report of its own share of the delay of what is heard here."""
-        return self._told().get("spoken")
+        return self._reported().get("sent")
 
-    def _told(self) -> dict[str, Any]:
+    def _reported(self) -> dict[str, Any]:
         told = self.session.newest.get("talk") if self.session is not None else None
         known = told if isinstance(told, dict) else {}
         return {name: value for name, value in known.items() if isinstance(value, dict)}
@@ -168,9 +168,9 @@ class SendingHalf:
                 if now - probed > _PROBE_S:
                     probed = now
                     session.ping()
-                if session.trip_s is not None:
-                    self.delay.trip(microseconds(session.trip_s))
-                    session.trip_s = None
+                if session.round_trip_s is not None:
+                    self.delay.round_trip(microseconds(session.round_trip_s))
+                    session.round_trip_s = None
                 if now - session.heard_s > _GONE_S:
                     raise UnreachableError(f"{near.url}: {near.trouble or f'not heard for {_GONE_S:g} s'}")
             run.flush()

@@ -25,7 +25,7 @@ from dredge_device.pi.transport.udp import UdpEndpoint
 from dredge_host.errors import DredgeError, UnreachableError, UsageError
 from dredge_host.links.open import parse_udp
 
-_ROOM = 4096  # datagrams that wait for a half that is busy
+_CAPACITY = 4096  # datagrams that wait for a half that is busy
 
 
 class StoppedError(DredgeError):
@@ -50,8 +50,8 @@ class SharedEndpoint:
         except BaseException:
             self._endpoint.close()
             raise
-        self.questions: deque[tuple[bytes, Any, int]] = deque(maxlen=_ROOM)
-        self.answers: queue.Queue[tuple[bytes, Any, int]] = queue.Queue(_ROOM)
+        self.questions: deque[tuple[bytes, Any, int]] = deque(maxlen=_CAPACITY)
+        self.answers: queue.Queue[tuple[bytes, Any, int]] = queue.Queue(_CAPACITY)
         self.asked = threading.Event()  # a question other than speech has come
         self.strangers = 0  # datagrams of somebody whom we have not called
         self.stopping = threading.Event()

@@ -183,7 +183,7 @@ class Talk:
 
     def _about(self) -> dict[str, Any]:
         spoken = self._sending.delay
-        return {"spoken": spoken.report() if spoken is not None else None, "heard": self._receiving.delay.report()}
+        return {"sent": spoken.report() if spoken is not None else None, "received": self._receiving.delay.report()}
 
 
 def _never() -> bool:

@@ -288,7 +288,7 @@ class SessionMachine(RuleBasedStateMachine):
         if self.keyed:
             assert len(guard._holders) <= STREAMS + 1 and len(guard._strangers) <= 64
         else:
-            assert len(guard._credit) <= 64
+            assert len(guard._credits) <= 64
 
     @invariant()
     def nobody_is_amplified(self):

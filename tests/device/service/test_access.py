@@ -178,7 +178,7 @@ def test_memory_is_bounded():
     open_guard = OpenAccess(limited=True)
     for n in range(5000):
         open_guard.receive(b"x", ("10.0.1.1", n), 0)
-    assert len(open_guard._credit) <= 64
+    assert len(open_guard._credits) <= 64
 
 
 def test_without_a_key_a_remote_peer_never_gets_more_than_it_sent():
@@ -209,7 +209,7 @@ def test_a_flood_from_many_ports_cannot_take_the_served_hosts_credit():
         guard.receive(b"x", (f"10.{n >> 8}.{n & 255}.1", n), 0)
         guard.wrap(bytes(500), (HOST[0], 5000 + n))  # the same address, another port
     assert guard.wrap(bytes(1100), HOST) is not None
-    assert len(guard._credit) <= 64 and len(guard._own) == 1
+    assert len(guard._credits) <= 64 and len(guard._own) == 1
 
 
 def test_the_fourth_connection_finds_room_and_a_served_one_keeps_its_place():

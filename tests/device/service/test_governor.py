@@ -259,4 +259,4 @@ def test_every_level_has_its_name(name):
 
 
 def test_thresholds_leave_room_between_them():
-    assert 0 < load.ROOM < load.HIGH < load.MOST < 1 < load.MARGIN < load.HEAVY
+    assert 0 < load.HYSTERESIS < load.HIGH < load.MOST < 1 < load.MARGIN < load.HEAVY

@@ -103,5 +103,5 @@ def test_a_stranger_without_a_session_is_not_heard_either(agent):
             stranger.sendto(rtp.build(n, 960 * n, 9, packet(n)), address)
         time.sleep(0.1)
     assert hosts[0].ask(control.HELLO)["ok"]
-    assert len(process._sessions._places.playing) == 1
+    assert len(process._sessions._slots.playing) == 1
     hosts[0].close()

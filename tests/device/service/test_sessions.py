@@ -16,7 +16,7 @@ from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.streams.admission import MEDIA_TURN, OTHER_TURN, Candidates, Inbox
 from dredge_device.pi.service.streams.receiver_pool import ReceiverPool
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
-from dredge_device.pi.transport.addresses import place_of
+from dredge_device.pi.transport.addresses import network_of
 
 ONE, TWO, THREE = ("10.0.0.1", 1000), ("10.0.0.2", 2000), ("10.0.0.3", 3000)
 OPTIONS = {"playout_ms": 200, "adaptive": False, "conceal": "opus", "lbrr": True}
@@ -110,12 +110,12 @@ def test_a_report_that_nobody_acknowledges_takes_no_place():
     table.period(5, acknowledge=False)
     assert table.ask(control.HELLO, TWO)["ok"] is True
     table.period(300, acknowledge=False)
-    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._places.final_reports
+    assert table.reports.count(ONE) % 25 == 0 < table.reports.count(ONE) and not table.streams._slots.final_reports
     for n in range(40):  # … and no memory
         table.ask(control.BYE, ("10.0.1.1", n) if n else TWO)
         table.ask(control.HELLO, ("10.0.1.1", n + 1))
         table.period(acknowledge=False)
-    assert len(table.streams._places.final_reports) <= 8
+    assert len(table.streams._slots.final_reports) <= 8
 
 
 def test_a_running_session_is_neither_displaced_nor_disturbed():
@@ -291,10 +291,10 @@ def test_a_hello_without_a_stream_holds_no_place_for_long():
 
 
 def test_strangers_are_counted_by_address_and_not_by_port():
-    assert place_of(("10.0.0.1", 1)) == place_of(("10.0.0.1", 2)) != place_of(("10.0.0.2", 1))
-    assert place_of(("2001:db8::1", 1, 0, 0)) == place_of(("2001:db8::ffff:2", 2, 0, 0))
-    assert place_of(("2001:db8:0:1::1", 1, 0, 0)) != place_of(("2001:db8::1", 1, 0, 0))
-    assert place_of(("fe80::1%eth0", 1, 0, 2)) and place_of("serial") == "serial"
+    assert network_of(("10.0.0.1", 1)) == network_of(("10.0.0.1", 2)) != network_of(("10.0.0.2", 1))
+    assert network_of(("2001:db8::1", 1, 0, 0)) == network_of(("2001:db8::ffff:2", 2, 0, 0))
+    assert network_of(("2001:db8:0:1::1", 1, 0, 0)) != network_of(("2001:db8::1", 1, 0, 0))
+    assert network_of(("fe80::1%eth0", 1, 0, 2)) and network_of("serial") == "serial"
 
 
 def test_a_flood_waits_and_running_media_does_not():

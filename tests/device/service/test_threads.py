@@ -50,7 +50,7 @@ class Slow:
 
 def test_a_slow_disk_gets_everything_and_delays_nobody():
     slow = Slow()
-    output = ThreadedOutput(slow, patient=True)
+    output = ThreadedOutput(slow, is_file=True)
     for _ in range(500):
         output.write(PIECE, True)  # returns although nothing is written yet
     assert slow.written == 0
@@ -62,7 +62,7 @@ def test_a_slow_disk_gets_everything_and_delays_nobody():
 
 def test_a_slow_card_loses_what_it_cannot_play_in_time():
     slow = Slow()
-    output = ThreadedOutput(slow, patient=False)
+    output = ThreadedOutput(slow, is_file=False)
     for _ in range(100):
         output.write(PIECE, True)
     slow.gate.set()
@@ -73,7 +73,7 @@ def test_a_slow_card_loses_what_it_cannot_play_in_time():
 
 
 def test_a_full_disk_is_not_silent():
-    output = ThreadedOutput(Slow(OSError("No space left on device")), patient=True)
+    output = ThreadedOutput(Slow(OSError("No space left on device")), is_file=True)
     output._output.gate.set()
     with pytest.raises(OSError, match="No space left"):
         for _ in range(10000):

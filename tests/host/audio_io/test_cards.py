@@ -166,7 +166,7 @@ def test_two_ends_talk_through_the_cards_of_one(sound_server: SoundServer, tmp_p
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         results.append(json.loads(out))
-    assert results[1]["heard"]["sink"]["clock"] == "card" and results[1]["spoken"]["source"]["kind"] == "microphone"
-    assert results[1]["heard"]["delay_ms"]["card"] > 0
+    assert results[1]["received"]["sink"]["clock"] == "card" and results[1]["sent"]["source"]["kind"] == "microphone"
+    assert results[1]["received"]["delay_ms"]["card"] > 0
     back, _ = soundfile.read(tmp_path / "back.wav", dtype="int16")
     assert pitch(back[-64000:-3200]) == pytest.approx(500, abs=3)

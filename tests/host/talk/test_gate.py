@@ -88,8 +88,8 @@ def test_delays_add_up_and_what_is_not_known_is_not_guessed() -> None:
     heard.playout.add(50_000)
     heard.card.add(40_000)
     assert path(spoken.report(), None, heard.report())["mouth_to_ear"] is None
-    spoken.trip(10_000)
-    spoken.trip(4000)
+    spoken.round_trip(10_000)
+    spoken.round_trip(4000)
     whole = path(spoken.report(), spoken.network_us, heard.report())
     assert list(whole.values()) == [23.0, 7.5, 2.0, 50.0, 40.0, 122.5]
     lies: dict[str, Any] = {"capture": "soon", "encode": -1, "playout": float("nan")}
@@ -100,14 +100,14 @@ def test_one_line_per_second_shows_both_directions() -> None:
     delay = path({"capture": 20, "encode": 8}, 1000, {"playout": 60, "card": 40})
     side = {"loss_pct": 9.5, "by_source": {"dred": 12, "plc": 1}, "delay_ms": delay}
     state = {"t_s": 1.0, "state": "talking", "problem": "", "muted": False, "ducked": True, "mic_db": -20.0,
-             "speaker_db": -96.0, "spoken": {**side, "report_age_s": 0.5},
-             "heard": {**side, "cpu_p99_us": 3900, "unheard_s": 0.02}}  # fmt: skip
+             "speaker_db": -96.0, "sent": {**side, "report_age_s": 0.5},
+             "received": {**side, "cpu_p99_us": 3900, "silent_s": 0.02}}  # fmt: skip
     out = io.StringIO()
     with TalkDisplay(stream=out) as display:
         display.update(state)
         display.update({**state, "t_s": 1.5})
         display.update({**state, "t_s": 2.0, "muted": True})
-        gone = {"spoken": {**side, "report_age_s": 4.0}, "heard": {**side, "unheard_s": 3.0}}
+        gone = {"sent": {**side, "report_age_s": 4.0}, "received": {**side, "silent_s": 3.0}}
         display.update({**state, "t_s": 3.0, **gone})
     first, second, third = out.getvalue().splitlines()
     assert "loss 9.5 % dred 12 plc 1 129 ms from mouth to ear" in first and "CPU 3.9 ms" in first and " down" in first

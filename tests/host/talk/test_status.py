@@ -36,7 +36,7 @@ def test_a_talk_s_status_has_what_is_heard_and_what_is_said() -> None:
         until(lambda: (document()["summary"]["loss_pct"] or 0) > 0)
         found = document()
         assert found["role"] == "talk" and found["healthy"] and found["summary"]["state"] == "playing"
-        assert found["talk"]["state"] in ("talking", "calling") and "spoken" in found["talk"]
+        assert found["talk"]["state"] in ("talking", "calling") and "sent" in found["talk"]
         with urllib.request.urlopen(url + "/metrics", timeout=20) as answer:
             assert b"\ndredge_stream_packets_lost_total{peer=" in answer.read()
         here.finish()

@@ -42,9 +42,9 @@ def test_an_end_that_waits_and_one_that_calls_hear_each_other() -> None:
         results = [calls.finish(), waits.finish()]
     for result, end in zip(results, (calls, waits), strict=True):
         assert pitch(end.hears.pcm[-16000:]) == pytest.approx(400, abs=2)
-        assert result["spoken"]["accounting"]["complete"] and result["calls"] == 1
-        assert result["heard"]["by_source"]["opus"] > 40 and result["heard"]["packets"]["missing"] == 0
-        assert None not in result["heard"]["delay_ms"].values()
+        assert result["sent"]["accounting"]["complete"] and result["calls"] == 1
+        assert result["received"]["by_source"]["opus"] > 40 and result["received"]["packets"]["missing"] == 0
+        assert None not in result["received"]["delay_ms"].values()
 
 
 def test_both_may_call_at_once_and_seconds_end_it() -> None:
@@ -56,7 +56,7 @@ def test_both_may_call_at_once_and_seconds_end_it() -> None:
     with ends(*options, speech=TONE) as both:
         for end in both:
             result = end.wait()
-            books = result["spoken"]["accounting"]
+            books = result["sent"]["accounting"]
             assert books["complete"] and books["dropped_by_model"] and 60 <= books["made"] <= 90
 
 
@@ -68,7 +68,7 @@ def test_with_the_same_key_they_talk_and_with_another_they_do_not(
     waits, calls = pair(key_file=str(tmp_path / "a"))
     with ends(waits, calls, speech=TONE) as both:
         until(lambda: all(len(end.hears.heard) > 40 for end in both))
-        assert all(end.finish()["spoken"]["accounting"]["complete"] for end in reversed(both))
+        assert all(end.finish()["sent"]["accounting"]["complete"] for end in reversed(both))
     waits, _ = pair(key_file=str(tmp_path / "a"))
     assert waits.listen is not None
     calls = TalkOptions(waits.listen, settings=plain(), key_file=str(tmp_path / "b"), seconds=1.0)
@@ -111,7 +111,7 @@ def test_an_end_that_comes_back_is_talked_to_again() -> None:
         for visit in (1, 2):
             comes = End(there, TONE)
             until(lambda comes=comes: len(comes.hears.heard) > 40)
-            assert comes.finish()["spoken"]["accounting"]["complete"]
+            assert comes.finish()["sent"]["accounting"]["complete"]
             until(lambda visit=visit: stays.talk._receiving.sessions_ended == visit)
         assert stays.finish()["calls"] == 2
 
@@ -141,7 +141,7 @@ def test_a_serial_line_carries_both_directions(tmp_path: Path) -> None:
             until(lambda: all(np.abs(end.hears.pcm[-8000:-6400]).max(initial=0) > 4000 for end in both))
             for end in both:
                 assert pitch(end.hears.pcm[-6400:]) == pytest.approx(400, abs=3)
-                assert end.finish()["spoken"]["accounting"]["complete"]
+                assert end.finish()["sent"]["accounting"]["complete"]
     finally:
         cable.close()
 
@@ -161,7 +161,7 @@ def test_once_ends_with_the_goodbye_of_the_other_end() -> None:
     with ends(waits, calls, speech=TONE) as (server, caller):
         until(lambda: len(server.hears.heard) > 20)
         caller.finish()
-        assert server.wait()["heard"]["sessions"] == 1
+        assert server.wait()["received"]["sessions"] == 1
 
 
 def test_muted_is_silent_and_nothing_said_before_goes_out() -> None:
@@ -271,8 +271,8 @@ def test_the_delay_that_is_reported_is_the_one_that_is_there() -> None:
     clicks[160:200] = 20000
     with ends(*pair(), speech=clicks) as (waits, calls):
         until(lambda: len(waits.hears.heard) > 260)
-        until(lambda: waits.talk.state()["heard"]["delay_ms"]["mouth_to_ear"] is not None)
-        reported = waits.talk.state()["heard"]["delay_ms"]
+        until(lambda: waits.talk.state()["received"]["delay_ms"]["mouth_to_ear"] is not None)
+        reported = waits.talk.state()["received"]["delay_ms"]
         given = [when for when, pcm in calls.says.given if pcm.max() > 10000]
         taken = [when for when, pcm in waits.hears.heard if np.abs(pcm).max() > 4000]
     trips = [min(1000 * (there - here) for there in taken if there > here) for here in given[:-1]]
@@ -296,10 +296,10 @@ def test_the_command_between_two_processes(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         result = json.loads(out)
-        assert result["schema"] == "dredge.talk/1" and result["spoken"]["accounting"]["complete"], result["spoken"]
-        filled = result["heard"]["by_source"]
+        assert result["schema"] == "dredge.talk/1" and result["sent"]["accounting"]["complete"], result["sent"]
+        filled = result["received"]["by_source"]
         assert filled["dred"] + filled["plc"] + filled["conceal"] > 0
-        assert result["heard"]["delay_ms"]["mouth_to_ear"] > 40
+        assert result["received"]["delay_ms"]["mouth_to_ear"] > 40
         heard, rate = soundfile.read(tmp_path / sink)
         assert rate == 16000 and 2.5 < len(heard) / rate < 6 and np.sqrt((heard**2).mean()) > 0.01
 

@@ -14,7 +14,7 @@ except ImportError:
 
 FRAME = const(250)  # ESP-NOW's limit (version 1)
 _HEAD = const(2)
-_ROOM = const(248)
+_PART_BYTES = const(248)
 _PARTS = const(9)  # enough for the longest datagram of a line, 2048 bytes
 BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _COUNTERS = (
@@ -47,7 +47,7 @@ class RadioPort:
         self.socket = espnow  # what a poll waits for
         self.known = True
         self.counters = Counters(_COUNTERS)
-        self.body = bytearray(_PARTS * _ROOM)  # the datagram that came last
+        self.body = bytearray(_PARTS * _PART_BYTES)  # the datagram that came last
         self._peer = peer
         self._heard = peer != BROADCAST  # only this one is heard
         self._out = bytearray(FRAME)
@@ -61,7 +61,7 @@ class RadioPort:
 
     # Sends buffer[:size] in as many frames as it takes; the bytes sent, or None when the radio took not all of it.
     def write(self, buffer, size):
-        count = (size + _ROOM - 1) // _ROOM
+        count = (size + _PART_BYTES - 1) // _PART_BYTES
         if count > _PARTS or size == 0:
             self.counters.add("too_long")
             return None
@@ -70,7 +70,7 @@ class RadioPort:
         out = self._out
         at = 0
         for index in range(count):
-            part = min(_ROOM, size - at)
+            part = min(_PART_BYTES, size - at)
             out[0] = self._number
             out[1] = index << 4 | count
             _copy(at, _HEAD, part, buffer, out)
@@ -107,10 +107,10 @@ class RadioPort:
             self._begin(frame[0])
         if self._parts < 0:
             return 0
-        _copy(_HEAD, _ROOM * index, size - _HEAD, frame, self.body)
+        _copy(_HEAD, _PART_BYTES * index, size - _HEAD, frame, self.body)
         self._parts |= 1 << index
         if index + 1 == count:
-            self._size = _ROOM * index + size - _HEAD
+            self._size = _PART_BYTES * index + size - _HEAD
         if self._parts != (1 << count) - 1:
             return 0
         self._parts = -1  # whole: what else comes of it is a repetition

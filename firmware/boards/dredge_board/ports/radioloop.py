@@ -5,7 +5,7 @@ import time
 from dredge_board.bridgeloop import BridgeLoop
 from dredge_board.ports.radio import BROADCAST, RadioPort, address
 
-_TOLD_MS = 10000
+_REPORT_MS = 10000
 
 
 # ESP-NOW on this channel (None: where the Wi-Fi is), with this peer (a MAC address, or None for everybody).
@@ -28,7 +28,7 @@ def open_radio(channel, peer):
 class RadioLoop(BridgeLoop):
     def __init__(self, radio, uart, answers, about):
         super().__init__(radio, uart, answers, about)
-        self._told_ms = time.ticks_ms()
+        self._reported_ms = time.ticks_ms()
 
     # Adds the radio's counters to the report.
     def measure(self):
@@ -49,7 +49,7 @@ class RadioLoop(BridgeLoop):
     # Who has the board on a USB cable sees how it goes.
     def _period(self):
         super()._period()
-        if time.ticks_diff(time.ticks_ms(), self._told_ms) >= _TOLD_MS:
-            self._told_ms = time.ticks_ms()
+        if time.ticks_diff(time.ticks_ms(), self._reported_ms) >= _REPORT_MS:
+            self._reported_ms = time.ticks_ms()
             said = self._network.report()
             print("radio:", " ".join(["%s %d" % pair for pair in sorted(said.items()) if pair[1]]))

@@ -53,7 +53,7 @@ class Calibration(NamedTuple):
 def calibrate(
     machine: Machine | None = None, measure: Measure = measure, places: Sequence[Path] = (), anew: bool = False
 ) -> Calibration:
-    """Return this machine's calibration: one that is kept in a file of `places` if nothing has changed, else measured
+    """Return this machine's calibration: one that is kept in a file of `slots` if nothing has changed, else measured
     now.
 
     What was measured is kept in the first of the places that can be written to. anew: measure in any case. Raises the

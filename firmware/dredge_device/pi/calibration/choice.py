@@ -9,7 +9,7 @@ from dredge_device.units import PACKET_US
 from dredge_models import vocoders
 
 CANDIDATES = ("standard", "small")  # the best first
-ROOM = 0.8  # share of a core that rendering may take on the mean, so that what is late is caught up
+SHARE = 0.8  # share of a core that rendering may take on the mean, so that what is late is caught up
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun
 LONGEST_QUEUE = 15  # periods
 
@@ -43,15 +43,15 @@ def choose(costs: dict[str, PeriodCosts]) -> Choice:
     costs: by vocoder, at least one of CANDIDATES.
     """
     known = [name for name in CANDIDATES if name in costs]
-    fitting = [name for name in known if costs[name].load(GAPS) <= ROOM]
+    fitting = [name for name in known if costs[name].load(GAPS) <= SHARE]
     vocoder = fitting[0] if fitting else known[-1]
     own = costs[vocoder]
     loads = {pattern.name: own.load(pattern) for pattern in (BURSTS, GAPS)}
     stand_in = vocoders.VOCODERS[vocoder].stand_in
-    levels = ["full"] if own.load(BURSTS) <= ROOM else []
-    levels += ["small"] if stand_in in costs and costs[stand_in].load(BURSTS) <= ROOM else []
+    levels = ["full"] if own.load(BURSTS) <= SHARE else []
+    levels += ["small"] if stand_in in costs and costs[stand_in].load(BURSTS) <= SHARE else []
     return Choice(
-        vocoder, queue_periods(own), (*levels, "classic"), int(ROOM / own.load(BURSTS)), loads, bool(fitting),
+        vocoder, queue_periods(own), (*levels, "classic"), int(SHARE / own.load(BURSTS)), loads, bool(fitting),
         _why(vocoder, known, loads[GAPS.name], costs),
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def queue_periods(costs: PeriodCosts) -> int:
 
 def _why(vocoder: str, known: list[str], load: float, costs: dict[str, PeriodCosts]) -> str:
     text = f"gaps of 1 s back to back take {100 * load:.0f} % of a core with '{vocoder}'"
-    if load > ROOM:
-        return f"{text}, more than {100 * ROOM:.0f} %: long gaps will be filled in part"
+    if load > SHARE:
+        return f"{text}, more than {100 * SHARE:.0f} %: long gaps will be filled in part"
     costlier = known[: known.index(vocoder)]
     return text + "".join(f", {100 * costs[name].load(GAPS):.0f} % with '{name}'" for name in costlier)

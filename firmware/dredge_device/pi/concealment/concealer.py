@@ -156,10 +156,7 @@ class Concealer:
     # --- lost speech ---
 
     def _missing(self, period: Period) -> Choice:
-        """Return 20 ms without a decodable packet.
-
-        While the vocoder synthesises, the decoder's own concealment is put off.
-        """
+        """Return 20 ms without a decodable packet; the decoder follows later while the vocoder synthesises."""
         if self._synthesis is None:
             return Choice(self._decoded(self._hidden.conceal()), "conceal")
         self._transition.tail = None

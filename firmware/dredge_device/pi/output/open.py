@@ -49,7 +49,7 @@ def is_board(text: str) -> bool:
     return scheme_of(text) in PCM
 
 
-def is_patient(text: str) -> bool:
+def is_file(text: str) -> bool:
     """Return whether late writing does no harm (files); elsewhere it would be heard late."""
     return text == "null" or text.lower().endswith(".wav")
 

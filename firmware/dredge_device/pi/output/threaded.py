@@ -12,26 +12,26 @@ from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.output.soundcard import SpeakerOutput
 
-_ROOM = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
-_PATIENT_ROOM = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
+_CAPACITY = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
+_FILE_CAPACITY = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
 _WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
 
 
 class ThreadedOutput:
     """The same output behind a queue; ``close`` and ``discard`` wait for what is queued, up to ``wait_s`` seconds.
 
-    ``patient`` outputs (files) may fall behind by a minute, others by half a second; what comes while
+    Files may fall behind by a minute, others by half a second; what comes while
     the queue is full is dropped and counted. ``clock`` is told when a card has played what it was given, so that
     whoever renders can follow the card's time.
     """
 
-    def __init__(self, output: Output, patient: bool, wait_s: float = _WAIT_S) -> None:
+    def __init__(self, output: Output, is_file: bool, wait_s: float = _WAIT_S) -> None:
         self._output = output
         self._card = output if isinstance(output, SpeakerOutput) else None
         self.clock = CardClock() if self._card is not None else None
-        self._patient = patient
+        self._is_file = is_file
         self._wait_s = wait_s
-        self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_PATIENT_ROOM if patient else _ROOM)
+        self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_FILE_CAPACITY if is_file else _CAPACITY)
         self.dropped = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="playout", daemon=True)
@@ -45,7 +45,7 @@ class ThreadedOutput:
         self._check()
 
         def job() -> None:
-            if not self._patient:
+            if not self._is_file:
                 time.sleep(max(0.0, at_us / 1e6 - time.monotonic()))
             self._output.write(pcm, of_stream)
             if self._card is not None and self.clock is not None:
@@ -64,7 +64,7 @@ class ThreadedOutput:
             report["followed_ms"] = self.clock.corrected_us / 1000
         if report is None:
             report = {"kind": "stuck", "error": f"the output took nothing for {self._wait_s:g} s"}
-        return report if self._patient and not dropped else {**report, "dropped": dropped}
+        return report if self._is_file and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
         """End the thread and let go of the output; what failed before has been told already."""

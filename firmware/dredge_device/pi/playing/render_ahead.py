@@ -25,15 +25,13 @@ class Reserve(Protocol):
 
 
 class RenderAhead:
-    """The outlook of one stream; ``patient``: its delay is constant, so that several streams may have costly periods at
-    once.
-    """
+    """Rendering ahead of one stream; ``constant_delay``: several streams may have costly periods at once."""
 
     def __init__(
-        self, buffer: JitterBuffer, playout: Playout, concealer: Concealer, speech: SpeechQueue, patient: bool
+        self, buffer: JitterBuffer, playout: Playout, concealer: Concealer, speech: SpeechQueue, constant_delay: bool
     ) -> None:
         self._buffer, self._playout, self._concealer, self._speech = buffer, playout, concealer, speech
-        self._patient = patient
+        self._constant = constant_delay
         self._settled_periods = SettledPeriods(buffer, concealer)
 
     def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Reserve) -> bool:
@@ -48,7 +46,7 @@ class RenderAhead:
             return False
         if self._over:
             queue.reserve_us = 0
-        elif ahead_us <= LONGEST_RESERVE_US or not self._patient:  # an adaptive delay follows what rendering wants
+        elif ahead_us <= LONGEST_RESERVE_US or not self._constant:  # an adaptive delay follows what rendering wants
             first = FIRST if self._concealer.has_vocoder else PLAIN
             wanted, longest = self._wanted_us(reserve_us), reserve_us(first, False)
             queue.reserve_us = self._playout.reserve_us(wanted, longest, queue.next_us, self._speech.queued_us)
@@ -73,9 +71,9 @@ class RenderAhead:
         What nothing describes when a gap begins may be described 20 ms later: then the two costliest kinds follow.
         """
         kind = self._costliest()
-        wanted = reserve_us(kind, self._patient)
-        if kind == FIRST and self._patient:
-            wanted = max(wanted, min(reserve_us(kind, self._patient, FOUND), self._buffer.playout_us // _SHARE))
+        wanted = reserve_us(kind, self._constant)
+        if kind == FIRST and self._constant:
+            wanted = max(wanted, min(reserve_us(kind, self._constant, FOUND), self._buffer.playout_us // _SHARE))
         return wanted
 
     def _costliest(self) -> int:

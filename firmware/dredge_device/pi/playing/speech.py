@@ -17,7 +17,7 @@ from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES, PACKET_US
 
 HOLD, SILENCE = "hold", "silence"  # why there is no packet period for an output
 _MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
-_ROOM = FRAME_SAMPLES  # samples wanted beyond the period while speech is being shortened
+_MARGIN = FRAME_SAMPLES  # samples wanted beyond the period while speech is being shortened
 
 
 class SpeechQueue:
@@ -93,7 +93,7 @@ class SpeechQueue:
         return skipped
 
     def _wanted(self) -> int:
-        return PACKET_SAMPLES + (_ROOM if self._playout.lag.us > 0 else 0)
+        return PACKET_SAMPLES + (_MARGIN if self._playout.lag.us > 0 else 0)
 
     def _advance(self, now_us: int, frames: list[Frame]) -> str:
         """Decode the next packet period into the queue; HOLD or SILENCE when there is none."""

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from dredge_device import rtp
 from dredge_device.pi.security import session_keys
-from dredge_device.pi.security.allowance import Allowance
+from dredge_device.pi.security.rate_limit import RateLimit
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, NONCE, OPEN, OPEN_BYTES, TO_DEVICE, TO_HOST, Keys
-from dredge_device.pi.transport.addresses import name_of, place_of
+from dredge_device.pi.transport.addresses import name_of, network_of
 from dredge_device.telemetry import Counters
 
 _EPOCH_US = 16_000_000  # a cookie is good in its own epoch and the next
@@ -37,11 +37,11 @@ class Access(Protocol):
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None: ...
 
 
-def _nobody(peer: Any) -> bool:
+def _none_served(peer: Any) -> bool:
     return False
 
 
-def _unsaid(kind: str, text: str) -> None:
+def _no_warning(kind: str, text: str) -> None:
     return None
 
 
@@ -56,13 +56,13 @@ class OpenAccess:
     def __init__(
         self,
         limited: bool = False,
-        serving: Callable[[Any], bool] = _nobody,
-        warn: Callable[[str, str], None] = _unsaid,
+        serving: Callable[[Any], bool] = _none_served,
+        warn: Callable[[str, str], None] = _no_warning,
     ) -> None:
         self._limited = limited
         self._serving = serving
         self._warn = warn
-        self._credit: OrderedDict[Any, _Credit] = OrderedDict()  # of strangers, by address
+        self._credits: OrderedDict[Any, _Credit] = OrderedDict()  # of strangers, by address
         self._own: dict[Any, _Credit] = {}  # of peers that are served
         self.counters = Counters(("withheld",))
 
@@ -79,7 +79,7 @@ class OpenAccess:
         """Return the datagram, None when the peer has not sent as much as it would get."""
         if self._limited:
             size = len(datagram)
-            accounts = (self._own.get(peer), self._credit.get(place_of(peer)))
+            accounts = (self._own.get(peer), self._credits.get(network_of(peer)))
             if not any(account is not None and account.spend(size) for account in accounts):
                 self.counters.add("withheld")
                 return None
@@ -90,11 +90,11 @@ class OpenAccess:
             if len(self._own) > _KNOWN_PEERS:
                 self._own = {known: credit for known, credit in self._own.items() if self._serving(known)}
             return self._own.setdefault(peer, _Credit())
-        place = place_of(peer)
-        credit = self._credit.setdefault(place, _Credit())
-        self._credit.move_to_end(place)
-        if len(self._credit) > _KNOWN_PEERS:
-            self._credit.popitem(last=False)
+        place = network_of(peer)
+        credit = self._credits.setdefault(place, _Credit())
+        self._credits.move_to_end(place)
+        if len(self._credits) > _KNOWN_PEERS:
+            self._credits.popitem(last=False)
         return credit
 
 
@@ -143,8 +143,8 @@ class KeyedAccess:
         key: bytes,
         most: int = 8,
         rekeyed: Callable[[Any], None] | None = None,
-        serving: Callable[[Any], bool] = _nobody,
-        warn: Callable[[str, str], None] = _unsaid,
+        serving: Callable[[Any], bool] = _none_served,
+        warn: Callable[[str, str], None] = _no_warning,
     ) -> None:
         self._serving = serving
         self._warn = warn
@@ -154,7 +154,7 @@ class KeyedAccess:
         self._secret = os.urandom(32)
         self._holders: OrderedDict[Any, Peer] = OrderedDict()
         self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
-        self._strangers = Allowance()
+        self._strangers = RateLimit()
         self.counters = Counters(
             ("opened", "cookies", "forged", "replayed", "unauthenticated", "limited", "withheld", "full")
         )
@@ -165,7 +165,7 @@ class KeyedAccess:
         holder = self._holders.get(peer)
         if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
             return self._media(datagram, holder, peer, now_us), []
-        if holder is None and not self._strangers.grant(peer, now_us):
+        if holder is None and not self._strangers.allow(peer, now_us):
             self.counters.add("limited")
             return None, []
         kind = datagram[len(MAGIC) : len(MAGIC) + 1]
@@ -213,7 +213,7 @@ class KeyedAccess:
         holder = self._holders.get(peer)
         if holder is None or holder.nonce != nonce:
             # When the peer holds the key already, somebody claims to be it with new keys.
-            if holder is not None and not self._strangers.grant(peer, now_us):
+            if holder is not None and not self._strangers.allow(peer, now_us):
                 self.counters.add("limited")
                 return None
             holder = self._candidate(peer, nonce, epoch, now_us)

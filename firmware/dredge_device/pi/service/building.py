@@ -15,7 +15,7 @@ from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.input.payloads import NOT_AGREED, PayloadTypes
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.interface import SPEECH, Format
-from dredge_device.pi.output.open import is_patient, open_output
+from dredge_device.pi.output.open import is_file, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
 from dredge_device.pi.security import session_keys
@@ -137,4 +137,4 @@ def output_for(options: Options, index: int) -> ThreadedOutput:
         text = str(path.with_name(f"{path.stem}-s{index + 1}{path.suffix}"))
     form = Format(options.rate, options.channels)
     output = open_output(text, options.rate, form, overwrite=options.overwrite, mode=options.file_mode)
-    return ThreadedOutput(output, patient=is_patient(text))
+    return ThreadedOutput(output, is_file=is_file(text))

@@ -22,7 +22,7 @@ SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
 HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit several streams …
 MOST = 0.96  # … and full quality does not fit one stream, …
 HEAVY = 2.0  # … whose gaps the small vocoder speaks as far as there is time, until that is less than half of them
-ROOM = 0.87  # share of these limits below which a better level is worth returning to while queues are short
+HYSTERESIS = 0.87  # share of these limits below which a better level is worth returning to while queues are short
 DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
 GUARD = 1.1  # … and so long it must have left then
@@ -31,7 +31,7 @@ ASSUMED_SMALL = 0.75  # of the same with the small vocoder
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
 _FORGET = 1 / 16  # per period of a kind: how much of what the costliest one took beyond the usual is forgotten
 _WARM_UP = 50  # plain periods
-_TRUST = 0.97  # per judgement: how far what a better level once cost is still believed
+_CONFIDENCE = 0.97  # per judgement: how far what a better level once cost is still believed
 _LONGEST = 64  # times slower at most, after relapses
 _KEPT = 64  # changes of level that a report names
 
@@ -125,7 +125,7 @@ class Governor:
         """Forget the past load, since nobody is served now."""
         self.level = FULL
         self.degraded = 0  # periods in which the guard took a vocoder away, or refused one
-        self.overruns = self._told = 0  # periods that were not ready in time
+        self.overruns = self._reported = 0  # periods that were not ready in time
         self.busy = Histogram()  # CPU time of all streams in 20 ms
         self.costs = Costs(*self._expected)
         self._streams = 1
@@ -136,8 +136,8 @@ class Governor:
         self._since_us = self._judged_us = self._clock()
         self._work_us = self._counted_us = 0
         self._dry_us = self._since_us - WINDOW_US
-        self._trust = 1.0  # how far the load of the better level is believed
-        self._patience = 1
+        self._confidence = 1.0  # how far the load of the better level is believed
+        self._backoff = 1
         self._changed_us = self._since_us - SETTLE_US
         self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
 
@@ -198,13 +198,13 @@ class Governor:
 
     def _choose(self, now_us: int) -> None:
         dry = now_us - self._dry_us <= WINDOW_US
-        self._trust *= _TRUST ** (1 / self._patience)
+        self._confidence *= _CONFIDENCE ** (1 / self._backoff)
         learnt = now_us - self._changed_us >= SETTLE_US
         if dry and learnt and self.level < CLOSED and not self._fits(self.level):
-            relapse = now_us - self._better_us <= 2 * WINDOW_US
-            self._patience = min(2 * self._patience, _LONGEST) if relapse else 1
+            failed = now_us - self._better_us <= 2 * WINDOW_US
+            self._backoff = min(2 * self._backoff, _LONGEST) if failed else 1
             self._step(self.level + 1)
-        elif self.level > FULL and self._fits(self.level - 1, self._trust / (ROOM if dry else 1.0)):
+        elif self.level > FULL and self._fits(self.level - 1, self._confidence / (HYSTERESIS if dry else 1.0)):
             self._better_us = now_us
             self._step(self.level - 1)
 
@@ -221,7 +221,7 @@ class Governor:
     def _step(self, level: int) -> None:
         self.level = level
         self._changed_us = self._judged_us
-        self._trust = 1.0
+        self._confidence = 1.0
         self._changes.append((self.busy.count, level))
 
     def expected_load(self, level: int) -> float:
@@ -232,7 +232,7 @@ class Governor:
 
     def late(self) -> int:
         """Return how many periods of all streams were not ready in time since the last call."""
-        late, self._told = self.overruns - self._told, self.overruns
+        late, self._reported = self.overruns - self._reported, self.overruns
         return late
 
     def refusal(self, streams: int) -> str | None:

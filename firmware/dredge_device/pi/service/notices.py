@@ -23,17 +23,17 @@ class Notices:
         self._clock = clock
         self._quiet = quiet
         self._said: dict[str, float] = {}
-        self._unsaid: dict[str, int] = {}
+        self._suppressed: dict[str, int] = {}
         self._streams: list[float] = []
 
     def warn(self, kind: str, text: str) -> None:
         """Write a warning of this kind, at most one in ten seconds; the next one tells how many were left out."""
         now = self._clock()
         if now - self._said.get(kind, -_EVERY_S) < _EVERY_S:
-            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+            self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return
         self._said[kind] = now
-        more = self._unsaid.pop(kind, 0)
+        more = self._suppressed.pop(kind, 0)
         self._line(f"{text} (and {more} times before)" if more else text, WARNING)
 
     def stream(self, text: str) -> None:

@@ -32,8 +32,8 @@ class _Known:
 
     began_us: int
     newest: dict[str, Any]
-    told: dict[str, Any]
-    told_us: int
+    logged: dict[str, Any]
+    logged_us: int
     silent: bool = False
 
 
@@ -82,12 +82,12 @@ class SessionLog:
         elif silent_us < SILENT_US and known.silent:
             known.silent = False
             self._notices.stream(f"stream from {name_of(agent.peer)}: heard again")
-        if now_us - known.told_us >= LOSSES_US:
-            words = losses(known.told, report)
+        if now_us - known.logged_us >= LOSSES_US:
+            words = losses(known.logged, report)
             if words:
-                seconds = (now_us - known.told_us) / 1e6
+                seconds = (now_us - known.logged_us) / 1e6
                 self._notices.stream(f"stream from {name_of(agent.peer)}: {words} in {seconds:.0f} s")
-            known.told, known.told_us = report, now_us
+            known.logged, known.logged_us = report, now_us
 
     def _tell_level(self) -> None:
         level = self._governor.level if self._governor is not None else FULL

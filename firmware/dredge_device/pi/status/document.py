@@ -15,7 +15,7 @@ SCHEMA = "dredge.status/1"
 STUCK_S = 5.0  # what plays publishes every second; a device that has not for so long is not healthy
 _FRESH_S = 0.25  # one document serves all who ask within this time
 _MACHINE_S = 10.0  # between two looks at temperature and clock
-_UNTOLD = ("timeline", "schema", "final", "number", "boot", "interrupted")  # parts of a report that a status leaves out
+_LEFT_OUT = ("timeline", "schema", "final", "number", "boot", "interrupted")  # of a report
 
 
 class StatusDocument:
@@ -115,7 +115,7 @@ def _session(figures: SessionFigures, now_us: int) -> dict[str, Any]:
         "ended": figures.ended,
         "seconds": round((figures.until_us or now_us) / 1e6 - figures.began_us / 1e6, 1),
         "heard_age_s": round(max(0, now_us - figures.heard_us) / 1e6, 2),
-        "report": {name: value for name, value in report.items() if name not in _UNTOLD},
+        "report": {name: value for name, value in report.items() if name not in _LEFT_OUT},
     }
 
 

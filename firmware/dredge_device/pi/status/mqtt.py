@@ -68,11 +68,11 @@ class MqttStatus:
     def _work(self) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        told_s, changes = 0.0, self._document.changes
+        sent_s, changes = 0.0, self._document.changes
         while not self._closing.wait(_LOOK_S):
             now = time.monotonic()
-            if now - told_s >= self._broker.every_s or self._document.changes != changes:
-                told_s, changes = now, self._document.changes
+            if now - sent_s >= self._broker.every_s or self._document.changes != changes:
+                sent_s, changes = now, self._document.changes
                 self._tell()
 
     def _tell(self) -> None:

@@ -7,14 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 
-def place_of(peer: Any) -> Any:
+def network_of(peer: Any) -> Any:
     """Return the key by which a stranger is counted: its IPv4 address, its IPv6 network of 64 bits, or the peer itself.
     """
-    return _place(str(peer[0])) if isinstance(peer, tuple) else peer
+    return _network(str(peer[0])) if isinstance(peer, tuple) else peer
 
 
 @lru_cache(maxsize=4096)
-def _place(host: str) -> Any:
+def _network(host: str) -> Any:
     try:
         packed = _packed(host)
     except ValueError:

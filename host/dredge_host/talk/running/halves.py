@@ -84,13 +84,13 @@ class Halves:
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            self._punctual()
+            self._schedule()
             work()
         except BaseException as error:
             self.error = self.error or error
             self.ending.set()
 
-    def _punctual(self) -> None:
+    def _schedule(self) -> None:
         """Ask the system for the scheduling of the calling thread that the options name."""
         if self._options.core is not None:
             scheduling.pin(self._options.core)

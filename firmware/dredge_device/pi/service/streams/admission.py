@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from dredge_device import rtp
-from dredge_device.pi.transport.addresses import place_of
+from dredge_device.pi.transport.addresses import network_of
 from dredge_device.units import RTP_CLOCK_HZ
 
 Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
 
-MEDIA_ROOM = 4096  # datagrams of running streams that wait for the decoder; 80 s of one stream
+MEDIA_CAPACITY = 4096  # datagrams of running streams that wait for the decoder; 80 s of one stream
 MEDIA_TURN = 512  # of them taken in one period
 OTHER_TURN = 24  # control and strangers' datagrams taken in one period, of all
-ADDRESS_ROOM = 128  # of one stranger (address prefix), or control of one running session, that wait: senders may burst
+ADDRESS_CAPACITY = 128  # of one stranger (address prefix), or control of one running session: senders may burst
 ADDRESS_SHARE = 16  # of these it has for certain
-OTHER_ROOM = 1024  # of all others; beyond, nobody gets more than the share
+OTHER_CAPACITY = 1024  # of all others; beyond, nobody gets more than the share
 PREFIXES = 64  # strangers whose datagrams wait
 _CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
 _CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
@@ -99,7 +99,7 @@ class Inbox:
         if known and not is_control(datagram):
             self._put_media((datagram, peer, now_us))
             return
-        key = ("running", peer) if known else place_of(peer)
+        key = ("running", peer) if known else network_of(peer)
         with self._lock:
             waiting = self._others.get(key)
             if waiting is None:
@@ -108,7 +108,7 @@ class Inbox:
                     return
                 waiting = self._others[key] = _Waiting()
             before = len(waiting)
-            room = ADDRESS_ROOM if self._waiting < OTHER_ROOM else ADDRESS_SHARE
+            room = ADDRESS_CAPACITY if self._waiting < OTHER_CAPACITY else ADDRESS_SHARE
             self.dropped += not waiting.put((datagram, peer, now_us), room)
             self._waiting += len(waiting) - before
 
@@ -125,7 +125,7 @@ class Inbox:
         self._running = peers
         for peer in begun:  # what came in the same moment as its first packets is media like all that follows
             with self._lock:
-                key = place_of(peer)
+                key = network_of(peer)
                 waiting = self._others.get(key)
                 media = waiting.media_of(peer) if waiting is not None else []
                 self._waiting -= len(media)
@@ -135,7 +135,7 @@ class Inbox:
                 self._put_media(arrival)
 
     def _put_media(self, arrival: Arrival) -> None:
-        if len(self._media) < MEDIA_ROOM:
+        if len(self._media) < MEDIA_CAPACITY:
             self._media.append(arrival)
         else:
             self.overflow += 1
@@ -203,7 +203,7 @@ class Candidates:
         before = self._waiting.pop(peer, None)
         if before is not None and _goes_on(before, packet, now_us):
             return [(before.datagram, before.now_us), (datagram, now_us)]
-        self._keep(peer, _Candidate(packet, datagram, now_us, place_of(peer)))
+        self._keep(peer, _Candidate(packet, datagram, now_us, network_of(peer)))
         return []
 
     def _keep(self, peer: Any, candidate: _Candidate) -> None:

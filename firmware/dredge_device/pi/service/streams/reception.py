@@ -9,9 +9,9 @@ from dredge_device.agent import Agent
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.streams.admission import Candidates
-from dredge_device.pi.service.streams.places import Places
 from dredge_device.pi.service.streams.rendering import StreamSession
-from dredge_device.pi.transport.addresses import name_of, place_of
+from dredge_device.pi.service.streams.slots import StreamSlots
+from dredge_device.pi.transport.addresses import name_of, network_of
 
 
 class Reception:
@@ -19,9 +19,9 @@ class Reception:
     credible; everybody else is told that there is none (``full`` says it)."""
 
     def __init__(
-        self, places: Places, governor: Governor | None, notices: Notices, candidates: Candidates, full: str
+        self, slots: StreamSlots, governor: Governor | None, notices: Notices, candidates: Candidates, full: str
     ) -> None:
-        self._places = places
+        self._slots = slots
         self._governor = governor
         self._notices = notices
         self._candidates = candidates
@@ -30,10 +30,10 @@ class Reception:
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Return the answers to one datagram, for the same peer."""
         if rtp.is_rtcp(datagram):
-            stream, agent = self._places.of(peer)
+            stream, agent = self._slots.of(peer)
             return self._control(stream, agent, datagram, peer, now_us)
         ssrc = int.from_bytes(datagram[8:12], "big") if len(datagram) >= 12 else None
-        stream, agent = self._places.of(peer, ssrc)
+        stream, agent = self._slots.of(peer, ssrc)
         if stream is None or agent is None or not _takes(agent, ssrc):
             return self._stranger(datagram, peer, now_us)
         if ssrc != agent.media.ssrc and stream.leaving is None and _may_change(agent, datagram):
@@ -47,14 +47,14 @@ class Reception:
             packets = rtcp.split(datagram)
             messages = control.messages_of(packets)
         except ValueError:  # damaged, or of another version: any agent answers that alike
-            return (agent or self._places.streams[0].agent).handle(datagram, peer, now_us)
+            return (agent or self._slots.streams[0].agent).handle(datagram, peer, now_us)
         for message in messages:
             if message.kind == control.ACK:
-                self._places.final_reports.acknowledge(message, peer)
+                self._slots.final_reports.acknowledge(message, peer)
         if agent is None or (agent.state == states.REPORTING and _begins(messages)):
             return self._asked(packets, messages, datagram, peer, now_us)
         if stream is not None and stream.leaving not in (None, agent) and _says_bye(messages):
-            self._places.let_go(stream)  # its own session ends before the one before it: that one is cut short
+            self._slots.let_go(stream)  # its own session ends before the one before it: that one is cut short
         return agent.handle(datagram, peer, now_us)
 
     def _asked(
@@ -63,14 +63,14 @@ class Reception:
         """Return the answers to RTCP of a peer without a session."""
         self._goodbyes(packets, peer, now_us)
         if not _begins(messages):
-            idle = self._places.idle()
+            idle = self._slots.idle()
             return idle.handle(datagram, peer, now_us) if idle else self._aside(messages, datagram, peer, now_us)
         why = self._refusal()
         if why is not None and self._governor is not None:
             answers = control.refusals(datagram, why)
             self._governor.refused += bool(answers)
             return answers
-        stream = self._places.find(peer, now_us)
+        stream = self._slots.find(peer, now_us)
         if stream is None:
             return control.refusals(datagram, self._full)
         return stream.agent.handle(datagram, peer, now_us)
@@ -78,7 +78,7 @@ class Reception:
     def _aside(self, messages: list[control.Message], datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Return the answers while all places are taken: to probes, and to goodbyes whose first answer was lost."""
         if any(message.kind == control.PROBE for message in messages):
-            return self._places.streams[0].agent.handle(datagram, peer, now_us)
+            return self._slots.streams[0].agent.handle(datagram, peer, now_us)
         return control.refusals(datagram, self._full)
 
     def _goodbyes(self, packets: list[Any], peer: Any, now_us: int) -> None:
@@ -87,8 +87,8 @@ class Reception:
             if packet.kind != rtcp.BYE:
                 continue
             for ssrc in rtcp.parse_bye(packet):
-                for _, agent in self._places.agents:
-                    if agent.plain and agent.media.ssrc == ssrc and place_of(agent.peer) == place_of(peer):
+                for _, agent in self._slots.agents:
+                    if agent.plain and agent.media.ssrc == ssrc and network_of(agent.peer) == network_of(peer):
                         agent.goodbye(now_us)
 
     def _stranger(self, datagram: bytes, peer: Any, now_us: int, before: Agent | None = None) -> list[bytes]:
@@ -97,12 +97,12 @@ class Reception:
         Two packets that go on from each other begin a session, and what the one before has buffered is played.
         """
         arrivals = self._candidates.confirm(datagram, peer, now_us)
-        if not arrivals or self._places.is_over(rtp.parse(datagram).ssrc, now_us):
+        if not arrivals or self._slots.is_over(rtp.parse(datagram).ssrc, now_us):
             return []
         if before is not None:
             before.goodbye(now_us)
         why = self._refusal()
-        stream = self._places.find(peer, now_us, media=True) if why is None else None
+        stream = self._slots.find(peer, now_us, media=True) if why is None else None
         if stream is None:
             self._notices.warn("full", f"stream from {name_of(peer)} not played: {why or self._full}")
             return []
@@ -112,7 +112,7 @@ class Reception:
 
     def _refusal(self) -> str | None:
         """Return why there is no time for another stream, None while there is."""
-        return self._governor.refusal(len(self._places.playing)) if self._governor else None
+        return self._governor.refusal(len(self._slots.playing)) if self._governor else None
 
 
 def _takes(agent: Agent, ssrc: int | None) -> bool:

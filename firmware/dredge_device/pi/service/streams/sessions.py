@@ -11,9 +11,9 @@ from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.admission import Candidates
 from dredge_device.pi.service.streams.final_reports import Outgoing
-from dredge_device.pi.service.streams.places import Places
 from dredge_device.pi.service.streams.reception import Reception
 from dredge_device.pi.service.streams.rendering import PLAYING, Rendering, StreamSession
+from dredge_device.pi.service.streams.slots import StreamSlots
 
 __all__ = ["Sessions", "StreamSession"]
 
@@ -21,7 +21,7 @@ __all__ = ["Sessions", "StreamSession"]
 class Sessions:
     """The one place that decides who is heard; ``make`` builds the stream with this index.
 
-    A peer that asks (hello, configure), or whose RTP is credible, gets a place (streams.places), of which there are
+    A peer that asks (hello, configure), or whose RTP is credible, gets a place (streams.slots), of which there are
     ``most``. Everybody else is told that there is none. The governor, if there is one, says how much work a stream
     may be, and turns hosts away when there is no time for another stream.
     """
@@ -38,22 +38,22 @@ class Sessions:
         notices = notices or Notices(lambda line: None)
         full = f"all {most} streams of the device are in use" if most > 1 else "another host is using me"
         self.log = SessionLog(notices, governor)
-        self._places = Places(make, most, notices, self.log)
-        self._reception = Reception(self._places, governor, notices, candidates or Candidates(), full)
-        self._rendering = Rendering(governor, self._places.lose_output, clock)
-        self.streams = self._places.streams
+        self._slots = StreamSlots(make, most, notices, self.log)
+        self._reception = Reception(self._slots, governor, notices, candidates or Candidates(), full)
+        self._rendering = Rendering(governor, self._slots.lose_output, clock)
+        self.streams = self._slots.streams
 
     # --- who is heard ---
 
     @property
     def peers(self) -> frozenset[Any]:
         """The peers of running sessions."""
-        return frozenset(agent.peer for _, agent in self._places.agents if agent.state in PLAYING)
+        return frozenset(agent.peer for _, agent in self._slots.agents if agent.state in PLAYING)
 
     @property
     def sessions_ended(self) -> int:
         """Sessions that are over, with their reports."""
-        return self._places.ended
+        return self._slots.ended
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
         """Return the answers to one datagram, for the same peer."""
@@ -61,7 +61,7 @@ class Sessions:
 
     def rekeyed(self, peer: Any) -> None:
         """Note that this peer has new keys: its receiver forgets the stream under the old ones."""
-        agent = self._places.of(peer)[1]
+        agent = self._slots.of(peer)[1]
         if agent is not None:
             agent.media.rekeyed()
 
@@ -85,16 +85,16 @@ class Sessions:
 
     def report(self, now_us: int) -> Outgoing:
         """Return the datagrams due for the hosts, without playing."""
-        out = [item for stream in self.streams for item in self._places.due(stream, now_us)]
-        return out + self._places.final_reports.due(now_us)
+        out = [item for stream in self.streams for item in self._slots.due(stream, now_us)]
+        return out + self._slots.final_reports.due(now_us)
 
     # --- the end ---
 
     @property
     def reporting(self) -> bool:
         """True while a final report has not been delivered."""
-        agents = self._places.agents
-        return bool(self._places.final_reports) or any(agent.state == states.REPORTING for _, agent in agents)
+        agents = self._slots.agents
+        return bool(self._slots.final_reports) or any(agent.state == states.REPORTING for _, agent in agents)
 
     def interrupt(self) -> None:
         """End all sessions now."""
@@ -107,10 +107,10 @@ class Sessions:
         """Send no more final reports that nobody has acknowledged."""
         for stream in self.streams:
             if stream.leaving is not None and stream.leaving.state == states.REPORTING:
-                self._places.let_go(stream)
+                self._slots.let_go(stream)
             if stream.agent.state == states.REPORTING:
-                self._places.free(stream)
-        self._places.final_reports.give_up()
+                self._slots.free(stream)
+        self._slots.final_reports.give_up()
 
     def close(self) -> None:
         """Release all outputs."""

@@ -4,7 +4,7 @@
 from collections import OrderedDict
 from typing import Any
 
-from dredge_device.pi.transport.addresses import place_of
+from dredge_device.pi.transport.addresses import network_of
 
 # Looked at per second, and in a burst: of one socket, of one address (several hosts may share it), of all together.
 _SOCKET = (5, 10)
@@ -31,8 +31,8 @@ class _Bucket:
         self._tokens -= 1
 
 
-class Allowance:
-    """The limits per second of every socket, of every address (place_of) and of all strangers together.
+class RateLimit:
+    """The limits per second of every socket, of every address (network_of) and of all strangers together.
 
     One that floods is held up by its own bucket first, so that it shuts out neither other addresses nor other hosts
     behind its own.
@@ -47,13 +47,13 @@ class Allowance:
         """Return how many strangers are remembered."""
         return max(len(self._sockets), len(self._addresses))
 
-    def grant(self, peer: Any, now_us: int) -> bool:
+    def allow(self, peer: Any, now_us: int) -> bool:
         """Return whether one datagram more of this stranger may be looked at."""
         if self._all is None:
             self._all = _Bucket(*_ALL, now_us)
         buckets = (
             _remembered(self._sockets, peer, _SOCKET, now_us),
-            _remembered(self._addresses, place_of(peer), _ADDRESS, now_us),
+            _remembered(self._addresses, network_of(peer), _ADDRESS, now_us),
             self._all,
         )
         if not all(bucket.holds(now_us) for bucket in buckets):

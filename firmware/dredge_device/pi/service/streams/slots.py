@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Places for streams: which are free, and how one becomes free."""
+"""Slots for streams: which are free, and how one becomes free."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,16 +10,16 @@ from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.final_reports import FinalReports, Outgoing
 from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
-from dredge_device.pi.transport.addresses import place_of
+from dredge_device.pi.transport.addresses import network_of
 
 _ENDED_US = 1_000_000  # stragglers of a stream that said goodbye begin no new one within this time
 _ENDED = 9  # streams that said goodbye and are remembered
 
 
-class Places:
+class StreamSlots:
     """Up to ``most`` stream sessions; ``make`` builds the one with this index.
 
-    A peer that may be heard gets a free place, a new one, one whose session has said goodbye (what it has buffered
+    A peer that may be heard gets a free slot, a new one, one whose session has said goodbye (what it has buffered
     is still played), or one whose peer is silent.
     """
 
@@ -80,7 +80,7 @@ class Places:
                 return stream
         for stream in self.streams:
             agent = stream.agent
-            same = media and place_of(agent.peer) == place_of(peer) and agent.paused(now_us)
+            same = media and network_of(agent.peer) == network_of(peer) and agent.paused(now_us)
             if stream.leaving is None and (same or agent.yields(now_us)):
                 agent.end("silence")
                 self._release(stream)
