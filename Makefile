@@ -15,7 +15,7 @@ PI_ARGS ?=
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-arm test-pi count-pi board-costs wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
+.PHONY: help setup build demo test test-nightly test-arm test-pi count-pi board-costs wheel wheel-aarch64 wheels micropython lint clean distclean fuzz sbom lock site soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ demo: ## stream bundled speech through a harsh burst loss, write WAVs and a repo
 test: ## run the tests, TEST_JOBS of them at once (PYTEST_ARGS="-k name")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-nightly: ## what takes an hour: all tests, a minute per fuzz target, the arm64 wheel and the virtual Pi in every combination
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="--nightly $(PYTEST_ARGS)"
+	@$(MAKE) --no-print-directory fuzz FUZZ_ARGS="--target all --seconds 60"
+	@$(MAKE) --no-print-directory test-arm
+	@$(MAKE) --no-print-directory test-pi PI_ARGS="--check"
 
 wheel: ## a wheel for this machine in dist/, with libopus inside
 	@scripts/setup.sh

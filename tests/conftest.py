@@ -3,16 +3,34 @@
 
 Nor does a test see how the suite was started: a shell gives what it runs in the background (`make test &`, nohup) an
 ignored SIGINT or SIGHUP, and a program that is born with one cannot be interrupted, as the tests do.
+
+Tests that are marked nightly run with --nightly alone (`make test-nightly`). Those marked slow begin first, so that
+none of them runs on at the end while the other workers have nothing left to do.
 """
 
 import os
 import signal
 import tempfile
 
+import pytest
+
 _data = tempfile.TemporaryDirectory(prefix="dredge-tests-")
 os.environ["XDG_DATA_HOME"] = _data.name
 os.environ["DREDGE_CALIBRATION"] = "none"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a thousand processes would compile Dredge, each for itself
 
 for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:  # a handler does not survive exec, so children begin as usual
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else lambda *_: None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--nightly"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("nightly")])
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The fuzzer itself: deterministic, reaches the entropy decoder, notices wrong answers; and 60 s under sanitisers."""
+"""The fuzzer itself: deterministic, reaches the entropy decoder, notices wrong answers; and a run under sanitisers."""
 
 from __future__ import annotations
 
@@ -89,11 +89,14 @@ def test_no_watch_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not has_sanitisers(), reason="needs gcc with libasan and the source tree: apt-get install gcc")
-def test_sixty_seconds_under_sanitisers() -> None:
-    """`make fuzz` for 60 s with a fresh seed: no crash, no over-read, no undefined step, no hang."""
+@pytest.mark.parametrize(
+    "limit", [("--count", "3000"), pytest.param(("--seconds", "60"), marks=pytest.mark.nightly)], ids=" ".join
+)
+def test_kernels_under_sanitisers(limit: tuple[str, str]) -> None:
+    """`make fuzz` with a fresh seed: no crash, no over-read, no undefined step, no hang."""
     environment = {**os.environ, "VENV": str(Path(sys.executable).parent.parent)}
     run = subprocess.run(
-        [str(ROOT / "scripts" / "fuzz.sh"), "--seconds", "60"], capture_output=True, text=True, env=environment
+        [str(ROOT / "scripts" / "fuzz.sh"), *limit], capture_output=True, text=True, env=environment
     )
     assert run.returncode == 0, run.stdout + run.stderr
     seed, counts = run.stdout.splitlines()
