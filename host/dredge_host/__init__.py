@@ -19,13 +19,7 @@ Names are imported on first use, so that `dredge --help` is quick.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-try:
-    __version__ = version("dredge-audio")
-except PackageNotFoundError:  # a checkout that is run in place
-    __version__ = "0+checkout"
 
 _WHERE = {
     "Sender": "sending.sender",
@@ -52,6 +46,8 @@ if TYPE_CHECKING:
     from dredge_host.talk.options import TalkOptions
     from dredge_host.talk.talk import Talk
 
+    __version__: str
+
 __all__ = [
     "Duplex", "Packet", "Receiver", "Sender", "Settings", "Talk", "TalkOptions", "open_link", "parse_loss",
     "read_audio", "write_audio",
@@ -59,6 +55,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _WHERE:
         raise AttributeError(f"module 'dredge_host' has no attribute '{name}'")
     return getattr(import_module(f"dredge_host.{_WHERE[name]}"), name)
+
+
+def _version() -> str:
+    """Return the version that is installed. Asking takes longer than all other imports of `dredge --help`."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dredge-audio")
+    except PackageNotFoundError:  # a checkout that is run in place
+        return "0+checkout"

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import click
 
 from dredge_device.pi.standard_streams import make_safe
-from dredge_host import __version__
 from dredge_host.errors import CHECK_FAILED, exit_code, sentence
 
 
@@ -115,8 +114,17 @@ def _usage(error: click.ClickException) -> str:
     return f"{text}; see `{context.command_path} --help`" if context else text
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from dredge_host import __version__
+
+        click.echo(f"dredge, version {__version__}")
+        ctx.exit()
+
+
 @click.group("dredge", cls=VerbGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="dredge")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+              help="Show the version and exit.")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Speech that survives packet loss, made for Raspberry Pi.
