@@ -4,8 +4,10 @@
 // Products with the input lie outside (one product over all steps). Gates are in torch.nn.GRU's order r, z, n, with
 // the reset gate after the recurrent product. Arithmetic is float32; `given` and what goes back through it may be
 // bfloat16.
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/cpu/vec/vec.h>
-#include <torch/extension.h>
+#include <torch/csrc/utils/pybind.h>  // torch/extension.h takes twice as long to compile
 
 #include <vector>
 

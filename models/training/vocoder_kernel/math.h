@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // bfloat16, fast exponentials and logarithms, mu-law.
 #pragma once
-#include <torch/extension.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/utils/pybind.h>  // torch/extension.h takes twice as long to compile
 #include <cmath>
 #include <cstdint>
 #include <cstring>
