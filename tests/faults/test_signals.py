@@ -83,7 +83,7 @@ def test_nohup_keeps_an_agent_alive():
 
 
 def test_a_reader_that_went_away_is_no_traceback(speech, tmp_path):
-    verb = start("simulate", speech(1), tmp_path / "a.wav", "--json")
+    verb = start("simulate", speech(1), tmp_path / "a.wav", "--json", "--no-quality")
     verb.stdout.close()
     verb.wait(120)
     assert verb.returncode == 1 and "Traceback" not in verb.stderr.read()

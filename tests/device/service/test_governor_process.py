@@ -79,7 +79,9 @@ def test_streams_go_on_while_quality_goes_and_new_hosts_are_refused(agent):
         assert packets["arrived"] - given_up <= sources["opus"] <= packets["arrived"] and sources["conceal"] > 0
         assert report["load"]["full"] < PERIODS
     load = reports[-1]["output"]["load"]
-    assert [level for _, level in load["changes"]][:2] == ["small", "classic"]
+    # In order, as far as it had to go; it may return in between where this machine itself stands still.
+    reached = list(dict.fromkeys(level for _, level in load["changes"] if level != "full"))
+    assert reached and reached == ["small", "classic", "closed"][: len(reached)]
     assert load["refused"] >= 1
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whole commands with real parts, some as real processes."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +93,19 @@ def test_simulate_converts_with_a_note_on_stderr(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_during_simulate_leaves_nothing_half(tmp_path: Path) -> None:
-    source, out = tmp_path / "long.wav", tmp_path / "out.wav"
+    source, out, speech = tmp_path / "long.wav", tmp_path / "out.wav", io.BytesIO()
     noise = np.random.default_rng(1).integers(-3000, 3000, 16000 * 600).astype(np.int16)
-    soundfile.write(source, noise, 16000, "PCM_16")
+    soundfile.write(speech, noise, 16000, "PCM_16", format="WAV")
+    os.mkfifo(source)
     process = subprocess.Popen(
         [*RUN, "simulate", str(source), str(out), "--loss", "10%"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2.5)
+    source.write_bytes(speech.getbuffer())  # returns as soon as the command has read almost all of it
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
@@ -238,7 +239,7 @@ def test_ctrl_c_during_the_demo_leaves_complete_files(tmp_path: Path) -> None:
         if "packets played" in line:
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     left = sorted(path.name for path in out.iterdir())
     assert left in (["original.wav"], ["device.wav", "original.wav"])
