@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def note(text: str) -> None:
     click.echo(f"note: {text}", err=True)
 
 
-def to_json(result: dict[str, Any]) -> str:
+def to_json(result: Mapping[str, object]) -> str:
     """Return indented JSON; NumPy scalars become numbers, paths become text, what is no number becomes null."""
     try:
         return json.dumps(result, indent=2, default=_plain, allow_nan=False)
@@ -28,7 +28,7 @@ def to_json(result: dict[str, Any]) -> str:
         return json.dumps(_finite(result), indent=2, allow_nan=False)
 
 
-def emit(result: dict[str, Any], lines: Sequence[str], as_json: bool, beside: Path | None = None) -> None:
+def emit(result: Mapping[str, object], lines: Sequence[str], as_json: bool, beside: Path | None = None) -> None:
     """Print the result once, as JSON or as lines for people; on stderr if stdout holds the output file `beside`."""
     taken = beside is not None and is_stdout(beside)
     click.echo(to_json(result) if as_json else "\n".join(lines), err=taken)

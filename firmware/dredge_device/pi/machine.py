@@ -8,7 +8,8 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from dredge_device.pi.schema.report import MachineReport
 
 # Raspberry Pi firmware, bits of get_throttled (raspberrypi.com, "vcgencmd").
 THROTTLE_BITS = {
@@ -129,7 +130,7 @@ class Machine:
                 return int(size[:-1]) * 1024 if size.endswith("K") and size[:-1].isdigit() else None
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> MachineReport:
         """Return all facts for JSON; unknown ones are None."""
         return {
             "board": self.board,

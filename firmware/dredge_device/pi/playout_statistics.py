@@ -2,8 +2,9 @@
 """Statistics of playout: packet periods by source, losses and their bursts, delays."""
 
 from collections import Counter
-from typing import Any, Protocol
+from typing import Protocol
 
+from dredge_device.pi.schema.report import StatisticsReport
 from dredge_device.telemetry import Bursts
 from dredge_device.timeline import SOURCES
 from dredge_kernels.histogram import Histogram
@@ -53,7 +54,7 @@ class PlayoutStatistics:
         self._periods -= self._bursts.forget(beyond)
         self._bursts.close()
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> StatisticsReport:
         """Return the counts as plain JSON values."""
         lost = self._bursts.lost
         expected = self._periods - self._bursts.open()

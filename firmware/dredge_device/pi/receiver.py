@@ -3,7 +3,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.clock import monotonic_us
@@ -22,6 +21,7 @@ from dredge_device.pi.playing.speech import HOLD, SILENCE, SpeechQueue
 from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.pi.quality import FULL, QUALITY
 from dredge_device.pi.render_queue import RenderQueue
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Playout
 from dredge_device.units import CONCEAL_MODES
@@ -162,7 +162,7 @@ class Receiver:
         self._statistics.silence()
         return Played(pcm, SILENCE, None, reason, 0, self._timer.stop(), self._speech.given_up(), of_stream=False)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> DeviceReport:
         """Return all counts so far, as plain JSON values with units in the names."""
         statistics = self._statistics.report()
         return {

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The lead of rendering over the listener: when periods have to be handed out, and which were ready too late."""
 
-from typing import Any
-
+from dredge_device.pi.schema.report import QueuePart
 from dredge_device.units import PACKET_US
 
 LONGEST_US = 25 * PACKET_US  # finished periods that wait at most: half a second
@@ -76,7 +75,7 @@ class RenderQueue:
             self._latest_us = max(self._latest_us, late_us)
         self._dry = late_us > 0
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> QueuePart:
         """Return plain JSON values; length: finished periods that waited whenever one more became ready."""
         return {
             "periods": self.periods,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from dredge_device.pi.transport import pcm as packets
 from dredge_device.pi.transport.schemes import PCM_LINE, scheme_of
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES
 from dredge_host.audio_io.pcm_queue import PcmQueue
+from dredge_host.audio_io.source import SourceReport
 from dredge_host.errors import UnreachableError, UsageError
 
 _OLD_US = 200_000  # what should have been taken so long ago is left out
@@ -85,10 +85,10 @@ class BoardSource:
             self._queue.skip_to(monotonic_us())
         self._pacer = None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the packets that came and were missing, and the error of the board's clock."""
         with self._lock:
-            report = {"kind": "board", **self._queue.report(), **self._reader.report()}
+            report: SourceReport = {"kind": "board", **self._queue.report(), **self._reader.report()}
         report["silent_ms"] = PACKET_MS * self._silent
         if report["missing"] > _MANY * max(1, report["received"]):
             remedy = "bring it nearer to the access point, or use a wire"

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
+from dredge_host.audio_io.source import SourceReport
 from dredge_host.sending.audio import AudioFile, repacked
 
 
@@ -47,7 +47,7 @@ class PacedSource:
         """Time goes on from here; no sample is left out."""
         self._pacer = None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the number of missed deadlines."""
         return {"kind": self._kind, "late": self._pacer.missed if self._pacer else 0}
 

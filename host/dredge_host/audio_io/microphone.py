@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from dredge_device.pi.output.cards import INPUT, CardStream
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
+from dredge_host.audio_io.source import SourceReport
 
 _STUCK_S = 3.0  # a card that gives nothing for so long is gone
 _OLD_S = 0.2  # what has waited for longer is not sent any more
@@ -85,14 +85,14 @@ class Microphone:
         if room:
             self._card.read(room)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the overflows, what was too old, how long the card was away."""
-        report: dict[str, Any] = {"kind": "microphone", "rate": self._card.rate, "overflows": self._overflows}
+        report: SourceReport = {"kind": "microphone", "rate": self._card.rate, "overflows": self._overflows}
         if self._overflows or self._skipped_ms:
             report["skipped_ms"] = self._skipped_ms
             report["advice"] = "the microphone was read too late: give the program a core of its own, or --realtime"
         if self._silent:
-            report.update(vanished=self._card.vanished, silent_ms=20 * self._silent)
+            report["vanished"], report["silent_ms"] = self._card.vanished, 20 * self._silent
         return report
 
     def close(self) -> None:

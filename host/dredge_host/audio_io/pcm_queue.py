@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dredge_device.delay import DelayTracker
@@ -12,6 +10,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.transport import pcm as packets
 from dredge_device.rtp import StreamTracker
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, PACKET_US
+from dredge_host.audio_io.source import SourceReport
 
 _LEAST_US, _MOST_US = 30_000, 200_000  # what is kept waiting against jitter
 _MARGIN_US = 10_000  # beyond the spread of 99 of 100 packets
@@ -117,7 +116,7 @@ class PcmQueue:
             return None
         return -1e6 * (self._delays.base_us() - self._begun[1]) / ((self._next - self._begun[0]) * PACKET_US)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the counters of packets, the delay and the clock."""
         ppm = self.clock_ppm()
         return {

@@ -23,6 +23,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, PACKET_US, SAMPLE_RATE
+from dredge_host.audio_io.source import SourceReport
 from dredge_host.audio_io.wavstream import Format, read_header
 from dredge_host.errors import InputError
 
@@ -100,10 +101,10 @@ class PipeSource:
                 self._queue.clear()
             self._pacer = None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the length of the silence in place of missing speech, and of speech left out because it was too old.
         """
-        report: dict[str, Any] = {"kind": self._kind, "rate": self._format.rate, "silent_ms": 20 * self._silent}
+        report: SourceReport = {"kind": self._kind, "rate": self._format.rate, "silent_ms": 20 * self._silent}
         if self._skipped:
             report["skipped_ms"] = 20 * self._skipped
             report["advice"] = "the pipe was read too late: give the program a core of its own"

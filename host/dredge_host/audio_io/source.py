@@ -4,9 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.report import PathReport
+
+
+class SourceReport(PathReport, total=False):
+    """What a source is and its faults so far. skipped_ms: speech that was too old; silent_ms: silence in place of
+    missing speech; vanished: how often a card was away; late: missed deadlines; the others: of a board's packets.
+    """
+
+    kind: str
+    rate: int
+    advice: str
+    clock: str
+    late: int
+    overflows: int
+    vanished: int
+    skipped_ms: int
+    silent_ms: int
+    received: int
+    missing: int
+    repeated: int
+    garbage: int
+    restarts: int
+    delay_ms: float
+    clock_ppm: float | None
 
 
 class Source(Protocol):
@@ -27,7 +51,7 @@ class Source(Protocol):
         """Leave out what has been waiting, because it is old."""
         ...
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the source's kind and its faults so far."""
         ...
 

@@ -7,10 +7,10 @@ import platform
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from dredge_device.pi.input.opus_abilities import DEEP_PLC, LACE, NOLACE, opus_abilities
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.report import MachineReport
 from dredge_host import __version__
 from dredge_host.doctor import devices, works
 from dredge_host.doctor.finding import FAIL, INFO, OK, WARN, Finding
@@ -28,7 +28,7 @@ def examine(machine: Machine | None = None) -> list[Finding]:
     return found
 
 
-def result(findings: list[Finding]) -> dict[str, Any]:
+def result(findings: list[Finding]) -> dict[str, object]:
     """Return the JSON document."""
     return {
         "schema": SCHEMA,
@@ -98,7 +98,7 @@ def _temperature(celsius: float | None) -> Finding:
     return Finding("temperature", OK, f"{celsius:.0f} °C")
 
 
-def _power(facts: dict[str, Any]) -> Finding:
+def _power(facts: MachineReport) -> Finding:
     flags = facts["throttling"]
     if flags is None:
         return Finding("throttling", INFO, "unknown")

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 OK, WARN, FAIL, INFO = "ok", "warn", "fail", "info"
 
@@ -18,4 +18,4 @@ class Finding:
     state: str
     value: str
     advice: str = ""
-    data: dict[str, Any] | None = None
+    data: Mapping[str, object] | None = None

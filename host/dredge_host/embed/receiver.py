@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from dredge_device.pi.clock import microseconds
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.playing.played import Played
 from dredge_device.pi.receiver import Receiver as Pipeline
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_host.settings import parse_playout
 from dredge_models import vocoders
 
@@ -91,7 +91,7 @@ class Receiver:
         with self._busy:
             return self._pipeline.ended
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> DeviceReport:
         """Return all counts so far as JSON values (docs/reference/protocol.md, "Reports")."""
         with self._busy:
             return self._pipeline.report()

@@ -15,8 +15,10 @@ import numpy as np
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.resample import Resampler
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
+from dredge_host.audio_io.source import SourceReport
 from dredge_host.errors import need
 
 BROWSER_RATE = 48000
@@ -74,7 +76,7 @@ class BrowserSource:
         while not self._queue.empty():
             self._queue.get_nowait()
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SourceReport:
         """Return the length of the silence in place of missing speech, and of speech left out because it was too old.
         """
         return {"kind": "browser", "silent_ms": 20 * self._silent, "skipped_ms": 20 * self._skipped}
@@ -115,7 +117,7 @@ class BrowserOutput:
         except TimeoutError:
             return np.zeros(_PIECE, np.int16)
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """Do nothing, since nothing is open."""
         done, self._samples = self._samples, 0
         return {"kind": "browser", "samples": done}

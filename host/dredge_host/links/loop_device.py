@@ -10,12 +10,14 @@ from typing import Any
 from dredge_device.agent import Agent
 from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.documents import Description, SessionRequest
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.service.options import SessionOptions
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_host.links.loop import LoopLink, loop_pair
 
-MakeReceiver = Callable[[dict[str, Any]], Any]
+MakeReceiver = Callable[[SessionRequest], Any]
 _PEER = "loop"
 
 
@@ -25,7 +27,7 @@ class _NoOutput:
     def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None:
         """Drop the samples."""
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """Return an empty report."""
         return {}
 
@@ -43,7 +45,7 @@ class LoopDevice:
     def __init__(
         self,
         make_receiver: MakeReceiver | None = None,
-        info: dict[str, Any] | None = None,
+        info: Description | None = None,
         conceal: str = "dred",
     ) -> None:
         self.link, self._far = loop_pair()
@@ -95,14 +97,14 @@ def open_loop() -> LoopLink:
     return device.link
 
 
-def _real_receiver(options: dict[str, Any]) -> Any:
+def _real_receiver(options: SessionRequest) -> Any:
     from dredge_device.pi.factory import ModelCache
     from dredge_device.pi.service.building import make_receiver
 
     return make_receiver(options, ModelCache())
 
 
-def _identity() -> dict[str, Any]:
+def _identity() -> Description:
     from dredge_device.pi.service.capabilities import describe
 
     return describe()

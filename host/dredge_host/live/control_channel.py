@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import control, fragments
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link
 from dredge_host.live import device_report
-from dredge_host.live.report_schema import DeviceReport
+from dredge_host.live.documents import LiveFigures
 
 REPORT_SCHEMA = "dredge-device-report-1"
 
-Update = Callable[[dict[str, Any]], None]
+Update = Callable[[LiveFigures], None]
 
 
 class ControlChannel:
@@ -167,9 +168,9 @@ class ControlChannel:
         return True
 
 
-def progress_of(report: DeviceReport) -> dict[str, Any]:
+def progress_of(report: DeviceReport) -> LiveFigures:
     """Return the live figures in a checked report, for dredge_host.live.screen.display.Display.update."""
-    state: dict[str, Any] = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
+    state: LiveFigures = {"by_source": report.get("sources"), "loss_pct": report.get("loss_pct")}
     state["report_age_s"] = 0.0
     budget, timeline = report.get("budget"), report.get("timeline")
     if budget:

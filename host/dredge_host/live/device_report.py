@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+from dredge_device.pi.schema.checks import Check, check_of, fields_of, number
+from dredge_device.pi.schema.report import DeviceReport, TimelineReport
 from dredge_device.timeline import LETTERS
-from dredge_host.live.report_schema import Check, DeviceReport, TimelineReport, check_of, fields_of, number
 
 _DEEPEST = 8                 # lists and objects within each other
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

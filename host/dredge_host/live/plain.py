@@ -8,9 +8,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device import rtcp, rtp
+from dredge_device.pi.schema.documents import Description
 from dredge_host.links.link import Link
 from dredge_host.live.control_channel import Update
 from dredge_host.live.session import Session
@@ -35,14 +35,14 @@ class PlainSession(Session):
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(link, clock, update)
-        self.receiver: dict[str, Any] = {}
+        self.receiver: dict[str, float] = {}
         self._wall = wall
         self._cname = f"dredge-{secrets.token_hex(6)}".encode()
         self._ssrc = 0
         self._sent = self._octets = 0
         self._next_s: float | None = None
 
-    def greet(self, models: list[str] | None = None) -> dict[str, Any]:
+    def greet(self, models: list[str] | None = None) -> Description:
         """Return the description of a device of which nothing is known, without asking anything."""
         del models
         self.device = {"ok": True, "role": "plain RTP receiver"}
@@ -50,7 +50,7 @@ class PlainSession(Session):
 
     def configure(
         self, settings: Settings, ssrc: int, first_sequence: int, first_timestamp: int = 0
-    ) -> dict[str, Any]:
+    ) -> Description:
         """Note the stream's SSRC and return the answer of a device that takes no settings."""
         del settings, first_sequence, first_timestamp
         self._ssrc = ssrc

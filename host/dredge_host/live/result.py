@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.report import BudgetReport, DeviceReport
 from dredge_device.timeline import expand, numbers
 from dredge_host.legend import counted
-from dredge_host.live.report_schema import DeviceReport
+from dredge_host.live.documents import Accounting, CpuPart, StreamResult
 from dredge_host.live.screen.figures import SILENT_S
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.loss_statistics import measure_loss
@@ -42,9 +42,9 @@ def by_source(rows: list[Row], packets: int) -> dict[str, int]:
     return counted(counts)
 
 
-def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
+def document(outcome: StreamOutcome, settings: Settings) -> StreamResult:
     """Return the JSON result of a stream in the shape that the report page expects."""
-    report = outcome.report or {}
+    report: DeviceReport = outcome.report or {}
     rows = timeline_rows(outcome.report, outcome.first_sequence)
     loss = measure_loss(outcome.trace)
     return {
@@ -73,15 +73,15 @@ def document(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
             "total": loss.packets,
             "reasons": report.get("reasons", {}),
         },
-        "cpu": cpu_part(report.get("budget") or {}),
+        "cpu": cpu_part(report.get("budget")),
         "timeline": [list(row) for row in rows],
         "models": outcome.device.get("models"),
         "environment": {"host": Machine().facts(), "device": outcome.device},
-        "device_report": {k: v for k, v in report.items() if k != "timeline"},
+        "device_report": cast(DeviceReport, {k: v for k, v in report.items() if k != "timeline"}),
     }
 
 
-def accounting(outcome: StreamOutcome) -> dict[str, Any]:
+def accounting(outcome: StreamOutcome) -> Accounting:
     """Return the fate of every packet: made = lost by the model + sent + refused + withheld; sent (copies included) =
     arrived + missing on the way.
 
@@ -127,9 +127,11 @@ def missed_deadlines_pct(report: DeviceReport) -> float | None:
     return round(100.0 * pacing["missed_deadlines"] / periods, 2)
 
 
-def cpu_part(budget: Mapping[str, Any]) -> dict[str, Any]:
+def cpu_part(budget: BudgetReport | None) -> CpuPart:
     """Return the CPU time per packet as the report page expects it: percentiles and a histogram with edges."""
-    part = {k: v for k, v in budget.items() if k != "histogram"}
+    if not budget:
+        return {}
+    part = cast(CpuPart, {name: value for name, value in budget.items() if name != "histogram"})
     bins = budget.get("histogram") or []
     if bins:
         edges = [0, *[edge for edge, _ in bins]]
@@ -137,7 +139,7 @@ def cpu_part(budget: Mapping[str, Any]) -> dict[str, Any]:
     return part
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def lines(result: StreamResult) -> list[str]:
     """Return the result in a few lines for people."""
     rates = result["stream"]["bitrate_bps"]
     parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
@@ -160,7 +162,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     return words + overload_lines(result["device_report"])
 
 
-def overload_lines(report: dict[str, Any]) -> list[str]:
+def overload_lines(report: DeviceReport) -> list[str]:
     """Return the periods that a device beyond its rating rendered at lower quality; nothing while it gave all."""
     load = report.get("load") or {}
     spent = ", ".join(f"{name} {periods}" for name, periods in load.items() if name != "full" and periods)

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from dredge_device import control
+from dredge_device.pi.schema.documents import Description, SessionRequest
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link, trouble_of
 from dredge_host.live.control_channel import ControlChannel, Update
-from dredge_host.live.report_schema import DeviceReport
 from dredge_host.settings import Settings
 
 RETRY_S = 0.25
@@ -32,10 +33,10 @@ class Session(ControlChannel):
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
         super().__init__(link, clock, update)
         self._number = 0
-        self.device: dict[str, Any] = {}
-        self._wanted: dict[str, Any] = {}
+        self.device: Description = {}
+        self._wanted: SessionRequest = {}
 
-    def greet(self, models: list[str] | None = None) -> dict[str, Any]:
+    def greet(self, models: list[str] | None = None) -> Description:
         """Greet the device and return its description; with `models`, it must have the same ones."""
         info = self._ask(control.HELLO, {"role": "host"}, GREETING_S)
         self.device, self.boot = info, info.get("boot")
@@ -50,7 +51,7 @@ class Session(ControlChannel):
 
     def configure(
         self, settings: Settings, ssrc: int, first_sequence: int, first_timestamp: int = 0
-    ) -> dict[str, Any]:
+    ) -> Description:
         """Tell the device how to play, and where the stream begins."""
         self._wanted = {
             **settings.for_session(),
@@ -70,7 +71,10 @@ class Session(ControlChannel):
         """Greet and configure again while streaming, without waiting, in case the device restarted."""
         renew = getattr(self.link, "renew", None)
         self._number += 2
-        for step, (kind, document) in enumerate(((control.HELLO, {"role": "host"}), (control.CONFIGURE, self._wanted))):
+        requests: tuple[tuple[int, Mapping[str, object]], ...] = (
+            (control.HELLO, {"role": "host"}), (control.CONFIGURE, self._wanted)
+        )  # fmt: skip
+        for step, (kind, document) in enumerate(requests):
             self.transmit(self._request(kind, self._number - 1 + step, document))
         if renew is not None:
             self._tolerantly(renew)
@@ -107,7 +111,7 @@ class Session(ControlChannel):
             self.listen(self._clock() + 0.05)  # acknowledge repetitions that are on their way
         return self.report
 
-    def _ask(self, kind: int, document: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def _ask(self, kind: int, document: Mapping[str, object], timeout: float) -> Description:
         self._number += 1
         request = self._request(kind, self._number, document)
         self._awaited, self._answer = (kind, self._number & 0xFFFF), None
@@ -118,18 +122,18 @@ class Session(ControlChannel):
             while self._clock() < retry:
                 self.listen(retry, once=True)
                 if self._answer is not None:
-                    return self._accepted(self._answer)
+                    return self._accepted(cast(Description, self._answer))
         why = trouble_of(self.link) or f"no answer within {timeout:g} s; is the other end running, with the same key?"
         raise UnreachableError(f"{self.link.url}: {why}")
 
-    def _request(self, kind: int, number: int, document: dict[str, Any]) -> bytes:
+    def _request(self, kind: int, number: int, document: Mapping[str, object]) -> bytes:
         bare = control.build(control.with_document(kind, number, document))
         if not scheme_of(self.link.url).may_amplify:
             return bare
         padding = "." * max(0, REQUEST_BYTES - len(bare))
         return control.build(control.with_document(kind, number, {**document, "padding": padding}))
 
-    def _accepted(self, answer: dict[str, Any]) -> dict[str, Any]:
+    def _accepted(self, answer: Description) -> Description:
         if answer.get("ok") is False:
             raise UnreachableError(f"{self.link.url}: the device refused: {answer.get('error')}")
         return answer

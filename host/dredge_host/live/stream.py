@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dredge_device.pi.schema.documents import Description
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.live.checks.serial_check import check_line
 from dredge_host.live.control_channel import Update
-from dredge_host.live.report_schema import DeviceReport
+from dredge_host.live.documents import LineCheck, LiveFigures
 from dredge_host.live.session import Session
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import LossModel
@@ -43,7 +45,7 @@ class StreamOutcome:
     longest_silence_s: without a report, while it ran.
     """
 
-    device: dict[str, Any]
+    device: Description
     report: DeviceReport | None
     trace: list[bool]
     meter: BitrateMeter
@@ -55,7 +57,7 @@ class StreamOutcome:
     restarts: int = 0
     arrived_before: int = 0
     longest_silence_s: float = 0.0
-    line: dict[str, Any] | None = None
+    line: LineCheck | None = None
     network: dict[str, int] = field(default_factory=dict)
     first_sequence: int = 0  # of the first packet; the device numbers its periods from there
 
@@ -258,7 +260,7 @@ class StreamRun:
             session.rehello()
 
 
-def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> dict[str, Any]:
+def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> LiveFigures:
     """Return what a display shows of this end, and the age of the device's figures."""
     return {
         "t_s": round(sender.index * PACKET_SECONDS, 2),

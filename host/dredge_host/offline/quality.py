@@ -15,15 +15,17 @@ TITLES = {"plcmos": "PLCMOS", "estoi": "ESTOI"}
 FORMS = {"plcmos": ".2f", "estoi": ".3f"}
 Step = Callable[[int, int], None]
 
+Quality = dict[str, Any]  # by metric (TITLES): scores by condition; missing: why a metric is not there
 
-def measure(original: Pcm | None, played: Mapping[str, Pcm], step: Step | None = None) -> dict[str, Any]:
+
+def measure(original: Pcm | None, played: Mapping[str, Pcm], step: Step | None = None) -> Quality:
     """Return {"plcmos": {condition: score}, "estoi": {condition: score}, "missing": [why a metric is not there]}.
 
     original, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other; without an original
     (None) there is no ESTOI. PLCMOS is 1 to 5, ESTOI 0
     to 1, more is better; a score is None where the speech is too short. step(done, scores) reports progress.
     """
-    found: dict[str, Any] = {"missing": []}
+    found: Quality = {"missing": []}
     loaders = {"plcmos": _plcmos, "estoi": _estoi} if original is not None else {"plcmos": _plcmos}
     for done, (name, load) in enumerate(loaders.items()):
         try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -55,6 +55,17 @@ class Choice(NamedTuple):
     lbrr: bool
 
 
+class Steering(TypedDict):
+    """A change: when, the history's length and level, the bit rate of the speech, low-rate copies, and why."""
+
+    t_s: float
+    redundancy_s: float
+    q0: int
+    speech_bps: int
+    lbrr: bool
+    why: str
+
+
 class AutoRedundancy:
     """Steers one sender by the device's reports. cap_bps: all bits per second on the wire; 0: no cap, and the speech
     keeps the bit rate that it has."""
@@ -68,7 +79,7 @@ class AutoRedundancy:
         self._before: dict[int, int] = {}
         self._unfilled = 0
         self._recent: deque[tuple[dict[int, int], int]] = deque(maxlen=MEMORY_REPORTS)
-        self.log: list[dict[str, Any]] = []
+        self.log: list[Steering] = []
 
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
         """Take in one report of the device and change the sender where that is called for."""
@@ -90,7 +101,10 @@ class AutoRedundancy:
         sender.redundancy_s, sender.q0 = chosen.redundancy_s, q0
         if (speech, lbrr) != (now.speech_bps, now.lbrr):
             sender.steer(speech, lbrr)
-        self.log.append({"t_s": round(t_s, 1), **chosen._asdict(), "why": why})
+        self.log.append({
+            "t_s": round(t_s, 1), "redundancy_s": chosen.redundancy_s, "q0": q0, "speech_bps": speech, "lbrr": lbrr,
+            "why": why,
+        })  # fmt: skip
 
     def _now(self) -> Choice:
         sender = self._sender

@@ -6,9 +6,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from dredge_device.units import PACKET_MS
+
+
+class LossPart(TypedDict):
+    """Statistics of losses for JSON, with units in the names; burst_histogram: bursts by length in packets."""
+
+    packets: int
+    lost_packets: int
+    rate: float
+    bursts: int
+    mean_burst_packets: float
+    longest_burst_packets: int
+    longest_burst_ms: float
+    burst_histogram: dict[str, int]
 
 
 @dataclass
@@ -40,7 +53,7 @@ class LossStats:
         histogram = self.histogram + other.histogram
         return LossStats(self.packets + other.packets, self.lost + other.lost, histogram)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> LossPart:
         """Return the statistics for JSON, with units in the names."""
         return {
             "packets": self.packets,

@@ -11,9 +11,10 @@ card       speech that the loudspeaker has taken and not played
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Mapping
 
 from dredge_device.units import PACKET_US, SAMPLE_RATE
+from dredge_host.talk.documents import PathDelay
 
 _ROUND_TRIPS = 16  # round trips of which the fastest counts
 
@@ -72,14 +73,19 @@ def _milliseconds(mean: float) -> float:
     return round(mean / 1000, 2)
 
 
-def path(spoken: dict[str, Any] | None, network_us: int | None, heard: dict[str, Any] | None) -> dict[str, Any]:
+def path(
+    sent: Mapping[str, float] | None, network_us: int | None, received: Mapping[str, float] | None
+) -> PathDelay:
     """Return all pieces of one direction and their sum in ms; None for what one end does not know of the other."""
-    pieces: dict[str, float | None] = dict.fromkeys(("capture", "encode", "network", "playout", "card"))
-    for known in (spoken, heard):
-        for name in pieces:
-            value = (known or {}).get(name)
-            if isinstance(value, int | float) and 0 <= value < 1e6:
-                pieces[name] = value
-    pieces["network"] = None if network_us is None else _milliseconds(network_us)
-    whole = None if None in pieces.values() else round(sum(value or 0.0 for value in pieces.values()), 2)
-    return {**pieces, "mouth_to_ear": whole}
+
+    def known(name: str) -> float | None:
+        values = [(part or {}).get(name) for part in (received, sent)]
+        return next((v for v in values if isinstance(v, int | float) and 0 <= v < 1e6), None)
+
+    capture, encode, playout, card = (known(name) for name in ("capture", "encode", "playout", "card"))
+    network = None if network_us is None else _milliseconds(network_us)
+    pieces = [piece for piece in (capture, encode, network, playout, card) if piece is not None]
+    return {
+        "capture": capture, "encode": encode, "network": network, "playout": playout, "card": card,
+        "mouth_to_ear": round(sum(pieces), 2) if len(pieces) == 5 else None,
+    }  # fmt: skip

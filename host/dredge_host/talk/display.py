@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import sys
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
 from dredge_device.pi.standard_streams import in_journal, say
 from dredge_host.live.screen.figures import SILENT_S
+from dredge_host.talk.documents import ReceivedNow, SentNow, TalkState
 from dredge_host.talk.result import delay_words
 from dredge_host.talk.signal.gate import SILENT_DB
 
@@ -33,7 +34,7 @@ class TalkDisplay:
         self._second = -1
         self._shown: tuple[str, str] | None = None
 
-    def update(self, state: dict[str, Any]) -> None:
+    def update(self, state: TalkState) -> None:
         """Show the newest figures of Talk.state."""
         about = (state["state"], state["problem"])
         if self._live:
@@ -58,7 +59,7 @@ class TalkDisplay:
             print(file=self._stream, flush=True)
 
 
-def line(state: dict[str, Any]) -> str:
+def line(state: TalkState) -> str:
     """Return both directions in one line."""
     mic = "MUTED   " if state["muted"] else _bar(state["mic_db"]) + (" down" if state["ducked"] else "")
     words = [
@@ -74,7 +75,7 @@ def line(state: dict[str, Any]) -> str:
     return " | ".join(words)
 
 
-def _side(part: dict[str, Any], age_s: float | None, what: str) -> str:
+def _side(part: SentNow | ReceivedNow, age_s: float | None, what: str) -> str:
     """Return one direction as text; age_s: seconds since it was last heard of, shown in place of figures that are old.
     """
     if age_s is not None and age_s >= SILENT_S:

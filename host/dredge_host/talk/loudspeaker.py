@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from dredge_device.pi.output.interface import Output
 from dredge_device.pi.output.open import is_file, open_output
 from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.errors import UsageError
@@ -86,7 +86,7 @@ class Loudspeaker:
         if self._by_card:
             self._output.write(silence, False)
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End of a session."""
         pacing = self._pacer.report()
         self._pacer.restart()

@@ -14,6 +14,8 @@ from dredge_device.agent import Agent
 from dredge_device.pi.clock import microseconds, monotonic_us
 from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.documents import Description, SessionRequest
+from dredge_device.pi.schema.report import DeviceReport, OutputReport, TalkPart
 from dredge_device.pi.security.access import Access
 from dredge_device.pi.service.building import calibration_for, expected_costs, make_receiver
 from dredge_device.pi.service.capabilities import describe
@@ -24,6 +26,7 @@ from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.pi.status.reporter import StatusReporter
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import ReceiveDelay
+from dredge_host.talk.documents import LastSession
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.shared_endpoint import SharedEndpoint
 from dredge_models.vocoders import DEFAULT
@@ -35,7 +38,7 @@ SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is an
 class _MeasuredReceiver:
     """A receiver whose periods are timed and whose reports carry this end's share of the delays."""
 
-    def __init__(self, receiver: Any, delay: ReceiveDelay, about: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, receiver: Any, delay: ReceiveDelay, about: Callable[[], TalkPart]) -> None:
         self._receiver, self._delay, self._about = receiver, delay, about
 
     def __getattr__(self, name: str) -> Any:
@@ -47,7 +50,7 @@ class _MeasuredReceiver:
             self._delay.playout.add(frame.delay_us)
         return played
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> DeviceReport:
         return {**self._receiver.report(), "talk": self._about()}
 
 
@@ -63,13 +66,13 @@ class ReceivingHalf:
         access: Access,
         settings: Settings,
         speaker: Loudspeaker,
-        about: Callable[[], dict[str, Any]],
+        about: Callable[[], TalkPart],
     ) -> None:
         self._shared, self._access, self._speaker = shared, access, speaker
         self._about = about
         self.delay = ReceiveDelay()
-        self.last: dict[str, Any] = {}  # what the last session was like, once it is over
-        self.figures: dict[str, Any] = {}  # of the running session, a second old at most, or of the last one
+        self.last: LastSession = {}  # what the last session was like, once it is over
+        self.figures: DeviceReport = {}  # of the running session, a second old at most, or of the last one
         self.sessions_ended = 0
         self.closing = False  # this end is about to leave: nobody is answered who would begin a session
         self.turns = 0  # periods, played or not
@@ -78,8 +81,8 @@ class ReceivingHalf:
         self._vocoder = settings.known_vocoder(measured.choice.vocoder if measured is not None else DEFAULT)
         expected = expected_costs(self._vocoder, measured)
         self.governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
-        self._options = {**settings.for_session(), "lbrr": True}  # the other end may send copies
-        self.info = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
+        self._options: SessionRequest = {**settings.for_session(), "lbrr": True}  # the other end may send copies
+        self.info: Description = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
         self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
         self.status: StatusReporter | None = None
@@ -137,8 +140,8 @@ class ReceivingHalf:
                 self.figures = self._agent.receiver.report()
         self._last_words()
 
-    def _make_receiver(self, options: dict[str, Any]) -> Any:
-        wanted = {**options, "vocoder": self._vocoder} if options["vocoder"] == AUTO else options
+    def _make_receiver(self, options: SessionRequest) -> Any:
+        wanted: SessionRequest = {**options, "vocoder": self._vocoder} if options["vocoder"] == AUTO else options
         return _MeasuredReceiver(make_receiver(wanted, self._cache), self.delay, self._about)
 
     def _answer_until(self, seconds: float) -> None:
@@ -182,10 +185,10 @@ class ReceivingHalf:
             time.sleep(0.02)
         self._sessions.give_up()
 
-    def _reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
+    def _reported(self, agent: Agent, report: DeviceReport, now_us: int) -> None:
         self._sessions.log.reported(agent, report, now_us)
 
-    def _ended(self) -> dict[str, Any]:
+    def _ended(self) -> OutputReport:
         output = self._speaker.close()
         self.last = {**self._agent.receiver.report(), "output": output, "governor": self.governor.report()}
         self.figures = self.last

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from dredge_device.pi.schema.report import BudgetReport, DeviceReport, Link, OutputReport
+from dredge_host.audio_io.source import SourceReport
 from dredge_host.settings import Settings
 from dredge_host.talk.delay import path
+from dredge_host.talk.documents import PathDelay, ReceivedResult, SentResult, TalkResult, TalkState
 from dredge_host.talk.receiving import ReceivingHalf
 from dredge_host.talk.sending import SendingHalf
 from dredge_host.talk.signal.gate import SILENT_DB, MicrophoneGate
@@ -19,9 +20,9 @@ def document(
     receiving: ReceivingHalf,
     settings: Settings,
     seconds: float,
-    source: dict[str, Any],
-    line: dict[str, Any],
-) -> dict[str, Any]:
+    source: SourceReport,
+    line: Link,
+) -> TalkResult:
     """Return the JSON result.
 
     sent: this end's speech, as the other end reports it, with the accounting of the last call; received: the other
@@ -50,18 +51,27 @@ def document(
             "reasons": receiving.last.get("reasons"),
             "governor": receiving.last.get("governor"),
             "playout_delay_ms": receiving.last.get("delay_ms"),
-            "budget": {k: v for k, v in (receiving.last.get("budget") or {}).items() if k != "histogram"},
+            "budget": _without_histogram(receiving.last),
             "sink": receiving.last.get("output"),
         },
         "line": line,
     }
 
 
+def _without_histogram(report: DeviceReport) -> BudgetReport | None:
+    budget = report.get("budget")
+    if budget is not None:
+        budget = budget.copy()
+        budget.pop("histogram", None)
+    return budget
+
+
 def state(
     sending: SendingHalf, receiving: ReceivingHalf, gate: MicrophoneGate, speaker_db: float, seconds: float
-) -> dict[str, Any]:
+) -> TalkState:
     """Return what a display shows now; figures are a second old at most. Any thread may call it."""
     heard = receiving.figures
+    budget = heard.get("budget")
     session = sending.session
     told = session.newest if session is not None else {}
     return {
@@ -73,26 +83,27 @@ def state(
         "mic_db": round(sending.level.db, 1),
         "speaker_db": round(speaker_db, 1) if receiving.peer is not None else SILENT_DB,
         "sent": {"loss_pct": told.get("loss_pct"), "by_source": told.get("sources"),
-                   "bitrate_bps": sending.bitrate_bps, "delay_ms": sending.path(),
-                   "report_age_s": session.report_age_s if session is not None else None},
+                 "bitrate_bps": sending.bitrate_bps, "delay_ms": sending.path(),
+                 "report_age_s": session.report_age_s if session is not None else None},
         "received": {"loss_pct": heard.get("loss_pct"), "by_source": heard.get("sources"),
-                  "cpu_p99_us": (heard.get("budget") or {}).get("p99_us"), "delay_ms": receive_path(sending, receiving),
-                  "silent_s": receiving.silent_s},
+                     "cpu_p99_us": budget["p99_us"] if budget else None, "delay_ms": receive_path(sending, receiving),
+                     "silent_s": receiving.silent_s},
     }  # fmt: skip
 
 
-def receive_path(sending: SendingHalf, receiving: ReceivingHalf) -> dict[str, Any]:
+def receive_path(sending: SendingHalf, receiving: ReceivingHalf) -> PathDelay:
     """Return the delays of what is heard here (dredge_host.talk.delay)."""
     network_us = sending.delay.network_us if sending.delay is not None else None
     return path(sending.send_delay_there(), network_us, receiving.delay.report())
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def lines(result: TalkResult) -> list[str]:
     """Return the result in a few lines for people."""
     out = [f"talked   {result['seconds']:.1f} s in {result['calls']} call{'' if result['calls'] == 1 else 's'}"]
-    for side in ("sent", "received"):
-        part = result[side]
-        sources = ", ".join(f"{name} {count}" for name, count in (part["by_source"] or {}).items() if count)
+    sides: dict[str, SentResult | ReceivedResult] = {"sent": result["sent"], "received": result["received"]}
+    for side, part in sides.items():
+        played = (part["by_source"] or {}).items()
+        sources = ", ".join(f"{name} {count}" for name, count in played if count)
         loss = "-" if part["loss_pct"] is None else f"{part['loss_pct']:.1f} %"
         out.append(f"{side:8} loss {loss}, {delay_words(part['delay_ms'])}; {sources or 'nothing'}")
     counts = result["sent"]["accounting"]
@@ -100,14 +111,14 @@ def lines(result: dict[str, Any]) -> list[str]:
         words = "complete" if counts["complete"] else "not complete"
         out.append(f"counts   {words}: made {counts['made']}, lost by the model {counts['dropped_by_model']}, "
                    f"sent {counts['sent']}, arrived {counts['arrived']}")  # fmt: skip
-    for name in ("source", "sink"):
-        part = result["sent"].get(name) or result["received"].get(name) or {}
-        if part.get("advice"):
-            out.append(f"{name:8} {part['advice']}")
+    sink: OutputReport = result["received"]["sink"] or {}
+    for name, advice in (("source", result["sent"]["source"].get("advice")), ("sink", sink.get("advice"))):
+        if advice:
+            out.append(f"{name:8} {advice}")
     return out
 
 
-def delay_words(path: dict[str, Any]) -> str:
+def delay_words(path: PathDelay) -> str:
     """Return the delay from mouth to ear as text where it is known, else that of playout."""
     if path["mouth_to_ear"] is not None:
         return f"{path['mouth_to_ear']:.0f} ms from mouth to ear"

@@ -9,6 +9,7 @@ from typing import Any
 
 from dredge_device.pi.clock import microseconds
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.report import TalkPart
 from dredge_device.pi.transport.schemes import scheme_of
 from dredge_host.audio_io.source import Source
 from dredge_host.errors import UnreachableError
@@ -22,6 +23,7 @@ from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.network import Network
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.talk.delay import SendDelay, path
+from dredge_host.talk.documents import CallAccounting, PathDelay
 from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.shared_endpoint import PeerLink, SharedEndpoint, StoppedError
 from dredge_host.talk.signal.endless_source import EndlessSource
@@ -62,7 +64,7 @@ class SendingHalf:
         self.turns = 0  # grows while this half is alive
         self.first_s: float | None = None  # when the first call was answered, time.monotonic
         self.problem = ""  # why the last call failed
-        self.accounting: dict[str, Any] = {}  # of the last call
+        self.accounting: CallAccounting | None = None  # of the last call
         self.session: Session | None = None
         self.delay: SendDelay | None = None
         self.bitrate_bps = 0.0  # of the last second
@@ -85,20 +87,19 @@ class SendingHalf:
                 self.problem = str(error)
                 self._rest(stop)
 
-    def path(self) -> dict[str, Any]:
+    def path(self) -> PathDelay:
         """Return the delays of what this end says (dredge_host.talk.delay)."""
         if self.delay is None or self.session is None:
             return path(None, None, None)
         return path(self.delay.report(), self.delay.network_us, self._reported().get("received"))
 
-    def send_delay_there(self) -> dict[str, Any] | None:
+    def send_delay_there(self) -> dict[str, float] | None:
         """Return the other end's report of its own share of the delay of what is heard here."""
         return self._reported().get("sent")
 
-    def _reported(self) -> dict[str, Any]:
+    def _reported(self) -> TalkPart:
         told = self.session.newest.get("talk") if self.session is not None else None
-        known = told if isinstance(told, dict) else {}
-        return {name: value for name, value in known.items() if isinstance(value, dict)}
+        return told or {}
 
     def _rest(self, stop: Callable[[], bool]) -> None:
         until = time.monotonic() + _AGAIN_S

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device import control, rtp
+from dredge_device.pi.schema.report import Link
 from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.transport.addresses import is_loopback, name_of
@@ -72,7 +73,7 @@ class SharedEndpoint:
         """What the endpoint itself knows to be wrong, one sentence; empty when it knows nothing."""
         return str(getattr(self._endpoint, "trouble", ""))
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Link:
         """Return the endpoint's counters."""
         return {**self._endpoint.report(), "strangers": self.strangers}
 

@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from dredge_device.pi.schema.documents import StatusCounts, StreamCounts
 from dredge_device.pi.status.reporter import StatusReporter
 from dredge_host.errors import UsageError
+from dredge_host.talk.documents import TalkState
 from dredge_host.talk.receiving import ReceivingHalf
 
 
 def tell(
-    url: str, allow_remote: bool, address: str, receiving: ReceivingHalf, state: Callable[[], dict[str, Any]]
+    url: str, allow_remote: bool, address: str, receiving: ReceivingHalf, state: Callable[[], TalkState]
 ) -> StatusReporter:
     """Publish the status at this URL until it is closed. state: of the talk, for its part of the document (`talk`).
 
     Raises UsageError (the URL), OSError (it cannot listen there), CapabilityError (no paho-mqtt).
     """
-    def counts() -> dict[str, Any]:
-        streams = {"running": int(receiving.peer is not None), "most": 1, "ended": receiving.sessions_ended}
+    def counts() -> StatusCounts:
+        ended = receiving.sessions_ended
+        streams: StreamCounts = {"running": int(receiving.peer is not None), "most": 1, "ended": ended}
         return {"streams": streams, "governor": receiving.governor.report(), "talk": state()}
 
     try:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from dredge_device.pi.output.interface import Output
+from dredge_device.pi.schema.report import TalkPart
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.notices import Notices
 from dredge_host.audio_io.open import open_source
@@ -17,6 +18,7 @@ from dredge_host.audio_io.source import Source
 from dredge_host.console import note
 from dredge_host.errors import UnreachableError
 from dredge_host.talk.admission import Admission
+from dredge_host.talk.documents import TalkResult, TalkState
 from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.receiving import ReceivingHalf
@@ -31,7 +33,7 @@ from dredge_host.talk.status import tell
 _UPDATE_S = 0.25
 _LOOK_S = 5.0  # between two looks whether both halves are alive; a call that is not answered takes 3 s
 
-Update = Callable[[dict[str, Any]], None]
+Update = Callable[[TalkState], None]
 
 
 class Talk:
@@ -120,7 +122,7 @@ class Talk:
         """Call, answer, speak and play from now on, in threads of its own."""
         self._halves.start()
 
-    def run(self, update: Update | None = None) -> dict[str, Any]:
+    def run(self, update: Update | None = None) -> TalkResult:
         """Talk until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
 
         Returns the result (dredge_host.talk.result). Raises UnreachableError when nobody came, and the halves' errors.
@@ -169,7 +171,7 @@ class Talk:
         first = self._sending.first_s
         return 0.0 if first is None else round(time.monotonic() - first, 2)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> TalkState:
         """Return what a display shows now (dredge_host.talk.result)."""
         return state(self._sending, self._receiving, self.gate, self._speaker.level.db, self.seconds)
 
@@ -181,7 +183,7 @@ class Talk:
     def _peer(self) -> Any | None:
         return self._shared.called if self._shared.called is not None else self._receiving.peer
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self) -> TalkPart:
         spoken = self._sending.delay
         return {"sent": spoken.report() if spoken is not None else None, "received": self._receiving.delay.report()}
 

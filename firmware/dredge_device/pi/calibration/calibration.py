@@ -5,13 +5,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dredge_device.pi.calibration.choice import CANDIDATES, Choice, choose
 from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.calibration.measure import Measure, measure
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import write_bytes
+from dredge_device.pi.schema.documents import Calibrated, CalibrationKey
 
 SCHEMA = "dredge.calibration/1"
 GIVEN = "DREDGE_CALIBRATION"  # names a file, or …
@@ -24,7 +25,7 @@ class Calibration(NamedTuple):
     before.
     """
 
-    key: dict[str, Any]
+    key: CalibrationKey
     costs: dict[str, PeriodCosts]
     cached: bool = False
 
@@ -33,7 +34,7 @@ class Calibration(NamedTuple):
         """What follows."""
         return choose(self.costs)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Calibrated:
         """Return JSON values."""
         measured = {name: costs._asdict() for name, costs in self.costs.items()}
         return {"schema": SCHEMA, "key": self.key, "measured": measured, "cached": self.cached, **self.choice.as_dict()}
@@ -53,7 +54,7 @@ class Calibration(NamedTuple):
 def calibrate(
     machine: Machine | None = None, measure: Measure = measure, places: Sequence[Path] = (), anew: bool = False
 ) -> Calibration:
-    """Return this machine's calibration: one that is kept in a file of `slots` if nothing has changed, else measured
+    """Return this machine's calibration: one that is kept in a file of `places` if nothing has changed, else measured
     now.
 
     What was measured is kept in the first of the places that can be written to. anew: measure in any case. Raises the
@@ -68,7 +69,7 @@ def calibrate(
     return made
 
 
-def kept(key: dict[str, Any], places: Sequence[Path]) -> Calibration | None:
+def kept(key: CalibrationKey, places: Sequence[Path]) -> Calibration | None:
     """Return the calibration with this key from the first file that holds one, None without."""
     return next((found for path in places if (found := _read(path, key)) is not None), None)
 
@@ -88,7 +89,7 @@ def default_places() -> list[Path]:
     return [*found, Path(home) / ".cache/dredge/calibration.json"] if os.path.isabs(home) else found
 
 
-def key_of(machine: Machine) -> dict[str, Any]:
+def key_of(machine: Machine) -> CalibrationKey:
     """Return what the costs depend on: board, processor, kernels, models, libopus, Python, and this package's version.
     """
     from dredge_kernels.lpcnet import simd_level
@@ -96,9 +97,11 @@ def key_of(machine: Machine) -> dict[str, Any]:
     from dredge_models import registry
 
     facts = machine.facts()
-    names = ("board", "cpu", "cores", "architecture", "governor", "python")
-    return {**{name: facts[name] for name in names}, "simd": simd_level(), "models": registry.model_ids(),
-            "opus": opus_version(), "version": _version()}  # fmt: skip
+    return {
+        "board": facts["board"], "cpu": facts["cpu"], "cores": facts["cores"], "architecture": facts["architecture"],
+        "governor": facts["governor"], "python": facts["python"], "simd": simd_level(),
+        "models": registry.model_ids(), "opus": opus_version(), "version": _version(),
+    }  # fmt: skip
 
 
 def _version() -> str:
@@ -110,7 +113,7 @@ def _version() -> str:
         return ""
 
 
-def _read(path: Path, key: dict[str, Any]) -> Calibration | None:
+def _read(path: Path, key: CalibrationKey) -> Calibration | None:
     """Return the calibration in a file, None if it was measured under other conditions."""
     try:
         with path.open("rb") as file:

@@ -2,9 +2,10 @@
 """The decision what a machine can do: which vocoder, how long a queue, which quality levels."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dredge_device.pi.calibration.costs import BURSTS, GAPS, PeriodCosts
+from dredge_device.pi.schema.documents import Calibrated
 from dredge_device.units import PACKET_US
 from dredge_models import vocoders
 
@@ -30,7 +31,7 @@ class Choice(NamedTuple):
     fits: bool
     why: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Calibrated:
         """Return JSON values."""
         loads = {name: round(100 * load, 1) for name, load in self.loads.items()}
         return {"vocoder": self.vocoder, "queue_periods": self.queue, "levels": list(self.levels),

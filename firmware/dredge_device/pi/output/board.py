@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The loudspeaker of a MicroPython board as an output."""
 
-from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.transport import pcm as packets
 
 
@@ -26,9 +26,9 @@ class BoardOutput:
         self._sent += taken
         self._unsent += not taken
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End of a session; the next one goes to the same board."""
-        report = {"kind": "board", "packets": self._sent, "unsent": self._unsent, **self._sender.report()}
+        report: OutputReport = {"kind": "board", "packets": self._sent, "unsent": self._unsent, **self._sender.report()}
         self._sent = self._unsent = 0
         return report
 

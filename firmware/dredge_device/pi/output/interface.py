@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The interface of an output for played speech."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.units import SAMPLE_RATE
 
 
@@ -25,7 +26,7 @@ class Output(Protocol):
     """An output of 20 ms at a time; ``close`` ends a session and says what was made, ``discard`` all."""
 
     def write(self, pcm: Pcm, of_stream: bool) -> None: ...
-    def close(self) -> dict[str, Any]: ...
+    def close(self) -> OutputReport: ...
     def discard(self) -> None: ...
 
 
@@ -33,5 +34,5 @@ class TimedOutput(Protocol):
     """The same interface for periods that are ready before their time."""
 
     def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None: ...
-    def close(self) -> dict[str, Any]: ...
+    def close(self) -> OutputReport: ...
     def discard(self) -> None: ...

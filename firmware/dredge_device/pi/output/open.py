@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Outputs by name: WAV files, a sound card, another program, nothing."""
 
-from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.files import PRIVATE, is_stream
 from dredge_device.pi.output.interface import SPEECH, Format, Output
 from dredge_device.pi.output.pipe import to_command, to_stdout
 from dredge_device.pi.output.wav import WavOutput
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.transport.schemes import PCM, scheme_of
 from dredge_device.units import SAMPLE_RATE
 
@@ -30,7 +30,7 @@ class NullOutput:
         """Count a period of the stream; others (of_stream=False) are not counted."""
         self._samples += len(pcm) if of_stream else 0
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End of a session."""
         done, self._samples = self._samples, 0
         return {"kind": "null", "samples": done}

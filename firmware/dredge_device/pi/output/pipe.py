@@ -5,11 +5,11 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
+from dredge_device.pi.schema.report import OutputReport
 
 _END_S = 2.0  # what a command has to play out its input
 _LET_GO_S = 0.5  # between a command's last read and its end
@@ -37,7 +37,7 @@ class PipeOutput:
         self._samples += len(piece)
         self._put(piece.astype("<i2", copy=False).tobytes())
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End of a session; the reader stays."""
         done, self._samples = self._samples, 0
         return {"kind": self._kind, "rate": self._resampler.target, "samples": done}

@@ -2,7 +2,6 @@
 """The loudspeaker as an output, which may go away and come back."""
 
 import time
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.cards import OUTPUT, CardStream
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
 _STUCK_S = 1.0  # a card that takes nothing for so long is gone
@@ -67,9 +67,9 @@ class SpeakerOutput:
             played = np.rint(played.mean(axis=1)).astype(np.int16)
         return (np.repeat(played, 2) if self._form.channels < self._card.channels else played).tobytes()
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End of a session; the card stays open."""
-        report: dict[str, Any] = {"kind": "speaker", "rate": self._card.rate, "underflows": self._underflows}
+        report: OutputReport = {"kind": "speaker", "rate": self._card.rate, "underflows": self._underflows}
         if self._underflows:
             report["advice"] = (
                 "the sound card ran dry: give the agent --realtime, or a core of its own (--core), "
@@ -77,7 +77,7 @@ class SpeakerOutput:
             )
         if self._unheard:
             vanished = self._card.vanished - self._told_vanished
-            report.update(vanished=vanished, unheard_ms=20 * self._unheard)
+            report["vanished"], report["unheard_ms"] = vanished, 20 * self._unheard
         self._told_vanished = self._card.vanished
         self._underflows = self._unheard = 0
         return report

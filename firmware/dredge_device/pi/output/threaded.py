@@ -11,6 +11,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.card_clock import CardClock
 from dredge_device.pi.output.interface import Output
 from dredge_device.pi.output.soundcard import SpeakerOutput
+from dredge_device.pi.schema.report import OutputReport
 
 _CAPACITY = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
 _FILE_CAPACITY = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
@@ -56,7 +57,7 @@ class ThreadedOutput:
         except queue.Full:
             self.dropped += 1
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """End the session once everything is written. An output that is stuck is reported as that."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
@@ -71,10 +72,10 @@ class ThreadedOutput:
         if self._put(self._output.discard) and self._put(_stop):
             self._thread.join(self._wait_s)
 
-    def _ask(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    def _ask(self, work: Callable[[], OutputReport]) -> OutputReport | None:
         """Return the output's answer, None when it does not come in time."""
         done = threading.Event()
-        result: list[dict[str, Any]] = []
+        result: list[OutputReport] = []
 
         def job() -> None:
             try:

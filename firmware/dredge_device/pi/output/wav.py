@@ -4,11 +4,11 @@
 import os
 import struct
 from itertools import islice
-from typing import Any
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.files import PRIVATE, OutputFile, is_stream, numbered
 from dredge_device.pi.output.interface import SPEECH, Format
+from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.standard_streams import WARNING, say
 from dredge_device.units import SAMPLE_RATE
 
@@ -68,9 +68,9 @@ class WavOutput:
         self._error = f"{self._path}: nobody reads it any more" if isinstance(error, BrokenPipeError) else str(error)
         say(f"{self._error}; the recording ends here, the stream goes on", WARNING)
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> OutputReport:
         """Complete the file; the next session gets a new one."""
-        report: dict[str, Any] = {"kind": "wav", "file": None, "samples": 0}
+        report: OutputReport = {"kind": "wav", "file": None, "samples": 0}
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -82,7 +82,7 @@ class WavOutput:
                     file.discard()
             except OSError as error:
                 file.discard()
-                report.update(samples=0, file=None)
+                report["samples"], report["file"] = 0, None
                 self._fail(error)
         if self._error is not None:
             report["error"], self._error = self._error, None

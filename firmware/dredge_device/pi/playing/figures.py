@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The figures in a receiver's report, as plain JSON values with units in the names."""
 
-from typing import Any
-
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
 from dredge_device.pi.concealment.time_stretch import TimeStretch
 from dredge_device.pi.input.rtp_input import RtpInput
 from dredge_device.pi.render_queue import RenderQueue
+from dredge_device.pi.schema.report import DelayPart, DeviceReport, DredPart, PlayoutPart, QueuePart, StatisticsReport
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Playout
 from dredge_device.units import PACKET_US
@@ -15,8 +14,8 @@ from dredge_device.units import PACKET_US
 
 def document(
     stream: RtpInput, buffer: JitterBuffer, playout: Playout, stretch: TimeStretch, concealer: Concealer,
-    statistics: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+    statistics: StatisticsReport,
+) -> DeviceReport:  # fmt: skip
     """Return all counts on the way of the speech; statistics: of the periods (PlayoutStatistics.report)."""
     return {
         **statistics,
@@ -40,7 +39,7 @@ def _packets(stream: RtpInput, buffer: JitterBuffer, damaged: int) -> dict[str, 
     return counts
 
 
-def _delays(stream: RtpInput, buffer: JitterBuffer, playout: Playout) -> dict[str, Any]:
+def _delays(stream: RtpInput, buffer: JitterBuffer, playout: Playout) -> DelayPart:
     """Return jitter (RFC 3550), buffered speech and the delay that playout aims at, ms."""
     return {
         "jitter": round(stream.jitter.units() / 48, 3),
@@ -49,7 +48,7 @@ def _delays(stream: RtpInput, buffer: JitterBuffer, playout: Playout) -> dict[st
     }
 
 
-def _corrections(playout: Playout, stretch: TimeStretch) -> dict[str, Any]:
+def _corrections(playout: Playout, stretch: TimeStretch) -> PlayoutPart:
     """Return how often playout stood still and by how much speech was shortened and lengthened."""
     return {
         "holds": playout.holds,
@@ -59,7 +58,7 @@ def _corrections(playout: Playout, stretch: TimeStretch) -> dict[str, Any]:
     }
 
 
-def _dred(concealer: Concealer) -> dict[str, int]:
+def _dred(concealer: Concealer) -> DredPart:
     """Return the counts of DRED payloads."""
     source = concealer.dred_source
     return {
@@ -69,7 +68,7 @@ def _dred(concealer: Concealer) -> dict[str, int]:
     }
 
 
-def ahead(queue: RenderQueue, timer: StageTimer, statistics: dict[str, Any]) -> dict[str, Any]:
+def ahead(queue: RenderQueue, timer: StageTimer, statistics: StatisticsReport) -> QueuePart:
     """Return the figures of rendering ahead: the queue, the mean load, and the share of losses that was recovered."""
     busy = timer.budget.total
     load = 100 * busy.total / (busy.count * PACKET_US) if busy.count else 0.0

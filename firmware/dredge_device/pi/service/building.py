@@ -18,6 +18,7 @@ from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.open import is_file, open_output
 from dredge_device.pi.output.threaded import ThreadedOutput
 from dredge_device.pi.receiver import Receiver
+from dredge_device.pi.schema.documents import SessionRequest
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.security.access import Access, KeyedAccess, OpenAccess
 from dredge_device.pi.security.static_access import StaticAccess
@@ -35,7 +36,7 @@ def _without_vocoder(name: str) -> str:
     return vocoders.missing(name)
 
 
-def check_options(options: dict[str, Any]) -> None:
+def check_options(options: SessionRequest) -> None:
     """Raise ValueError with a sentence for the host unless a receiver can have these options; nothing is built."""
     wanted = SessionOptions.checked(options)
     why = _without_vocoder(wanted.known_vocoder())
@@ -80,7 +81,7 @@ def history_notes(options: Options, agreed: sdp.Description) -> list[str]:
 
 
 def make_receiver(
-    options: dict[str, Any], models: ModelCache, types: PayloadTypes = NOT_AGREED, form: Format = SPEECH
+    options: SessionRequest, models: ModelCache, types: PayloadTypes = NOT_AGREED, form: Format = SPEECH
 ) -> Receiver:
     """Return the receiver a session asks for. Raises ValueError with a sentence for the host, and the models' errors.
     """

@@ -2,16 +2,16 @@
 """The device's description of itself in its hello."""
 
 import platform
-from typing import Any
 
 from dredge_device.control import PROTOCOL_VERSION
 from dredge_device.pi.input.opus_abilities import opus_abilities
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.documents import Description
 
 CAPABILITIES = ("opus", "lbrr", "dred", "plc", "report", "timeline", "probe", "adaptive", "dtx")
 
 
-def describe(machine: Machine | None = None) -> dict[str, Any]:
+def describe(machine: Machine | None = None) -> Description:
     """Return the protocol version, capabilities, model ids, SIMD level, libopus version and its decoder's abilities,
     board.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The reports of a device process beside its streams: timing, load, the link, the machine."""
 
-from typing import Any
-
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.documents import StatusCounts, StreamCounts
+from dredge_device.pi.schema.report import Link, OutputReport
 from dredge_device.pi.security.access import Access
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.pacer import Pacer
@@ -18,18 +18,19 @@ class ProcessFigures:
         self._machine, self._governor = machine, governor
         self._endpoint, self._access, self._inbox = endpoint, access, inbox
 
-    def session(self, pacer: Pacer) -> dict[str, Any]:
+    def session(self, pacer: Pacer) -> OutputReport:
         """Return the parts of the final report of a session; the pacer counts anew from here."""
         pacer.missed = self._governor.late()
         pacing = pacer.report()
         pacer.restart()
-        return {"machine": self._machine.facts(), "pacing": pacing, **self._shared("load")}
+        load = self._governor.report()
+        return {"machine": self._machine.facts(), "pacing": pacing, "load": load, "link": self._link()}
 
-    def status(self, running: int, most: int, ended: int) -> dict[str, Any]:
+    def status(self, running: int, most: int, ended: int) -> StatusCounts:
         """Return the parts of a status document: all streams together."""
-        return {"streams": {"running": running, "most": most, "ended": ended}, **self._shared("governor")}
+        streams: StreamCounts = {"running": running, "most": most, "ended": ended}
+        return {"streams": streams, "governor": self._governor.report(), "link": self._link()}
 
-    def _shared(self, load: str) -> dict[str, Any]:
+    def _link(self) -> Link:
         inbox = {"overflow": self._inbox.overflow, "dropped": self._inbox.dropped}
-        link = {**self._endpoint.report(), **self._access.counters.snapshot(), **inbox}
-        return {load: self._governor.report(), "link": link}
+        return {**self._endpoint.report(), **self._access.counters.snapshot(), **inbox}

@@ -7,12 +7,12 @@ mean load; one costly period says nothing as long as others wait in the queue.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.budget import summary
 from dredge_device.pi.calibration.costs import PeriodCosts
 from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US
+from dredge_device.pi.schema.report import LoadReport
 from dredge_device.units import PACKET_US
 from dredge_kernels.histogram import Histogram
 
@@ -239,7 +239,7 @@ class Governor:
         """Return why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
         return _refusal(self.level, streams, self.costs.plain)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> LoadReport:
         """Return the levels over time, periods at each, the guard's actions, who was turned away, and the mean load."""
         elapsed_us = max(1, self._clock() - self._since_us)
         load = 100 * self._work_us / elapsed_us

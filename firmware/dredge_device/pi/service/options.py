@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from dredge_device.pi.input.opus_abilities import COMPLEXITY_HELP, MOST
 from dredge_device.pi.output.files import PRIVATE, parse_mode
+from dredge_device.pi.schema.documents import SessionRequest
 from dredge_device.pi.status import urls
 from dredge_device.playout import MAX_PLAYOUT_MS, parse_playout
 from dredge_device.units import CONCEAL_MODES, SAMPLE_RATE
@@ -56,9 +57,12 @@ class SessionOptions:
         known = [field.name for field in fields(SessionOptions)]
         return SessionOptions(**{name: document[name] for name in known if name in document})
 
-    def for_session(self) -> dict[str, Any]:
+    def for_session(self) -> SessionRequest:
         """Return the session's part of these options as JSON values, as a configure request has them."""
-        return {field.name: getattr(self, field.name) for field in fields(SessionOptions)}
+        return {
+            "playout_ms": self.playout_ms, "adaptive": self.adaptive, "conceal": self.conceal, "lbrr": self.lbrr,
+            "vocoder": self.vocoder, "opus_complexity": self.opus_complexity,
+        }  # fmt: skip
 
     def known_vocoder(self, chosen: str = vocoders.DEFAULT) -> str:
         """Return the vocoder; chosen: the one to take where the device decides."""

@@ -3,7 +3,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.budget import summary
 from dredge_device.pi.clock import monotonic_us
@@ -57,7 +56,7 @@ class Pacer:
         self.due_us += PACKET_US
         return True
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, float]:
         """Return the wake-up lateness, missed deadlines and stalls as JSON values."""
         out = {f"wake_{name}": value for name, value in summary(self.late).items()}
         return {**out, "missed_deadlines": self.missed, "stalls": self.stalls}

@@ -17,6 +17,7 @@ from dredge_device.pi.factory import ModelCache
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.output.files import OutputError, is_stdout
 from dredge_device.pi.output.interface import CapabilityError, Format
+from dredge_device.pi.schema.documents import Description
 from dredge_device.pi.security import session_keys
 from dredge_device.pi.service import scheduling
 from dredge_device.pi.service.building import (
@@ -73,7 +74,7 @@ class Process:
             lambda peer: peer in self._inbox.running,
             self.notices.warn,
         )
-        self.info = {**describe(self._machine), "boot": secrets.token_hex(4), "vocoder": options.vocoder}
+        self.info: Description = {**describe(self._machine), "boot": secrets.token_hex(4), "vocoder": options.vocoder}
         self._endpoint = open_endpoint(options.listen, remote)
         self._stopping = threading.Event()
         self._listener = Listener(self._endpoint, self._inbox, self._stopping)
@@ -245,7 +246,7 @@ def _announcer(options: Options) -> Callable[[str], None]:
     return lambda address: print(f"listening {address}", file=where, flush=True)
 
 
-def _ready(address: str, options: Options, info: dict[str, Any]) -> str:
+def _ready(address: str, options: Options, info: Description) -> str:
     """Return one line: where the process listens, who may talk to it, and its playout."""
     who = "this machine" if is_local(options.listen) else "everybody"
     who = "holders of the key" if options.key_file else "the session description's sender" if options.sdp else who

@@ -3,10 +3,11 @@
 silent, how and why it ended, which file was written."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dredge_device.agent import Agent
 from dredge_device.pi.quality import FULL, QUALITY
+from dredge_device.pi.schema.report import DeviceReport, OutputReport
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.status.figures import SessionFigures
@@ -31,8 +32,8 @@ class _Known:
     """A session that was told of: when it began, its newest report, and the one of its last line about losses."""
 
     began_us: int
-    newest: dict[str, Any]
-    logged: dict[str, Any]
+    newest: DeviceReport
+    logged: DeviceReport
     logged_us: int
     silent: bool = False
 
@@ -66,7 +67,7 @@ class SessionLog:
             for agent, known in self._known.items()
         ]
 
-    def reported(self, agent: Agent, report: dict[str, Any], now_us: int) -> None:
+    def reported(self, agent: Agent, report: DeviceReport, now_us: int) -> None:
         """Take in the report of a session, which comes every second."""
         self._tell_level()
         if report["packets"].get("encrypted"):
@@ -102,16 +103,17 @@ class SessionLog:
         if known is None:
             return False
         name, why = name_of(agent.peer), agent.why or "goodbye"
-        self.last = SessionFigures(name, agent.plain, agent.reports.final, known.began_us, agent.heard_us, now_us, why)
-        self._notices.stream(summary(agent.peer, agent.why, agent.reports.final))
+        final = cast(DeviceReport, agent.reports.final)
+        self.last = SessionFigures(name, agent.plain, final, known.began_us, agent.heard_us, now_us, why)
+        self._notices.stream(summary(agent.peer, agent.why, final))
         return True
 
 
-def losses(before: dict[str, Any], now: dict[str, Any]) -> str:
+def losses(before: DeviceReport, now: DeviceReport) -> str:
     """Return the losses between two reports of a session and their sources, as a line; empty without losses."""
 
     def grown(part: str, name: str) -> int:
-        return int(now.get(part, {}).get(name) or 0) - int(before.get(part, {}).get(name) or 0)
+        return _count(now, part, name) - _count(before, part, name)
 
     lost, late = grown("packets", "lost"), grown("queue", "late_periods")
     words = []
@@ -124,7 +126,12 @@ def losses(before: dict[str, Any], now: dict[str, Any]) -> str:
     return "; ".join(words)
 
 
-def summary(peer: Any, why: str, report: dict[str, Any]) -> str:
+def _count(report: DeviceReport, part: str, name: str) -> int:
+    counts = report.get(part)
+    return int(counts.get(name) or 0) if isinstance(counts, dict) else 0
+
+
+def summary(peer: Any, why: str, report: DeviceReport) -> str:
     """Return one line about a stream that is over, made of its final report."""
     packets, sources = report["packets"], report["sources"]
     played = ", ".join(f"{name} {count}" for name, count in sources.items() if count and name != "silence")
@@ -136,7 +143,7 @@ def summary(peer: Any, why: str, report: dict[str, Any]) -> str:
     return "; ".join([text, *parts])
 
 
-def _output(report: dict[str, Any]) -> list[str]:
+def _output(report: OutputReport) -> list[str]:
     """Return the name of the written file, and what went wrong with it."""
     written = [f"written: {report['file']}"] if report.get("file") else []
     return written + ([f"output: {report['error']}"] if report.get("error") else [])

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_device.agent import Agent
+from dredge_device.pi.schema.documents import Description, SessionRequest
+from dredge_device.pi.schema.report import DeviceReport, OutputReport
 from dredge_device.pi.service.building import check_options, output_for
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.options import AUTO, Options
 from dredge_device.pi.service.streams.sessions import StreamSession
 
-MakeReceiver = Callable[[dict[str, Any]], Any]
+MakeReceiver = Callable[[SessionRequest], Any]
 
 
 class StreamFactory:
@@ -22,10 +24,10 @@ class StreamFactory:
     def __init__(
         self,
         options: Options,
-        info: dict[str, Any],
+        info: Description,
         make_receiver: MakeReceiver,
-        about: Callable[[], dict[str, Any]],
-        on_report: Callable[[Agent, dict[str, Any], int], None],
+        about: Callable[[], OutputReport],
+        on_report: Callable[[Agent, DeviceReport, int], None],
         notices: Notices,
     ) -> None:
         self._options, self._info, self._make = options, info, make_receiver
@@ -34,7 +36,7 @@ class StreamFactory:
     def __call__(self, index: int) -> StreamSession:
         output = output_for(self._options, index)
 
-        def end_session() -> dict[str, Any]:
+        def end_session() -> OutputReport:
             about = self._about()
             try:
                 made = output.close()
@@ -53,7 +55,7 @@ class StreamFactory:
             output.discard()
             raise
 
-    def _receiver(self, wanted: dict[str, Any]) -> Any:
+    def _receiver(self, wanted: SessionRequest) -> Any:
         """Return a receiver; a host that leaves the vocoder to the device gets the device's."""
         chosen = self._options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
         return self._make({**wanted, "vocoder": chosen})

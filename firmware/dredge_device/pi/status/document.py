@@ -5,10 +5,12 @@ import resource
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.documents import Description, ProcessPart, SessionPart, Status, StatusCounts, Summary
+from dredge_device.pi.schema.report import DelayPart, DeviceReport, MachineReport, QueuePart
 from dredge_device.pi.status.figures import SessionFigures
 
 SCHEMA = "dredge.status/1"
@@ -28,23 +30,25 @@ class StatusDocument:
         self,
         role: str,
         address: str,
-        device: dict[str, Any],
+        device: Description,
         machine: Machine | None = None,
         clock: Callable[[], int] = monotonic_us,
     ) -> None:
-        self._about = {"role": role, "address": address, "device": {k: v for k, v in device.items() if k != "ok"}}
+        device = device.copy()
+        device.pop("ok", None)
+        self._about: Status = {"role": role, "address": address, "device": device}
         self._machine = machine or Machine()
         self._clock = clock
         self._lock = threading.Lock()
         self._begun_us = self._published_us = clock()
-        self._published: tuple[list[SessionFigures], SessionFigures | None, dict[str, Any]] = ([], None, {})
-        self._made: dict[str, Any] | None = None
+        self._published: tuple[list[SessionFigures], SessionFigures | None, StatusCounts] = ([], None, {})
+        self._made: Status | None = None
         self._made_us = 0
         self._cpu = (clock(), time.process_time())
-        self._facts: dict[str, Any] = {}
+        self._facts: MachineReport = {}
         self._facts_us: int | None = None
 
-    def publish(self, sessions: list[SessionFigures], last: SessionFigures | None, counts: dict[str, Any]) -> None:
+    def publish(self, sessions: list[SessionFigures], last: SessionFigures | None, counts: StatusCounts) -> None:
         """Take the newest figures, by reference: nothing of them may be changed afterwards. Never waits.
 
         last: the session that ended last; counts: parts of the document as they are.
@@ -63,14 +67,14 @@ class StatusDocument:
         """True while the thread that plays goes on."""
         return self._clock() - self._published_us < STUCK_S * 1e6
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Status:
         """Return the document, a quarter of a second old at most."""
         with self._lock:
             if self._made is None or self._clock() - self._made_us >= _FRESH_S * 1e6:
                 self._made, self._made_us = self._make(), self._clock()
             return self._made
 
-    def _make(self) -> dict[str, Any]:
+    def _make(self) -> Status:
         now_us = self._clock()
         sessions, last, counts = self._published
         running = [_session(figures, now_us) for figures in sessions]
@@ -90,7 +94,7 @@ class StatusDocument:
             "summary": summary(running, before, process, self._facts),
         }
 
-    def _process(self, now_us: int) -> dict[str, Any]:
+    def _process(self, now_us: int) -> ProcessPart:
         """Return the CPU time of the whole process since the last document, and in all, and its memory."""
         used = time.process_time()
         since_us, before = self._cpu
@@ -98,7 +102,7 @@ class StatusDocument:
         share = 1e8 * (used - before) / max(1, now_us - since_us)
         return {"cpu_pct": round(share, 2), "cpu_s": round(used, 3), "rss_kb": _resident_kb()}
 
-    def _now(self, now_us: int) -> dict[str, Any]:
+    def _now(self, now_us: int) -> MachineReport:
         if self._facts_us is None or now_us - self._facts_us >= _MACHINE_S * 1e6:
             machine = self._machine
             self._facts = {"temperature_c": machine.temperature_c, "clock_mhz": machine.clock_mhz,
@@ -107,7 +111,7 @@ class StatusDocument:
         return self._facts
 
 
-def _session(figures: SessionFigures, now_us: int) -> dict[str, Any]:
+def _session(figures: SessionFigures, now_us: int) -> SessionPart:
     report = figures.report
     return {
         "peer": figures.peer,
@@ -115,21 +119,23 @@ def _session(figures: SessionFigures, now_us: int) -> dict[str, Any]:
         "ended": figures.ended,
         "seconds": round((figures.until_us or now_us) / 1e6 - figures.began_us / 1e6, 1),
         "heard_age_s": round(max(0, now_us - figures.heard_us) / 1e6, 2),
-        "report": {name: value for name, value in report.items() if name not in _LEFT_OUT},
+        "report": cast(DeviceReport, {name: value for name, value in report.items() if name not in _LEFT_OUT}),
     }
 
 
 def summary(
-    sessions: list[dict[str, Any]], last: dict[str, Any] | None, process: dict[str, Any], machine: dict[str, Any]
-) -> dict[str, Any]:
+    sessions: list[SessionPart], last: SessionPart | None, process: ProcessPart, machine: MachineReport
+) -> Summary:
     """Return the few figures of a dashboard: of the stream that runs, or the one that ended last; None is unknown."""
-    shown = sessions[0] if sessions else last or {}
-    report = shown.get("report") or {}
-    queue, delay, sources = report.get("queue") or {}, report.get("delay_ms") or {}, report.get("sources") or {}
+    shown = sessions[0] if sessions else last
+    report: DeviceReport = shown["report"] if shown else {}
+    queue: QueuePart = report.get("queue") or {}
+    delay: DelayPart = report.get("delay_ms") or {}
+    sources = report.get("sources") or {}
     return {
         "state": "playing" if sessions else "idle",
         "sessions": len(sessions),
-        "peer": shown.get("peer"),
+        "peer": shown["peer"] if shown else None,
         "loss_pct": report.get("loss_pct"),
         "recovered_pct": queue.get("recovered_pct"),
         "dred": sources.get("dred"),

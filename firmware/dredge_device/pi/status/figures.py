@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is known of one session while it runs, and after it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from dredge_device.pi.schema.report import DeviceReport
 
 
 class SessionFigures(NamedTuple):
@@ -10,7 +12,7 @@ class SessionFigures(NamedTuple):
 
     peer: str
     plain: bool
-    report: dict[str, Any]
+    report: DeviceReport
     began_us: int
     heard_us: int
     until_us: int | None = None

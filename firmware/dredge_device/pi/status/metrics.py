@@ -4,6 +4,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from dredge_device.pi.schema.documents import Status
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = dict[str, str]
 Values = Iterator[tuple[Labels, float | None]]
@@ -15,10 +17,10 @@ class Metric(NamedTuple):
     name: str
     kind: str
     help: str
-    values: Callable[[dict[str, Any]], Values]
+    values: Callable[[Status], Values]
 
 
-def text(document: dict[str, Any]) -> str:
+def text(document: Status) -> str:
     """Return all metrics of a status document as text; unknown ones are left out."""
     lines: list[str] = []
     for metric in METRICS:
@@ -46,24 +48,25 @@ def _at(value: Any, path: str, scale: float = 1.0) -> float | None:
     return value * scale if isinstance(value, int | float) else None
 
 
-def _one(path: str, scale: float = 1.0) -> Callable[[dict[str, Any]], Values]:
+def _one(path: str, scale: float = 1.0) -> Callable[[Status], Values]:
     """Return a function that takes the number at a path of the document."""
     return lambda document: iter([({}, _at(document, path, scale))])
 
 
-def _each(path: str, scale: float = 1.0) -> Callable[[dict[str, Any]], Values]:
+def _each(path: str, scale: float = 1.0) -> Callable[[Status], Values]:
     """Return a function that takes the number at a path of every running session."""
     return lambda document: (
         ({"peer": session["peer"]}, _at(session, path, scale)) for session in document["sessions"]
     )
 
 
-def _split(path: str, label: str) -> Callable[[dict[str, Any]], Values]:
+def _split(path: str, label: str) -> Callable[[Status], Values]:
     """Return a function that takes the numbers of an object of every running session, by their names."""
 
-    def values(document: dict[str, Any]) -> Values:
+    def values(document: Status) -> Values:
         for session in document["sessions"]:
-            for name, value in (session["report"].get(path) or {}).items():
+            found = session["report"].get(path)
+            for name, value in found.items() if isinstance(found, dict) else ():
                 yield {"peer": session["peer"], label: name}, value
 
     return values

@@ -99,7 +99,7 @@ def discovery(broker: Broker) -> list[tuple[str, str]]:
     device = {"identifiers": [name], "name": f"Dredge {broker.topic}", "manufacturer": "Dredge"}
     found = []
     for key, title, unit, kind in SENSORS:
-        about: dict[str, Any] = {
+        about: dict[str, object] = {
             "name": title,
             "unique_id": f"{name}_{key}",
             "state_topic": broker.topic,

@@ -2,8 +2,9 @@
 """The thread that plays hands its newest figures over, once a second."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
+from dredge_device.pi.schema.documents import StatusCounts
 from dredge_device.pi.status.document import StatusDocument
 from dredge_device.pi.status.figures import SessionFigures
 
@@ -21,7 +22,7 @@ class Log(Protocol):
 class Publisher:
     """Call `tick` every period. counts: more parts of the document, asked once a second by the thread that plays."""
 
-    def __init__(self, document: StatusDocument, log: Log, counts: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, document: StatusDocument, log: Log, counts: Callable[[], StatusCounts]) -> None:
         self._document, self._log, self._counts = document, log, counts
         self._next_us = 0
 

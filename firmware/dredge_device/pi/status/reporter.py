@@ -2,9 +2,9 @@
 """The status of one process, from the thread that plays to whoever asks."""
 
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.pi.machine import Machine
+from dredge_device.pi.schema.documents import Description, StatusCounts
 from dredge_device.pi.status.document import StatusDocument
 from dredge_device.pi.status.open import open_status
 from dredge_device.pi.status.publisher import Log, Publisher
@@ -19,9 +19,9 @@ class StatusReporter:
         self,
         url: str | None,
         allow_remote: bool,
-        about: tuple[str, str, dict[str, Any]],
+        about: tuple[str, str, Description],
         log: Log,
-        counts: Callable[[], dict[str, Any]],
+        counts: Callable[[], StatusCounts],
         machine: Machine | None = None,
     ) -> None:
         self.url: str | None = None

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
+from dredge_device.pi.schema.report import Link
 from dredge_device.pi.transport.addresses import is_loopback
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, UDP, Scheme, scheme_of
 from dredge_device.pi.transport.serial_port import SerialLine
@@ -22,7 +23,7 @@ class Endpoint(Protocol):
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None: ...
     def serve(self, peers: Collection[Any]) -> None: ...
     def send(self, datagram: bytes, peer: Any) -> None: ...
-    def report(self) -> dict[str, Any]: ...
+    def report(self) -> Link: ...
     def close(self) -> None: ...
 
 
@@ -51,7 +52,7 @@ class SerialEndpoint:
         """A sentence while the port is gone, else empty."""
         return self._line.trouble
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Link:
         """Return the line's counters."""
         return {"kind": "serial", **self._line.counters()}
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dredge_device import rtp
 from dredge_device.pi.interfaces import Pcm
+from dredge_device.pi.schema.report import PathReport
 from dredge_device.pi.transport.addresses import Host
 from dredge_device.pi.transport.schemes import PCM_LINE, PCM_UDP, scheme_of
 from dredge_device.pi.transport.serial_port import LineError, SerialLine
@@ -52,7 +53,7 @@ class Reader(Protocol):
     """Datagrams with the monotonic time in µs at which they came, None after ``timeout`` seconds without one."""
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None: ...
-    def report(self) -> dict[str, Any]: ...
+    def report(self) -> PathReport: ...
     def close(self) -> None: ...
 
 
@@ -84,7 +85,7 @@ class UdpReader:
         self._peer, self._heard_s = peer, now
         return datagram, at_us
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> PathReport:
         """Return the number of datagrams from others."""
         return {"strangers": self.strangers}
 
@@ -127,7 +128,7 @@ class LineEnd:
         self._line.send(datagram)
         return self._line.up
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> PathReport:
         """Return the line's counters."""
         return {"line": self._line.counters()}
 
@@ -158,7 +159,7 @@ class UdpSender:
             return False
         return True
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> PathReport:
         """Return no counts beside those of the output."""
         return {}
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from dredge_device.pi.clock import monotonic_us
+from dredge_device.pi.schema.report import Link
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.pi.transport.peer_sockets import PeerSockets
 
@@ -122,7 +123,7 @@ class UdpEndpoint:
             raise OSError(f"{self.address} has no way to {host}: listen on an address of the same kind, IPv4 or IPv6")
         return min(ways, key=lambda way: way[0] != socket.AF_INET)[1]
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Link:
         """Return the counts of datagrams that could not be sent, of failed attempts to receive, and of datagrams too
         long to be ours.
         """

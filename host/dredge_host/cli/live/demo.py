@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,6 +12,7 @@ from dredge_host.cli import options as shared
 from dredge_host.cli.options import AUDIO_IN, json_option
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CHECK_FAILED, OK
+from dredge_host.live.documents import StreamResult
 
 EPILOG = """\b
 Examples
@@ -76,7 +76,7 @@ def command(
     return OK if result["verdict"]["pass"] else CHECK_FAILED
 
 
-def summary(result: dict[str, Any], out: Path) -> list[str]:
+def summary(result: StreamResult, out: Path) -> list[str]:
     """Return the verdict and its reasons, the figures, and last the gain and the file to open."""
     from dredge_host.live.result import lines
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from dredge_host.links.agent_process import AgentProcess
 from dredge_host.live import result as livesummary
 from dredge_host.live.checks.verdict import judge
 from dredge_host.live.control_channel import Update
+from dredge_host.live.documents import LiveFigures, StreamResult
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.offline import quality
@@ -41,7 +41,7 @@ class Job:
     out: Path
 
 
-def demo(job: Job, json_lines: bool = False) -> dict[str, Any]:
+def demo(job: Job, json_lines: bool = False) -> StreamResult:
     """Run the demo and return its result document; files lie in job.out afterwards.
 
     original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the same losses offline, without
@@ -104,7 +104,7 @@ def _display(count: int, json_lines: bool) -> Iterator[Update]:
         return
     figures = Figures()
 
-    def update(state: Mapping[str, Any]) -> None:
+    def update(state: LiveFigures) -> None:
         figures.take(state)
         counts = figures.state.get("by_source") or {}
         rebuilt = counts.get("dred", 0) + counts.get("lbrr", 0)
@@ -152,7 +152,7 @@ def _offline(job: Job, conceal: str, words: str, loss: str = "") -> Pcm:
         return simulate(job.audio.pcm, settings, loss=model, progress=bar.reach).pcm
 
 
-def _quality(job: Job, wavs: dict[str, Path]) -> dict[str, Any]:
+def _quality(job: Job, wavs: dict[str, Path]) -> quality.Quality:
     """Return the scores of every way and of the stream without loss, as far as metrics are installed."""
     played = {name: read_audio(path).pcm for name, path in wavs.items() if name != "original"}
     if not quality.available():
@@ -162,7 +162,7 @@ def _quality(job: Job, wavs: dict[str, Path]) -> dict[str, Any]:
         return quality.measure(job.audio.pcm, played, step=bar.reach)
 
 
-def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> dict[str, Any]:
+def _document(job: Job, outcome: StreamOutcome, wavs: dict[str, Path]) -> StreamResult:
     result = livesummary.document(outcome, job.settings)
     result["schema"] = SCHEMA
     result["seconds"] = round(len(job.audio.pcm) / SAMPLE_RATE, 4)

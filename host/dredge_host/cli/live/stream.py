@@ -22,6 +22,7 @@ from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
 from dredge_host.links.link import Link, trouble_of
 from dredge_host.links.open import HELP, open_secured, parse_udp
+from dredge_host.sending.adaptive_redundancy import Steering
 from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
 from dredge_host.settings import Settings
 
@@ -111,7 +112,7 @@ def command(
     files.check_each([capture, save_trace, sdp], inputs=[source, key_file, trace_file(settings.loss)])
     loss = parse_loss(settings.loss, settings.seed)
     network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
-    log: list[dict[str, Any]] = []
+    log: list[Steering] = []
 
     def steering(sender: Any) -> AutoRedundancy:
         auto = AutoRedundancy(sender, settings.playout_ms, cap)
@@ -184,7 +185,7 @@ def _opened(
     return link
 
 
-def adaptation_lines(log: list[dict[str, Any]]) -> list[str]:
+def adaptation_lines(log: list[Steering]) -> list[str]:
     """Return the changes of the adaptive redundancy with their reasons."""
     return [
         f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}, speech at "

@@ -13,6 +13,7 @@ from dredge_host.links.link import Link
 from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
 from dredge_host.live.control_channel import Update
+from dredge_host.live.documents import CheckResult, Pattern
 from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
@@ -36,7 +37,7 @@ OpenLink = Callable[[], Link]
 def check(
     pcm: Pcm, open_link: OpenLink, settings: Settings, budget_pct: float, seconds: float,
     models: list[str] | None = None, update: Update | None = None, begin: Callable[[str], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> CheckResult:  # fmt: skip
     """Stream every pattern for `seconds` and return the result document with the verdict.
 
     A pattern fails when a period was not ready when it had to be handed out, when fewer than MIN_RECOVERED_PCT of the
@@ -79,15 +80,15 @@ def _one(
     return stream(pieces, Session(link, update=update), settings, loss, models=models, update=update)
 
 
-def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
+def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> Pattern:
     report = outcome.report or {}
-    budget: Mapping[str, Any] = report.get("budget") or {}
+    budget = report.get("budget")
     pacing = (report.get("output") or {}).get("pacing") or {}
-    late, p99, mean = pacing.get("missed_deadlines"), budget.get("p99_pct"), load_pct(report)
+    late, p99, mean = pacing.get("missed_deadlines"), budget["p99_pct"] if budget else None, load_pct(report)
     filled, wanted = recovered(outcome, settings)
     share = round(100.0 * filled / wanted, 2) if wanted else None
     reasons = []
-    if p99 is None or late is None or budget.get("mean_us") is None:
+    if budget is None or late is None or budget.get("mean_us") is None:
         reasons.append("the device's report never came complete")
     else:
         if late:
@@ -113,7 +114,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
         "headroom": round(100 / mean, 1) if mean else None,
         "p99_pct": p99,
         "queue": report.get("queue"),
-        "wall": budget.get("wall"),
+        "wall": budget.get("wall") if budget else None,
         "cpu": cpu_part(budget),
         "pacing": pacing,
         "sources": by_source(rows, len(outcome.trace)),
@@ -121,7 +122,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
     }
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def lines(result: CheckResult) -> list[str]:
     """Return the verdict, then each pattern, then the board, as lines for people."""
     probed = probe.is_probe(result["device"])
     out = [("PASS" if result["pass"] else "FAIL") + (" (a probe: the path to it; it plays nothing)" if probed else "")]
@@ -145,11 +146,11 @@ def lines(result: dict[str, Any]) -> list[str]:
     return out + board_lines(result)
 
 
-def _times(cpu: dict[str, Any]) -> str:
+def _times(cpu: Mapping[str, Any]) -> str:
     return "".join(f"  {name} {cpu[f'{name}_us'] / 1000:5.2f}" for name in ("p50", "p99", "max")) + " ms"
 
 
-def board_lines(result: dict[str, Any]) -> list[str]:
+def board_lines(result: CheckResult) -> list[str]:
     """Return the facts about the board; unknown ones are left out."""
     board, device = result["board"] or {}, result["device"]
     throttling = board.get("throttling")
@@ -167,7 +168,7 @@ def board_lines(result: dict[str, Any]) -> list[str]:
     return [f"{name:<12} {value}" for name, value in facts if value]
 
 
-def junit(result: dict[str, Any]) -> bytes:
+def junit(result: CheckResult) -> bytes:
     """Return the verdict as JUnit XML: one test case per pattern."""
     cases = result["patterns"]
     failed = sum(not case["pass"] for case in cases)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from dredge_device.pi.schema.documents import Description
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
+from dredge_host.live.documents import Pattern
 from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.settings import Settings
@@ -14,20 +15,20 @@ from dredge_host.settings import Settings
 MAX_PATH_LOSS_PCT = 1.0  # beside the losses that were made here
 
 
-def is_probe(device: dict[str, Any]) -> bool:
+def is_probe(device: Description) -> bool:
     """Return whether the answer to a greeting is that of a probe."""
     return device.get("role") == "probe"
 
 
-def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> dict[str, Any]:
+def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> Pattern:
     """Return one pattern's entry in the document of `dredge check`.
 
     It fails when the report never came, when more than MAX_PATH_LOSS_PCT of what was sent did not arrive, when fewer
     than MIN_RECOVERED_PCT of the losses that a packet described in time could have been recovered by what did arrive,
     or when the probe was busy for more than the budget: then it may have lost datagrams itself.
     """
-    report: dict[str, Any] = dict(outcome.report or {})
-    packets, cpu = report.get("packets") or {}, report.get("budget") or {}
+    report: DeviceReport = outcome.report or {}
+    packets, cpu = report.get("packets") or {}, report.get("budget")
     received = packets.get("received")
     missing = None if received is None else max(0, outcome.sent - received)
     path_pct = None if missing is None or not outcome.sent else round(100 * missing / outcome.sent, 2)
@@ -35,7 +36,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
     share = round(100.0 * filled / wanted, 2) if wanted else None
     mean = load_pct(outcome.report or {})
     reasons = []
-    if path_pct is None or cpu.get("mean_us") is None:
+    if path_pct is None or cpu is None or cpu.get("mean_us") is None:
         reasons.append("the probe's report never came complete")
     else:
         if path_pct > MAX_PATH_LOSS_PCT:
@@ -62,7 +63,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
         "coverable": wanted,
         "recoverable_pct": share,
         "mean_pct": mean,
-        "p99_pct": cpu.get("p99_pct"),
+        "p99_pct": cpu["p99_pct"] if cpu else None,
         "jitter_ms": (report.get("delay_ms") or {}).get("jitter"),
         "too_long": (report.get("probe") or {}).get("too_long"),
         "cpu": cpu_part(cpu),
@@ -71,7 +72,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
     }
 
 
-def words(pattern: dict[str, Any]) -> str:
+def words(pattern: Pattern) -> str:
     """Return the findings of one pattern, for people."""
     if pattern["arrived"] is None:
         return ""

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dredge_device.framing import OVERHEAD
 from dredge_device.pi.transport.serial_url import parse_serial
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import damaged_of, trouble_of
+from dredge_host.live.documents import LineCheck
 from dredge_host.live.session import Session
 from dredge_host.sending.sender import LBRR_RATE_FACTOR
 from dredge_host.settings import Settings
@@ -23,7 +22,7 @@ HEADER_BYTES = 12
 DRED_BPS = 26000.0  # one second of redundancy, measured (docs/notes/results.md)
 
 
-def check_line(session: Session, settings: Settings) -> dict[str, Any]:
+def check_line(session: Session, settings: Settings) -> LineCheck:
     """Send probes with every byte value and see them come back unchanged.
 
     Returns rate and round trips. Raises UnreachableError when too many are damaged or nearly all are lost, or when the

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.units import PACKET_SECONDS
-from dredge_host.live.report_schema import DeviceReport
+from dredge_host.live.documents import Check, Verdict
 from dredge_host.live.result import timeline_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.coverage import coverable
@@ -34,7 +33,7 @@ def load_pct(report: DeviceReport) -> float:
     return 100.0 if mean_us is None else round(mean_us / (1e4 * PACKET_SECONDS), 2)
 
 
-def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
+def judge(outcome: StreamOutcome, settings: Settings) -> Verdict:
     """{"pass": bool, "checks": [{name, value, unit, limit, at_least, pass}]} for a stream with DRED.
 
     One period may cost more than its 20 ms: the device renders ahead. Wall-clock lateness also depends on what else the
@@ -55,9 +54,9 @@ def judge(outcome: StreamOutcome, settings: Settings) -> dict[str, Any]:
     )
 
 
-def _verdict(checks: list[tuple[str, float, str, float, bool]]) -> dict[str, Any]:
+def _verdict(checks: list[tuple[str, float, str, float, bool]]) -> Verdict:
     """Return each check: name, value, unit, limit, and whether the limit is the least (else the greatest) value."""
-    judged = [
+    judged: list[Check] = [
         {
             "name": name,
             "value": value,

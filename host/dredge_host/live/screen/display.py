@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
+from dredge_host.live.documents import LiveFigures
 from dredge_host.live.screen.figures import Figures
 from dredge_host.live.screen.panel import panel
 
@@ -39,7 +39,7 @@ class Display:
         self._second = -1
         self._live = None if json_lines else self._open_panel()
 
-    def update(self, state: Mapping[str, Any]) -> None:
+    def update(self, state: LiveFigures) -> None:
         """Take the newest figures; keys that are absent keep their last value.
 
         t_s, loss_pct, by_source (packets so far, by source), delay_ms, cpu_us (the slowest packet of

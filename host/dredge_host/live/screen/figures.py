@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from dredge_host.legend import SOURCES
+from dredge_host.live.documents import LiveFigures
 
 SILENT_S = 2.0  # a device reports every second; without a report for so long its figures are old
 ALWAYS = ("opus", "lbrr", "dred", "plc")  # sources that have a row even at 0
@@ -21,10 +19,10 @@ class Figures:
 
     def restart(self) -> None:
         """Forget everything: another stream begins."""
-        self.state: dict[str, Any] = {}
+        self.state: LiveFigures = {}
         self.worst_us = 0.0
 
-    def take(self, state: Mapping[str, Any]) -> None:
+    def take(self, state: LiveFigures) -> None:
         """Take the newest figures; see Display.update."""
         self.state.update(state)
         self.worst_us = max(self.worst_us, float(state.get("cpu_us") or 0.0))
@@ -32,10 +30,10 @@ class Figures:
     @property
     def silent_s(self) -> float | None:
         """Seconds since the device's last report where they are too many, else None."""
-        age: float | None = self.state.get("report_age_s")
+        age = self.state.get("report_age_s")
         return age if age is not None and age >= SILENT_S else None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the figures as a JSON object; device_silent: the device's share of them is old."""
         silent = self.silent_s is not None
         return {"schema": "dredge.meter/1", **self.state, "cpu_worst_us": self.worst_us, "device_silent": silent}

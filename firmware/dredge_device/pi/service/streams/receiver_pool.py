@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Options = dict[str, Any]
+from dredge_device.pi.schema.documents import SessionRequest
 
 _WAITING = 64  # builds asked for; one per stream is the rule
 
@@ -15,7 +15,7 @@ class ReceiverPool:
     """Builds receivers ahead and on demand. ``build(options)`` runs in the thread; the first one is built here and
     now, so that what is missing (models, libopus) is told at the start: its errors are raised."""
 
-    def __init__(self, build: Callable[[Options], Any], usual: Options) -> None:
+    def __init__(self, build: Callable[[SessionRequest], Any], usual: SessionRequest) -> None:
         self._build = build
         self._usual = _key(usual)
         self._changed = threading.Condition()
@@ -26,7 +26,7 @@ class ReceiverPool:
         self._thread = threading.Thread(target=self._work, name="build", daemon=True)
         self._thread.start()
 
-    def make(self, options: Options) -> Any:
+    def make(self, options: SessionRequest) -> Any:
         """Return a receiver with these options that nobody else has, or None: it is being built, ask again.
 
         Raises RuntimeError with a sentence when it could not be built.
@@ -86,5 +86,5 @@ class ReceiverPool:
             del self._failed[key]
 
 
-def _key(options: Options) -> str:
+def _key(options: SessionRequest) -> str:
     return json.dumps(options, sort_keys=True)
