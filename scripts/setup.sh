@@ -193,7 +193,7 @@ main() {
             say "no lock for this Python, machine or extra: taking what the ranges in pyproject.toml allow"
             install_build_tools
         fi
-        build_kernels
+        kernels_current || build_kernels
         install_package "$lock" "$@"
     else
         kernels_current || build_kernels
