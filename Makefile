@@ -33,8 +33,9 @@ test: ## run the tests, TEST_JOBS of them at once (PYTEST_ARGS="-k name")
 	@scripts/setup.sh dev
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
-test-nightly: ## what takes an hour: all tests, a minute per fuzz target, the arm64 wheel and the virtual Pi in every combination
-	@$(MAKE) --no-print-directory test PYTEST_ARGS="--nightly $(PYTEST_ARGS)"
+test-nightly: ## what takes hours: every test, a minute per fuzz target, the arm64 wheel and the virtual Pi in every form
+	@scripts/setup.sh dev
+	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist worksteal --nightly $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory fuzz FUZZ_ARGS="--target all --seconds 60"
 	@$(MAKE) --no-print-directory test-arm
 	@$(MAKE) --no-print-directory test-pi PI_ARGS="--check"
