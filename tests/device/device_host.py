@@ -24,7 +24,7 @@ def start_agent(*arguments, **popen):
     )  # fmt: skip
     line = process.stdout.readline()
     if not line.startswith("listening udp://"):
-        raise RuntimeError(f"agent did not start: {line}{process.communicate(timeout=20)[1]}")
+        raise RuntimeError(f"agent did not start: {line}{process.communicate(timeout=60)[1]}")
     host, port = line.split("udp://")[1].strip().rsplit(":", 1)
     return process, (host, int(port))
 
@@ -43,7 +43,7 @@ class Host:
     def close(self):
         self.socket.close()
 
-    def ask(self, kind, document=None, seconds=10.0):
+    def ask(self, kind, document=None, seconds=60.0):
         """The answer's document; the request is repeated until it comes."""
         self._number += 1
         if kind == control.CONFIGURE:  # another session numbers its reports anew
@@ -83,7 +83,7 @@ class Host:
         if report is not None:
             self.reports.append(report)
 
-    def final(self, seconds=15.0):
+    def final(self, seconds=60.0):
         """Waits for the final report."""
         self.listen(seconds, lambda: any(report["final"] for report in self.reports))
         return next(report for report in self.reports if report["final"])

@@ -49,7 +49,7 @@ class Agent:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(15)
+            self.process.wait(60)
         self._said.close()
 
 

@@ -113,7 +113,7 @@ def ends(*options: TalkOptions, speech: np.ndarray | None = None) -> Iterator[li
             end.talk.close()
 
 
-def until(what: Callable[[], Any], longest_s: float = 30.0) -> None:
+def until(what: Callable[[], Any], longest_s: float = 120.0) -> None:
     """Waits until it is true; fails after so long."""
     begin = time.monotonic()
     while not what():

@@ -79,7 +79,7 @@ class Shell:
         for process in self.waiting:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-                process.wait(20)
+                process.wait(60)
 
     def play(self, block: Block) -> None:
         """Run the lines of a block as its mark says."""

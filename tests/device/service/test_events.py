@@ -72,7 +72,7 @@ def said_by(tmp_path, *options, **popen):
     try:
         session(host, lost={10, 11, 30})
         process.send_signal(signal.SIGTERM)
-        return process.communicate(timeout=20)[1], host.socket.getsockname()[1]
+        return process.communicate(timeout=60)[1], host.socket.getsockname()[1]
     finally:
         host.close()
         process.kill()

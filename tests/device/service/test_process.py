@@ -63,7 +63,7 @@ def agent(tmp_path):
         host.close()
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def test_whole_session_over_lossy_udp(agent, tmp_path):
@@ -83,7 +83,7 @@ def test_whole_session_over_lossy_udp(agent, tmp_path):
     assert host.ask(control.BYE, {"last_sequence": (65500 + 69) & 0xFFFF})["ok"]
     final = host.final()
     heard = read_wav(out)
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=60) == 0
     assert final["packets"]["expected"] == 70 and final["packets"]["lost"] == 5
     assert final["sources"]["opus"] == 65 and final["sources"]["conceal"] == 5
     assert final["bursts"] == {"1": 2, "3": 1}
@@ -111,7 +111,7 @@ def test_two_sessions_make_two_files(agent, tmp_path):
         assert len(read_wav(tmp_path / name)) == 3200
         host.listen(0.3)  # the acknowledgement ends the session
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=60) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a-2.wav", "a.wav"]
 
 
@@ -123,7 +123,7 @@ def test_interruption_leaves_a_complete_file_and_a_last_report(agent, tmp_path, 
     stream(host, 25)
     process.send_signal(number)
     final = host.final()
-    assert final["interrupted"] and process.wait(timeout=10) == code
+    assert final["interrupted"] and process.wait(timeout=60) == code
     samples = read_wav(tmp_path / "a.wav")
     assert len(samples) == final["output"]["samples"] >= 20 * 320 and samples.any()
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]

@@ -29,7 +29,7 @@ def datagrams(count, seed=1, size=300):
     return [bytes(dice.randrange(256) for _ in range(dice.randrange(size))) for _ in range(count)]
 
 
-def receive(line, count, seconds=10.0):
+def receive(line, count, seconds=60.0):
     until, got = time.monotonic() + seconds, []
     while len(got) < count and time.monotonic() < until:
         datagram = line.recv(min(0.1, seconds))
@@ -38,7 +38,7 @@ def receive(line, count, seconds=10.0):
     return got
 
 
-def wait_for(what, seconds=10.0):
+def wait_for(what, seconds=60.0):
     until = time.monotonic() + seconds
     while not what() and time.monotonic() < until:
         time.sleep(0.01)
@@ -193,7 +193,7 @@ def test_a_line_through_a_server_of_rfc_2217():
         line.send(datagram)
     assert receive(line, 20) == sent and port.baudrate == 57600
     line.close()
-    serving.join(10)
+    serving.join(60)
     server.close()
 
 
@@ -218,7 +218,7 @@ def test_a_line_over_tcp(tmp_path):
         line.send(datagram)
     assert receive(line, 20) == sent
     line.close()
-    thread.join(5)
+    thread.join(60)
     server.close()
 
 

@@ -131,7 +131,7 @@ def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
                 if player.poll() is not None or n < 0:
                     break
             round_ += 1
-    error = player.communicate(timeout=20)[1].decode()
+    error = player.communicate(timeout=60)[1].decode()
     assert player.returncode == 0, error
     import soundfile
 

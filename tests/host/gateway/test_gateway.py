@@ -120,14 +120,14 @@ def test_a_browser_is_heard_and_hears(tmp_path: Path, unused: None) -> None:
 
 def test_only_the_printed_address_opens_the_page() -> None:
     with gateway(TalkOptions(None, f"udp://127.0.0.1:{free_port()}", settings=Settings(conceal="opus"))) as one:
-        page = urllib.request.urlopen(one.url, timeout=20).read()
+        page = urllib.request.urlopen(one.url, timeout=60).read()
         assert b"getUserMedia" in page
         for wrong in (one.url.partition("?")[0], one.url[:-1], one.url.replace("/?", "/state?") + "x"):
             with pytest.raises(urllib.error.HTTPError, match="403"):
-                urllib.request.urlopen(wrong, timeout=20)
+                urllib.request.urlopen(wrong, timeout=60)
         offer = urllib.request.Request(one.url.replace("/?", "/offer?"), data=b"{}")
         with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(offer, timeout=20)
+            urllib.request.urlopen(offer, timeout=60)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

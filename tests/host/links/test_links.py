@@ -18,7 +18,7 @@ from dredge_host.live.session import Session
 def listener() -> tuple[socket.socket, str]:
     far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     far.bind(("127.0.0.1", 0))
-    far.settimeout(5)
+    far.settimeout(60)
     return far, f"udp://127.0.0.1:{far.getsockname()[1]}"
 
 

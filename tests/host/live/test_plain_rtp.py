@@ -107,7 +107,7 @@ def test_ffmpeg_plays_what_we_send(tmp_path: Path, keyed: bool) -> None:
     time.sleep(1.0)
     done = subprocess.run([*stream, "--seconds", "6"], check=True, timeout=60, capture_output=True, text=True)
     assert "packets, " in done.stdout.split("sent     ")[1] and "silence" not in done.stdout
-    player.communicate(timeout=30)
+    player.communicate(timeout=120)
     assert likeness(out) > 0.75
     assert ("a=crypto:1" in text.read_text()) == keyed
 

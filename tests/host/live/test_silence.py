@@ -100,7 +100,7 @@ def test_a_stopped_agent_is_reported_silent_while_the_stream_runs() -> None:
                     os.kill(agent.pid, signal.SIGSTOP)
                 elif records[-1]["device_silent"]:
                     os.kill(agent.pid, signal.SIGCONT)
-            out, _ = stream.communicate(timeout=30)
+            out, _ = stream.communicate(timeout=120)
         finally:
             os.kill(agent.pid, signal.SIGCONT)
             stream.kill()

@@ -28,7 +28,7 @@ def test_a_talk_s_status_has_what_is_heard_and_what_is_said() -> None:
         assert url is not None and there.talk.notes() == [f"status at {url}"]
 
         def document() -> dict[str, Any]:
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 found: dict[str, Any] = json.loads(answer.read())
                 return found
 
@@ -37,7 +37,7 @@ def test_a_talk_s_status_has_what_is_heard_and_what_is_said() -> None:
         found = document()
         assert found["role"] == "talk" and found["healthy"] and found["summary"]["state"] == "playing"
         assert found["talk"]["state"] in ("talking", "calling") and "sent" in found["talk"]
-        with urllib.request.urlopen(url + "/metrics", timeout=20) as answer:
+        with urllib.request.urlopen(url + "/metrics", timeout=60) as answer:
             assert b"\ndredge_stream_packets_lost_total{peer=" in answer.read()
         here.finish()
         until(lambda: document()["last"] is not None)
