@@ -13,6 +13,7 @@ from dredge_kernels.arrays import Pcm
 
 TITLES = {"plcmos": "PLCMOS", "estoi": "ESTOI"}
 FORMS = {"plcmos": ".2f", "estoi": ".3f"}
+NONE = "not measured; install the metrics: dredge extras add metrics"
 Step = Callable[[int, int], None]
 
 Quality = dict[str, Any]  # by metric (TITLES): scores by condition; missing: why a metric is not there
@@ -82,7 +83,12 @@ def line(quality: Mapping[str, Any], condition: str) -> str:
     words = [f"{TITLES[name]} {score:{FORMS[name]}}" for name, score in found if score is not None]
     if words:
         return ", ".join(words)
-    return "too short to measure" if found else "not measured; install the metrics: dredge extras add metrics"
+    return "too short to measure" if found else NONE
+
+
+def unmeasured(quality: Mapping[str, Any]) -> list[str]:
+    """Return one line per metric that is not there, saying why; one in all where there is none."""
+    return list(quality["missing"]) if any(name in quality for name in TITLES) else [f"quality  {NONE}"]
 
 
 def gain(result: Mapping[str, Any]) -> str:

@@ -86,3 +86,10 @@ def test_the_sentence_takes_estoi_without_plcmos_and_leaves_quality_out_without_
 def test_nothing_lost_is_said():
     nothing = {**RESULT, "stream": {**RESULT["stream"], "loss": {"lost_packets": 0}}}
     assert quality.gain(nothing) == "Nothing was lost, so there was nothing to rebuild."
+
+
+def test_a_first_run_without_metrics_says_so_in_one_line() -> None:
+    both = {"missing": ["PLCMOS needs onnxruntime; run …", "ESTOI needs pystoi; run …"]}
+    assert quality.unmeasured(both) == ["quality  not measured; install the metrics: dredge extras add metrics"]
+    assert quality.unmeasured({"plcmos": {"dred": 3.0}, "missing": both["missing"][1:]}) == both["missing"][1:]
+    assert quality.unmeasured({"plcmos": {}, "estoi": {}, "missing": []}) == []

@@ -79,6 +79,7 @@ def command(
 def summary(result: StreamResult, out: Path) -> list[str]:
     """Return the verdict and its reasons, the figures, and last the gain and the file to open."""
     from dredge_host.live.result import lines
+    from dredge_host.offline.quality import unmeasured
 
     verdict = result["verdict"]
     rows = [
@@ -94,7 +95,7 @@ def summary(result: StreamResult, out: Path) -> list[str]:
         "PASS" if verdict["pass"] else "FAIL",
         *table(rows, ["", "check", "measured", "allowed"]),
         *lines(result),
-        *result["quality"]["missing"],
+        *unmeasured(result["quality"]),
         "",
         result["gain"],
         f"Open {out / 'report.html'}: it begins at the worst gap; press a and b to compare.",
