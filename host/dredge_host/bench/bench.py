@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from dredge_host.bench.clock import Disturbance, back_to_back, paced
 from dredge_host.bench.compare import SCHEMA
+from dredge_host.bench.documents import BenchResult, BurstRow, Context, RedundancyRow, Sections, StageRow, StreamsRow
 from dredge_host.bench.receiver import PERIODS_PER_S, STREAMS, burst, datagrams, live, streams
 from dredge_host.bench.sender import LENGTHS_S, ratio, redundancy_cost
 from dredge_host.bench.stages import Stage, stages
@@ -38,11 +39,12 @@ class Effort:
 QUICK = Effort(throughput=50, paced=8, live=50, bursts=2, redundancy=50, periods=10, streams=2)
 
 Progress = Callable[[int, int], None]
+Item = TypeVar("Item")
 
 
 def bench(
     pcm: Pcm, effort: Effort | None = None, progress: Progress | None = None, only: Collection[str] = SECTIONS
-) -> dict[str, Any]:
+) -> BenchResult:
     """Measure on int16[n >= 3 s] of speech; times are microseconds of CPU of the calling thread.
 
     throughput: calls back to back, caches warm; paced: one call per 20 ms, after a walk through more
@@ -51,14 +53,14 @@ def bench(
     effort, disturb = effort or Effort(), _disturbance()
     chosen = _chosen(only)
     steps = _Steps(progress)
-    work: dict[str, Callable[[], dict[str, Any]]] = {
+    work: dict[str, Callable[[], Sections]] = {
         "stages": lambda: {"stages": [measure(stage, effort, disturb) for stage in steps.over(stages(pcm))]},
         "live": lambda: {"live": live(datagrams(pcm, PERIODS_PER_S + effort.live), disturb)},
         "burst": lambda: {"burst": bursts(pcm, effort.bursts, disturb)},
         "redundancy": lambda: redundancy(pcm, effort, steps),
         "streams": lambda: {"streams": several(pcm, effort)},
     }
-    result: dict[str, Any] = {"schema": SCHEMA, **_context(), "disturbance_bytes": disturb.size_bytes}
+    result: BenchResult = {"schema": SCHEMA, **_context(), "disturbance_bytes": disturb.size_bytes}
     steps.total = len(chosen)
     for name in chosen:
         result |= work[name]()
@@ -66,7 +68,7 @@ def bench(
     return result
 
 
-def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) -> dict[str, Any]:
+def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) -> StageRow:
     """Return the times of one stage in both modes, after a warm-up."""
     back_to_back(stage.call, min(10, effort.throughput), stage.prepare)
     fast = back_to_back(stage.call, effort.throughput, stage.prepare).as_dict()["cpu_us"]
@@ -82,21 +84,23 @@ def measure(stage: Stage, effort: Effort, disturb: Disturbance | None = None) ->
     }
 
 
-def bursts(pcm: Pcm, repeats: int, disturb: Disturbance) -> dict[str, Any]:
+def bursts(pcm: Pcm, repeats: int, disturb: Disturbance) -> dict[str, BurstRow]:
     """Return the times at the end of a 1 s gap, with warm and with cold caches."""
     return {"warm": burst(pcm, repeats), "cold": burst(pcm, repeats, disturb=disturb)}
 
 
-def redundancy(pcm: Pcm, effort: Effort, steps: _Steps | None = None) -> dict[str, Any]:
+def redundancy(pcm: Pcm, effort: Effort, steps: _Steps | None = None) -> Sections:
     """Return the cost by length of the history: of the sender, and of a gap as long as it."""
-    rows = redundancy_cost(pcm, effort.redundancy)
-    lengths = zip(rows, LENGTHS_S, strict=True)
-    for row, seconds in steps.over(list(lengths)) if steps else lengths:
-        row["gap"] = burst(pcm, max(2, effort.bursts // 4), seconds)
+    costs = redundancy_cost(pcm, effort.redundancy)
+    lengths = list(zip(costs, LENGTHS_S, strict=True))
+    rows: list[RedundancyRow] = [
+        {**cost, "gap": burst(pcm, max(2, effort.bursts // 4), seconds)}
+        for cost, seconds in (steps.over(lengths) if steps else lengths)
+    ]
     return {"redundancy": rows, "encoder_cpu": {"ratio": ratio(rows)}}
 
 
-def several(pcm: Pcm, effort: Effort) -> list[dict[str, Any]]:
+def several(pcm: Pcm, effort: Effort) -> list[StreamsRow]:
     """Return the cost by number of streams."""
     return streams(datagrams(pcm, PERIODS_PER_S + effort.periods), effort.periods, effort.streams)
 
@@ -112,7 +116,7 @@ class _Steps:
         if self._progress:
             self._progress(self._done, max(self.total, self._done))
 
-    def over(self, items: list[Any]) -> Any:
+    def over(self, items: list[Item]) -> Iterator[Item]:
         self.total += len(items)
         for item in items:
             yield item
@@ -132,7 +136,7 @@ def _disturbance() -> Disturbance:
     return Disturbance(Machine().cache_bytes(2))
 
 
-def _context() -> dict[str, Any]:
+def _context() -> Context:
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
     from dredge_kernels.opus import opus_version

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dredge_device.units import PACKET_SECONDS
+from dredge_host.bench.documents import CpuAndWall
 from dredge_host.timing import percentiles
 
 _LINE_BYTES = 64
@@ -35,7 +36,7 @@ class Times:
         self.cpu_us.append(cpu_us)
         self.wall_us.append(wall_us)
 
-    def as_dict(self) -> dict[str, dict[str, float]]:
+    def as_dict(self) -> CpuAndWall:
         """Return min, p50, p95, p99 and max of both times."""
         return {"cpu_us": percentiles(self.cpu_us), "wall_us": percentiles(self.wall_us)}
 

@@ -6,16 +6,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from dredge_device.pi.text import read_text
+from dredge_host.bench.documents import BenchResult, Comparison, Ratio
 from dredge_host.console import table
 from dredge_host.errors import InputError
 
 SCHEMA = "dredge.bench/2"
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> BenchResult:
     """Return an earlier result of ``dredge bench --json``. Raises InputError when the file is none."""
     try:
         result = json.loads(read_text(path))
@@ -36,20 +37,20 @@ def read_result(path: Path) -> dict[str, Any]:
     odd = [name for name, value in figures if not _is_time(value)]
     if odd:
         raise InputError(f"{path}: {odd[0]}: expected microseconds, got something else: measure again")
-    return dict(result)
+    return cast(BenchResult, dict(result))
 
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
 
 
-def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def compare(old: BenchResult, new: BenchResult) -> Comparison:
     """Return the ratios new / old of every figure that both have, and the differences of the two set-ups.
 
     Of throughput the minimum is compared (the least disturbed), of paced calls the median.
     """
     before, after = dict(_figures(old)), dict(_figures(new))
-    rows = [
+    rows: list[Ratio] = [
         {"figure": name, "old_us": before[name], "new_us": after[name], "ratio": round(after[name] / before[name], 3)}
         for name in after
         if before.get(name, 0) > 0
@@ -57,7 +58,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {"rows": rows, "differences": _differences(old, new)}
 
 
-def compare_lines(comparison: dict[str, Any]) -> list[str]:
+def compare_lines(comparison: Comparison) -> list[str]:
     """Return the comparison as a table; warnings first."""
     rows = [
         [row["figure"], f"{row['old_us']:.1f}", f"{row['new_us']:.1f}", f"{row['ratio']:.2f}"]
@@ -67,13 +68,13 @@ def compare_lines(comparison: dict[str, Any]) -> list[str]:
     return [*warnings, *table(rows, ["figure", "old µs", "new µs", "new / old"])]
 
 
-def slower(comparison: dict[str, Any], tolerance_pct: float) -> list[str]:
+def slower(comparison: Comparison, tolerance_pct: float) -> list[str]:
     """Return the figures that grew by more than the tolerance."""
     limit = 1 + tolerance_pct / 100
     return [f"{row['figure']} ({row['ratio']:.2f})" for row in comparison["rows"] if row["ratio"] > limit]
 
 
-def _figures(result: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def _figures(result: BenchResult) -> Iterator[tuple[str, float]]:
     for stage in result.get("stages", ()):
         yield f"{stage['stage']}, best", stage["throughput_us"]["min"]
         yield f"{stage['stage']}, paced", stage["paced_us"]["p50"]
@@ -83,11 +84,11 @@ def _figures(result: dict[str, Any]) -> Iterator[tuple[str, float]]:
     for name, row in result.get("burst", {}).items():
         yield f"first 20 ms after a gap, {name}", row["first_20_ms"]["cpu_us"]["p50"]
         yield f"whole gap, {name}", row["whole_gap"]["cpu_us"]["p50"]
-    for row in result.get("streams", ()):
-        yield f"{row['streams']} streams, p50", row["cpu_us"]["p50"]
+    for number in result.get("streams", ()):
+        yield f"{number['streams']} streams, p50", number["cpu_us"]["p50"]
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def _differences(old: BenchResult, new: BenchResult) -> list[str]:
     found = [
         f"{name}: {old.get(name)} -> {new.get(name)}"
         for name in ("simd_level", "models", "libopus", "neural_runtime")

@@ -10,6 +10,7 @@ from typing import Any
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
 from dredge_host.bench.clock import Disturbance, Times, paced, timed
+from dredge_host.bench.documents import BurstRow, LiveRow, StreamsRow
 from dredge_host.offline.player import OfflineStream, PacketReceiver, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
@@ -58,7 +59,7 @@ class Listener:
             self.period(lost)
 
 
-def live(stream: Sequence[bytes], disturb: Disturbance, make: MakeReceiver = real_receiver) -> dict[str, Any]:
+def live(stream: Sequence[bytes], disturb: Disturbance, make: MakeReceiver = real_receiver) -> LiveRow:
     """Return the times of every frame of a stream with burst losses, one per 20 ms with cold caches, by source."""
     listener, loss = Listener(stream, make), parse_loss(LOSS)
     listener.run(loss.lost() for _ in range(PERIODS_PER_S))
@@ -88,7 +89,7 @@ def burst(
     gap_s: float = 1.0,
     disturb: Disturbance | None = None,
     make: MakeReceiver = real_receiver,
-) -> dict[str, Any]:
+) -> BurstRow:
     """Return the times from the arrival of the packet that ends a gap to the first recovered 20 ms, and to all of them.
 
     The packet arrives at the last moment, when the first lost period is due. ``recovered_pct`` is the share of the gaps
@@ -129,12 +130,12 @@ def streams(
     periods: int,
     most: int = STREAMS[-1],
     make: MakeReceiver = real_receiver,
-) -> list[dict[str, Any]]:
+) -> list[StreamsRow]:
     """Return the CPU time per period of 1, 2, 3, ... receivers in one thread, until they need more than the period.
 
     Every stream has the same speech and its own losses; the last row is the first number that is too many.
     """
-    rows = []
+    rows: list[StreamsRow] = []
     for number in (n for n in STREAMS if n <= most):
         pairs = [(Listener(stream, make), parse_loss(LOSS, seed)) for seed in range(1, number + 1)]
         for listener, loss in pairs:

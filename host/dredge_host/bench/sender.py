@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dredge_host.bench.clock import timed
+from dredge_host.bench.documents import LengthCost
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.timing import percentiles
 
@@ -17,7 +18,7 @@ _WARM_UP = 60  # packets: more than one second of history, so that 1 s is really
 
 def redundancy_cost(
     pcm: Pcm, count: int, lengths: Sequence[float] = LENGTHS_S, make: Callable[[float], Any] | None = None
-) -> list[dict[str, Any]]:
+) -> list[LengthCost]:
     """Return the CPU time of the whole sender per packet for every length of history, packet by packet in turn.
 
     All lengths take turns in one loop and so meet the same disturbances; medians ignore the rest. bytes: mean of the
@@ -49,7 +50,7 @@ def _push(sender: Any, piece: Pcm, made: list[Any]) -> None:
     made.append(sender.push(piece))
 
 
-def ratio(rows: Sequence[dict[str, Any]]) -> float:
+def ratio(rows: Sequence[LengthCost]) -> float:
     """Return the CPU time with the longest history divided by that with the shortest one."""
     ordered = sorted(rows, key=lambda row: row["redundancy_ms"])
     longest, shortest = (row["cpu_us"]["p50"] for row in (ordered[-1], ordered[0]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dredge_host.bench.documents import BenchResult
 from dredge_host.console import table
 
 QUANTILES = ("min", "p50", "p95", "p99", "max")
 
 
-def lines(result: dict[str, Any]) -> list[str]:
+def lines(result: BenchResult) -> list[str]:
     """Return one table per section, and the description of the machine."""
     made = {
         "stages": _stages,
@@ -26,7 +27,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     return [*out, *_machine(result)]
 
 
-def _stages(result: dict[str, Any]) -> list[str]:
+def _stages(result: BenchResult) -> list[str]:
     rows = [
         [stage["stage"], f"{stage['covers_ms']:g} ms", *_times(stage["throughput_us"]), *_times(stage["paced_us"])]
         for stage in result["stages"]
@@ -35,7 +36,7 @@ def _stages(result: dict[str, Any]) -> list[str]:
     return table(rows, head)
 
 
-def _live(result: dict[str, Any]) -> list[str]:
+def _live(result: BenchResult) -> list[str]:
     live = result["live"]
     rows = [[name, f"{row['frames']}", *_times(row)] for name, row in live["by_source_us"].items()]
     rows.append(["all", f"{live['frames']}", *_times(live["cpu_us"])])
@@ -43,7 +44,7 @@ def _live(result: dict[str, Any]) -> list[str]:
     return [*table(rows, [f"live, {live['loss']}", "frames", *QUANTILES]), share]
 
 
-def _burst(result: dict[str, Any]) -> list[str]:
+def _burst(result: BenchResult) -> list[str]:
     rows = []
     for name, row in result["burst"].items():
         rows.append([f"first 20 ms, {name}", *_times(row["first_20_ms"]["cpu_us"])])
@@ -51,7 +52,7 @@ def _burst(result: dict[str, Any]) -> list[str]:
     return table(rows, ["packet after a gap", *QUANTILES])
 
 
-def _redundancy(result: dict[str, Any]) -> list[str]:
+def _redundancy(result: BenchResult) -> list[str]:
     rows = [
         [
             f"{row['redundancy_ms']} ms",
@@ -67,17 +68,17 @@ def _redundancy(result: dict[str, Any]) -> list[str]:
     return [*table(rows, head), f"sender CPU with 1 s of redundancy: {ratio:.3f} times that with 100 ms"]
 
 
-def _streams(result: dict[str, Any]) -> list[str]:
+def _streams(result: BenchResult) -> list[str]:
     rows = [
         [f"{row['streams']}", *_times(row["cpu_us"]), "yes" if row["real_time"] else "no"] for row in result["streams"]
     ]
     return table(rows, ["streams", *QUANTILES, "p99 within 20 ms"])
 
 
-def _machine(result: dict[str, Any]) -> list[str]:
+def _machine(result: BenchResult) -> list[str]:
     machine = result["machine"]
     facts = [
-        machine["board"] or machine["cpu"],
+        machine["board"] or machine["cpu"] or "unknown board",
         _known("{:.0f} MHz", machine["clock_mhz"], "clock unknown"),
         _known("governor {}", machine["governor"], "governor unknown"),
         _known("{:.0f} °C", machine["temperature_c"], "temperature unknown"),

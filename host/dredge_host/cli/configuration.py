@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from dredge_device.pi.text import read_bytes
+from dredge_host.cli.options import Given
 from dredge_host.console import note
 from dredge_host.errors import UsageError
 
@@ -85,7 +86,7 @@ def found(name: str) -> Path | None:
     return None
 
 
-def read(path: Path, context: click.Context) -> dict[str, Any]:
+def read(path: Path, context: click.Context) -> Given:
     """Return the file's values by the Python names of the options. Raises UsageError with one sentence."""
     try:
         document = tomllib.loads(read_bytes(path, _MOST).decode())
@@ -94,7 +95,7 @@ def read(path: Path, context: click.Context) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
     known = {_key(parameter): parameter for parameter in context.command.params if parameter.name not in _META}
-    values: dict[str, Any] = {}
+    values: Given = {}
     for key, value in document.items():
         if key not in known:
             near = get_close_matches(key, known, 1, 0.5)

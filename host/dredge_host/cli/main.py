@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from dredge_device.pi.standard_streams import make_safe
+from dredge_host.cli.options import Given
 from dredge_host.errors import CHECK_FAILED, exit_code, sentence
 
 
@@ -88,9 +89,9 @@ class VerbGroup(click.Group):
         extra["standalone_mode"] = False
         sys.exit(self._run(args, prog_name or "dredge", extra))
 
-    def _run(self, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
+    def _run(self, args: Sequence[str] | None, prog_name: str, extra: Given) -> int:
         try:
-            value = super().main(args, prog_name, **extra)
+            value: Any = super().main(args, prog_name, **extra)
         except click.exceptions.Exit as stop:
             return int(stop.exit_code)
         except click.ClickException as error:

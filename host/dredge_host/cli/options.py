@@ -34,6 +34,8 @@ class Number(click.FloatRange):
         """Return the limits as --help shows them, none without limits."""
         return "" if self.min is None and self.max is None else super()._describe_range()
 
+Given = dict[str, Any]  # the values of a verb's options by their names, as click hands them over
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
@@ -51,7 +53,7 @@ def device_options(*names: str, unset: bool = False) -> Decorator:
     def decorate(function: F) -> F:
         for option in reversed([one for one in OPTIONS if one.name in names]):
             initial = None if unset else option.initial()
-            how: dict[str, Any] = {"help": option.help, "default": initial, "envvar": option.environment}
+            how: Given = {"help": option.help, "default": initial, "envvar": option.environment}
             if option.choices:
                 how["type"] = click.Choice(option.choices)
             elif option.kind is int:
@@ -184,7 +186,7 @@ def network_options(function: F) -> F:
     return _apply(_NETWORK, function)
 
 
-def settings_from(values: dict[str, Any]) -> Settings:
+def settings_from(values: Given) -> Settings:
     """Return the settings made of the options above."""
     redundancy = values["redundancy"]
     if redundancy is None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from dredge_host.errors import CapabilityError, DredgeError, UnreachableError, UsageError
 
@@ -37,7 +37,38 @@ def sources(firmware: Path) -> list[tuple[Path, str]]:
     return [entry for entry in core if entry[0].name != "__main__.py"] + programs
 
 
-def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str, Any]:
+class Uart(TypedDict):
+    """The serial line."""
+
+    baud: int
+
+
+class Wifi(TypedDict):
+    """The network."""
+
+    ssid: str
+    password: str
+
+
+class Microphone(TypedDict):
+    """The microphone."""
+
+    gain: int
+
+
+class BoardSettings(TypedDict, total=False):
+    """dredge.json on a board (docs/guide/micropython.md)."""
+
+    program: str
+    uart: Uart
+    wifi: Wifi
+    carrier: str
+    microphone: Microphone
+    peer: str
+    channel: int
+
+
+def settings(given: Mapping[str, Any], password: str | None = None) -> BoardSettings:
     """Return the content of dredge.json made of the command's options (None: not given).
 
     Raises UsageError for options that do not go together, before anything is copied.
@@ -59,14 +90,17 @@ def settings(given: Mapping[str, Any], password: str | None = None) -> dict[str,
         raise UsageError(f"--peer of a radio is '{peer}', expected its MAC address, for example 24:6f:28:aa:bb:cc")
     if peer is not None and program != "radio" and not (_PEER.fullmatch(peer) and int(peer.split(":")[1]) < 65536):
         raise UsageError(f"--peer is '{peer}', expected HOST:PORT, for example 192.168.1.20:5006")
-    document: dict[str, Any] = {"program": program, "uart": {"baud": given["baud"]}}
+    document: BoardSettings = {"program": program, "uart": {"baud": given["baud"]}}
     if given.get("ssid"):
         document["wifi"] = {"ssid": given["ssid"], "password": password or ""}
     if hears or speaks:
         document["carrier"] = carrier
     if given.get("gain") is not None:
         document["microphone"] = {"gain": given["gain"]}
-    document.update({name: given[name] for name in ("peer", "channel") if given.get(name) is not None})
+    if given.get("peer") is not None:
+        document["peer"] = given["peer"]
+    if given.get("channel") is not None:
+        document["channel"] = given["channel"]
     return document
 
 
@@ -150,7 +184,7 @@ def remove(files, folders):
 """
 
 
-def planned(firmware: Path, document: dict[str, Any], arch: str | None) -> list[tuple[str, int]]:
+def planned(firmware: Path, document: BoardSettings, arch: str | None) -> list[tuple[str, int]]:
     """Return (place on the board, bytes) of every file that `install` copies; the settings' password is not shown."""
     with tempfile.TemporaryDirectory() as folder:
         listed = sources(firmware)
@@ -167,7 +201,7 @@ def uninstall(device: str, firmware: Path) -> None:
     mpremote(device, "reset")
 
 
-def install(device: str, firmware: Path, document: dict[str, Any], arch: str | None, reset: bool = True) -> int:
+def install(device: str, firmware: Path, document: BoardSettings, arch: str | None, reset: bool = True) -> int:
     """Copy everything; the number of files. The board starts the program at once if `reset`."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "dredge.json"

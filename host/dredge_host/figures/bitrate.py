@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
+from dredge_host.evaluation.results.document import Document
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_models.dred import DQ, Q0
@@ -29,12 +30,11 @@ SPLITS = {
     "dred": {"redundancy_s": 1.0},
     "dred_lbrr": {"redundancy_s": 1.0, "lbrr": True},
 }
-Row = dict[str, Any]
 
 
 def measure(
     clips: Sequence[Pcm], speech: str = BUNDLED, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+) -> Document:
     """Return the rates over clips, int16[n] each at 16 kHz. Raises InputError when no clip is longer than a second.
 
     speech: where the clips are from, for the record. In the result, rows: per length and quantiser the bytes in a
@@ -95,13 +95,13 @@ def _speech_bytes(pcm: Pcm) -> Any:
     return np.array([[len(encoder.encode(piece)) for encoder in encoders] for piece in packets(pcm)])
 
 
-def _meter(meter: BitrateMeter, pcm: Pcm, options: dict[str, Any]) -> None:
+def _meter(meter: BitrateMeter, pcm: Pcm, options: Mapping[str, Any]) -> None:
     with Sender(**options) as sender:
         for piece in packets(pcm):
             meter.add(sender.push(piece).split)
 
 
-def _rows(sizes: Any) -> list[Row]:
+def _rows(sizes: Any) -> list[Document]:
     means = sizes.mean(axis=0).reshape(len(LENGTHS_S), len(QUANTISERS))
     return [
         {
@@ -115,12 +115,12 @@ def _rows(sizes: Any) -> list[Row]:
     ]  # fmt: skip
 
 
-def _rates(sizes: Any) -> list[Row]:
+def _rates(sizes: Any) -> list[Document]:
     rates = 8 * PACKETS_PER_S * sizes.mean(axis=0)
     return [{"set_bps": rate, "speech_bps": round(float(got))} for rate, got in zip(SPEECH_BPS, rates, strict=True)]
 
 
-def totals(document: dict[str, Any]) -> list[Row]:
+def totals(document: Document) -> list[Document]:
     """Return the rate of speech + 1 s of redundancy without headers for every rate and quantiser, and whether it meets
     the goal.
     """

@@ -11,6 +11,7 @@ import numpy as np
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.methods.policies import POLICIES, head, run_policies, table_rows
+from dredge_host.evaluation.results.document import Document
 from dredge_host.evaluation.results.markdown import table
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.loss import parse_loss
@@ -28,7 +29,7 @@ def measure(
     seconds: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
     score: Callable[[Pcm], float] | None = None,
-) -> dict[str, Any]:
+) -> Document:
     """Return the results of all policies on `seconds` of int16[n] (repeated as needed) and one loss trace of every
     model.
 
@@ -40,7 +41,7 @@ def measure(
     for loss in losses:
         parse_loss(loss, seed)
     speech = np.resize(pcm, int(SAMPLE_RATE * seconds))
-    paths: list[dict[str, Any]] = []
+    paths: list[Document] = []
 
     def reached(done: int, count: int) -> None:
         if progress:
@@ -63,7 +64,7 @@ def _in_pieces(score: Callable[[Pcm], float]) -> Callable[[Pcm], float]:
     return mean
 
 
-def draw(figure: Any, document: Mapping[str, Any]) -> None:
+def draw(figure: Any, document: Document) -> None:
     """Draw the mean delay to the right (logarithmic), quality upwards, or the recovered share where quality was not
     judged.
     """
@@ -95,7 +96,7 @@ def _panel(axes: Any, rows: Sequence[Mapping[str, Any]], key: str) -> None:
                 axes.annotate(row["policy"], point, (5, 6), textcoords="offset points", color=colour)
 
 
-def markdown(document: Mapping[str, Any]) -> str:
+def markdown(document: Document) -> str:
     """Return one table per path, one line per policy."""
     parts = []
     for path in document["paths"]:

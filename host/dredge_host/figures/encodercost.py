@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dredge_host.bench.sender import ratio, redundancy_cost
+from dredge_host.evaluation.results.document import Document
 from dredge_host.evaluation.results.markdown import table
 from dredge_host.figures.style import BAD, SOFT
 from dredge_host.sending.audio import Pcm
@@ -17,7 +17,7 @@ PACKETS = 400
 GOAL = 1.1
 
 
-def measure(pcm: Pcm, count: int = PACKETS) -> dict[str, Any]:
+def measure(pcm: Pcm, count: int = PACKETS) -> Document:
     """Return the costs of ten senders that encode the same speech packet by packet in turn, so that all of them meet
     the same disturbances.
 
@@ -30,7 +30,7 @@ def measure(pcm: Pcm, count: int = PACKETS) -> dict[str, Any]:
             "machine": Machine().facts()}  # fmt: skip
 
 
-def draw(figure: Any, document: Mapping[str, Any]) -> None:
+def draw(figure: Any, document: Document) -> None:
     """Draw the medians relative to 100 ms with the goal above them, and the bytes that they buy."""
     figure.set_size_inches(7.5, 4)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
@@ -45,7 +45,7 @@ def draw(figure: Any, document: Mapping[str, Any]) -> None:
     below.set(xlabel="redundancy in every packet, ms", ylabel="bytes")
 
 
-def markdown(document: Mapping[str, Any]) -> str:
+def markdown(document: Document) -> str:
     """Return one line per length, and the verdict."""
     base = document["rows"][0]["cpu_us"]["p50"]
     rows = [

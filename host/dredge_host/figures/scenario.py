@@ -8,13 +8,14 @@ given speech.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError, UsageError
+from dredge_host.evaluation.results.document import Document
 from dredge_host.inspection.packet import Inspector
 from dredge_host.offline.simulate import simulate
 from dredge_host.sending.audio import Pcm, packets
@@ -34,7 +35,7 @@ WAYS = {
 }
 
 
-def measure(pcm: Pcm, burst_ms: int = 240) -> dict[str, Any]:
+def measure(pcm: Pcm, burst_ms: int = 240) -> Document:
     """Run the scenario on the loudest place of int16[n] (16 kHz) and return what the picture shows.
 
     Packets count from the first one shown. Raises UsageError for a burst outside 20 ms to 1 s, InputError for
@@ -77,7 +78,7 @@ def _loudest(pcm: Pcm, burst: int) -> Pcm:
     return pcm[start * PACKET_SAMPLES : (start + need) * PACKET_SAMPLES]
 
 
-def _way(pcm: Pcm, lost: Sequence[bool], shown: slice, options: dict[str, Any]) -> dict[str, Any]:
+def _way(pcm: Pcm, lost: Sequence[bool], shown: slice, options: Mapping[str, Any]) -> Document:
     settings = Settings(**options)
     run = simulate(pcm, settings, loss=LossModel("scenario", 0.0, iter([*lost, False, False])))
     sources = {packet: source for packet, source, *_ in run.timeline}
@@ -99,8 +100,8 @@ def _carried(pcm: Pcm, settings: Settings) -> list[float]:
         for piece in packets(pcm):
             packet = sender.push(piece)
             facts = inspector.packet(packet.index, rtp.parse(packet.data).payload)
-            dred = facts["dred"]["begins_ms"] if facts["dred"] else 0.0
-            spans.append(max(0.0, -dred, float(PACKET_MS) if facts["lbrr"] else 0.0))
+            begins_ms = facts["dred"]["begins_ms"] if facts["dred"] else None
+            spans.append(max(0.0, -(begins_ms or 0.0), float(PACKET_MS) if facts["lbrr"] else 0.0))
     return spans
 
 

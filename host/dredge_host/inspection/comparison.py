@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
+from dredge_host.inspection.documents import CompareResult
 from dredge_host.inspection.limits import LIMITS
 from dredge_kernels.arrays import Pcm
 
@@ -102,7 +102,7 @@ def read_speech(path: str | Path) -> Pcm:
     return audio.pcm
 
 
-def document(reference: str, output: str, skip: int, limits: str) -> dict[str, Any]:
+def document(reference: str, output: str, skip: int, limits: str) -> CompareResult:
     """Return the JSON document of two files. skip: samples by which the output is late (early if negative).
 
     limits: a name of dredge_host.inspection.limits. Raises InputError.
@@ -110,7 +110,8 @@ def document(reference: str, output: str, skip: int, limits: str) -> dict[str, A
     x, y = read_speech(reference), read_speech(output)
     x, y = x[max(0, -skip) :], y[max(0, skip) :]
     found = compare(x, y)
-    exceeded = LIMITS[limits].exceeded(asdict(found))
+    allowed = LIMITS[limits]
+    exceeded = allowed.exceeded(asdict(found))
     return {
         "schema": SCHEMA,
         "pass": not exceeded,
@@ -118,8 +119,12 @@ def document(reference: str, output: str, skip: int, limits: str) -> dict[str, A
         "output": output,
         "seconds": round(len(x) / SAMPLE_RATE, 3),
         "skip": skip,
-        **{name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(found).items()},
-        "limits": {"name": limits, **asdict(LIMITS[limits])},
+        "err4": round(found.err4, 4),
+        "err16": round(found.err16, 4),
+        "pitch": round(found.pitch, 4),
+        "frames": found.frames,
+        "voiced": found.voiced,
+        "limits": {"name": limits, "err4": allowed.err4, "err16": allowed.err16, "pitch": allowed.pitch},
         "exceeded": exceeded,
     }
 

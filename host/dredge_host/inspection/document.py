@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dredge_host.capture.packets import Capture
+from dredge_host.inspection.documents import InspectResult, PacketEntry, Toc, Totals
 from dredge_host.inspection.packet import Inspector
 
 SCHEMA = "dredge.inspect/1"
@@ -20,11 +21,11 @@ NOTHING_SENT = (
 
 def inspect(
     capture: Capture, symbols: bool = False, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+) -> InspectResult:
     """Return the JSON document of a capture (docs/reference/interop.md); progress(done, total) is called now and then.
     """
     inspector = Inspector(symbols)
-    packets = []
+    packets: list[PacketEntry] = []
     for index, captured in enumerate(capture.packets):
         entry = inspector.packet(index, captured.data)
         if captured.sequence is not None:
@@ -46,13 +47,13 @@ def inspect(
     }
 
 
-def summarise(packets: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(packets: list[PacketEntry]) -> Totals:
     """Return counts, rates and means over all entries."""
     seconds = sum(p["toc"]["frames"] * p["toc"]["frame_ms"] for p in packets if p["toc"]) / 1000
     dred = [p["dred"] for p in packets if p["dred"]]
     read = [d for d in dred if d["latents"]]
-    latents = sum(d["latents"] for d in read)
-    bits = sum(d["latents"] * d["bits_per_latent"] for d in read)
+    latents = sum(d["latents"] or 0 for d in read)
+    bits = sum((d["latents"] or 0) * (d["bits_per_latent"] or 0.0) for d in read)
     return {
         "packets": len(packets),
         "seconds": round(seconds, 3),
@@ -64,7 +65,7 @@ def summarise(packets: list[dict[str, Any]]) -> dict[str, Any]:
         "dred_bitrate_bps": _rate(sum(d["bytes"] for d in dred), seconds),
         "versions": _counts(str(d["version"]) for d in dred),
         "latents_mean": round(latents / len(read), 2) if read else None,
-        "span_ms_max": max((d["span_ms"] for d in read), default=None),
+        "span_ms_max": max((d["span_ms"] or 0 for d in read), default=None),
         "bits_per_latent_mean": round(bits / latents, 2) if latents else None,
         "modes": _counts(_mode(p["toc"]) for p in packets if p["toc"]),
         "no_dred": _counts(p["no_dred"] for p in packets if p["no_dred"]),
@@ -72,7 +73,7 @@ def summarise(packets: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _mode(toc: dict[str, Any]) -> str:
+def _mode(toc: Toc) -> str:
     return f"{toc['mode']} {toc['bandwidth']} {toc['frames']} x {toc['frame_ms']:g} ms"
 
 

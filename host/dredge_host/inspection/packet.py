@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from dredge_host.inspection.documents import Dred, PacketEntry, Span, Toc
 from dredge_kernels.decoded import DecodedPayload
 from dredge_kernels.extensions import Extension, parse_extensions
 from dredge_kernels.framing import Packet, frame_samples_48k, parse_packet
@@ -23,7 +22,7 @@ _BANDS_CELT = ("NB", "WB", "SWB", "FB")
 _LIBRARY = {LIBOPUS_1_5: "libopus 1.5", LIBOPUS_1_6: "libopus 1.6"}
 
 
-def toc_facts(packet: Packet) -> dict[str, Any]:
+def toc_facts(packet: Packet) -> Toc:
     """Return the configuration, mode, bandwidth, frames and channels by the TOC byte (RFC 6716 section 3.1)."""
     config = packet.toc >> 3
     if config < 12:
@@ -52,14 +51,16 @@ class Inspector:
         self._tables: dict[int, QuantTables | None] = {}
         self.notes: list[str] = []
 
-    def packet(self, index: int, data: bytes) -> dict[str, Any]:
+    def packet(self, index: int, data: bytes) -> PacketEntry:
         """Return one entry of the JSON document; `dred` is None where there is none, and `no_dred` says why."""
-        entry: dict[str, Any] = {"index": index, "bytes": len(data), "toc": None, "lbrr": None, "dred": None}
+        entry: PacketEntry = {
+            "index": index, "bytes": len(data), "toc": None, "lbrr": None, "dred": None, "no_dred": None
+        }  # fmt: skip
         try:
             packet = parse_packet(data)
         except ValueError as error:
             return {**entry, "no_dred": f"malformed packet: {error}"}
-        entry.update(toc=toc_facts(packet), lbrr=packet_has_lbrr(data))
+        entry["toc"], entry["lbrr"] = toc_facts(packet), packet_has_lbrr(data)
         try:
             extension, reason = _find_dred(packet)
         except ValueError as error:
@@ -69,14 +70,14 @@ class Inspector:
         unit_offset = extension.frame * frame_samples_48k(packet.toc) // 120
         return {**entry, "dred": self._dred(extension, unit_offset), "no_dred": None}
 
-    def _dred(self, extension: Extension, frame_offset: int) -> dict[str, Any]:
+    def _dred(self, extension: Extension, frame_offset: int) -> Dred:
         version = extension.data[1]
-        found: dict[str, Any] = dict.fromkeys(
-            ("version", "q0", "dq", "qmax", "offset", "latents", "span_ms", "begins_ms", "ends_ms",
-             "bytes", "bits_per_latent", "frame", "reason")
-        )  # fmt: skip
         size = len(extension.data) - (PREFIX_BYTES if extension.id == STANDARD_ID else 0)
-        found.update(version=version, bytes=size, frame=extension.frame)
+        found: Dred = {
+            "version": version, "q0": None, "dq": None, "qmax": None, "offset": None, "latents": None,
+            "span_ms": None, "begins_ms": None, "ends_ms": None, "bytes": size, "bits_per_latent": None,
+            "frame": extension.frame, "reason": None,
+        }  # fmt: skip
         if version not in VERSIONS:
             return {**found, "reason": f"version {version} is unknown: nothing behind it can be read"}
         payload = extension.data[2:]
@@ -84,7 +85,8 @@ class Inspector:
             header = parse_header(payload, version)
         except ValueError as error:
             return {**found, "reason": f"damaged: {error}"}
-        found.update(q0=header.q0, dq=header.dq, qmax=header.qmax, offset=header.offset + frame_offset)
+        offset = header.offset + frame_offset
+        found["q0"], found["dq"], found["qmax"], found["offset"] = header.q0, header.dq, header.qmax, offset
         tables = self._find_tables(version)
         if tables is None:
             library = _LIBRARY.get(version, "its sender")
@@ -93,14 +95,14 @@ class Inspector:
             decoded = decode_payload(payload, tables)
         except ValueError as error:
             return {**found, "reason": f"damaged: {error}"}
-        return {**found, **self._span(decoded, found["offset"], version)}
+        return {**found, **self._span(decoded, offset, version)}
 
-    def _span(self, decoded: DecodedPayload, offset: int, version: int) -> dict[str, Any]:
+    def _span(self, decoded: DecodedPayload, offset: int, version: int) -> Span:
         """Return the time that the latents cover, in ms from the packet's first decoded sample."""
         count = len(decoded.latents)
         ends = UNIT_MS * offset - (0 if version == DRED_VERSION else WINDOW_MS)
         bits = int(decoded.tells[-1] - decoded.tells[0])
-        facts: dict[str, Any] = {
+        facts: Span = {
             "latents": count,
             "span_ms": LATENT_MS * count,
             "begins_ms": ends - LATENT_MS * count,

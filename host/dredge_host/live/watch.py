@@ -4,16 +4,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypedDict, cast
 
 from dredge_device import control, fragments
+from dredge_device.pi.schema.documents import Description
+from dredge_device.pi.schema.report import BudgetReport
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.link import Link
 
 ANSWER_S = 5.0  # silence after which the board counts as gone
 RETRY_S = 0.5
 RENEW_S = 5.0  # a hello keeps the reports coming for ten seconds
+
+
+class BoardReport(TypedDict, total=False):
+    """One report of a board: counters by part of its program."""
+
+    number: int
+    line: dict[str, int]
+    budget: BudgetReport
+    bridge: dict[str, int]
+    radio: dict[str, int]
+    microphone: dict[str, int]
+    loudspeaker: dict[str, int]
 
 
 class Watch:
@@ -28,7 +42,7 @@ class Watch:
         self._incoming = fragments.Incoming()
         self._asked = 0.0
         self._number = 0
-        self.info: dict[str, Any] = {}
+        self.info: Description = {}
         self._greet()
 
     def _greet(self) -> None:
@@ -47,7 +61,7 @@ class Watch:
         message = control.with_document(control.HELLO, self._number, {"role": "host"})
         self._link.send(control.build(message))
 
-    def _take(self, datagram: bytes | None) -> dict[str, Any] | None:
+    def _take(self, datagram: bytes | None) -> BoardReport | None:
         """Return the report that this datagram completes, None for anything else."""
         try:
             messages = control.parse(datagram) if datagram else []
@@ -58,14 +72,14 @@ class Watch:
         for message in messages:
             try:
                 if message.kind == control.HELLO and message.flags & control.REPLY:
-                    self.info = message.document()
+                    self.info = cast(Description, message.document())
                 elif message.kind == control.REPORT:
-                    return self._incoming.add(message)
+                    return cast("BoardReport | None", self._incoming.add(message))
             except ValueError:
                 continue
         return None
 
-    def reports(self, count: int | None = None) -> Iterator[dict[str, Any]]:
+    def reports(self, count: int | None = None) -> Iterator[BoardReport]:
         """Yield the next `count` reports as they come (None: until the caller stops)."""
         heard = self._clock()
         seen = 0
@@ -84,14 +98,15 @@ class Watch:
         self._link.send(control.build(control.Message(control.BYE, self._number + 1)))
 
 
-def line(report: dict[str, Any]) -> str:
+def line(report: BoardReport) -> str:
     """Return one report of a board for people: its traffic, in the order of the path."""
-    parts = [words(report[name]) for name, words in _WORDS.items() if name in report]
-    wire, budget = report.get("line") or {}, report.get("budget", {})
+    counts: Mapping[str, Any] = report
+    parts = [words(counts[name]) for name, words in _WORDS.items() if name in counts]
+    wire, budget = report.get("line") or {}, report.get("budget")
     if wire:
         lost = wire.get("missed", 0) + wire.get("damaged", 0) + wire.get("overlong", 0)
         parts.append(f"line: {wire.get('frames', 0)} frames, {lost} lost")
-    return f"{report.get('number', 0):5d}  {'; '.join(parts)}; CPU p99 {budget.get('p99_pct', 0)} % of 20 ms"
+    return f"{report.get('number', 0):5d}  {'; '.join(parts)}; CPU p99 {budget['p99_pct'] if budget else 0} % of 20 ms"
 
 
 def _bridge(part: dict[str, int]) -> str:

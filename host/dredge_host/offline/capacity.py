@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, PACKET_SECONDS, PACKET_US, RTP_TICKS_PER_PACKET
+from dredge_host.offline.documents import Capacity
 from dredge_host.offline.player import OfflineStream
 from dredge_host.offline.simulate import arriving, make_receiver
 from dredge_host.sending.audio import Pcm, packets
@@ -23,7 +23,7 @@ Feed = list[bytes | None]
 
 def capacity(
     pcm: Pcm, settings: Settings, seconds: float = 10.0, most: int = 256, say: Callable[[str], None] | None = None
-) -> dict[str, Any]:
+) -> Capacity:
     """Return the largest number of streams whose CPU time stays below 20 ms in 99 of 100 periods.
 
     All streams carry the same speech with the losses of ``settings``, each from another point on. One thread decodes

@@ -12,6 +12,7 @@ import numpy as np
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_US
 from dredge_host.errors import DredgeError
+from dredge_host.offline.documents import RunResult
 from dredge_host.sending.audio import Pcm
 from dredge_host.sending.sender import Packet
 
@@ -48,7 +49,7 @@ class Simulation:
     """
 
     pcm: Pcm
-    result: dict[str, Any]
+    result: RunResult
     trace: list[bool]
     timeline: list[tuple[int, str, int, float]] = field(default_factory=list)
 

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device import rtp
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.rtp import MAX_DROPOUT
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 from dredge_host.capture.packets import Capture, Captured
 from dredge_host.capture.rtp_stream import duration
 from dredge_host.legend import counted
+from dredge_host.offline.documents import RunResult
 from dredge_host.offline.player import OfflineStream, PacketReceiver, Recording, Simulation, VirtualClock
 from dredge_host.offline.simulate import make_receiver
 from dredge_host.sending.loss import LossModel, parse_loss
@@ -86,10 +87,10 @@ def replay(
 
 def _result(
     settings: Settings, run: Recording, trace: list[bool], capture: Capture, receiver: PacketReceiver
-) -> dict[str, Any]:
+) -> RunResult:
     from dredge_models import modelset
 
-    report = receiver.report() if hasattr(receiver, "report") else {}
+    report: DeviceReport = receiver.report() if hasattr(receiver, "report") else {}
     return {
         "schema": SCHEMA,
         "settings": settings.as_dict(),

@@ -14,6 +14,7 @@ import numpy as np
 from dredge_device.pi.machine import Machine
 from dredge_device.units import PACKET_SAMPLES, PACKET_US
 from dredge_host.console import table
+from dredge_host.offline.documents import ReceiverCard, ReportCard
 from dredge_host.offline.player import Simulation
 from dredge_host.offline.quality import measure
 from dredge_host.offline.simulate import simulate
@@ -32,7 +33,7 @@ _WARM_UP = 60  # packets: more than one second of history, so that 1 s is really
 Say = Callable[[str, int, int], None]
 
 
-def report_card(pcm: Pcm, loss: str, playout_ms: int, seed: int = 1, say: Say | None = None) -> dict[str, Any]:
+def report_card(pcm: Pcm, loss: str, playout_ms: int, seed: int = 1, say: Say | None = None) -> ReportCard:
     """Return the card of this machine as a JSON document.
 
     pcm: int16[n] at 16 kHz; loss: a loss model (`dredge simulate --help`); say(what, done, total) reports progress. CPU
@@ -86,7 +87,7 @@ def _sender(pcm: Pcm, redundancy_s: float) -> float:
     return percentiles(spent)["p50"]
 
 
-def _receiver(run: Simulation, settings: Settings) -> dict[str, Any]:
+def _receiver(run: Simulation, settings: Settings) -> ReceiverCard:
     """Return the cost per period by source, and the share recovered of the losses that a later packet describes."""
     rows = [(source, cpu_us) for _, source, _, cpu_us in run.timeline]
     costs = {name: [cpu for source, cpu in rows if source == name] for name in dict.fromkeys(s for s, _ in rows)}
@@ -116,7 +117,7 @@ def _peak_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def lines(card: dict[str, Any]) -> list[str]:
+def lines(card: ReportCard) -> list[str]:
     """Return the card as lines of one screen."""
     machine, loss, rates = card["machine"], card["loss"], card["bitrate_bps"]
     names = [name for name in card["receiver"] if name != "classic"]
@@ -158,9 +159,9 @@ def lines(card: dict[str, Any]) -> list[str]:
     return out + [f"  {why}" for why in card["quality"]["missing"]]
 
 
-def _row(title: str, card: dict[str, Any], columns: Sequence[str], text: Callable[[dict[str, Any]], str]) -> list[str]:
+def _row(title: str, card: ReportCard, columns: Sequence[str], text: Callable[[ReceiverCard], str]) -> list[str]:
     return [title, *[text(card["receiver"][name]) for name in columns]]
 
 
-def _ms(times: dict[str, Any] | None) -> str:
+def _ms(times: dict[str, float] | None) -> str:
     return f"{times['p50'] / 1000:.2f}" if times else "-"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.legend import counted
+from dredge_host.offline.documents import RunResult
 from dredge_host.offline.player import OfflineStream, PacketReceiver, PacketSender, Recording, Simulation, VirtualClock
 from dredge_host.sending.audio import Pcm, packets
 from dredge_host.sending.loss import LossModel, parse_loss
@@ -95,7 +95,7 @@ def _result(
     samples: int,
     sender: PacketSender,
     cpu_seconds: float,
-) -> dict[str, Any]:
+) -> RunResult:
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
     from dredge_models.registry import model_ids

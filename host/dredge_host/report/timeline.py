@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,15 @@ def _main_source(part: Sequence[Run]) -> str:
     return max(length, key=lambda source: length[source])
 
 
-def packed(rows: Sequence[Row], packets: int) -> dict[str, Any]:
+class Packed(TypedDict):
+    """The timeline for the page's scripts."""
+
+    letters: str
+    cpu_us: list[int]
+    delay_ms: list[list[float | None]]
+
+
+def packed(rows: Sequence[Row], packets: int) -> Packed:
     """Return the rows for the page's scripts.
 
     One letter per packet ("." where nothing is known), delays as [value, packets] pairs, CPU in us.

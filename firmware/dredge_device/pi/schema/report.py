@@ -220,7 +220,7 @@ class ProbePart(TypedDict, total=False):
     too_long: Count
 
 
-class StatisticsReport(TypedDict):
+class StatisticsReport(TypedDict, total=False):
     """Counts of packet periods (dredge_device.pi.playout_statistics)."""
 
     packets: dict[str, Count]
@@ -233,21 +233,13 @@ class StatisticsReport(TypedDict):
     delay_ms: DelayPart
 
 
-class DeviceReport(TypedDict, total=False):
+class DeviceReport(StatisticsReport, total=False):
     """One report of a device. The receiver gives the figures, dredge_device.reports the rest of a report."""
 
     stream: StreamPart
     playout_ms: Count
     adaptive: bool
     conceal: str
-    packets: dict[str, Count]
-    loss_pct: float
-    bursts: Bursts
-    burst_mean: float
-    burst_longest: Count
-    sources: dict[str, Count]
-    reasons: dict[str, Count]
-    delay_ms: DelayPart
     playout: PlayoutPart
     dred: DredPart
     load: dict[str, Count]

@@ -16,7 +16,7 @@ import click
 
 from dredge_device.pi.calibration.calibration import GIVEN
 from dredge_device.pi.transport.schemes import UDP, scheme_of
-from dredge_host.cli.options import device_options, json_option
+from dredge_host.cli.options import Given, device_options, json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
 from dredge_host.deploy.board import ARCHITECTURES, CARRIERS, PROGRAMS
@@ -125,7 +125,7 @@ def _report(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def to_board(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def to_board(given: Given) -> tuple[dict[str, object], list[str]]:
     """Install, list or take away the MicroPython programs; the result as a document and as lines."""
     from dredge_host.deploy import board
 
@@ -250,7 +250,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
         raise CheckFailed(f"{target}: installed, but not fit yet; see above")
 
 
-def agent_from(given: dict[str, Any]) -> Agent:
+def agent_from(given: Given) -> Agent:
     """Return the options of the agent, or of one end of a talk, made of the command's."""
     reachable = given["allow_remote"] or given["key_file"]
     words = {name: given[name] for name in ("out", "playout", "status", "vocoder") if given[name] is not None}

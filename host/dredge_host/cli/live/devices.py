@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
@@ -31,7 +31,25 @@ def command(as_json: bool) -> None:
     emit(document, _lines(cards, problem, ports), as_json)
 
 
-def _cards() -> tuple[list[dict[str, Any]], str | None]:
+class CardRow(TypedDict):
+    """A sound card; mic, speaker: how other verbs call it."""
+
+    name: str
+    mic: str | None
+    speaker: str | None
+    rate: int
+    default_mic: bool
+    default_speaker: bool
+
+
+class PortRow(TypedDict):
+    """A serial port, and what is connected to it."""
+
+    url: str
+    what: str
+
+
+def _cards() -> tuple[list[CardRow], str | None]:
     """Return the sound cards, or a sentence where they cannot be listed."""
     from dredge_device.pi.output.cards import cards
     from dredge_device.pi.output.interface import CapabilityError
@@ -53,7 +71,7 @@ def _cards() -> tuple[list[dict[str, Any]], str | None]:
     ], None
 
 
-def _ports() -> list[dict[str, Any]]:
+def _ports() -> list[PortRow]:
     from serial.tools import list_ports
 
     from dredge_device.pi.transport.serial_url import KNOWN_DEVICES
@@ -69,12 +87,12 @@ def _described(port: Any) -> str:
     return "" if port.description in (None, "n/a") else str(port.description)
 
 
-def _lines(cards: list[dict[str, Any]], problem: str | None, ports: list[dict[str, Any]]) -> list[str]:
+def _lines(cards: list[CardRow], problem: str | None, ports: list[PortRow]) -> list[str]:
     rows = []
     for card in cards:
-        for kind in ("mic", "speaker"):
-            if card[kind]:
-                rows.append([f"'{card[kind]}'", str(card["rate"]), "default" if card[f"default_{kind}"] else ""])
+        for name, default in ((card["mic"], card["default_mic"]), (card["speaker"], card["default_speaker"])):
+            if name:
+                rows.append([f"'{name}'", str(card["rate"]), "default" if default else ""])
     lines = table(rows, ["sound card", "Hz", ""]) if rows else [f"no sound card: {problem or 'none is connected'}"]
     named = [[port["url"], port["what"]] for port in ports]
     return [*lines, "", *(table(named, ["serial port", ""]) if named else ["no serial port"])]

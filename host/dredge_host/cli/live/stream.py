@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -16,7 +16,7 @@ from dredge_device.pi.service.options import AUTO
 from dredge_device.pi.transport.schemes import RTP, UDP, scheme_of
 from dredge_device.rtp import PAYLOAD_TYPE
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
-from dredge_host.audio_io.source import Source
+from dredge_host.audio_io.source import Source, SourceReport
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import UnreachableError, UsageError
@@ -25,6 +25,10 @@ from dredge_host.links.open import HELP, open_secured, parse_udp
 from dredge_host.sending.adaptive_redundancy import Steering
 from dredge_host.sending.network import GRAMMAR as NETWORK_GRAMMAR
 from dredge_host.settings import Settings
+
+if TYPE_CHECKING:
+    from dredge_host.live.session import Session
+    from dredge_host.live.stream import StreamOutcome
 
 NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
 EPILOG = (
@@ -65,23 +69,7 @@ Examples
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
 @shared.json_option
-def command(
-    source: str,
-    rate: int,
-    url: str,
-    seconds: float | None,
-    save_trace: Path | None,
-    key_file: str | None,
-    plain: bool,
-    payload_type: int | None,
-    sdp: Path | None,
-    cap: int,
-    capture: Path | None,
-    overwrite: bool,
-    json_lines: bool,
-    as_json: bool,
-    **values: Any,
-) -> None:
+def command(source: str, url: str, as_json: bool, **given: Any) -> None:
     """Send IN to a device agent in real time, losing packets on the way: a file (WAV, FLAC, OGG), mic[:NAME],
     - (standard input, raw or WAV), pipe:COMMAND, a FIFO, or a MicroPython board: udp-pcm://:PORT, board://DEV.
 
@@ -91,72 +79,84 @@ def command(
     SIGUSR1 mutes (kill -USR1 PID), SIGUSR2 ends that; at a terminal the key m does both in turn. After
     muting, nothing said before is in any packet.
     """
-    automatic = values["redundancy"] == "auto"
-    settings = shared.settings_from(values)
-    url, plain = _destination(url, plain)
-    if payload_type is not None and not plain:
+    settings = shared.settings_from(given)
+    url, plain = _destination(url, given["plain"])
+    if given["payload_type"] is not None and not plain:
         raise UsageError(f"--payload-type is for plain RTP receivers ({RTP.usage}); a device finds it by itself")
+    from dredge_host.live.plain import PlainSession
+    from dredge_host.live.result import document, lines
+    from dredge_host.sending.loss import save_trace
+
+    run = _run(source, url, plain, settings, given)
+    if given["save_trace"]:
+        save_trace(given["save_trace"], run.outcome.trace)
+    result = document(run.outcome, settings)
+    result["input"] = source
+    told = lines(result)
+    if run.source is not None:
+        result["source"] = run.source
+    if given["redundancy"] == "auto":
+        result["adaptation"] = run.log
+    if isinstance(run.session, PlainSession):  # what became of the packets only the receiver knows
+        result["receiver"] = run.session.receiver
+        told = [line for line in told if not line.startswith("packets")] + [run.session.summary()]
+    advice = run.source.get("advice") if run.source else None
+    emit(result, [*told, *adaptation_lines(run.log), *([f"source   {advice}"] if advice else [])], as_json)
+    if run.outcome.report is None and not plain:
+        raise UnreachableError(f"{url}: {run.trouble or 'the device never sent its complete final report'}")
+
+
+class _Run(NamedTuple):
+    """A stream that is over; source: of a live one, its report; log: changes of the redundancy; trouble: the link's."""
+
+    session: Session
+    outcome: StreamOutcome
+    source: SourceReport | None
+    log: list[Steering]
+    trouble: str
+
+
+def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.Given) -> _Run:
+    """Send the source and return what became of it."""
     from dredge_device.pi.output import files
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.plain import PlainSession
-    from dredge_host.live.result import document, lines
     from dredge_host.live.screen.display import Display
     from dredge_host.live.session import Session
     from dredge_host.live.stream import stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
     from dredge_host.sending.loss import parse_loss, trace_file
-    from dredge_host.sending.loss import save_trace as write_trace
     from dredge_host.sending.network import Network
     from dredge_models.registry import model_ids
 
-    files.check_each([capture, save_trace, sdp], inputs=[source, key_file, trace_file(settings.loss)])
+    key_file, sdp = given["key_file"], given["sdp"]
+    files.check_each(
+        [given["capture"], given["save_trace"], sdp], inputs=[source, key_file, trace_file(settings.loss)]
+    )
     loss = parse_loss(settings.loss, settings.seed)
-    network = Network(values["delay"], values["jitter"], values["reorder"], values["duplicate"], settings.seed)
+    network = Network(given["delay"], given["jitter"], given["reorder"], given["duplicate"], settings.seed)
     log: list[Steering] = []
 
     def steering(sender: Any) -> AutoRedundancy:
-        auto = AutoRedundancy(sender, settings.playout_ms, cap)
+        auto = AutoRedundancy(sender, settings.playout_ms, given["cap"])
         auto.log = log
         return auto
 
     with ExitStack() as stack:
-        live, speech, total = _speech(stack, source, seconds, rate)
-        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp, settings, payload_type)))
-        link, tap = _captured(stack, link, url, key_file, capture, overwrite, settings.standard_history_ms)
-        display = stack.enter_context(Display(total, json_lines=json_lines))
+        live, speech, total = _speech(stack, source, given["seconds"], given["rate"])
+        link: Link = stack.enter_context(closing(_opened(url, key_file, sdp, settings, given["payload_type"])))
+        link, tap = _captured(stack, link, url, settings, given)
+        display = stack.enter_context(Display(total, json_lines=given["json_lines"]))
         if live is not None:
             stack.callback(live.close)
         session = (PlainSession if plain else Session)(link, update=display.update)
         outcome = stream(
-            speech,
-            session,
-            settings,
-            loss,
-            models=model_ids() if settings.conceal == "dred" else None,
-            update=display.update,
-            network=network,
-            control=steering if automatic else None,
-            tap=tap,
-            muted=stack.enter_context(MuteSwitch()),
-            live=live is not None,
-        )
+            speech, session, settings, loss, models=model_ids() if settings.conceal == "dred" else None,
+            update=display.update, network=network, control=steering if given["redundancy"] == "auto" else None,
+            tap=tap, muted=stack.enter_context(MuteSwitch()), live=live is not None,
+        )  # fmt: skip
         trouble = trouble_of(link)
-    if save_trace:
-        write_trace(save_trace, outcome.trace)
-    result = document(outcome, settings)
-    result["input"] = source
-    if live is not None:
-        result["source"] = live.report()
-    if automatic:
-        result["adaptation"] = log
-    told = lines(result)
-    if isinstance(session, PlainSession):  # what became of the packets only the receiver knows
-        result["receiver"] = session.receiver
-        told = [line for line in told if not line.startswith("packets")] + [session.summary()]
-    advice = result.get("source", {}).get("advice")
-    emit(result, [*told, *adaptation_lines(log), *([f"source   {advice}"] if advice else [])], as_json)
-    if outcome.report is None and not plain:
-        raise UnreachableError(f"{url}: {trouble or 'the device never sent its complete final report'}")
+    return _Run(session, outcome, live.report() if live is not None else None, log, trouble)
 
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:
@@ -214,14 +214,13 @@ def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tu
 
 
 def _captured(
-    stack: ExitStack, link: Link, url: str, key_file: str | None, path: Path | None, overwrite: bool,
-    history_ms: int,
+    stack: ExitStack, link: Link, url: str, settings: Settings, given: shared.Given
 ) -> tuple[Link, Callable[[bytes], None] | None]:
     """Return the link with its traffic written to a file, if one is wanted.
 
     With a key only the media is written, in the clear, since nobody could play what is on the wire.
     """
-    if path is None:
+    if given["capture"] is None:
         return link, None
     from dredge_host.capture.writer import Capture, TappedLink
 
@@ -229,5 +228,7 @@ def _captured(
         far = parse_udp(url)
     except UsageError:
         far = ("127.0.0.1", 5004)
-    capture = stack.enter_context(Capture(path, far, overwrite=overwrite, history_ms=history_ms))
-    return (link, capture.sent) if key_file else (TappedLink(link, capture), None)
+    history_ms = settings.standard_history_ms
+    capture = Capture(given["capture"], far, overwrite=given["overwrite"], history_ms=history_ms)
+    stack.enter_context(capture)
+    return (link, capture.sent) if given["key_file"] else (TappedLink(link, capture), None)

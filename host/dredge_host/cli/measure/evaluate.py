@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dredge_host.cli.options import FILE_OUT, Number, json_option
+from dredge_host.cli.options import FILE_OUT, Given, Number, json_option
 from dredge_host.console import emit, note, table, to_json
 from dredge_host.errors import UsageError
-from dredge_host.evaluation.judging.registry import SCORES
+from dredge_host.evaluation.judging.registry import SCORES, Measurement
 
 if TYPE_CHECKING:
     from dredge_host.evaluation.material.material import Material
     from dredge_host.evaluation.material.plan import Plan
+    from dredge_host.evaluation.results.document import (
+        CopySynthesisResult,
+        EvaluateResult,
+        LightLossResult,
+        RobustResult,
+    )
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER_OUT = click.Path(path_type=Path, file_okay=False)
@@ -115,6 +121,7 @@ def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) 
     in a row with LBRR alone, DRED alone, both, and --redundancy auto, all at one rate on the wire, and compares them.
     """
     _check(given, mode)
+    result: Mapping[str, Any]
     if mode == "copy":
         result, lines = _copy_synthesis(_folder(folder), given)
     elif mode == "robust":
@@ -129,7 +136,7 @@ def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) 
         raise SystemExit(1)
 
 
-def _check(given: dict[str, Any], mode: str | None) -> None:
+def _check(given: Given, mode: str | None) -> None:
     """Refuse what cannot be before hours of work."""
     from dredge_device.pi.output.files import check_each
 
@@ -147,7 +154,7 @@ def _check(given: dict[str, Any], mode: str | None) -> None:
         given["plots"].mkdir(parents=True, exist_ok=True)
 
 
-def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _losses(folder: Path | None, given: Given) -> tuple[EvaluateResult, list[str]]:
     from dredge_host.evaluation.material.material import from_folder, from_set
     from dredge_host.evaluation.running.grid import run
     from dredge_host.evaluation.running.workers import cores
@@ -166,14 +173,14 @@ def _losses(folder: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any],
     return result, _lines(result, plan)
 
 
-def _cache(given: dict[str, Any]) -> Path | None:
+def _cache(given: Given) -> Path | None:
     """Folder of finished cells."""
     from dredge_host.evaluation.running.cache import default_folder
 
     return None if given["no_cache"] else given["cache"] or default_folder()
 
 
-def _plan(given: dict[str, Any]) -> Plan:
+def _plan(given: Given) -> Plan:
     from dredge_host.evaluation.material.plan import Plan
     from dredge_host.evaluation.methods.methods import DEFAULT_METHODS, PEERS
 
@@ -204,14 +211,14 @@ def _peer(text: str | None) -> str | None:
     return str(Peer(path).program)
 
 
-def _lines(result: dict[str, Any], plan: Plan) -> list[str]:
+def _lines(result: EvaluateResult, plan: Plan) -> list[str]:
     from dredge_host.evaluation.methods import policies
     from dredge_host.evaluation.results import strata
     from dredge_host.evaluation.results import table as tables
 
     lines = table(tables.table_rows(result["summary"]), tables.head(result["summary"]))
-    for title, key in (("longest burst", "strata"), ("loss", "loss_rates")):
-        rows = strata.table_rows(result[key])
+    for title, groups in (("longest burst", result["strata"]), ("loss", result["loss_rates"])):
+        rows = strata.table_rows(groups)
         lines += ["", *table(rows, strata.head(title, plan.methods))] if rows else []
     if "policies" in result:
         lines += ["", *table(policies.table_rows(result["policies"]), policies.head(result["policies"]))]
@@ -220,7 +227,7 @@ def _lines(result: dict[str, Any], plan: Plan) -> list[str]:
     return [*lines, "", f"{fresh} cells computed and {timing['cells_cached']} found, {timing['seconds_taken']:.0f} s"]
 
 
-def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
+def _policies(material: Material, plan: Plan) -> list[Measurement]:
     """Return the result of every policy under the same burst losses, on up to a minute of the clips in a row."""
     import numpy as np
 
@@ -235,7 +242,7 @@ def _policies(material: Material, plan: Plan) -> list[dict[str, Any]]:
         return run_policies(speech, POLICY_LOSS, plan.seed, POLICIES, progress=bar.reach, score=score)
 
 
-def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _copy_synthesis(source: Path, given: Given) -> tuple[CopySynthesisResult, list[str]]:
     from dredge_host.evaluation.judging.plcmos import Plcmos
     from dredge_host.evaluation.material.clips import choose_clips
     from dredge_host.evaluation.running import copysynthesis
@@ -248,7 +255,7 @@ def _copy_synthesis(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any]
     return result, table(copysynthesis.table_rows(result["summary"]), copysynthesis.HEAD)
 
 
-def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[dict[str, Any], list[str]]:
+def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[RobustResult, list[str]]:
     from dredge_host.evaluation.material.inputs import cases
     from dredge_host.evaluation.running import robust
     from dredge_host.progress import Bar
@@ -261,7 +268,7 @@ def _robustness(source: Path, seconds: float, pictures: Path | None) -> tuple[di
     return result, table(robust.table_rows(result["rows"]), robust.HEAD)
 
 
-def _light_loss(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _light_loss(source: Path, given: Given) -> tuple[LightLossResult, list[str]]:
     from dataclasses import replace
 
     from dredge_host.evaluation.material.clips import read_clips
@@ -277,7 +284,7 @@ def _light_loss(source: Path, given: dict[str, Any]) -> tuple[dict[str, Any], li
     return result, table(lightloss.table_rows(result), lightloss.HEAD)
 
 
-def _write(result: dict[str, Any], given: dict[str, Any]) -> None:
+def _write(result: Mapping[str, Any], given: Given) -> None:
     """Write every file that was asked for."""
     from dredge_device.pi.output.files import write_text
 

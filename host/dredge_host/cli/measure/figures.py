@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from dredge_device.units import SAMPLE_RATE
 from dredge_host.cli.options import Number, json_option
 from dredge_host.console import emit
 from dredge_host.errors import UsageError
+from dredge_host.evaluation.results.document import Document
 
 EPILOG = """\b
 Examples
@@ -66,7 +67,7 @@ def scenario(out: Path, source: Path | None, speech: Path | None, burst: int, as
     from dredge_host.figures import scenariodraw
     from dredge_host.sending.audio import read_audio
 
-    def measure() -> dict[str, Any]:
+    def measure() -> Document:
         return figure.measure(read_audio(speech).pcm if speech else _bundled(), burst)
 
     _make("scenario", figure.SCHEMA, measure, scenariodraw.draw, None, out, source, as_json)
@@ -90,7 +91,7 @@ def quality(out: Path, source: Path | None, speech: Path | None, clips: int, as_
     if not source and not speech:
         raise UsageError("--from or --speech is needed: a result of dredge evaluate, or a folder with speech")
 
-    def measure() -> dict[str, Any]:
+    def measure() -> Document:
         assert speech is not None
         return _evaluate(speech, clips)
 
@@ -110,7 +111,7 @@ def bitrate(out: Path, source: Path | None, speech: Path | None, clips: int, sec
     from dredge_host.figures import bitratedraw
     from dredge_host.progress import Bar
 
-    def measure() -> dict[str, Any]:
+    def measure() -> Document:
         pieces = _clips(speech, clips, seconds)
         with Bar("bitrate", 3 * len(pieces), "passes") as bar:
             return figure.measure(pieces, speech.name if speech else figure.BUNDLED, bar.reach)
@@ -155,7 +156,7 @@ def delay(
     from dredge_host.figures import delay as figure
     from dredge_host.progress import Bar
 
-    def measure() -> dict[str, Any]:
+    def measure() -> Document:
         score, pieces = Plcmos() if plcmos else None, _clips(speech, clips, 0)
         chosen = losses or figure.LOSSES
         with Bar("delay", len(chosen) * len(POLICIES), "policies") as bar:
@@ -207,9 +208,9 @@ def bench(out: Path, source: Path) -> None:
 def _make(
     name: str,
     schema: str,
-    measure: Callable[[], dict[str, Any]],
-    draw: Callable[[Any, Mapping[str, Any]], None],
-    markdown: Callable[[Mapping[str, Any]], str] | None,
+    measure: Callable[[], Document],
+    draw: Callable[[Any, Document], None],
+    markdown: Callable[[Document], str] | None,
     out: Path,
     source: Path | None,
     as_json: bool,
@@ -230,7 +231,7 @@ def _make(
     emit(document, lines, as_json)
 
 
-def _evaluate(folder: Path, clips: int) -> dict[str, Any]:
+def _evaluate(folder: Path, clips: int) -> Document:
     from dredge_host.evaluation.material.material import from_folder
     from dredge_host.evaluation.material.plan import Plan
     from dredge_host.evaluation.running.cache import default_folder

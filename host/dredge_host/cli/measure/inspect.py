@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CHECK_FAILED, OK, UsageError
+from dredge_host.inspection.documents import CompareResult, InspectResult, PacketEntry
 from dredge_host.inspection.limits import LIMITS
 from dredge_host.progress import Bar
 
@@ -64,9 +64,9 @@ def command(
             raise UsageError("--compare takes decoded speech; --symbols, --summary, --ssrc, --stream are for packets")
         from dredge_host.inspection.comparison import document
 
-        result = document(compare, str(file), skip or 0, limits or "decoder")
-        emit(result, comparison_lines(result), as_json)
-        return OK if result["pass"] else CHECK_FAILED
+        compared = document(compare, str(file), skip or 0, limits or "decoder")
+        emit(compared, comparison_lines(compared), as_json)
+        return OK if compared["pass"] else CHECK_FAILED
     if limits is not None or skip is not None:
         raise UsageError("--limits and --skip belong to --compare REF")
     from dredge_host.capture.reader import read_capture
@@ -85,35 +85,42 @@ def command(
     return OK
 
 
-def comparison_lines(result: dict[str, Any]) -> list[str]:
+def comparison_lines(result: CompareResult) -> list[str]:
     """Return the comparison as lines for people."""
     limits = result["limits"]
-    rows = [[name, f"{result[name]:.4f}", f"{limits[name]:g}"] for name in ("err4", "err16", "pitch")]
+    rows = [
+        ["err4", f"{result['err4']:.4f}", f"{limits['err4']:g}"],
+        ["err16", f"{result['err16']:.4f}", f"{limits['err16']:g}"],
+        ["pitch", f"{result['pitch']:.4f}", f"{limits['pitch']:g}"],
+    ]
     verdict = "pass" if result["pass"] else "fail: " + "; ".join(result["exceeded"])
     seen = f"{result['seconds']:g} s, {result['frames']} frames, {result['voiced']} voiced"
     return [*table(rows, ["", "found", f"limit ({limits['name']})"]), f"{seen}: {verdict}"]
 
 
-def packet_lines(packets: list[dict[str, Any]]) -> list[str]:
+def packet_lines(packets: list[PacketEntry]) -> list[str]:
     """Return one line per packet for people."""
     head = ["packet", "bytes", "mode", "LBRR", "DRED", "q0/dQ/max", "offset", "latents", "from", "to", "bytes", "bits"]
     rows, remarks = [], []
     for packet in packets:
         rows.append(_row(packet))
-        dred = packet["dred"] or {}
-        remarks.append(packet["no_dred"] or dred.get("reason") or "")
-        for name in ("state_symbols", "latent_symbols"):
-            if name in dred:
-                remarks[-1] += f"\n    {name}: {dred[name]}"
+        dred = packet["dred"]
+        remarks.append(packet["no_dred"] or (dred["reason"] if dred else "") or "")
+        if dred and "state_symbols" in dred:
+            remarks[-1] += f"\n    state_symbols: {dred['state_symbols']}"
+            remarks[-1] += f"\n    latent_symbols: {dred['latent_symbols']}"
     lines = table(rows, head)
     return [lines[0], *(f"{line}  {text}".rstrip() for line, text in zip(lines[1:], remarks, strict=True))]
 
 
-def _row(packet: dict[str, Any]) -> list[str]:
-    toc, dred = packet["toc"], packet["dred"] or {}
+def _row(packet: PacketEntry) -> list[str]:
+    toc, dred = packet["toc"], packet["dred"]
     mode = f"{toc['mode']} {toc['bandwidth']} {toc['frames']}x{toc['frame_ms']:g}" if toc else "–"
-    levels = f"{dred['q0']}/{dred['dq']}/{dred['qmax']}" if dred.get("q0") is not None else "–"
-    cells = [dred.get(name) for name in ("offset", "latents", "begins_ms", "ends_ms", "bytes", "bits_per_latent")]
+    levels = f"{dred['q0']}/{dred['dq']}/{dred['qmax']}" if dred and dred["q0"] is not None else "–"
+    cells: list[float | None] = [None] * 6
+    if dred:
+        times = dred["begins_ms"], dred["ends_ms"]
+        cells = [dred["offset"], dred["latents"], *times, dred["bytes"], dred["bits_per_latent"]]
     number = packet.get("sequence", packet["index"])
     return [
         str(number), str(packet["bytes"]), mode, "yes" if packet["lbrr"] else "–",
@@ -121,7 +128,7 @@ def _row(packet: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def total_lines(result: dict[str, Any]) -> list[str]:
+def total_lines(result: InspectResult) -> list[str]:
     """Return the totals as lines for people."""
     totals = result["totals"]
     lines = [
@@ -132,7 +139,7 @@ def total_lines(result: dict[str, Any]) -> list[str]:
         "modes: " + ", ".join(f"{name} ({count})" for name, count in totals["modes"].items()),
         f"LBRR in {totals['with_lbrr']}, DRED in {totals['with_dred']}"
         + "".join(f", version {name}: {count}" for name, count in totals["versions"].items())
-        + (f", {totals['dred_bitrate_bps'] / 1000:.1f} kb/s" if totals["with_dred"] else ""),
+        + (f", {totals['dred_bitrate_bps'] / 1000:.1f} kb/s" if totals["dred_bitrate_bps"] else ""),
     ]
     if totals["latents_mean"]:
         lines.append(

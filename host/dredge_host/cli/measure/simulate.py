@@ -12,6 +12,8 @@ from dredge_device.pi.output.open import COMMAND, is_card
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
 from dredge_host.errors import InputError, UsageError
+from dredge_host.offline.documents import RunResult
+from dredge_host.offline.quality import Quality
 from dredge_host.progress import Bar
 from dredge_host.timing import percentiles
 
@@ -48,17 +50,7 @@ Examples
 @shared.link_options
 @shared.codec_options
 @shared.json_option
-def command(
-    source: Path,
-    target: Path,
-    seconds: float | None,
-    quality: bool,
-    ssrc: str | None,
-    stream: int | None,
-    save_trace: Path | None,
-    as_json: bool,
-    **values: Any,
-) -> None:
+def command(source: Path, target: Path, as_json: bool, **given: Any) -> None:
     """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (by its name
     WAV, FLAC, OGG, OPUS or MP3; WAV into a FIFO, a device or -).
 
@@ -68,51 +60,62 @@ def command(
     and the options about the sender mean nothing. IN mic[:NAME] or pipe:COMMAND is recorded first; OUT speaker[:NAME]
     or pipe:COMMAND is played afterwards.
     """
-    settings = shared.settings_from(values)
+    settings = shared.settings_from(given)
     heard = is_card(str(target)) or str(target).startswith(COMMAND)
     from dredge_device.pi.output import files
-    from dredge_host.audio_io.recording import play, recorded, records
-    from dredge_host.capture.reader import is_capture
-    from dredge_host.offline.simulate import simulate
-    from dredge_host.sending.audio import check_audio_target, read_audio, write_audio
-    from dredge_host.sending.loss import parse_loss, trace_file
-    from dredge_host.sending.loss import save_trace as write_trace
+    from dredge_host.audio_io.recording import play
+    from dredge_host.sending.audio import check_audio_target, write_audio
+    from dredge_host.sending.loss import save_trace, trace_file
 
     if not heard:
         check_audio_target(target)
-    files.check_each([None if heard else target, save_trace], inputs=[source, trace_file(settings.loss)])
-    loss = parse_loss(settings.loss, settings.seed)
-    with Bar("simulate", 0, "packets") as bar:
-        original: Pcm | None = None
-        if records(str(source)):
-            original = recorded(str(source), seconds)
-            run = simulate(original, settings, loss=loss, progress=bar.reach)
-        elif is_capture(source):
-            run = _replayed(source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=bar.reach)
-        elif ssrc or stream:
-            raise UsageError(f"{source}: no capture, so it has no streams to choose from")
-        else:
-            audio = read_audio(source)
-            for text in audio.notes:
-                note(text)
-            original = audio.pcm
-            run = simulate(original, settings, loss=loss, progress=bar.reach)
-            run.result["notes"] = audio.notes
+    files.check_each([None if heard else target, given["save_trace"]], inputs=[source, trace_file(settings.loss)])
+    original, run = _run(source, settings, given)
     if heard:
         play(str(target), run.pcm)
     else:
         write_audio(target, run.pcm)
-    if save_trace:
-        write_trace(save_trace, run.trace)
-    timeline = [[packet, name, round(delay_us / 1000, 1), int(cpu)] for packet, name, delay_us, cpu in run.timeline]
-    run.result.update(input=str(source), output=str(target), timeline=timeline)
+    if given["save_trace"]:
+        save_trace(given["save_trace"], run.trace)
+    timeline: list[list[int | str | float]] = [
+        [packet, name, round(delay_us / 1000, 1), int(cpu)] for packet, name, delay_us, cpu in run.timeline
+    ]
+    run.result["input"], run.result["output"], run.result["timeline"] = str(source), str(target), timeline
     run.result["delay_ms"] = percentiles([row[2] / 1000 for row in run.timeline if row[1] != "silence"])
-    if quality:
+    if given["quality"]:
         run.result["quality"] = _quality(None if settings.adaptive else original, run.pcm)
     emit(run.result, summary(run.result), as_json, beside=None if heard else target)
 
 
-def _quality(original: Pcm | None, heard: Pcm) -> dict[str, Any]:
+def _run(source: Path, settings: Settings, given: shared.Given) -> tuple[Pcm | None, Simulation]:
+    """Return the original (None for a capture) and what became of it: recorded, replayed or read, then sent."""
+    from dredge_host.audio_io.recording import recorded, records
+    from dredge_host.capture.reader import is_capture
+    from dredge_host.offline.simulate import simulate
+    from dredge_host.sending.audio import read_audio
+    from dredge_host.sending.loss import parse_loss
+
+    ssrc, stream = given["ssrc"], given["stream"]
+    loss = parse_loss(settings.loss, settings.seed)
+    with Bar("simulate", 0, "packets") as bar:
+        if records(str(source)):
+            original = recorded(str(source), given["seconds"])
+            return original, simulate(original, settings, loss=loss, progress=bar.reach)
+        if is_capture(source):
+            return None, _replayed(
+                source, shared.choice_from(ssrc, stream), settings, loss=loss, progress=bar.reach
+            )
+        if ssrc or stream:
+            raise UsageError(f"{source}: no capture, so it has no streams to choose from")
+        audio = read_audio(source)
+        for text in audio.notes:
+            note(text)
+        run = simulate(audio.pcm, settings, loss=loss, progress=bar.reach)
+        run.result["notes"] = audio.notes
+        return audio.pcm, run
+
+
+def _quality(original: Pcm | None, heard: Pcm) -> Quality:
     """Return the scores of what is heard.
 
     PLCMOS alone judges a captured stream, which has no original, and adaptive playout, which has a time of its own
@@ -136,7 +139,7 @@ def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) ->
     return replay(capture, settings, **extra)
 
 
-def summary(result: dict[str, Any]) -> list[str]:
+def summary(result: RunResult) -> list[str]:
     """Return the result in a few lines for people."""
     from dredge_host.offline.quality import line
 

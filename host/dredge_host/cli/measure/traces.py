@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,7 @@ from dredge_host.cli import options as shared
 from dredge_host.cli.options import json_option
 from dredge_host.console import emit, note, table
 from dredge_host.errors import CheckFailed, InputError
+from dredge_host.sending.loss_statistics import LossPart
 
 if TYPE_CHECKING:
     from dredge_host.sending.loss_statistics import LossStats
@@ -172,14 +173,21 @@ def convert(source: Path, target: Path, from_ms: str, to_ms: str, force: bool, a
     emit(result, [line], as_json, beside=target)
 
 
-def _facts(name: str, lost: Sequence[bool]) -> dict[str, Any]:
+class TraceFacts(LossPart):
+    """One trace and its losses."""
+
+    name: str
+    stratum: str
+
+
+def _facts(name: str, lost: Sequence[bool]) -> TraceFacts:
     from dredge_host.evaluation.material.traces import recorded_trace
     from dredge_host.sending.loss_statistics import measure_loss
 
     return {"name": name, "stratum": recorded_trace(name, lost).stratum, **measure_loss(lost).as_dict()}
 
 
-def _show_lines(rows: Sequence[dict[str, Any]], whole: LossStats, problems: Sequence[str]) -> list[str]:
+def _show_lines(rows: Sequence[TraceFacts], whole: LossStats, problems: Sequence[str]) -> list[str]:
     cells = [
         [row["name"], row["stratum"], str(row["packets"]), f"{100 * row['rate']:.1f} %", str(row["bursts"]),
          f"{row['longest_burst_ms']:.0f} ms"] for row in rows

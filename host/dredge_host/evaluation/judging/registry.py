@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from dredge_device.units import SAMPLE_RATE
 
+# The figures of a cell or a row: those of METRICS that were measured, by name, beside its place and rates.
+Measurement = dict[str, Any]
 Score = Callable[[NDArray[np.int16], NDArray[np.int16]], float | None]
 
 

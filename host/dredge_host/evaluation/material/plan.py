@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.recognisers import RECOGNISERS
@@ -50,7 +49,7 @@ class Plan:
         """Return the names of the metrics of every cell beyond rates, lags and seams."""
         return [*self.scores, *([f"words by {self.recogniser}"] if self.recogniser else [])]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return JSON values for the document."""
         return {
             "seconds": self.seconds,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -52,6 +52,31 @@ def draw_clips(speech: Sequence[Speech], seed: int, stratum: str = "all") -> Ite
         yield Clip(f"{index + 1:04d}_{aim.name}", piece.name, piece.pcm, trace)
 
 
+class TraceClip(TypedDict):
+    """One clip of a trace set; sha256: by file."""
+
+    name: str
+    source: str
+    stratum: str
+    spec: str
+    trace_seed: int | None
+    packets: int
+    loss_pct: float
+    longest_burst_ms: int
+    sha256: dict[str, str]
+
+
+class TraceSet(TypedDict):
+    """The manifest of a trace set."""
+
+    schema: str
+    seed: int
+    packet_ms: int
+    rate_hz: int
+    strata: list[dict[str, Any]]
+    clips: list[TraceClip]
+
+
 def write_set(
     folder: str | Path,
     clips: Iterable[Clip],
@@ -60,7 +85,7 @@ def write_set(
     lossy: bool = False,
     force: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+) -> TraceSet:
     """Write clips with their traces and a manifest; returns the manifest (`dredge.traces/1`).
 
     The same clips give the same bytes on every machine. With `lossy` the folder has the challenge's three
@@ -74,13 +99,13 @@ def write_set(
             rows.append(_write_clip(place, clip, lossy))
             if progress:
                 progress(done)
-        document = {"schema": SCHEMA, "seed": seed, "packet_ms": 20, "rate_hz": SAMPLE_RATE,
+        document: TraceSet = {"schema": SCHEMA, "seed": seed, "packet_ms": 20, "rate_hz": SAMPLE_RATE,
                     "strata": [stratum._asdict() for stratum in STRATA], "clips": rows}  # fmt: skip
         (place / MANIFEST).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
 
 
-def _write_clip(place: Path, clip: Clip, lossy: bool) -> dict[str, Any]:
+def _write_clip(place: Path, clip: Clip, lossy: bool) -> TraceClip:
     speech, beside = (place / CLEAN, place / LOSSY) if lossy else (place, place)
     files = [speech / f"{clip.name}.wav", beside / f"{clip.name}{SUFFIX}"]
     speech.mkdir(exist_ok=True)

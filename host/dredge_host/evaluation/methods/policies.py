@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.sending.sender import Packet, Sender
 from dredge_host.settings import Settings, parse_playout
 from dredge_kernels.arrays import Pcm
-
-Row = dict[str, Any]
 
 POLICIES = (
     "fixed:40", "fixed:60", "fixed:80", "fixed:100", "fixed:140", "fixed:200", "fixed:300", "fixed:500", "fixed:1200",
@@ -31,7 +29,7 @@ def run_policies(
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
     score: Callable[[Pcm], float] | None = None,
-) -> list[Row]:
+) -> list[Measurement]:
     """Return one row per playout policy, all meeting the same losses.
 
     pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED). Keys: policy;
@@ -75,7 +73,9 @@ class Sent:
         return self._packets[self._next - 1]
 
 
-def _measure(policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Callable[[Pcm], float] | None) -> Row:
+def _measure(
+    policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Callable[[Pcm], float] | None
+) -> Measurement:
     from dredge_host.offline.simulate import simulate
 
     sent.rewind()
@@ -94,12 +94,12 @@ def _measure(policy: str, pcm: Pcm, settings: Settings, sent: Sent, score: Calla
     }
 
 
-def head(rows: Sequence[Row]) -> tuple[str, ...]:
+def head(rows: Sequence[Measurement]) -> tuple[str, ...]:
     """Return the titles of `table_rows`."""
     return (*HEAD, SCORE) if any("plcmos" in row for row in rows) else HEAD
 
 
-def table_rows(rows: Sequence[Row]) -> list[list[str]]:
+def table_rows(rows: Sequence[Measurement]) -> list[list[str]]:
     """Return the rows as text cells under `head`."""
     return [
         [

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dredge_device.pi.schema.report import DeviceReport
 from dredge_host.offline.player import PacketReceiver
 from dredge_host.offline.simulate import make_receiver
 from dredge_host.sending.adaptive_redundancy import PACKETS_PER_REPORT, AutoRedundancy
@@ -21,7 +22,7 @@ class SteeredSender:
         self._sender = Sender.from_settings(settings)
         self._control = AutoRedundancy(self._sender, settings.playout_ms, cap_bps)
         self._meter = BitrateMeter()
-        self._report: Callable[[], dict[str, Any]] | None = None
+        self._report: Callable[[], DeviceReport] | None = None
         self.ssrc, self.first_sequence = self._sender.ssrc, self._sender.first_sequence
         self.log = self._control.log
 

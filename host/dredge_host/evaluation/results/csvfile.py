@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_device.pi.output.files import write_text
+from dredge_host.evaluation.judging.registry import Measurement
 
 
 def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
@@ -26,9 +27,9 @@ def write_csv(path: str | Path, records: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat(record: Mapping[str, Any], before: str = "") -> Measurement:
     """Return the nested keys as one level: {"a": {"b": 1}} becomes {"a.b": 1}."""
-    line: dict[str, Any] = {}
+    line: Measurement = {}
     for name, value in record.items():
         if isinstance(value, Mapping):
             line |= flat(value, f"{before}{name}.")

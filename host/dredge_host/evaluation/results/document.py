@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Saved measurements: the document of an evaluation and those of the figures."""
+"""The documents of evaluations, declared once for those who make, print and draw them, and how saved ones are read.
+
+Rows and records hold a value for every metric that was measured, by the names of judging.registry.METRICS
+(`Measurement`): their fields follow from that table.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,99 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from dredge_device.pi.text import read_text
 from dredge_host.errors import InputError
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.results.legend import GOALS
 from dredge_host.evaluation.results.stats import Interval
 
 EVALUATE = "dredge.evaluate/2"
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
+
+
+class Timing(TypedDict):
+    """The seconds of a run; by_part_s: summed over its workers, fresh cells only."""
+
+    seconds_taken: float
+    workers: int | str
+    cells: int
+    cells_cached: int
+    cell_seconds_mean: float
+    by_part_s: dict[str, float]
+
+
+class Tables(TypedDict):
+    """One row per method, over all cells, by longest burst, and by loss rate."""
+
+    summary: list[Measurement]
+    strata: dict[str, list[Measurement]]
+    loss_rates: dict[str, list[Measurement]]
+
+
+class EvaluateNeeded(Tables):
+    """The result of an evaluation of losses; environment: everything that decided it."""
+
+    schema: str
+    plan: dict[str, object]
+    environment: dict[str, object]
+    word_reference: str
+    plcmos_noise_sd: float | None
+    records: list[Measurement]
+    timing: Timing
+
+
+class EvaluateResult(EvaluateNeeded, total=False):
+    """The same; policies: a row per playout policy, where they were asked for."""
+
+    policies: list[Measurement]
+
+
+class CopySynthesisResult(TypedDict):
+    """The vocoders on the features of recordings."""
+
+    schema: str
+    summary: list[Measurement]
+    records: list[Measurement]
+
+
+class RobustRow(TypedDict):
+    """One input with one mode of concealment (running.robust.Verdict)."""
+
+    input: str
+    conceal: str
+    described: int
+    recovered: int
+    louder_db: float
+    quieter_db: float
+    over: int
+    passed: bool
+
+
+class RobustResult(TypedDict):
+    """The levels of what is recovered of difficult inputs."""
+
+    schema: str
+    loss: str
+    passed: bool
+    rows: list[RobustRow]
+
+
+class LightLossResult(TypedDict):
+    """LBRR, DRED and both under one cap; comparison: by loss, means and gains of every way."""
+
+    schema: str
+    folder: str
+    cap_bps: int
+    seed: int
+    seconds_each: float
+    clips: list[str]
+    seconds: float
+    rows: list[Measurement]
+    comparison: list[dict[str, Any]]
+    noticed: float
 
 
 def read_document(path: str | Path, schema: str = EVALUATE) -> dict[str, Any]:

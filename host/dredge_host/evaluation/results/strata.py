@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from dredge_host.evaluation.judging.registry import METRICS
+from dredge_host.evaluation.judging.registry import METRICS, Measurement
 from dredge_host.evaluation.material.traces import STRATA
 from dredge_host.evaluation.results.table import Records, cell, summarise
 
-Rows = list[dict[str, Any]]
+Rows = list[Measurement]
 RATES_PCT = ((0, 10), (10, 20), (20, 30), (30, 100))
 
 

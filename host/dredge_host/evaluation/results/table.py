@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_host.evaluation.judging.checks import peak_ms
-from dredge_host.evaluation.judging.registry import METRICS, SCORES, Metric
+from dredge_host.evaluation.judging.registry import METRICS, SCORES, Measurement, Metric
 from dredge_host.evaluation.methods.methods import METHODS
 from dredge_host.evaluation.results.stats import Interval, ratio_interval, resamples, share_interval
 
@@ -25,7 +25,7 @@ Draws = NDArray[np.int64]
 WEIGHTS = {key: metric.weight for key, metric in METRICS.items() if metric.weight}
 
 
-def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[dict[str, Any]]:
+def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[Measurement]:
     """Return one row per method; metrics that were not measured are absent."""
     by_method = {name: [r for r in records if r["method"] == name] for name in methods}
     units = sorted({recording(r) for r in records})
@@ -38,9 +38,9 @@ def recording(record: Record) -> str:
     return str(record["clip"]).split("@")[0]
 
 
-def _row(name: str, by_method: Mapping[str, Records], units: Sequence[str], draws: Draws) -> dict[str, Any]:
+def _row(name: str, by_method: Mapping[str, Records], units: Sequence[str], draws: Draws) -> Measurement:
     records = by_method[name]
-    row: dict[str, Any] = {
+    row: Measurement = {
         "method": name,
         "text": METHODS[name].text,
         "clips": len({r["clip"] for r in records}),
@@ -58,7 +58,7 @@ def _row(name: str, by_method: Mapping[str, Records], units: Sequence[str], draw
 
 def _interval(
     key: str, records: Records, units: Sequence[str], draws: Draws, weight: Callable[[Record], float]
-) -> dict[str, Any]:
+) -> Measurement:
     """Return the weighted mean over the records that have this metric; nothing where none has."""
     chosen = [r for r in records if key in r]
     if not chosen:
@@ -67,7 +67,7 @@ def _interval(
     return {key: as_dict(ratio_interval(parts, _sums(chosen, units, weight), draws))}
 
 
-def _share(name: str, by_method: Mapping[str, Records], units: Sequence[str], draws: Draws) -> dict[str, Any]:
+def _share(name: str, by_method: Mapping[str, Records], units: Sequence[str], draws: Draws) -> Measurement:
     """Return the share of the gap from classic concealment to no loss, where both were measured."""
     trio = [by_method.get(key, ()) for key in (name, "opus", "clean")]
     if name in ("opus", "clean") or not all(rows and all("plcmos" in r for r in rows) for rows in trio):
@@ -76,7 +76,7 @@ def _share(name: str, by_method: Mapping[str, Records], units: Sequence[str], dr
     return {"gap_won_back": as_dict(share_interval(own, worst, best, draws))}
 
 
-def _words(records: Records, units: Sequence[str], draws: Draws) -> dict[str, Any]:
+def _words(records: Records, units: Sequence[str], draws: Draws) -> Measurement:
     spoken = [r for r in records if "word_errors" in r]
     words = _sums(spoken, units, lambda r: r["words"])
     if not sum(words):
@@ -93,9 +93,9 @@ def _sums(records: Records, units: Sequence[str], value: Callable[[Record], floa
     return list(totals.values())
 
 
-def _plain_means(records: Records) -> dict[str, Any]:
+def _plain_means(records: Records) -> Measurement:
     """Return the figures without an interval: rates, CPU, seams."""
-    row: dict[str, Any] = {"bitrate_total_bps": _mean(records, lambda r: r["bitrate_total_bps"])}
+    row: Measurement = {"bitrate_total_bps": _mean(records, lambda r: r["bitrate_total_bps"])}
     for key in ("bitrate_bps", "cpu_us_per_packet"):
         row[key] = {
             part: round(float(np.mean([r[key][part] for r in records])), 1) for part in records[0].get(key, ())

@@ -11,11 +11,12 @@ from typing import Any
 
 from dredge_device.pi.output.files import write_text
 from dredge_host.errors import InputError
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.material.traces import Trace
 from dredge_host.evaluation.methods.methods import METHODS
-from dredge_host.evaluation.running.cell import Measurement
+from dredge_host.evaluation.running.identity import Identity
 
 FORMAT = 1  # of the files below
 
@@ -32,7 +33,7 @@ def default_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
-def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: dict[str, Any]) -> str:
+def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: Identity) -> str:
     """Return the SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`, whose peer
     decides only what the peer does."""
     chosen = METHODS[method]

@@ -18,6 +18,7 @@ from dredge_host.evaluation.judging import checks
 from dredge_host.evaluation.judging.judges import Judges, load_judges
 from dredge_host.evaluation.judging.metrics import word_errors
 from dredge_host.evaluation.judging.recovered import recovered_errors
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
@@ -26,7 +27,6 @@ from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_
 from dredge_host.evaluation.running.peer import Peer
 from dredge_kernels.arrays import Pcm
 
-Measurement = dict[str, Any]
 DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
 REMEMBERED = 2  # clips whose shared results a worker keeps
 

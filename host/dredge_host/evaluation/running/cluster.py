@@ -13,10 +13,11 @@ from typing import Any
 
 from dredge_host.console import note
 from dredge_host.errors import UnreachableError, VersionMismatch, need
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
-from dredge_host.evaluation.running.identity import identity
+from dredge_host.evaluation.running.cell import CellRunner, Failure
+from dredge_host.evaluation.running.identity import Identity, identity
 from dredge_host.evaluation.running.workers import Result
 
 TIMEOUT_S = 10
@@ -29,7 +30,7 @@ _LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would sh
 _RUNNERS: dict[Plan, CellRunner] = {}
 
 
-def run_task(plan: Plan, task: Task, wanted: dict[str, Any]) -> list[tuple[str, Measurement | Failure]]:
+def run_task(plan: Plan, task: Task, wanted: Identity) -> list[tuple[str, Measurement | Failure]]:
     """Return all cells of a task, on a worker. Raises VersionMismatch where the worker's dredge differs from the asking
     one.
     """

@@ -6,14 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
-from dredge_host.evaluation.judging.registry import METRICS
+from dredge_host.evaluation.judging.registry import METRICS, Measurement
+from dredge_host.evaluation.results.document import CopySynthesisResult
 from dredge_host.evaluation.results.stats import mean_interval, resamples
 from dredge_host.evaluation.results.table import as_dict, cell
 from dredge_kernels.arrays import Pcm, Rows
@@ -58,7 +58,7 @@ def run(
     models: Sequence[str] = (),
     score: Callable[[Pcm], float] | None = None,
     progress: Callable[[int, int, float], None] | None = None,
-) -> dict[str, Any]:
+) -> CopySynthesisResult:
     """Return a `dredge.copy-synthesis/1` document for named clips, int16[n] at 16 kHz.
 
     models: names of dredge_models.vocoders, by default all whose weights are here; score: PLCMOS, left out without one.
@@ -69,7 +69,7 @@ def run(
         if name not in known:
             raise UsageError(f"vocoder '{name}' has no weights here; expected one of {', '.join(known)}")
     started = time.monotonic()
-    records: list[dict[str, Any]] = []
+    records: list[Measurement] = []
     for done, (clip, pcm) in enumerate(clips, 1):
         records += _clip(clip, pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES], models or known, score)
         if progress:
@@ -81,12 +81,12 @@ def run(
 
 def _clip(
     clip: str, pcm: Pcm, models: Sequence[str], score: Callable[[Pcm], float] | None
-) -> list[dict[str, Any]]:
+) -> list[Measurement]:
     rows = track(pcm)
     heard = {"original": pcm} | {name: resynthesise(rows, name) for name in models}
     records = []
     for name, speech in heard.items():
-        record: dict[str, Any] = {"clip": clip, "vocoder": name, **compare(rows, track(speech))}
+        record: Measurement = {"clip": clip, "vocoder": name, **compare(rows, track(speech))}
         record["level_db"] = loudness_db(speech, pcm)
         if score:
             record["plcmos"] = score(speech)
@@ -94,8 +94,8 @@ def _clip(
     return records
 
 
-def _row(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"vocoder": name, "clips": len(records)}
+def _row(name: str, records: Sequence[Measurement]) -> Measurement:
+    row: Measurement = {"vocoder": name, "clips": len(records)}
     for key in ("pitch_error_pct", "pitch_jumps_pct", "band_distance_db", "level_db"):
         row[key] = round(float(np.mean([r[key] for r in records])), 3)
     if all("plcmos" in r for r in records):
@@ -103,7 +103,7 @@ def _row(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def table_rows(summary: Sequence[dict[str, Any]]) -> list[list[str]]:
+def table_rows(summary: Sequence[Measurement]) -> list[list[str]]:
     """Return the summary as text cells under HEAD."""
     return [
         [

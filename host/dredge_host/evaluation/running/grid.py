@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from dredge_host.errors import DredgeError
 from dredge_host.evaluation.judging.judges import Judges, load_judges, noise_of
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.material import Material, Task
 from dredge_host.evaluation.material.plan import Plan
+from dredge_host.evaluation.results.document import EvaluateResult, Tables, Timing
 from dredge_host.evaluation.results.strata import by_loss_rate, by_stratum
 from dredge_host.evaluation.results.table import summarise
 from dredge_host.evaluation.running.cache import Cache, cell_key, digest_of
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
-from dredge_host.evaluation.running.identity import identity
+from dredge_host.evaluation.running.cell import CellRunner, Failure
+from dredge_host.evaluation.running.identity import Identity, identity
 from dredge_host.evaluation.running.workers import Result, run_here, run_in_processes
 from dredge_host.progress import Bar
 
@@ -41,7 +42,7 @@ def run(
     scheduler: str | None = None,
     cache: Path | None = None,
     on_cell: Callable[[], None] | None = None,
-) -> dict[str, Any]:
+) -> EvaluateResult:
     """Evaluate a grid and return a `dredge.evaluate/2` document.
 
     jobs: processes, each with one thread, 0 for none but this one (where ESTOI may differ in its last digits, since
@@ -128,7 +129,7 @@ def _collect(
     return cells
 
 
-def _record(task: Task, method: str, cell: Measurement, cached: bool) -> dict[str, Any]:
+def _record(task: Task, method: str, cell: Measurement, cached: bool) -> Measurement:
     """Return a cell with its place in the grid."""
     measured = {key: value for key, value in cell.items() if key != "seconds"}
     return {
@@ -142,8 +143,8 @@ def _record(task: Task, method: str, cell: Measurement, cached: bool) -> dict[st
     }
 
 
-def _tables(records: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
-    tables = {
+def _tables(records: list[Measurement], plan: Plan) -> Tables:
+    tables: Tables = {
         "summary": summarise(records, plan.methods, plan.seed),
         "strata": by_stratum(records, plan.methods, plan.seed),
         "loss_rates": by_loss_rate(records, plan.methods, plan.seed),
@@ -153,7 +154,7 @@ def _tables(records: list[dict[str, Any]], plan: Plan) -> dict[str, Any]:
     return tables
 
 
-def _plan_part(material: Material, plan: Plan) -> dict[str, Any]:
+def _plan_part(material: Material, plan: Plan) -> dict[str, object]:
     return {
         "folder": material.name,
         "clips": [clip.name for clip in material.clips],
@@ -165,7 +166,7 @@ def _plan_part(material: Material, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _environment(same: dict[str, Any]) -> dict[str, Any]:
+def _environment(same: Identity) -> dict[str, object]:
     """Return the machine, and everything that decided the results."""
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
@@ -176,7 +177,7 @@ def _environment(same: dict[str, Any]) -> dict[str, Any]:
     return {**machine, **same, "model_ids": model_ids(), "simd_level": simd_level()}
 
 
-def _noise(judges: Judges, material: Material, store: Cache, same: dict[str, Any]) -> float | None:
+def _noise(judges: Judges, material: Material, store: Cache, same: Identity) -> float | None:
     """Return the standard error of a single score, measured on the first clip and kept like a cell."""
     clip = material.clips[0]
     key = digest_of({"plcmos noise": clip.digest, "metrics": same["metrics"]})
@@ -188,7 +189,7 @@ def _noise(judges: Judges, material: Material, store: Cache, same: dict[str, Any
     return sd
 
 
-def _timing(cells: dict[Place, Measurement], cached: int, workers: str | int, taken: float) -> dict[str, Any]:
+def _timing(cells: dict[Place, Measurement], cached: int, workers: str | int, taken: float) -> Timing:
     """Return the wall-clock seconds of this run; by_part_s: summed over its workers, fresh cells only."""
     parts: dict[str, float] = {}
     for cell in cells.values():

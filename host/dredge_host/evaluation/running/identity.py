@@ -16,8 +16,11 @@ from dredge_host.evaluation.material.plan import Plan
 
 FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
+# What decides the result of a cell, by what it is of: code, models, libopus, metrics, the peer.
+Identity = dict[str, object]
 
-def identity(plan: Plan, first: str = FIRST) -> dict[str, Any]:
+
+def identity(plan: Plan, first: str = FIRST) -> Identity:
     """Return JSON values that are equal where the same cell has the same result. first: the module that computes it.
 
     The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an installed

@@ -15,10 +15,11 @@ import numpy as np
 from dredge_device.units import PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.judges import Judges, load_judges
-from dredge_host.evaluation.judging.registry import METRICS, SCORES
+from dredge_host.evaluation.judging.registry import METRICS, SCORES, Measurement
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.plan import Plan
 from dredge_host.evaluation.methods.steered import SteeredSender
+from dredge_host.evaluation.results.document import LightLossResult
 from dredge_host.evaluation.results.markdown import table
 from dredge_host.evaluation.results.stats import Interval, mean_interval, resamples
 from dredge_host.evaluation.running.cache import Cache, digest_of
@@ -39,7 +40,6 @@ LOSSES = ("none", *(f"{rate}%" for rate in RATES), *(f"gilbert:rate={rate}%,burs
 WAYS = {"lbrr": "LBRR alone", "dred": "DRED alone", "dred_lbrr": "DRED + LBRR", "auto": "--redundancy auto"}
 ALONE = ("lbrr", "dred")
 NOTICED = 0.1  # PLCMOS; by less a clip coded at another rate differs from itself
-Row = dict[str, Any]
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
     cap_bps: int = CAP_BPS,
     losses: Sequence[str] = LOSSES,
     store: Cache | None = None,
-) -> dict[str, Any]:
+) -> LightLossResult:
     """Send through every loss in every way and return a `dredge.light-loss/1` document.
 
     plan: scores, seed, of the speech what the document says about it; folder: its name, for the document; cap_bps: on
@@ -62,7 +62,7 @@ def run(
     judges = load_judges(plan)
     speech = np.concatenate([clip.pcm for clip in clips])
     runs = [(loss, way) for loss in losses for way in WAYS]
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     with Bar("light loss", len(runs) + 1, "runs") as bar:
         rates = speech_rates(cap_bps, history_bps(speech))
         bar.step()
@@ -120,7 +120,7 @@ def history_bps(pcm: Pcm) -> float:
 
 def _row(
     pcm: Pcm, clips: Sequence[Clip], loss: str, way: str, bitrate: int, cap_bps: int, seed: int, judges: Judges
-) -> Row:
+) -> Measurement:
     settings = Settings(
         bitrate=bitrate, redundancy_s=0.0 if way == "lbrr" else 1.0, lbrr=way != "dred", loss=loss, seed=seed
     )
@@ -152,11 +152,11 @@ def _pieces(pcm: Pcm, clips: Sequence[Clip]) -> Iterator[Pcm]:
         start += len(clip.pcm)
 
 
-def _of(rows: Sequence[Row], loss: str) -> dict[str, Row]:
+def _of(rows: Sequence[Measurement], loss: str) -> dict[str, Measurement]:
     return {row["way"]: row for row in rows if row["loss"] == loss}
 
 
-def compare(rows: Mapping[str, Row], seed: int) -> dict[str, Any]:
+def compare(rows: Mapping[str, Measurement], seed: int) -> dict[str, Any]:
     """Return every way's means for one loss, and what DRED + LBRR and auto gain on the better of LBRR and DRED alone.
 
     better: which of these is better on average; difference: mean with its 95 % interval over clips; worse, better:

@@ -8,14 +8,15 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, SAMPLE_RATE
 from dredge_host.capture import opus_demo
 from dredge_host.errors import CapabilityError, UsageError
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.traces import AFTER_THE_END, Trace
+from dredge_host.offline.documents import RunResult
 from dredge_host.offline.player import Simulation
 from dredge_host.sending.loss_statistics import measure_loss
 from dredge_host.sending.sender import HEADER_BYTES
@@ -47,7 +48,7 @@ class Peer:
         if not self.program.is_file():
             raise UsageError(f"{program}: there is no such program; expected the opus_demo of a libopus with DRED")
 
-    def send(self, pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Simulation, dict[str, Any]]:
+    def send(self, pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Simulation, Measurement]:
         """Return what is heard of int16[n] at 16 kHz, aligned with it, and a cell as `running.cell.send` gives it.
 
         Raises CapabilityError when the program fails, or its libopus has no DRED.
@@ -105,7 +106,7 @@ def _with_history(packet: bytes, lender: bytes) -> bytes:
 
 def _simulation(pcm: Pcm, lost: Sequence[bool]) -> Simulation:
     timeline = [(number, "plc" if gone else "opus", 0, 0.0) for number, gone in enumerate(lost)]
-    result = {
+    result: RunResult = {
         "packets": len(lost),
         "loss": measure_loss(lost).as_dict(),
         "alignment": {"opus_lookahead_samples": LOOKAHEAD, "offset_samples": 0},
@@ -113,7 +114,7 @@ def _simulation(pcm: Pcm, lost: Sequence[bool]) -> Simulation:
     return Simulation(pcm, result, list(lost), timeline)
 
 
-def _cell(plain: Sequence[bytes], sent: Sequence[bytes], lost: Sequence[bool]) -> dict[str, Any]:
+def _cell(plain: Sequence[bytes], sent: Sequence[bytes], lost: Sequence[bool]) -> Measurement:
     seconds = len(sent) * PACKET_SECONDS
     speech, whole = (8 * sum(map(len, packets)) / seconds for packets in (plain, sent))
     rates = {"speech": speech, "dred": whole - speech, "headers": 8 * HEADER_BYTES / PACKET_SECONDS}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dredge_device.pi.output.files import write_bytes
 from dredge_device.units import PACKET_SAMPLES
 from dredge_host.charts.spectrogram import stacked_png
+from dredge_host.evaluation.results.document import RobustResult, RobustRow
 from dredge_host.settings import Settings
 from dredge_kernels.arrays import Pcm
 
@@ -100,18 +101,22 @@ def run(
     conceal: Sequence[str] = ("dred", "plc"),
     pictures: Path | None = None,
     progress: Callable[[int, int, float], None] | None = None,
-) -> dict[str, Any]:
+) -> RobustResult:
     """Return a `dredge.robustness/1` document for named inputs, int16[n] at 16 kHz.
 
     pictures: folder for one PNG per input, spectrograms of the clean decode and of every concealment mode below it.
     """
-    rows = []
+    rows: list[RobustRow] = []
     started = time.monotonic()
     for done, (name, pcm) in enumerate(cases.items(), 1):
         heard: list[Pcm] = []
         for mode in conceal:
             verdict, played, clean = run_case(pcm, mode)
-            rows.append({"input": name, "conceal": mode, **verdict._asdict(), "passed": verdict.passed})
+            rows.append({
+                "input": name, "conceal": mode, "described": verdict.described, "recovered": verdict.recovered,
+                "louder_db": verdict.louder_db, "quieter_db": verdict.quieter_db, "over": verdict.over,
+                "passed": verdict.passed,
+            })  # fmt: skip
             heard += [played] if heard else [clean, played]
         if pictures:
             write_bytes(pictures / f"{name}.png", stacked_png(heard))
@@ -120,7 +125,7 @@ def run(
     return {"schema": "dredge.robustness/1", "loss": LOSS, "passed": all(r["passed"] for r in rows), "rows": rows}
 
 
-def table_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def table_rows(rows: Sequence[RobustRow]) -> list[list[str]]:
     """Return the rows as text cells under HEAD."""
     return [
         [

@@ -11,9 +11,10 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
-from dredge_host.evaluation.running.cell import CellRunner, Failure, Measurement
+from dredge_host.evaluation.running.cell import CellRunner, Failure
 
 Result = tuple[Task, str, Measurement | Failure]
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from dredge_host.evaluation.judging.registry import METRICS, SCORES, Metric
+from dredge_host.evaluation.judging.registry import METRICS, SCORES, Measurement, Metric
 from dredge_host.evaluation.results.document import Row, interval
 from dredge_host.evaluation.results.legend import STRATA, method
 from dredge_host.evaluation.results.stats import Interval
@@ -139,13 +139,13 @@ def _word_errors(row: Row) -> Cell:
     return Cell(f"{errors} of {words}", errors / words)
 
 
-def worst_cells(records: Sequence[Row], count: int = WORST) -> list[dict[str, Any]]:
+def worst_cells(records: Sequence[Row], count: int = WORST) -> list[Measurement]:
     """Return the `count` cells of every method that lost most PLCMOS against no loss on the same clip, worst first.
 
     Where there is no PLCMOS they are in the order of the records; cells without loss are left out.
     """
     clean = {r["clip"]: r["plcmos"] for r in records if r.get("method") == "clean" and "plcmos" in r}
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Measurement]] = {}
     for record in records:
         if record.get("method") == "clean":
             continue
