@@ -10,7 +10,7 @@ import soundfile
 from device_fakes import Bench, FakeDecoder, FakeExtractor, FakeReader, fake_parts, packet
 
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.decoder_priming import DECODED, NEEDED, PRELUDE, DecoderPriming
+from dredge_device.pi.concealment.decoder_priming import DECODED, NEEDED, PRELUDE, DecoderPriming, OvershootGuard
 from dredge_device.pi.concealment.interpolation import HOLD, Interpolation
 from dredge_device.pi.concealment.lookahead import COLD, REACH, Following, Lookahead
 from dredge_kernels import opus
@@ -204,6 +204,41 @@ def test_there_is_no_rehearsal_for_packets_that_do_not_predict():
     encoder = FakeEncoder()
     DecoderPriming(encoder).run(FakeDecoder(), np.zeros(2000, np.int16), np.zeros(160, np.int16), CELT)
     assert not encoder.heard
+
+
+class Emptied(FakeDecoder):
+    """A decoder whose output has one level until it is reset, and another one afterwards."""
+
+    def __init__(self, primed, empty):
+        super().__init__()
+        self.level, self.empty = primed, empty
+
+    def decode(self, data):
+        self.calls.append(("decode",))
+        return np.resize(np.array([self.level, -self.level], np.int16), 320)
+
+    def reset(self):
+        self.level = self.empty
+        super().reset()
+
+
+@pytest.mark.parametrize(
+    ("primed", "empty", "heard", "asked"),
+    [
+        (8000, 1000, 1000, True),  # it resonates: nothing was as loud, and from an empty decoder it is not
+        (8000, 7500, 8000, True),  # speech begins
+        (1300, 100, 1300, False),  # as loud as what was heard before
+        (30, 1, 30, False),  # nothing is loud beside silence
+    ],
+)
+def test_a_first_packet_that_resonates_is_decoded_from_nothing(primed, empty, heard, asked):
+    decoder, spare = Emptied(primed, empty), Emptied(empty, empty)
+    guard = OvershootGuard(decoder, spare)
+    played = np.full(3200, 1000 if primed > 100 else 0, np.int16)
+    pcm = guard.checked(decoder.decode(b""), played, lambda one: one.decode(b""), None)
+    assert np.abs(pcm).max() == heard
+    assert bool(spare.calls) == asked
+    assert (("reset",) in decoder.calls) == (heard != primed), "the state goes on from what was heard"
 
 
 def test_after_a_rehearsal_the_first_packets_are_nearer_to_what_was_sent():

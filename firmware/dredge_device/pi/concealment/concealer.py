@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The concealer: the best source there is for one packet period, joined to the one before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dredge_device.pi.concealment.crossfade import State, Transition
@@ -10,7 +11,7 @@ from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.history import History
 from dredge_device.pi.concealment.synthesis import Synthesis
 from dredge_device.pi.factory import Parts
-from dredge_device.pi.interfaces import PacketReader, Pcm
+from dredge_device.pi.interfaces import Decoder, PacketReader, Pcm
 from dredge_device.pi.quality import CLASSIC, FULL, OVERLOAD
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Period
@@ -64,8 +65,6 @@ class Concealer:
     def restart(self) -> None:
         """Forget the old stream, since a new sender begins: nothing of it describes or is heard in the new one."""
         self._parts.decoder.reset()
-        if self.dred_source:
-            self.dred_source.clear()
         if self._synthesis:
             self._synthesis.restart()
         self._transition.restart()
@@ -120,9 +119,7 @@ class Concealer:
             return None
         try:
             self.in_dtx = self._parts.reader.is_dtx(packet)
-            self._approach(period, packet)
-            with self._timer.stage("opus"):
-                pcm = self._parts.decoder.decode(packet)
+            pcm = self._arrived(period, packet, lambda one: one.decode(packet))
         except (ValueError, RuntimeError):
             self.damaged += 1
             return None
@@ -132,19 +129,24 @@ class Concealer:
         if not (self._use_lbrr and _repeats(self._parts.reader, period)):
             return None
         try:
-            self._approach(period, period.following)
-            with self._timer.stage("opus"):
-                pcm = self._parts.decoder.decode_fec(period.following, PACKET_SAMPLES)
+            pcm = self._arrived(period, period.following, lambda one: one.decode_fec(period.following, PACKET_SAMPLES))
         except (ValueError, RuntimeError):
             return None
         return Choice(self._decoded(pcm), "lbrr")
 
-    def _approach(self, period: Period, packet: bytes) -> None:
-        """Prepare the transition to decoded speech: 10 ms for the cross-fade, and the decoder primed."""
+    def _arrived(self, period: Period, packet: bytes, decode: Callable[[Decoder], Pcm]) -> Pcm:
+        """Return the decoder's int16[320] for a packet; decode: decodes it with a decoder."""
+        primed = self._approach(period, packet)
+        with self._timer.stage("opus"):
+            pcm = decode(self._parts.decoder)
+            return self._synthesis.checked(pcm, decode, period.following) if primed and self._synthesis else pcm
+
+    def _approach(self, period: Period, packet: bytes) -> bool:
+        """Prepare the transition to decoded speech: 10 ms for the cross-fade, and the decoder primed, if True."""
         joined = self.synthesising or self._transition.state is State.BACKGROUND
-        if self._synthesis is not None and joined and self._synthesis.leave(period, packet):
-            self._hidden.forget()
-        self._hidden.catch_up()
+        primed = self._synthesis is not None and joined and self._synthesis.leave(period, packet)
+        self._hidden.settle(primed)
+        return primed
 
     def _decoded(self, pcm: Pcm) -> Pcm:
         """Return the decoder's output joined to what came before, and remember it."""

@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Priming of the Opus decoder with what was played in a gap, or with the loss itself."""
+"""Priming of the Opus decoder with what was played in a gap, or with the loss itself; what to do if that resonates."""
+
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dredge_device.pi.concealment.limiter import FLOOR, RAMP
 from dredge_device.pi.interfaces import Decoder, Encoder, Pcm
 from dredge_device.pi.stage_timer import StageTimer
-from dredge_device.units import PACKET_SAMPLES
+from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
 DECODED = 2  # packets that the decoder gets
 PRELUDE = 1  # packets before them, for the encoder alone
 NEEDED = (DECODED + PRELUDE) * PACKET_SAMPLES
 MOST_PUT_OFF = 5  # lost packets after which a decoder's own concealment has faded
+RISE = 10 ** (4 / 20)  # from the last 20 ms before it, or from the packet behind it: a first packet is no louder
+LOUDER = 10 ** (3 / 20)  # than all output of the last 200 ms, and …
+OVERSHOOT = 10 ** (2 / 20)  # … than from an empty decoder: then the primed one is not believed
 SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 6716 table 2)
+
+Loudness = NDArray[np.float64]  # [2]: peak, root mean square of the loudest 10 ms
 
 
 class DecoderPriming:
@@ -42,6 +51,66 @@ class DecoderPriming:
         return True
 
 
+class OvershootGuard:
+    """The check of the first packet after a gap.
+
+    It predicts from speech that was guessed or described, not decoded, and now and then resonates with it: up to 14 dB
+    louder than it was sent. An empty decoder has nothing to resonate with; where that is too loud as well, the packet
+    behind tells.
+    """
+
+    def __init__(self, decoder: Decoder, spare: Decoder) -> None:
+        """Check what decoder gives; spare: one that may be reset."""
+        self._decoder, self._spare = decoder, spare
+
+    def checked(self, pcm: Pcm, played: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
+        """Return pcm, int16[320] of the primed decoder, or what the emptied decoder makes of the packet, limited.
+
+        played: int16[>= 320] before it; decode: decodes the packet with a decoder; behind: the packet after it, None
+        where it has not arrived.
+        """
+        last = _loudness(played[-PACKET_SAMPLES:])
+        if not _is_louder(_loudness(pcm), last, RISE):
+            return pcm
+        self._spare.reset()
+        empty = _loudness(decode(self._spare))
+        if _is_louder(_loudness(pcm), _loudness(played), LOUDER) and _is_louder(_loudness(pcm), empty, OVERSHOOT):
+            self._decoder.reset()
+            pcm = decode(self._decoder)
+        following = self._following(behind)
+        return pcm if following is None else limited(pcm, RISE * max(last[1], following[1]))
+
+    def _following(self, packet: bytes | None) -> Loudness | None:
+        """Return the loudness of the packet behind the one that the spare decoder has got."""
+        try:
+            return _loudness(self._spare.decode(packet)) if packet else None
+        except (ValueError, RuntimeError):
+            return None
+
+
+def _is_louder(one: Loudness, other: Loudness, factor: float) -> bool:
+    """Return whether the peak or the loudest 10 ms of one piece are more than so many times those of the other."""
+    return bool(np.any(one > factor * other))
+
+
+def _loudness(pcm: Pcm) -> Loudness:
+    """Return the peak, and the root mean square of the loudest 10 ms (every 5 ms one begins); FLOOR at least."""
+    wide = pcm.astype(np.float64)
+    halves = np.sum(wide.reshape(-1, FRAME_SAMPLES // 2) ** 2, axis=1)
+    loudest = float(np.max(halves[:-1] + halves[1:])) / FRAME_SAMPLES
+    return np.maximum(FLOOR, [np.max(np.abs(wide)), np.sqrt(loudest)])
+
+
+def limited(pcm: Pcm, most: float) -> Pcm:
+    """Return pcm turned down until its loudest 10 ms have this root mean square; its end leads back to its level."""
+    gain = most / _loudness(pcm)[1]
+    if gain >= 1.0:
+        return pcm
+    curve = np.full(len(pcm), gain)
+    curve[-RAMP:] = np.linspace(gain, 1.0, RAMP)
+    return np.rint(pcm * curve).astype(np.int16)
+
+
 class HiddenConcealment:
     """The decoder's own concealment, which moves its state on whether or not it is played.
 
@@ -66,6 +135,12 @@ class HiddenConcealment:
     def forget(self) -> None:
         """Forget what was put off, because the decoder need not conceal it."""
         self._put_off = 0
+
+    def settle(self, primed: bool) -> None:
+        """Prepare the decoder for a packet: forget what was put off if it has been primed, else let it conceal that."""
+        if primed:
+            self.forget()
+        self.catch_up()
 
     def catch_up(self) -> None:
         """Let the decoder conceal what was put off."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Both ends of a gap: what was played before it, and what has already arrived of the time after it."""
 
+from collections.abc import Callable
+
 from dredge_device.jitter import JitterBuffer
-from dredge_device.pi.concealment.decoder_priming import DecoderPriming
+from dredge_device.pi.concealment.decoder_priming import DecoderPriming, OvershootGuard
 from dredge_device.pi.concealment.history import History
 from dredge_device.pi.concealment.interpolation import Interpolation
 from dredge_device.pi.concealment.lookahead import Lookahead
 from dredge_device.pi.factory import Parts
-from dredge_device.pi.interfaces import Pcm, Rows
+from dredge_device.pi.interfaces import Decoder, Pcm, Rows
 
 
 class GapEnds:
@@ -16,9 +18,11 @@ class GapEnds:
     def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool) -> None:
         self._decoder = parts.decoder
         self._lookahead = None
+        self._guard = None
         if parts.lookahead_decoder and parts.lookahead_extractor:
             decoder, extractor = parts.lookahead_decoder, parts.lookahead_extractor
             self._lookahead = Lookahead(decoder, extractor, buffer, parts.reader, use_lbrr)
+            self._guard = OvershootGuard(parts.decoder, decoder)
         self._priming = DecoderPriming(parts.priming_encoder) if parts.priming_encoder else None
         self._gap: Interpolation | None = None
 
@@ -50,3 +54,7 @@ class GapEnds:
     def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> bool:
         """Prime the decoder with what filled the gap, before it gets this packet; return False if it need not."""
         return bool(self._priming and packet and self._priming.run(self._decoder, played, tail, packet))
+
+    def checked(self, pcm: Pcm, played: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
+        """Return the first packet after the gap as it is heard; pcm: from the primed decoder (OvershootGuard)."""
+        return self._guard.checked(pcm, played, decode, behind) if self._guard else pcm

@@ -12,7 +12,7 @@ from dredge_device.pi.concealment.gap_ends import GapEnds
 from dredge_device.pi.concealment.history import DELAY, History
 from dredge_device.pi.concealment.vocoder_session import VocoderSession
 from dredge_device.pi.factory import Parts
-from dredge_device.pi.interfaces import Pcm, Rows
+from dredge_device.pi.interfaces import Decoder, Pcm, Rows
 from dredge_device.pi.quality import FULL, LATE, SMALL
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.playout import Period
@@ -52,6 +52,8 @@ class Synthesis:
         self.history.clear()
         if self._plc:
             self._plc.reset()
+        if self._dred_source:
+            self._dred_source.clear()
         self._ends.close()
 
     def set_quality(self, quality: int) -> None:
@@ -127,6 +129,12 @@ class Synthesis:
         self._transition.state = State.DECODING
         with self._timer.stage("opus"):
             return self._ends.prime_decoder(self.history.samples, self._transition.tail, packet)
+
+    def checked(self, pcm: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
+        """Return the first packet after a gap as it is heard; pcm: int16[320] of the primed decoder; behind: the packet
+        after it.
+        """
+        return self._ends.checked(pcm, self.history.samples, decode, behind)
 
     def _rows_after(self, period: Period) -> Rows:
         """Return the rows float32[4, 20] of the first packet after a gap."""

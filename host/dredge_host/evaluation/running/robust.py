@@ -30,8 +30,9 @@ class Verdict(NamedTuple):
     """How the recovered packets compare with the same packets without loss.
 
     recovered: packets that were not received, described: those of them that a later packet described; louder_db:
-    largest level above the loudest clean packet nearby; quieter_db: largest level of a described packet below the
-    quietest one nearby, of a guess below the quietest of all; over: packets beyond LIMIT_DB.
+    largest level above the loudest clean packet nearby, of these and of first packets after them; quieter_db: largest
+    level of a described packet below the quietest one nearby, of a guess below the quietest of all; over: packets
+    beyond LIMIT_DB.
     """
 
     recovered: int
@@ -51,20 +52,21 @@ def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
 
     played, clean: int16[n], aligned; sources: where each whole packet of them came from. Nearby is AROUND packets on
     either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and
-    it may fade as far as the background, the quietest that there is without loss.
+    it may fade as far as the background, the quietest that there is without loss. The first packet after a gap is
+    predicted from what filled it, and may be no louder either.
     """
     ours, theirs = _levels(played), _levels(clean)
     names = list(sources)[: min(len(ours), len(theirs))]
     background = theirs.min(initial=0.0)
     louder, quieter, over = 0.0, 0.0, 0
     for k, name in enumerate(names):
-        if name == "opus":
+        if name == "opus" and (k == 0 or names[k - 1] in ("opus", "silence")):
             continue
-        described = name in DESCRIBED
+        described = name in DESCRIBED or name == "opus"
         first, last = (k, k) if described else _gap(names, k)
         near = theirs[max(0, first - AROUND) : last + AROUND + 1]
         lowest = near.min() if described else background
-        above, below = float(ours[k] - near.max()), float(lowest - ours[k])
+        above, below = float(ours[k] - near.max()), float(lowest - ours[k]) if name != "opus" else 0.0
         louder, quieter = max(louder, above), max(quieter, below)
         over += max(above, below) > LIMIT_DB
     recovered = [name for name in names if name != "opus"]
