@@ -90,8 +90,8 @@ _NETWORK: list[Decorator] = [
 _CODEC: list[Decorator] = [
     click.option(
         "--redundancy",
-        help="Seconds of history in every packet; stream: auto follows the losses.  "
-        "[default: 1.0; 0 unless --conceal dred]",
+        help="Seconds of history in every packet; auto: what the receiver's reports call for, speech and LBRR too.  "
+        "[default: auto where it reports (stream, talk, gateway), else 1.0; 0 unless --conceal dred]",
     ),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
     click.option(
@@ -140,6 +140,12 @@ _CODEC: list[Decorator] = [
     ),
 ]
 
+
+cap_option = click.option(
+    "--cap",
+    type=click.IntRange(0),
+    help="With --redundancy auto: b/s on the wire at most, 0 for no limit.  [default: what 1.0 takes]",
+)
 
 sdp_option = click.option("--sdp", type=FILE_OUT, help="Write the session description of what is sent (RTP over UDP).")
 
@@ -217,11 +223,19 @@ def settings_from(values: Given) -> Settings:
     )
 
 
+def is_automatic(values: Given, reports: bool = True) -> bool:
+    """Return whether the receiver's reports decide what is sent: by default where it reports, and where that is asked
+    for.
+    """
+    redundancy = values["redundancy"]
+    return redundancy == "auto" or (redundancy is None and reports and values["conceal"] == "dred")
+
+
 def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"redundancy is '{text}', expected seconds, e.g. 0.5; dredge stream takes auto") from None
+        raise UsageError(f"redundancy is '{text}', expected seconds, e.g. 0.5; auto: stream, talk, gateway") from None
 
 
 def _apply(options: list[Decorator], function: F) -> F:

@@ -3,7 +3,8 @@
 
 The device reports every second which bursts it met. The history in every packet is made as long as
 the bursts that hold 95 % of the lost packets lately, and some margin. With LBRR in the packets no
-history is sent while hardly any packet is lost but alone: the copy is better there, and costs nothing more.
+history is sent while hardly any packet is lost but alone: the copy is better there, and costs nothing more. Where
+nothing is lost lately it covers the longest burst of the last minutes: what happened on a path happens there again.
 
 Under a cap everything that is sent takes from the speech. Where the speech would have too little beside both, one of
 them goes: LBRR where bursts are long, the history where most are of one packet. What is left goes to the speech; where
@@ -19,13 +20,15 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 
 from dredge_device.units import PACKET_SECONDS
-from dredge_host.sending.sender import LBRR_RATE_FACTOR, BitrateMeter, Sender
+from dredge_host.sending.sender import HEADER_BYTES, LBRR_RATE_FACTOR, BitrateMeter, Sender
 from dredge_host.settings import MAX_REDUNDANCY_S
 from dredge_models.dred import Q0
 
 COVER = 0.95
 MARGIN_PACKETS = 2
 MEMORY_REPORTS = 20  # seconds of reports that count
+LONG = 5  # packets of a burst that is remembered longer, for so many seconds of reports
+REMEMBERED_REPORTS = 300
 IDLE_S = 0.1  # kept without LBRR while nothing is lost: the first burst has to be met by something
 LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below that LBRR is enough
 PACKETS_PER_REPORT = round(1 / PACKET_SECONDS)
@@ -67,18 +70,22 @@ class Steering(TypedDict):
 
 
 class AutoRedundancy:
-    """Steers one sender by the device's reports. cap_bps: all bits per second on the wire; 0: no cap, and the speech
-    keeps the bit rate that it has."""
+    """Steers one sender by the device's reports.
 
-    def __init__(self, sender: Sender, playout_ms: int, cap_bps: int = 0) -> None:
+    cap_bps: all bits per second on the wire; None: what the sender would take with 1 s of history; 0: no cap, and the
+    speech keeps the bit rate that it has.
+    """
+
+    def __init__(self, sender: Sender, playout_ms: int, cap_bps: int | None = None) -> None:
         self._sender = sender
         self._lbrr, self._least_bps = sender.lbrr, sender.bitrate  # what was asked for
         self._idle = 0.0 if sender.lbrr else IDLE_S
         self._longest = min(MAX_REDUNDANCY_S, max(IDLE_S, playout_ms / 1000))
-        self._cap_bps = cap_bps
+        self._cap_bps = usual_cap_bps(sender.bitrate, sender.lbrr) if cap_bps is None else cap_bps
         self._before: dict[int, int] = {}
         self._unfilled = 0
         self._recent: deque[tuple[dict[int, int], int]] = deque(maxlen=MEMORY_REPORTS)
+        self._longest_bursts: deque[int] = deque(maxlen=REMEMBERED_REPORTS)  # in packets, 0 where there was no long one
         self.log: list[Steering] = []
 
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
@@ -116,7 +123,9 @@ class AutoRedundancy:
         self._before = bursts
         unfilled = int((report.get("reasons") or {}).get("gap longer than redundancy", 0))
         missed, self._unfilled = unfilled - self._unfilled, unfilled
-        self._recent.append(({length: count for length, count in fresh.items() if count > 0}, max(0, missed)))
+        lost = {length: count for length, count in fresh.items() if count > 0}
+        self._recent.append((lost, max(0, missed)))
+        self._longest_bursts.append(max((length for length in lost if length >= LONG), default=0))
 
     def _wanted(self) -> tuple[float, str]:
         lost: dict[int, int] = {}
@@ -125,7 +134,7 @@ class AutoRedundancy:
                 lost[length] = lost.get(length, 0) + length * count
         total = sum(lost.values())
         if not total:
-            return self._idle, f"nothing lost for {len(self._recent)} s"
+            return self._calm()
         longer = total - lost.get(1, 0)
         if self._sender.lbrr and longer < LONGER_SHARE * PACKETS_PER_REPORT * len(self._recent):
             return self._idle, f"{total - longer} of {total} lost packets were lost alone, LBRR has them"
@@ -134,12 +143,24 @@ class AutoRedundancy:
             seen += lost[length]
             if seen >= COVER * total:
                 break
-        seconds = min(self._longest, max(IDLE_S, (length + MARGIN_PACKETS) * PACKET_SECONDS))
+        seconds = self._covering(length)
         why = f"bursts up to {length * 20} ms hold {100 * seen / total:.0f} % of {total} lost packets"
         if self._recent[-1][1]:
             seconds = self._longest
             why += f"; {self._recent[-1][1]} were older than the history"
         return seconds, why
+
+    def _calm(self) -> tuple[float, str]:
+        """Return how long the history is while nothing is lost, and why."""
+        why, longest = f"nothing lost for {len(self._recent)} s", max(self._longest_bursts, default=0)
+        if not longest:
+            return self._idle, why
+        ago = next(n for n, length in enumerate(reversed(self._longest_bursts)) if length == longest)
+        return self._covering(longest), f"{why}, {longest * 20} ms at once {ago} s ago"
+
+    def _covering(self, burst: int) -> float:
+        """Return the seconds of history that cover a burst of so many packets, as far as playout waits for them."""
+        return min(self._longest, max(IDLE_S, (burst + MARGIN_PACKETS) * PACKET_SECONDS))
 
     def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
         """Return the length of the history and whether LBRR stays, when the cap does not leave enough for both."""
@@ -168,6 +189,13 @@ class AutoRedundancy:
         fitting = [s for s in lengths if self._left_for_speech(s, Q0_COARSEST, lbrr, meter) >= self._least_bps]
         why += f"; the cap of {self._cap_bps / 1000:g} kb/s allows no more"
         return Q0_COARSEST, float(max(fitting, default=0.0)), why
+
+
+def usual_cap_bps(bitrate: int, lbrr: bool) -> int:
+    """Return the b/s on the wire of speech at this bit rate with 1 s of history, and with LBRR if that is sent."""
+    speech = bitrate * (LBRR_RATE_FACTOR if lbrr else 1.0)
+    total = speech + estimated_bps(1.0, Q0_FINEST) + 8 * HEADER_BYTES / PACKET_SECONDS
+    return -(-round(total) // STEP_BPS) * STEP_BPS
 
 
 def estimated_bps(redundancy_s: float, q0: int) -> float:

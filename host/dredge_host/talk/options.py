@@ -23,7 +23,8 @@ class TalkOptions:
     to: whom to call (udp://HOST:PORT or a serial URL), None waits for a call; listen: where to be called, None is any
     free port; mic, speaker: dredge_host.audio_io.open.GRAMMAR and dredge_device.pi.output.open.GRAMMAR; rate: of raw
     samples; settings: as for a stream, the loss model included; delay, jitter, reorder, duplicate: network models
-    (dredge_host.sending.network); auto: the redundancy follows the losses; key_file: both ends need the same;
+    (dredge_host.sending.network); auto: the other end's reports decide what is sent, cap_bps: within so many b/s on the
+    wire (dredge_host.sending.adaptive_redundancy); key_file: both ends need the same;
     allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
     wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
     down while the other end speaks; echo: speex cancels it here (libspeexdsp); volume: factor of what is heard;
@@ -41,6 +42,7 @@ class TalkOptions:
     reorder: str = ""
     duplicate: str = ""
     auto: bool = False
+    cap_bps: int | None = None
     key_file: str | None = None
     allow_remote: bool = False
     seconds: float | None = None

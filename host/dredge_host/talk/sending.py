@@ -128,7 +128,7 @@ class SendingHalf:
         options = self._options
         network = Network(options.delay, options.jitter, options.reorder, options.duplicate, settings.seed)
         run = StreamRun(session, sender, self._loss, outcome, network, None, self._muted, live=True)
-        steering = AutoRedundancy(sender, settings.playout_ms) if options.auto else None
+        steering = AutoRedundancy(sender, settings.playout_ms, options.cap_bps) if options.auto else None
         run.control = steering
         try:
             self._speak(run, session, near, steering, stop)

@@ -121,6 +121,20 @@ def test_the_command_streams_through_a_bad_network(tmp_path: Path, speech: np.nd
 
 
 @pytest.mark.parametrize(
+    ("words", "steered"),
+    [([], True), (["--cap", "0"], True), (["--redundancy", "1.0"], False), (["--conceal", "plc"], False)],
+)
+def test_reports_decide_what_is_sent_unless_something_is_asked_for(tmp_path: Path, words: list[str], steered) -> None:
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, np.zeros(16000, np.int16), 16000, "PCM_16")
+    result = stream(clip, "--seconds", 2.4, *words)
+    assert ("adaptation" in result) == steered
+    if steered:
+        assert result["adaptation"][0]["why"].startswith("nothing lost")
+        assert (result["adaptation"][0]["speech_bps"] > 24_000) == (not words), "what is not lost is worth more speech"
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [(["--redundancy", "much"], "expected seconds"), (["--jitter", "x"], "expected milliseconds"),
      (["--playout", "adaptive:9000"], "longer than 5000"), (["--reorder", "5"], "expected a share"),

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dredge_host.sending.adaptive_redundancy import ENOUGH_BPS, IDLE_S, MOST_BPS, AutoRedundancy, estimated_bps
+from dredge_host.sending.adaptive_redundancy import (
+    ENOUGH_BPS,
+    IDLE_S,
+    LONG,
+    MEMORY_REPORTS,
+    MOST_BPS,
+    REMEMBERED_REPORTS,
+    AutoRedundancy,
+    estimated_bps,
+    usual_cap_bps,
+)
 from dredge_host.sending.sender import LBRR_RATE_FACTOR, BitrateMeter, Split
 from dredge_models.dred import Q0
 
@@ -30,7 +40,7 @@ def meter(speech: int = 60) -> BitrateMeter:
     return made
 
 
-def run(reports, cap: int = 0, playout_ms: int = 1000, lbrr: bool = False):
+def run(reports, cap: int | None = 0, playout_ms: int = 1000, lbrr: bool = False):
     sender = Steered(lbrr=lbrr)
     auto = AutoRedundancy(sender, playout_ms, cap)  # type: ignore[arg-type]
     for second, report in enumerate(reports):
@@ -81,9 +91,40 @@ def test_history_beyond_the_playout_delay_is_of_no_use() -> None:
     assert sender.redundancy_s == pytest.approx(0.3)
 
 
-def test_old_losses_are_forgotten() -> None:
-    sender, _ = run([{"bursts": {"20": 3}}] * 45)  # counts are cumulative: nothing new after the first
+def test_short_bursts_are_soon_forgotten_and_long_ones_after_minutes() -> None:
+    seconds = MEMORY_REPORTS + 25  # counts are cumulative: nothing new after the first
+    sender, _ = run([{"bursts": {str(LONG - 1): 3}}] * seconds)
     assert sender.redundancy_s == pytest.approx(IDLE_S)
+    sender, _ = run([{"bursts": {"20": 3}}] * seconds)
+    assert sender.redundancy_s == pytest.approx(0.44)
+    sender, _ = run([{"bursts": {"20": 3}}] * (REMEMBERED_REPORTS + 25))
+    assert sender.redundancy_s == pytest.approx(IDLE_S)
+
+
+def test_a_burst_every_half_minute_finds_history() -> None:
+    """A path that loses 300 ms now and then, under the usual cap: every burst but the first is covered."""
+    sender = Steered(lbrr=True)
+    auto = AutoRedundancy(sender, 1000)  # type: ignore[arg-type]
+    bursts, covered = 0, []
+    for second in range(240):
+        if second % 30 == 29:
+            bursts += 1
+            covered.append(sender.redundancy_s >= 0.3)
+        auto.consider(float(second), {"bursts": {"15": bursts}}, meter())
+    assert len(covered) == 8 and all(covered[1:])
+
+
+def test_by_default_it_spends_what_one_second_takes() -> None:
+    cap = usual_cap_bps(SPEECH_BPS, True)
+    fixed = LBRR_RATE_FACTOR * SPEECH_BPS + 16_000 + estimated_bps(1.0, Q0)
+    assert fixed <= cap < fixed + 1001
+    for reports in (SINGLE, LONGER, [{"bursts": {}}] * 30):
+        sender, _ = run(reports, None, lbrr=True)
+        factor = LBRR_RATE_FACTOR if sender.lbrr else 1.0
+        history = estimated_bps(sender.redundancy_s, sender.q0) if sender.redundancy_s else 0
+        assert cap - factor * 1001 < factor * sender.bitrate + 16_000 + history <= cap or sender.bitrate == MOST_BPS
+        assert sender.bitrate > SPEECH_BPS and sender.q0 == Q0
+    assert usual_cap_bps(SPEECH_BPS, False) == cap - 12_000
 
 
 def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> None:

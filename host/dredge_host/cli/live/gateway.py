@@ -36,6 +36,7 @@ Examples
 @shared.key_option
 @shared.link_options
 @shared.codec_options
+@shared.cap_option
 @shared.network_options
 def command(
     to: str | None, listen: str | None, http: str, cert: str | None, cert_key: str | None, seconds: float | None,
@@ -60,6 +61,7 @@ def command(
         raise UsageError(f"browsers give no microphone to http://{host}: give --cert and --cert-key, or use localhost")
     options = TalkOptions(
         to, listen, settings=shared.settings_from(values), key_file=key_file, allow_remote=allow_remote,
+        auto=shared.is_automatic(values), cap_bps=values["cap"],
         **{name: values[name] for name in ("delay", "jitter", "reorder", "duplicate")},
     )  # fmt: skip
     certificate = (cert, cert_key) if cert and cert_key else None

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from dredge_host.live.session import Session
     from dredge_host.live.stream import StreamOutcome
 
+SHOWN_CHANGES = 5  # of what was sent; the JSON has all of them
 NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
 EPILOG = (
     """\b
 Examples
   dredge stream speech.wav --to udp://raspberrypi:5004 --loss harsh
-  dredge stream speech.wav --to udp://raspberrypi:5004 --key-file dredge.key --redundancy auto
+  dredge stream speech.wav --to udp://raspberrypi:5004 --key-file dredge.key --cap 64000
   dredge stream speech.wav --to serial:///dev/ttyUSB0?baud=921600 --playout adaptive
   dredge stream speech.wav --to rtp://192.168.1.7:5004 --sdp out.sdp
       (then, there: ffplay -protocol_whitelist file,udp,rtp out.sdp)
@@ -59,12 +60,12 @@ Examples
 @click.option("--seconds", type=shared.Number(min=0.02), help="Send only so much; longer than IN repeats it.")
 @shared.link_options
 @shared.codec_options
+@shared.cap_option
 @shared.network_options
 @shared.key_option
 @click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
 @click.option("--payload-type", type=click.IntRange(96, 127), help="Of Opus, with rtp://.  [default: 111]")
 @shared.sdp_option
-@click.option("--cap", type=click.IntRange(0), default=0, help="With --redundancy auto: b/s on the wire at most.")
 @click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
@@ -95,7 +96,7 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
     told = lines(result)
     if run.source is not None:
         result["source"] = run.source
-    if given["redundancy"] == "auto":
+    if shared.is_automatic(given, reports=not plain):
         result["adaptation"] = run.log
     if isinstance(run.session, PlainSession):  # what became of the packets only the receiver knows
         result["receiver"] = run.session.receiver
@@ -152,7 +153,8 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
         session = (PlainSession if plain else Session)(link, update=display.update)
         outcome = stream(
             speech, session, settings, loss, models=model_ids() if settings.conceal == "dred" else None,
-            update=display.update, network=network, control=steering if given["redundancy"] == "auto" else None,
+            update=display.update, network=network,
+            control=steering if shared.is_automatic(given, reports=not plain) else None,
             tap=tap, muted=stack.enter_context(MuteSwitch()), live=live is not None,
         )  # fmt: skip
         trouble = trouble_of(link)
@@ -186,11 +188,11 @@ def _opened(
 
 
 def adaptation_lines(log: list[Steering]) -> list[str]:
-    """Return the changes of the adaptive redundancy with their reasons."""
+    """Return the last changes of the adaptive redundancy with their reasons."""
     return [
         f"at {e['t_s']:6.1f} s  {e['redundancy_s']:.2f} s of history, level {e['q0']}, speech at "
         f"{e['speech_bps'] / 1000:g} kb/s with{'' if e['lbrr'] else 'out'} LBRR: {e['why']}"
-        for e in log
+        for e in log[-SHOWN_CHANGES:]
     ]
 
 

@@ -50,6 +50,7 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @shared.device_options("allow-remote", "key-file", "realtime", "core", "lock-memory", "status")
 @shared.link_options
 @shared.codec_options
+@shared.cap_option
 @shared.network_options
 @shared.sdp_option
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
@@ -74,8 +75,8 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
     names = ("delay", "jitter", "reorder", "duplicate", "to", "listen", "mic", "speaker", "rate", "seconds", "once",
              "volume", "ptt", "half_duplex", "echo", "allow_remote", "key_file", "realtime", "core",
              "lock_memory", "status")  # fmt: skip
-    options = TalkOptions(settings=shared.settings_from(values), auto=values["redundancy"] == "auto",
-                          **{name: values[name] for name in names})  # fmt: skip
+    options = TalkOptions(settings=shared.settings_from(values), auto=shared.is_automatic(values),
+                          cap_bps=values["cap"], **{name: values[name] for name in names})  # fmt: skip
     if sdp is not None:
         if options.to is None:
             raise UsageError("--sdp describes what is said to the one who is called: name the other end (udp://HOST:PORT)")
