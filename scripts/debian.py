@@ -37,6 +37,13 @@ def cache() -> Path:
     return Path(os.environ.get("DREDGE_CACHE") or Path(base) / "dredge")
 
 
+def tied(command: list[str]) -> list[str]:
+    """Return the command so that it is killed when the thread that starts it ends, whatever ends it: an emulator
+    that is left behind would go on for many minutes.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", *command]
+
+
 def run(command: list[str], **extra: Any) -> str:
     """Return the standard output of a command. Raises DebianError with the end of its messages when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **extra)

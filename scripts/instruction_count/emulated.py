@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import userland
-from debian import cache, make, run
+from debian import cache, make, run, tied
 from virtual_pi.boot_image.layers import SUITE, folder
 from virtual_pi.boot_image.prepare import WHEEL_TOOLS, install_tools
 from virtual_pi.boot_image.wheel import BuildError, built_wheel
@@ -73,7 +73,7 @@ def count(there: Path, wheel: Path, cpu: str, models: Sequence[str], cases: Sequ
         environment["PYTHONHASHSEED"] = "0"
         counter = ["-plugin", f"{plugin},out={scratch / 'counts'}"]
         guest = [str(scratch / name) for name in ("guest.py", "cases", "said")]
-        run([program[0], *counter, *program[1:], *guest], env=environment)
+        run(tied([program[0], *counter, *program[1:], *guest]), env=environment)
         return _read(json.loads((scratch / "said").read_text()), (scratch / "counts").read_text())
 
 

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from debian import tied
+
 PROGRAM = "qemu-system-aarch64"
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
 SLOWEST, FASTEST = 16, 4000  # million instructions per second
@@ -56,7 +58,7 @@ def command(kernel: Path, image: Path, mips: float, cpu: str) -> list[str]:
 
 def run(kernel: Path, image: Path, mips: float, cpu: str) -> dict[str, Any]:
     """Return the job's result, the last JSON document on the console. Raises BoardError."""
-    words = command(kernel, image, mips, cpu)
+    words = tied(command(kernel, image, mips, cpu))
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors="replace")  # fmt: skip
     try:

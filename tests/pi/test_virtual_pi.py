@@ -7,9 +7,11 @@ import io
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -259,3 +261,51 @@ def test_a_board_that_hangs_is_ended_by_its_own_cpu_time(tmp_path, monkeypatch):
     monkeypatch.setattr(board, "_LONGEST_S", 1)
     with pytest.raises(board.BoardError, match="CPU time"):
         board.run(tmp_path, tmp_path, 500, "cortex-a53")
+
+
+STARTS_A_BOARD = """
+import sys
+from virtual_pi import board
+from virtual_pi.figures import Cell
+from virtual_pi.kept import Kept
+from virtual_pi.runner import Runner
+
+class Bare(Runner):
+    def _boot(self, cell, files):
+        return board.run("", "", 500, "cortex-a53")
+
+sleeper = "import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)"
+board.command = lambda *_: [sys.executable, "-c", sleeper]
+list(Bare(None, Kept(None, "code"), anew=True).all([Cell(500, "small", "0%%", seconds=1)], 1))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_emulator_is_left_when_the_command_is_ended(tmp_path, how):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    said = tmp_path / "pid"
+    process = subprocess.Popen([sys.executable, "-c", STARTS_A_BOARD % str(said)], env=environment)
+    try:
+        assert wait_until(lambda: said.exists() and said.read_text(), 60)
+        emulator = int(said.read_text())
+        assert running(emulator)
+        process.send_signal(how)
+        process.wait()
+        assert wait_until(lambda: not running(emulator), 20)
+    finally:
+        process.kill()
+
+
+def running(pid: int) -> bool:
+    """Return whether a process runs; one that ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(true, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not (met := true()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(met)
