@@ -9,6 +9,8 @@
 #define MEMORY .9f              /* how much of the past path's lead survives a hop */
 #define SHORT_LAG_BONUS .0005f  /* per 1/60 octave: decides ties between a period and its multiples */
 
+#define BLOCK 32                /* lags that are correlated together */
+
 static float position[DR_LAGS];  /* of each lag on the 1/60-octave scale, falling with the lag */
 static once ready;
 
@@ -25,31 +27,41 @@ void dr_pitch_reset(dr_pitch *p) { memset(p, 0, sizeof *p); }
 /* LPC residual, then (1 + .7 z^-1)(.25 + .5 z^-1 + .25 z^-2): keeps the strong low harmonics. */
 static void push_residual(dr_pitch *p, const float *hop, const float *lpc)
 {
+    float x[DR_ORDER + DR_HOP], e[1 + DR_HOP], d[2 + DR_HOP];   /* each after what came before this hop */
+    for (int i = 0; i < DR_ORDER; i++) x[i] = p->memory[DR_ORDER - 1 - i];
+    memcpy(x + DR_ORDER, hop, DR_HOP * sizeof *x);
+    memcpy(e + 1, hop, DR_HOP * sizeof *e);
+    for (int i = 0; i < DR_ORDER; i++)
+        for (int n = 0; n < DR_HOP; n++) e[1 + n] += lpc[i] * x[DR_ORDER + n - 1 - i];
+    e[0] = p->smooth[0], d[0] = p->smooth[2], d[1] = p->smooth[1];
+    for (int n = 0; n < DR_HOP; n++) d[2 + n] = e[1 + n] + .7f * e[n];
     memmove(p->residual, p->residual + DR_HOP, (DR_RESIDUAL - DR_HOP) * sizeof(float));
-    float *out = p->residual + DR_RESIDUAL - DR_HOP, *m = p->memory, *s = p->smooth;
-    for (int n = 0; n < DR_HOP; n++) {
-        float e = hop[n];
-        for (int i = 0; i < DR_ORDER; i++) e += lpc[i] * m[i];
-        memmove(m + 1, m, (DR_ORDER - 1) * sizeof(float));
-        m[0] = hop[n];
-        float d = e + .7f * s[0];
-        out[n] = .25f * d + .5f * s[1] + .25f * s[2];
-        s[0] = e;
-        s[2] = s[1];
-        s[1] = d;
-    }
+    float *out = p->residual + DR_RESIDUAL - DR_HOP;
+    for (int n = 0; n < DR_HOP; n++) out[n] = .25f * d[2 + n] + .5f * d[1 + n] + .25f * d[n];
+    for (int i = 0; i < DR_ORDER; i++) p->memory[i] = hop[DR_HOP - 1 - i];
+    p->smooth[0] = e[DR_HOP], p->smooth[1] = d[1 + DR_HOP], p->smooth[2] = d[DR_HOP];
+}
+
+/* cross[k], k < BLOCK: sum of now[n] past[n + k]; sums stay in registers. */
+static void cross_block(const float *now, const float *past, float *cross)
+{
+    float sum[BLOCK] = {0};
+    for (int n = 0; n < DR_WINDOW; n++)
+        for (int k = 0; k < BLOCK; k++) sum[k] += now[n] * past[n + k];
+    memcpy(cross, sum, sizeof sum);
 }
 
 /* score[i]: 2 x.y / (1 + x.x + y.y) of the window and itself, lag 32 + i earlier. */
 static void correlate(const dr_pitch *p, float *score)
 {
     const float *now = p->residual + DR_RESIDUAL - DR_WINDOW;
-    float cross[DR_LAGS] = {0};
-    for (int n = 0; n < DR_WINDOW; n++) {
-        const float x = now[n], *past = now + n - DR_PITCH_MAX;   /* reversed lags: past[k] is lag 256 - k */
-        for (int k = 0; k < DR_LAGS; k++) cross[k] += x * past[k];
+    float cross[DR_LAGS], energy = 0, lagged = 0;
+    int k = 0;                                                    /* reversed: cross[k] is of lag 256 - k */
+    for (; k + BLOCK <= DR_LAGS; k += BLOCK) cross_block(now, now - DR_PITCH_MAX + k, cross + k);
+    for (; k < DR_LAGS; k++) {
+        cross[k] = 0;
+        for (int n = 0; n < DR_WINDOW; n++) cross[k] += now[n] * now[n - DR_PITCH_MAX + k];
     }
-    float energy = 0, lagged = 0;
     for (int n = 0; n < DR_WINDOW; n++) energy += now[n] * now[n];
     for (int n = 0; n < DR_WINDOW; n++) lagged += now[n - DR_PITCH_MIN] * now[n - DR_PITCH_MIN];
     for (int i = 0; i < DR_LAGS; i++) {
