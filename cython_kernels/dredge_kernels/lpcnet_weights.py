@@ -15,6 +15,7 @@ NB_FEATURES = 20
 MAX_A, MAX_B, MAX_COND = 512, 64, 256
 MAX_STRIPS = 3 * MAX_A // 8
 DENSE = ("conv1", "conv2", "dense1", "dense2", "cond_a", "cond_b")
+WEIGHT = 64  # largest of a matrix or of the tree: the kernels add several products of it in 16 bits
 LIMIT = 1024.0  # of each term of a pre-activation: far beyond saturation, small enough for exact conversions
 
 Arrays = Mapping[str, NDArray]
@@ -53,6 +54,7 @@ def checked_matrix(arrays: Arrays, name: str, inputs: int) -> dict[str, NDArray]
 
 def _matrix(arrays: Arrays, name: str, outputs: int, inputs: int) -> dict[str, NDArray]:
     blocks = _need(arrays, f"{name}_blocks", np.int8, (None, 8, 4))
+    _small(f"{name}_blocks", blocks)
     column = _need(arrays, f"{name}_column", np.uint8, (len(blocks),))
     count = _need(arrays, f"{name}_count", np.uint16, (outputs // 8,))
     scale = _need(arrays, f"{name}_scale", np.float32, (outputs,))
@@ -77,11 +79,17 @@ def _table(arrays: Arrays, name: str, slots: int, levels: int, outputs: int) -> 
 
 def _tree(arrays: Arrays, b: int) -> dict[str, NDArray]:
     out = {"tree": _need(arrays, "tree", np.int8, (2, LEVELS, b))}
+    _small("tree", out["tree"])
     for name in ("tree_scale", "tree_bias", "tree_gain"):
         out[name] = _need(arrays, name, np.float32, (2, LEVELS))
-    _bounded("tree_scale", out["tree_scale"], np.full((2, LEVELS), 127.0 * 127.0 * b))
+    _bounded("tree_scale", out["tree_scale"], np.full((2, LEVELS), 127.0 * WEIGHT * b))
     _bounded("tree_bias", out["tree_bias"])
     return out
+
+
+def _small(name: str, weights: NDArray) -> None:
+    if weights.size and (weights.max() > WEIGHT or weights.min() < -WEIGHT):
+        raise ValueError(f"vocoder weights: {name}: expected [-{WEIGHT}, {WEIGHT}]; export the model again")
 
 
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dredge_kernels.lpcnet_weights import checked
+from dredge_kernels.lpcnet_weights import WEIGHT, checked
 from models.training.cards import SPEECH_DATA, rounded, write_card
 
 Weights = dict[str, NDArray[np.float32]]
 
 
 def quantised_rows(w: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Scale the rows to [-127, 127]; return the integers and the step of each row."""
-    step = np.maximum(np.abs(w).max(axis=-1), 1e-6) / 127.0
-    q = np.clip(np.rint(w / step[..., None]), -127, 127).astype(np.int8)
+    """Scale the rows to the range of weights; return the integers and the step of each row."""
+    step = np.maximum(np.abs(w).max(axis=-1), 1e-6) / WEIGHT
+    q = np.clip(np.rint(w / step[..., None]), -WEIGHT, WEIGHT).astype(np.int8)
     return q, step.astype(np.float32)
 
 

@@ -84,7 +84,7 @@ static void check_products(uint64_t *seed, const char *what, const ln_blocks *m)
     }
 }
 
-/* The largest sum there is, known beforehand: 512 * 127 * 127, of both signs. */
+/* The largest sum there is, known beforehand: 512 * 127 * LN_WEIGHT, of both signs. */
 static void check_extremes(void)
 {
     static int8_t blocks[LN_MAX_A / 4 * 32], x[LN_MAX_A];
@@ -93,7 +93,7 @@ static void check_extremes(void)
     ln_model *room = ln_empty(levels[0]);
     for (int i = 0; i < count; i++) column[i] = (uint8_t)i;
     for (int sign = -1; sign <= 1; sign += 2) {
-        memset(blocks, 127, sizeof blocks);
+        memset(blocks, LN_WEIGHT, sizeof blocks);
         memset(x, 127 * sign, sizeof x);
         const ln_blocks b = {8, LN_MAX_A, blocks, column, &count, NULL};
         multiply("extreme product", &b, x);
@@ -101,7 +101,7 @@ static void check_extremes(void)
         const ln_matrix m = ln_pack_blocks(room, &b);
         levels[0]->product(&m, x, LN_MAX_A, y);
         for (int i = 0; i < 8; i++)
-            if (y[i] != sign * LN_MAX_A * 127 * 127 && differences++ == 0)
+            if (y[i] != sign * LN_MAX_A * 127 * LN_WEIGHT && differences++ == 0)
                 fprintf(stderr, "scalar: extreme product is %d\n", (int)y[i]);
     }
     ln_free(room);

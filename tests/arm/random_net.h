@@ -57,19 +57,20 @@ static inline float *rn_reals(uint64_t *s, size_t n, float low, float high)
     for (size_t i = 0; i < n; i++) p[i] = rn_real(s, low, high);
     return p;
 }
-/* -127 ... 127, one run of 16 in four at the two extremes: the largest sums, in one direction and mixed */
-static inline void rn_fill8(uint64_t *s, int8_t *p, size_t n)
+/* -most ... most, one run of 16 in four at the two extremes: the largest sums, in one direction and mixed */
+static inline void rn_fill(uint64_t *s, int8_t *p, size_t n, int most)
 {
     int kind = 0;
     for (size_t i = 0; i < n; i++) {
         if (i % 16 == 0) kind = rn_int(s, 0, 11);
-        p[i] = (int8_t)(kind > 2 ? rn_int(s, -127, 127) : kind == 2 ? 127 - 254 * rn_int(s, 0, 1) : 127 - 254 * kind);
+        p[i] = (int8_t)(kind > 2 ? rn_int(s, -most, most) : most - 2 * most * (kind == 2 ? rn_int(s, 0, 1) : kind));
     }
 }
-static inline int8_t *rn_int8s(uint64_t *s, size_t n)
+static inline void rn_fill8(uint64_t *s, int8_t *p, size_t n) { rn_fill(s, p, n, 127); }
+static inline int8_t *rn_int8s(uint64_t *s, size_t n, int most)
 {
     int8_t *p = rn_room(n, 1);
-    rn_fill8(s, p, n);
+    rn_fill(s, p, n, most);
     return p;
 }
 
@@ -85,8 +86,8 @@ static inline ln_blocks rn_matrix(uint64_t *s, int outputs, int inputs, int perc
         for (int c = 0; c < columns; c++)
             if (rn_int(s, 1, 100) <= keep) { column[n++] = (uint8_t)c; count[i]++; }
     }
-    const float typical = 1.f / (127.f * 40.f * (1.f + (float)(inputs * percent) / 800.f));
-    return (ln_blocks){outputs, inputs, rn_int8s(s, 32 * (size_t)n), column, count,
+    const float typical = 1.f / (127.f * 20.f * (1.f + (float)(inputs * percent) / 800.f));
+    return (ln_blocks){outputs, inputs, rn_int8s(s, 32 * (size_t)n, LN_WEIGHT), column, count,
                        rn_reals(s, (size_t)outputs, .2f * typical, typical)};
 }
 
@@ -94,16 +95,16 @@ static inline ln_net rn_net(uint64_t *s, const rn_size *z)
 {
     const size_t a = (size_t)z->hidden_a, b = (size_t)z->hidden_b;
     ln_net n = {.hidden_a = z->hidden_a, .hidden_b = z->hidden_b};
-    n.table = rn_int8s(s, LN_SLOTS_A * LN_LEVELS_A * 3 * a);
+    n.table = rn_int8s(s, LN_SLOTS_A * LN_LEVELS_A * 3 * a, 127);
     n.table_scale = rn_reals(s, 3 * a, .001f, .01f);
-    n.table_b = rn_int8s(s, LN_SLOTS_B * LN_LEVELS * 3 * b);
+    n.table_b = rn_int8s(s, LN_SLOTS_B * LN_LEVELS * 3 * b, 127);
     n.table_b_scale = rn_reals(s, 3 * b, .001f, .01f);
     n.recur_a = rn_matrix(s, 3 * z->hidden_a, z->hidden_a, z->percent);
     n.input_b = rn_matrix(s, 6 * z->hidden_b, z->hidden_a, z->percent);
     n.recur_b = rn_matrix(s, 3 * z->hidden_b, z->hidden_b, 100);
     n.bias_a = rn_reals(s, a, -.5f, .5f);
     n.bias_b = rn_reals(s, b, -.5f, .5f);
-    n.tree = rn_int8s(s, 2 * LN_LEVELS * b);
+    n.tree = rn_int8s(s, 2 * LN_LEVELS * b, LN_WEIGHT);
     n.tree_scale = rn_reals(s, 2 * LN_LEVELS, .5e-4f, 1e-4f);
     n.tree_bias = rn_reals(s, 2 * LN_LEVELS, -.5f, .5f);
     n.tree_gain = rn_reals(s, 2 * LN_LEVELS, -1.5f, 1.5f);

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dredge_kernels.lpcnet_weights import WEIGHT
+
 F32 = np.float32
 SLOTS_A, ROWS_A, SLOTS_B, LEVELS = 8, 128, 3, 256
 TANH_GAIN = F32(32768) / F32(4.5)  # pre-activation -> int16
@@ -19,8 +21,8 @@ TANH = np.array([
 def random_matrix(rng: np.random.Generator, name: str, outputs: int, inputs: int, density: float) -> dict:
     used = rng.random((outputs // 8, inputs // 4)) < density
     column = np.broadcast_to(np.arange(inputs // 4, dtype=np.uint8), used.shape)[used]
-    blocks = rng.integers(-127, 128, (int(used.sum()), 8, 4)).astype(np.int8)
-    scale = rng.uniform(0.2, 1.0, outputs).astype(F32) / F32(127 * 127 * max(1.0, inputs * density / 8))
+    blocks = rng.integers(-WEIGHT, WEIGHT + 1, (int(used.sum()), 8, 4)).astype(np.int8)
+    scale = rng.uniform(0.2, 1.0, outputs).astype(F32) / F32(127 * WEIGHT * max(1.0, inputs * density / 8))
     return {f"{name}_blocks": blocks, f"{name}_column": column,
             f"{name}_count": used.sum(1).astype(np.uint16), f"{name}_scale": scale}
 
@@ -39,7 +41,7 @@ def random_net(seed: int, a: int = 32, b: int = 8, density: float = 0.5) -> dict
         "table_b": rng.integers(-127, 128, (SLOTS_B, LEVELS, 3 * b)).astype(np.int8),
         "table_b_scale": rng.uniform(0.001, 0.01, 3 * b).astype(F32),
         "bias_a": real(a), "bias_b": real(b),
-        "tree": rng.integers(-127, 128, (2, LEVELS, b)).astype(np.int8),
+        "tree": rng.integers(-WEIGHT, WEIGHT + 1, (2, LEVELS, b)).astype(np.int8),
         "tree_scale": np.full((2, LEVELS), 1e-4, F32),
         "tree_bias": real(2, LEVELS), "tree_gain": real(2, LEVELS, scale=1.0),
         "pitch": real(257, e).astype(np.float16),

@@ -12,7 +12,7 @@ from lpcnet_cases import F32, Reference, dense, predict, random_matrix, random_n
 from dredge_kernels import lpcnet
 from dredge_kernels.features import lpc_from_cepstrum
 from dredge_kernels.lpcnet import Lpcnet, from_ulaw, simd_level, simd_levels, sparse_product, to_ulaw
-from dredge_kernels.lpcnet_weights import checked
+from dredge_kernels.lpcnet_weights import WEIGHT, checked
 
 
 def features(n: int, seed: int = 0) -> np.ndarray:
@@ -30,7 +30,7 @@ def test_sparse_product_is_exact(level, outputs, inputs, density, seed, extreme)
     arrays = random_matrix(rng, "m", 8 * outputs, 4 * inputs, density)
     x = rng.choice([-127, 127], 4 * inputs) if extreme else rng.integers(-127, 128, 4 * inputs)
     if extreme:
-        arrays["m_blocks"] = np.sign(arrays["m_blocks"]) * 127
+        arrays["m_blocks"] = np.sign(arrays["m_blocks"]) * WEIGHT
     expected = dense(arrays, "m", 4 * inputs) @ x
     np.testing.assert_array_equal(sparse_product(arrays, "m", x.astype(np.int8), level), expected)
 
@@ -173,7 +173,9 @@ def damaged(change) -> dict:
     (lambda a: a.pop("tree"), "array 'tree' is missing"),
     (lambda a: a.update(table=a["table"][:, :-1]), "table: expected int8"),
     (lambda a: a.update(tree=a["tree"].astype(np.int16)), "tree: expected int8"),
-    (lambda a: a["recur_a_blocks"].__setitem__((0, 0, 0), -128), "-128 is not allowed"),
+    (lambda a: a["table"].__setitem__((0, 0, 0), -128), "-128 is not allowed"),
+    (lambda a: a["recur_a_blocks"].__setitem__((0, 0, 0), -65), r"recur_a_blocks: expected \[-64, 64\]"),
+    (lambda a: a["tree"].__setitem__((0, 3, 0), 65), r"tree: expected \[-64, 64\]"),
     (lambda a: a["recur_a_column"].__setitem__(0, 200), "block beyond"),
     (lambda a: a["recur_a_count"].__setitem__(0, 99), "sums to"),
     (lambda a: a["bias_b"].__setitem__(0, np.nan), "must be finite"),

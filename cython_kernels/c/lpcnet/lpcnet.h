@@ -16,10 +16,11 @@
 #define LN_MAX_A 512        /* multiples of 32 */
 #define LN_MAX_B 64         /* multiples of 8 */
 #define LN_HISTORY 512      /* excitation kept, >= longest period + 1 */
+#define LN_WEIGHT 64        /* largest weight of a matrix or of the tree: two times 255 and four times 127 fit 16 bits */
 #define LN_LIMIT 1024.f     /* no single term of a pre-activation is larger: its conversion to int32 is defined */
 #define LN_SUBTREES 17      /* four decisions each: the first four, and one for each of their outcomes */
 
-/* As stored: a matrix of 8 x 4 int8 blocks (outputs x inputs), strip by strip; values in [-127, 127]. */
+/* As stored: a matrix of 8 x 4 int8 blocks (outputs x inputs), strip by strip; values in [-LN_WEIGHT, LN_WEIGHT]. */
 typedef struct {
     int outputs, inputs;          /* multiples of 8 and 4 */
     const int8_t *blocks;         /* [n][8][4] */

@@ -117,7 +117,7 @@ static void check_blocks(const ln_blocks *b)
     LN_ASSERT(b->outputs % 8 == 0 && b->inputs % 4 == 0 && b->inputs <= LN_MAX_A);
     for (int i = 0; i < b->outputs / 8; i++) blocks += b->count[i];
     for (int i = 0; i < blocks; i++) LN_ASSERT(4 * b->column[i] < b->inputs);
-    for (int i = 0; i < 32 * blocks; i++) LN_ASSERT(b->blocks[i] >= -127);
+    for (int i = 0; i < 32 * blocks; i++) LN_ASSERT(abs(b->blocks[i]) <= LN_WEIGHT);
 }
 
 int ln_pack_matrix(ln_model *model, const ln_blocks *b, const ln_order *o, ln_matrix *m)

@@ -11,38 +11,39 @@
 #include "lpcnet/levels/vec_x86.h"
 #include <string.h>
 
-#define LN_OFFSET 0
+/* VPMADDUBSW multiplies unsigned by signed bytes, so inputs are kept as x + 128: x in [-127, 127] gives 1 ... 255, two
+ * products stay within 2 * 255 * LN_WEIGHT = 32640. sum w (x + 128) - 128 sum w = sum w x, and the sums start from the
+ * second term (ln_matrix.start). */
+#define LN_OFFSET 128
 #define LN_FULL 1
 #define LN_TILE 2
 
-typedef struct { __m256i x, size; } inputs;
-
-static inline inputs four_inputs(const int8_t *x)
+static inline __m256i four_inputs(const int8_t *x)
 {
     int32_t four;
     memcpy(&four, x, 4);
-    const __m256i v = _mm256_set1_epi32(four);
-    return (inputs){v, _mm256_abs_epi8(v)};
+    return _mm256_set1_epi32(four);
 }
 
-/* One 8 x 4 block. |x| times sign(x) w: both stay within 127, so the pair sums of maddubs fit 16 bits exactly. */
-static inline __m256i block(__m256i sum, const int8_t *w, inputs v)
+/* One 8 x 4 block. */
+static inline __m256i block(__m256i sum, const int8_t *w, __m256i x)
 {
-    const __m256i signed_w = _mm256_sign_epi8(_mm256_load_si256((const __m256i *)w), v.x);
-    const __m256i pairs = _mm256_maddubs_epi16(v.size, signed_w);
+    const __m256i pairs = _mm256_maddubs_epi16(x, _mm256_load_si256((const __m256i *)w));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
+static inline __m256i load_sums(const int32_t *y) { return _mm256_load_si256((const __m256i *)y); }
 static inline void store_sums(int32_t *y, __m256i sum) { _mm256_store_si256((__m256i *)y, sum); }
 
 /* 32 outputs at a time */
 static void dense_product(const ln_matrix *m, const int8_t *x, int32_t *y)
 {
     const int8_t *w = m->weights;
-    for (int i = 0; i < m->tiles; i++, y += 32) {
-        __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    const int32_t *start = m->start;
+    for (int i = 0; i < m->tiles; i++, y += 32, start += 32) {
+        __m256i a = load_sums(start), b = load_sums(start + 8), c = load_sums(start + 16), d = load_sums(start + 24);
         for (int k = 0; k < m->dense; k++, w += 128) {
-            const inputs v = four_inputs(x + 4 * k);
+            const __m256i v = four_inputs(x + 4 * k);
             a = block(a, w, v);
             b = block(b, w + 32, v);
             c = block(c, w + 64, v);
@@ -60,8 +61,9 @@ static void sparse_product(const ln_matrix *m, const int8_t *x, int32_t *y)
     const int8_t *w = m->weights;
     const uint8_t *column = m->column;
     const uint16_t *place = m->place;
-    for (int i = 0; i < m->tiles; i++, place += 2) {
-        __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    const int32_t *start = m->start;
+    for (int i = 0; i < m->tiles; i++, place += 2, start += 16) {
+        __m256i a = load_sums(start), b = _mm256_setzero_si256(), c = load_sums(start + 8), d = b;
         for (const uint8_t *end = column + 4 * m->steps[i]; column < end; column += 4, w += 128) {
             a = block(a, w, four_inputs(x + 4 * column[0]));
             b = block(b, w + 32, four_inputs(x + 4 * column[1]));

@@ -8,17 +8,30 @@
 #define LN_FULL 1
 #define LN_TILE 1
 
-/* ARMv8.0 (Cortex-A53, A72). Two blocks of a strip in a step: the products of both are added in 16 bits, which holds
- * because 2 * 127 * 127 = 32258 < 32768 (with -128 it would not), then pairs of neighbours into 32 bits.
+/* ARMv8.0 (Cortex-A53, A72). Four blocks of a strip are added in 16 bits, which holds because 4 * 127 * LN_WEIGHT =
+ * 32512 < 32768, then pairs of neighbours into 32 bits: two blocks in FIRST, two in SECOND, where a strip has them.
  *
  * In assembly, because the A53 executes in order: an instruction that has to wait holds up all that follow, and
- * compilers schedule for cores that do not. The three instructions of a product stand at least four others apart, the
- * last one in the next step. Everything is loaded a step ahead, in pieces of 64 bits (those of 128 do not start beside
+ * compilers schedule for cores that do not. Instructions of one product stand at least four others apart, the last one in
+ * the next FIRST. Everything is loaded a step ahead, in pieces of 64 bits (those of 128 do not start beside
  * an arithmetic instruction), and one at a time between the arithmetic.
  *
  * v0-v3: sums, lanes are halves of outputs 0 0 1 1, 2 2 3 3, ...; v4-v7: products; v16-v19 and v20-v23: weights of the
  * first and the second block; v24, v25: their inputs, twice each. */
-#define STEP                                                                                                           \
+#define REST                                                                                                           \
+    "ldr d19, [%[w], #-40]\n"                                                                                          \
+    "ldr d24, [%[twice], %[c0], lsl #3]\n"                                                                             \
+    "smlal v4.8h, v20.8b, v25.8b\n"                                                                                    \
+    "ldr d20, [%[w], #-32]\n"                                                                                          \
+    "smlal v5.8h, v21.8b, v25.8b\n"                                                                                    \
+    "ldr d21, [%[w], #-24]\n"                                                                                          \
+    "smlal v6.8h, v22.8b, v25.8b\n"                                                                                    \
+    "ldr d22, [%[w], #-16]\n"                                                                                          \
+    "smlal v7.8h, v23.8b, v25.8b\n"                                                                                    \
+    "ldr d25, [%[twice], %[c1], lsl #3]\n"                                                                             \
+    "ldr d23, [%[w], #-8]\n"
+
+#define FIRST                                                                                                          \
     "ldrb %w[c0], [%[column]], #2\n"                                                                                   \
     "sadalp v0.4s, v4.8h\n"                                                                                            \
     "ldrb %w[c1], [%[column], #-1]\n"                                                                                  \
@@ -32,17 +45,19 @@
     "ldr d18, [%[w], #-48]\n"                                                                                          \
     "sadalp v3.4s, v7.8h\n"                                                                                            \
     "smull v7.8h, v19.8b, v24.8b\n"                                                                                    \
-    "ldr d19, [%[w], #-40]\n"                                                                                          \
-    "ldr d24, [%[twice], %[c0], lsl #3]\n"                                                                             \
-    "smlal v4.8h, v20.8b, v25.8b\n"                                                                                    \
-    "ldr d20, [%[w], #-32]\n"                                                                                          \
-    "smlal v5.8h, v21.8b, v25.8b\n"                                                                                    \
-    "ldr d21, [%[w], #-24]\n"                                                                                          \
-    "smlal v6.8h, v22.8b, v25.8b\n"                                                                                    \
-    "ldr d22, [%[w], #-16]\n"                                                                                          \
-    "smlal v7.8h, v23.8b, v25.8b\n"                                                                                    \
-    "ldr d25, [%[twice], %[c1], lsl #3]\n"                                                                             \
-    "ldr d23, [%[w], #-8]\n"
+    REST
+
+#define SECOND                                                                                                         \
+    "ldrb %w[c0], [%[column]], #2\n"                                                                                   \
+    "smlal v4.8h, v16.8b, v24.8b\n"                                                                                    \
+    "ldrb %w[c1], [%[column], #-1]\n"                                                                                  \
+    "smlal v5.8h, v17.8b, v24.8b\n"                                                                                    \
+    "ldr d16, [%[w]], #64\n"                                                                                           \
+    "smlal v6.8h, v18.8b, v24.8b\n"                                                                                    \
+    "ldr d17, [%[w], #-56]\n"                                                                                          \
+    "smlal v7.8h, v19.8b, v24.8b\n"                                                                                    \
+    "ldr d18, [%[w], #-48]\n"                                                                                          \
+    REST
 
 #define STORE                                                                                                          \
     "addp v0.4s, v0.4s, v1.4s\n"                                                                                       \
@@ -69,16 +84,19 @@ static inline void sparse_product(const ln_matrix *m, const int8_t *x, int32_t *
     __asm__ volatile(
         CLEAR(0, 1, 2, 3) CLEAR(4, 5, 6, 7)
         CLEAR(16, 17, 18, 19) CLEAR(20, 21, 22, 23) CLEAR(24, 24, 25, 25)
-        STEP                                    /* of nothing: loads the first */
+        FIRST                                   /* of nothing: loads the first */
         "1:\n"
-        STEP STORE CLEAR(0, 1, 2, 3)
+        FIRST STORE CLEAR(0, 1, 2, 3)
         "ldrh %w[n], [%[place]], #2\n"
         "add %[at], %[y], %[n], lsl #2\n"
         "ldrh %w[n], [%[steps]], #2\n"
         "subs %w[n], %w[n], #1\n"
         "b.eq 3f\n"
         "2:\n"
-        STEP
+        SECOND
+        "subs %w[n], %w[n], #1\n"
+        "b.eq 3f\n"
+        FIRST
         "subs %w[n], %w[n], #1\n"
         "b.ne 2b\n"
         "3:\n"
@@ -104,12 +122,22 @@ static void dense_product(const ln_matrix *m, const int8_t *x, int32_t *y)
     for (int i = 0; i < 2 * m->tiles; i++, y += 16) {
         const int8_t *w = m->weights + (size_t)(i / 2) * 128 * (size_t)m->dense + 64 * (i % 2);
         int32x4_t sum[8];
+        int k = 0;
         for (int j = 0; j < 8; j++) sum[j] = vdupq_n_s32(0);
-        for (int k = 0; k < m->dense; k += 2, w += 256) {
-            const int8x8_t u = four_inputs(x + 4 * k), v = four_inputs(x + 4 * k + 4);
+        for (; k + 4 <= m->dense; k += 4, w += 512) {
+            const int8x8_t a = four_inputs(x + 4 * k), b = four_inputs(x + 4 * k + 4);
+            const int8x8_t c = four_inputs(x + 4 * k + 8), d = four_inputs(x + 4 * k + 12);
             for (int j = 0; j < 8; j++) {
-                const int16x8_t first = vmull_s8(vld1_s8(w + 8 * j), u);
-                sum[j] = vpadalq_s16(sum[j], vmlal_s8(first, vld1_s8(w + 128 + 8 * j), v));
+                const int16x8_t two = vmlal_s8(vmull_s8(vld1_s8(w + 8 * j), a), vld1_s8(w + 128 + 8 * j), b);
+                const int16x8_t three = vmlal_s8(two, vld1_s8(w + 256 + 8 * j), c);
+                sum[j] = vpadalq_s16(sum[j], vmlal_s8(three, vld1_s8(w + 384 + 8 * j), d));
+            }
+        }
+        for (; k < m->dense; k += 2, w += 256) {
+            const int8x8_t a = four_inputs(x + 4 * k), b = four_inputs(x + 4 * k + 4);
+            for (int j = 0; j < 8; j++) {
+                const int16x8_t first = vmull_s8(vld1_s8(w + 8 * j), a);
+                sum[j] = vpadalq_s16(sum[j], vmlal_s8(first, vld1_s8(w + 128 + 8 * j), b));
             }
         }
         for (int j = 0; j < 4; j++) vst1q_s32(y + 4 * j, vpaddq_s32(sum[2 * j], sum[2 * j + 1]));

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* VPDPBUSD multiplies unsigned by signed bytes, so inputs are kept as x + 128. Exact: x in [-127, 127] gives 1 ... 255,
- * a sum of four products stays below 4 * 255 * 127 < 2^31, a whole row (at most 512 inputs) below 2^24.1, nothing
+ * a sum of four products stays below 4 * 255 * LN_WEIGHT, a whole row (at most 512 inputs) below 2^23.1, nothing
  * saturates in this form of the instruction; sum w (x + 128) - 128 sum w = sum w x, and the sums start from the
  * second term (ln_matrix.start). */
 #define LN_OFFSET 128
