@@ -22,7 +22,7 @@ class Runner:
     """Makes the packets of a cell, boots a board with them, and reads the agent's report."""
 
     def __init__(self, boot: BootImage, rows: RowFile, anew: bool = False) -> None:
-        self._boot = boot
+        self._boot_image = boot
         self._rows = rows
         self._anew = anew
         self._speech = Speech()
@@ -46,8 +46,8 @@ class Runner:
     def _boot(self, cell: Cell, files: dict[str, bytes]) -> dict[str, Any]:
         """Return the result of the job on the board."""
         files = {**files, "settings.json": json.dumps(asdict(cell)).encode()}
-        with self._boot.image(files) as image:
-            return board.run(self._boot.kernel, image, cell.mips, cell.cpu)
+        with self._boot_image.image(files) as image:
+            return board.run(self._boot_image.kernel, image, cell.mips, cell.cpu)
 
     def all(self, cells: list[Cell], jobs: int) -> Iterator[dict[str, Any]]:
         """Yield the figures of the cells in their order; the bar is gone before the last ones are given."""

@@ -267,7 +267,7 @@ STARTS_A_BOARD = """
 import sys
 from virtual_pi import board
 from virtual_pi.figures import Cell
-from virtual_pi.kept import Kept
+from virtual_pi.row_file import RowFile
 from virtual_pi.runner import Runner
 
 class Bare(Runner):
@@ -276,7 +276,7 @@ class Bare(Runner):
 
 sleeper = "import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)"
 board.command = lambda *_: [sys.executable, "-c", sleeper]
-list(Bare(None, Kept(None, "code"), anew=True).all([Cell(500, "small", "0%%", seconds=1)], 1))
+list(Bare(None, RowFile(None, "code"), anew=True).all([Cell(500, "small", "0%%", seconds=1)], 1))
 """
 
 
