@@ -12,8 +12,7 @@ except ImportError:
         return value
 
 
-_SUB_BITS = const(4)  # 16 bins per octave: an edge is at most 6.25 % above the value
-_SUB = const(16)
+_SUB = const(16)  # bins per octave: an edge is at most 6.25 % above the value
 _OCTAVES = const(17)  # up to 2 s
 _BINS = const(_SUB * (_OCTAVES + 1))
 

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The RDO-VAE as two streaming objects: features to latents, and latents to features, backwards in time."""
 
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_kernels.tables import QuantTables
 from dredge_models.modelset import DECODER, ENCODER, SHIPPED, START, ModelSet
 from dredge_models.tflite.runtime import TfliteModel
 
@@ -16,12 +14,6 @@ FRAMES_PER_LATENT = 4        # decoder: 40 ms
 LEVELS = 16
 
 Array = NDArray[np.float32]
-
-
-@lru_cache(maxsize=1)
-def quant_tables() -> QuantTables:
-    """Return the quantiser tables of the shipped model. Raises ModelError when their file is damaged."""
-    return SHIPPED.tables
 
 
 class RdoVaeEncoder:

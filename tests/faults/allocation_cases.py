@@ -14,7 +14,7 @@ import numpy as np
 
 from dredge_host.sending.audio import read_audio
 from dredge_kernels import background, extensions, features, framing, lpcnet, opus, payload, postfilter, rangecoder
-from dredge_models import rdovae, vocoder
+from dredge_models import modelset, vocoder
 
 MOST = 120  # allocations of one call that are refused one after the other; of more, every so many-th
 LEAK = 24  # blocks that Python itself may keep (free lists, caches) after one sweep
@@ -130,7 +130,7 @@ def opus_cases():
 
 
 def payload_cases():
-    tables = rdovae.quant_tables()
+    tables = modelset.SHIPPED.tables
     latents = np.linspace(-2, 2, 8 * tables.latent_dim, dtype=np.float32).reshape(8, -1)
     state = np.linspace(-1, 1, tables.state_dim, dtype=np.float32)
     coded = payload.encode_payload(latents, state, tables, q0=5, dq=6)

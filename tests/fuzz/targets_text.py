@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from target import Plan, Target, check
 
@@ -34,8 +33,6 @@ def run_loss(data: bytes) -> bool:
     check(0 <= model.expected_rate <= 1, f"a rate of {model.expected_rate}")
     for _ in range(50):
         check(model.lost() in (True, False), "a decision that is none")
-    with suppress(UsageError):
-        network.netem_loss(text)
     return True
 
 
@@ -50,7 +47,6 @@ def run_network(data: bytes) -> bool:
         net.put(0.02 * n, b"x")
         due = net.due()
         check(due is None or 0 <= due < 1e9, f"a packet is due at {due}")
-    net.tc_netem()
     return len(net.take(1e9)) >= 20
 
 

@@ -6,7 +6,8 @@ import pytest
 from model_cases import speechlike
 from rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 
-from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder, quant_tables
+from dredge_models.modelset import SHIPPED
+from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
 
 # int8 weights against float16 masters; latents have a spread of a few units, features of about one.
 LATENT_TOLERANCE, FEATURE_TOLERANCE = 0.06, 0.03
@@ -53,7 +54,7 @@ def test_decoder_matches_the_reference(encoder, decoder, features):
 
 
 def test_shapes_agree_with_the_tables(encoder, decoder):
-    tables = quant_tables()
+    tables = SHIPPED.tables
     assert tables.version == 0xD1
     assert encoder.latent_dim == decoder.latent_dim == tables.latent_dim
     assert encoder.state_dim == decoder.state_dim == tables.state_dim

@@ -6,7 +6,7 @@ import pytest
 from training_cases import synthetic_features, torch
 
 from dredge_kernels.payload import decode_payload, encode_payload
-from dredge_models.rdovae import quant_tables
+from dredge_models.modelset import SHIPPED
 from models.training.rdovae_loss import (
     LEVEL_STEPS,
     Chunks,
@@ -64,7 +64,7 @@ def test_too_few_steps_are_refused():
 @pytest.mark.parametrize("q0", [0, 4, 6, 15])
 @pytest.mark.parametrize("dq", range(8))
 def test_level_schedule_is_that_of_the_payload(q0, dq):
-    tables = quant_tables()
+    tables = SHIPPED.tables
     payload = encode_payload(np.full((26, tables.latent_dim), 3, np.float32),
                              np.zeros(tables.state_dim, np.float32), tables, q0, dq)
     levels = level_schedule(np.array([q0]), np.array([LEVEL_STEPS[dq]]), 26)[:, 0]

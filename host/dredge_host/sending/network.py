@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a network does to packets that it does not lose: delay, jitter, disorder, copies.
 
-All of it is simulated on the sending side with a seed, like losses; `tc_netem` names the same thing for a real path.
+All of it is simulated on the sending side with a seed, like losses.
 """
 
 from __future__ import annotations
@@ -72,17 +72,6 @@ class Network:
         """Return the numbers of packets delayed, reordered and duplicated so far."""
         return dict(self._counters)
 
-    def tc_netem(self, loss: str = "", device: str = "eth0") -> str:
-        """Return the `tc` command that makes the kernel do the same on this device."""
-        words = [f"tc qdisc add dev {device} root netem limit 100000"]
-        if self.delay_s or self.jitter_s:
-            words.append(_netem_delay(self))
-        if self.reorder:
-            words.append(f"reorder {100 * (1 - self.reorder):g}%  # with a delay of {20 * self.by} ms")
-        if self.duplicate:
-            words.append(f"duplicate {100 * self.duplicate:g}%")
-        return " ".join([words[0], *([loss] if loss else []), *words[1:]])
-
     def _hold(self, when: float, datagram: bytes) -> None:
         heapq.heappush(self._held, (when, self._count, datagram))
         self._count += 1
@@ -96,30 +85,6 @@ class Network:
             return max(0.0, self._rng.gauss(0, self.jitter_s))
         mean = 1 / (_PARETO_SHAPE - 1)  # of a Pareto variable that starts at 0
         return (self._rng.paretovariate(_PARETO_SHAPE) - 1) / mean * self.jitter_s
-
-
-def _netem_delay(network: Network) -> str:
-    """Return our delay as netem writes it; netem puts its jitter on both sides of the delay, ours only lengthens it."""
-    half = network.jitter_s / 2 if network.shape == "uniform" else network.jitter_s
-    shift = half if network.shape == "uniform" else 0.0
-    words = f"delay {1000 * (network.delay_s + shift):g}ms"
-    if network.jitter_s:
-        words += f" {1000 * half:g}ms"
-        words += f" distribution {network.shape}" if network.shape != "uniform" else ""
-    return words
-
-
-def netem_loss(spec: str) -> str:
-    """Return a loss model of ours in netem's words. Raises UsageError where it has none."""
-    from dredge_host.sending.loss import parse_loss
-
-    model = parse_loss(spec)
-    if spec == "none":
-        return ""
-    if model.gemodel is not None:
-        p, r, h, k = model.gemodel
-        return f"loss gemodel {100 * p:.6g}% {100 * r:.6g}% {100 * (1 - h):.6g}% {100 * (1 - k):.6g}%"
-    raise UsageError(f"loss '{spec}': tc netem has no such model; use trace:FILE on the sending side")
 
 
 def _jitter(text: str) -> tuple[str, float]:

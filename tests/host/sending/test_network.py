@@ -8,11 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+from netem import netem_loss, tc_netem
 
 from dredge_host.errors import UsageError
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
-from dredge_host.sending.network import Network, netem_loss
+from dredge_host.sending.network import Network
 
 MILLION = 1_000_000
 
@@ -101,7 +102,7 @@ def test_losses_have_the_statistics_they_promise(spec, rate, burst) -> None:
     ],
 )
 def test_netem_says_the_same(models, words) -> None:
-    command = Network(**models).tc_netem("", "eth1")
+    command = tc_netem(Network(**models), "", "eth1")
     assert command.startswith("tc qdisc add dev eth1 root netem") and words in command
 
 
@@ -173,7 +174,7 @@ def test_the_kernel_loses_like_our_model(namespaces) -> None:
     """netem on a real path, told in our words, has our statistics."""
     names, run = namespaces
     spec, count = "gilbert:rate=20%,burst=5", 20_000
-    command = Network(delay="5ms").tc_netem(netem_loss(spec), "dg-a").split()
+    command = tc_netem(Network(delay="5ms"), netem_loss(spec), "dg-a").split()
     try:
         run("ip", "netns", "exec", names[0], *command)
     except subprocess.CalledProcessError as error:

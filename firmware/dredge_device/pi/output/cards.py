@@ -126,12 +126,6 @@ class CardStream:
                 self.lose(error)
                 return None
 
-    @property
-    def latency_s(self) -> float:
-        """What the card says of itself; 0 while it is away."""
-        with _lock:
-            return float(self._stream.latency) if self._stream is not None else 0.0
-
     def lose(self, error: object) -> None:
         """Close the card, which is gone, so that it is looked for again."""
         _say(f"the {self._what} is gone ({error}); it is tried again every second and the rest goes on")

@@ -134,7 +134,7 @@ class Governor:
         self._begun_us = self._begun_cpu = self._busy_us = 0
         self._recent: deque[tuple[int, int]] = deque()  # end and kind of the periods in the window
         self._since_us = self._judged_us = self._clock()
-        self._work_us = self._counted_us = 0
+        self._work_us = 0
         self._dry_us = self._since_us - WINDOW_US
         self._confidence = 1.0  # how far the load of the better level is believed
         self._backoff = 1
