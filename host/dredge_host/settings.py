@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 from dredge_device import playout
 from dredge_device.pi.service.options import SessionOptions
@@ -50,6 +51,8 @@ class Settings(SessionOptions):
         _between("bitrate", self.bitrate, 6000, 256000, "b/s")
         _between("redundancy", self.redundancy_s, 0, MAX_REDUNDANCY_S, "s")
         _between("expected loss", self.loss_pct, 0, 100, "%")
+        if not isinstance(self.loss, str):
+            raise UsageError(f"loss is {self.loss!r}, expected a loss model as text, such as 10%")
         if self.dred_version not in DRED_VERSIONS:
             known = ", ".join(map(str, DRED_VERSIONS))
             raise UsageError(f"DRED version is {self.dred_version}, expected one of {known}")
@@ -65,12 +68,14 @@ class Settings(SessionOptions):
 def parse_playout(text: str) -> tuple[bool, int]:
     """Return (adaptive, delay in ms) from `fixed:<ms>`, `adaptive` or `adaptive:<longest ms>`. Raises UsageError."""
     try:
-        policy, milliseconds = playout.parse_playout(text)
+        policy, milliseconds = playout.parse_playout(str(text))
     except ValueError as error:
         raise UsageError(str(error)) from None
     return policy == "adaptive", milliseconds
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not isinstance(value, Real):
+        raise UsageError(f"{name} is {value!r}, expected a number from {low:g} to {high:g} ({unit})")
     if not low <= value <= high:
         raise UsageError(f"{name} is {value:g} {unit}, expected {low:g} to {high:g} {unit}")

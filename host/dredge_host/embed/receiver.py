@@ -16,10 +16,12 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.playing.played import Played
 from dredge_device.pi.receiver import Receiver as Pipeline
 from dredge_device.pi.schema.report import DeviceReport
+from dredge_host.errors import UsageError
 from dredge_host.settings import parse_playout
 from dredge_models import vocoders
 
 _CAPACITY = 4096  # datagrams that wait for the next pull: 80 s
+_MOST_READ = 960_000  # samples at once: a minute
 
 
 class Receiver:
@@ -73,7 +75,12 @@ class Receiver:
             return self.last.pcm
 
     def read(self, samples: int) -> Pcm:
-        """Return int16[samples], for a clock that asks for other pieces than 20 ms."""
+        """Return int16[samples], for a clock that asks for other pieces than 20 ms; one minute at most.
+
+        Raises UsageError for another number of samples.
+        """
+        if not 0 <= samples <= _MOST_READ:
+            raise UsageError(f"samples is {samples}, expected 0 to {_MOST_READ}")
         while len(self._rest) < samples:
             self._rest = np.concatenate([self._rest, self.pull()])
         out, self._rest = self._rest[:samples], self._rest[samples:]

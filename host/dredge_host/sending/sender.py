@@ -87,6 +87,7 @@ class Sender:
     before the pause could not be filled), then nothing is sent until Opus renews the background noise or somebody
     speaks (RFC 7587 section 3.1.3). dred_version: whose model makes the history; ModelError when it is not imported.
     dred_id: the extension that carries it, 126 with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
+    Raises UsageError for a value outside the limits of `Settings`.
     """
 
     def __init__(
@@ -108,12 +109,11 @@ class Sender:
         twin: SpeechEncoder | None = None,
         history: HistoryEncoder | None = None,
     ) -> None:
-        self.redundancy_s = redundancy_s
-        self.lbrr = lbrr
-        self.q0, self.dq = q0, dq
+        Settings(bitrate=bitrate, redundancy_s=redundancy_s, loss_pct=loss_pct,
+                 dred_version=dred_version, dred_id=dred_id)  # fmt: skip
+        self.redundancy_s, self.lbrr, self.q0, self.dq = redundancy_s, lbrr, q0, dq
         self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
-        self.muted = False
-        self.index = 0
+        self.muted, self.index = False, 0
         self.sent = 0  # packets, and so the distance to the next sequence number
         self._resting = False
         self.bitrate, self._loss_pct = bitrate, loss_pct

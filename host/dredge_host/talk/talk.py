@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any
 
 from dredge_device.pi.output.interface import Output
@@ -44,8 +43,7 @@ class Talk:
     at any time: ``muted``, ``volume``. A context manager: at its end the other end is told goodbye and everything is
     closed.
 
-    Raises UsageError, InputError (a file), CapabilityError (a card, pylibsrtp, libspeexdsp), UnreachableError (the port
-    is taken).
+    Raises UsageError, InputError (file), CapabilityError (card, pylibsrtp, libspeexdsp), UnreachableError (port taken).
     """
 
     def __init__(
@@ -125,7 +123,7 @@ class Talk:
     def run(self, update: Update | None = None) -> TalkResult:
         """Talk until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
 
-        Returns the result (dredge_host.talk.result). Raises UnreachableError when nobody came, and the halves' errors.
+        Returns `result`. Raises UnreachableError when nobody came, and the halves' errors; Ctrl-C's KeyboardInterrupt.
         """
         if not self._halves.started:
             self.start()
@@ -143,10 +141,13 @@ class Talk:
         if self._halves.error is not None:
             raise self._halves.error
         if not self._sending.calls and self.options.seconds is not None and not self._receiving.sessions_ended:
-            whom = "nobody with this key" if self.options.key_file else "nobody"
-            raise UnreachableError(f"{self._shared.url}: {whom} answered or called within {self.options.seconds:g} s")
-        reports = self._source.report(), self._shared.report()
-        return document(self._sending, self._receiving, self.options.settings, self.seconds, *reports)
+            raise UnreachableError(_nobody(self._shared.url, self.options))
+        return self.result()
+
+    def result(self) -> TalkResult:
+        """Return what was sent and received, the losses and delays of both directions (dredge_host.talk.result)."""
+        counts = self.seconds, self._source.report(), self._shared.report()
+        return document(self._sending, self._receiving, self.options.settings, *counts)
 
     def end(self) -> None:
         """Say goodbye and wait for the other end's report; safe to call twice."""
@@ -160,9 +161,7 @@ class Talk:
     def __enter__(self) -> Talk:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -186,6 +185,11 @@ class Talk:
     def _about(self) -> TalkPart:
         spoken = self._sending.delay
         return {"sent": spoken.report() if spoken is not None else None, "received": self._receiving.delay.report()}
+
+
+def _nobody(url: str, options: TalkOptions) -> str:
+    whom = "nobody with this key" if options.key_file else "nobody"
+    return f"{url}: {whom} answered or called within {options.seconds:g} s"
 
 
 def _never() -> bool:

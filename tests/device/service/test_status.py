@@ -22,7 +22,7 @@ from dredge_device import control, rtp
 from dredge_device.__main__ import main
 from dredge_device.pi.status import metrics
 from dredge_device.pi.status.document import STUCK_S, StatusDocument
-from dredge_device.pi.status.figures import SessionFigures
+from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 from dredge_device.pi.status.http import HttpStatus
 from dredge_device.pi.status.mqtt import SENSORS, discovery
 from dredge_device.pi.status.urls import broker, check_status
@@ -60,6 +60,14 @@ def test_a_player_that_hangs_is_not_healthy_and_its_figures_have_an_age():
     assert made.healthy
     now[0] += int(STUCK_S * 1e6)
     assert not made.healthy and made.read()["age_s"] == STUCK_S
+
+
+def test_the_summary_says_when_the_sender_fell_silent():
+    now = [5_000_000]
+    made = document(lambda: now[0])
+    assert made.read()["summary"]["state"] == "playing"
+    now[0] = 4_900_000 + SILENT_US
+    assert made.read()["summary"]["state"] == "silent"
 
 
 def test_prometheus_text_is_well_formed_whatever_a_peer_is_called():

@@ -95,3 +95,12 @@ def test_duplex_answers_whoever_calls() -> None:
             return heard
 
     assert all("opus" in sources for sources in asyncio.run(talk()))
+
+
+def test_what_a_receiver_cannot_do_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="playout is '200', expected fixed"):
+        Receiver(200)  # type: ignore[arg-type]
+    receiver = Receiver("fixed:40", "opus")
+    for samples in (-1, 10**10):
+        with pytest.raises(UsageError, match="expected 0 to 960000"):
+            receiver.read(samples)

@@ -139,3 +139,14 @@ def test_playout_grammar() -> None:
     for text in ["", "fixed", "fixed:", "fixed:-1", "fixed:9999", "adaptive:", "fixed:²"]:
         with pytest.raises(UsageError):
             parse_playout(text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"redundancy_s": 5.0}, {"redundancy_s": float("nan")}, {"bitrate": -1}, {"bitrate": "24000"}, {"loss_pct": 101},
+     {"dred_version": 11}, {"dred_id": 32}],
+)  # fmt: skip
+def test_a_sender_of_values_outside_their_limits_is_refused(wrong: dict[str, object]) -> None:
+    """By the limits of the settings, and by their error."""
+    with pytest.raises(UsageError, match=r"expected|says"):
+        Sender(**wrong)  # type: ignore[arg-type]

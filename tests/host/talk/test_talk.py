@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -307,6 +308,23 @@ def test_the_command_between_two_processes(tmp_path: Path) -> None:
         assert result["received"]["delay_ms"]["mouth_to_ear"] > 40
         heard, rate = soundfile.read(tmp_path / sink)
         assert rate == 16000 and 1.0 < len(heard) / rate < 6 and np.sqrt((heard**2).mean()) > 0.01
+
+
+def test_ctrl_c_hangs_up_and_prints_the_result() -> None:
+    """A talk without --seconds ends in no other way."""
+    port = free_port()
+    talk = [sys.executable, "-m", "dredge_host", "talk", "--mic", "null", "--speaker", "null", "--json"]
+    waits = subprocess.Popen([*talk, "--listen", f"udp://127.0.0.1:{port}", "--once"], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    calls = subprocess.Popen([*talk, f"udp://127.0.0.1:{port}", "--json-lines"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert calls.stderr is not None
+    assert any('"state": "talking"' in line for line in calls.stderr)
+    calls.send_signal(signal.SIGINT)
+    out, err = calls.communicate(timeout=60)
+    other, _ = waits.communicate(timeout=60)
+    assert (calls.returncode, waits.returncode) == (130, 0), err
+    assert json.loads(out)["calls"] == json.loads(other)["received"]["sessions"] == 1
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,9 @@ def ahead(queue: RenderQueue, timer: StageTimer, statistics: StatisticsReport) -
     """Return the figures of rendering ahead: the queue, the mean load, and the share of losses that was recovered."""
     busy = timer.budget.total
     load = 100 * busy.total / (busy.count * PACKET_US) if busy.count else 0.0
-    sources, lost = statistics["sources"], statistics["packets"]["lost"]
+    sources = statistics["sources"]
     recovered = sources["dred"] + sources["lbrr"]
+    lost = max(statistics["packets"]["lost"], recovered)  # what is rendered ahead is filled before it counts as lost
     return {
         **queue.report(),
         "load_pct": round(load, 2),

@@ -10,12 +10,11 @@ from dredge_device.pi.quality import FULL, QUALITY
 from dredge_device.pi.schema.report import DeviceReport, OutputReport
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.status.figures import SessionFigures
+from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.units import PACKET_SECONDS
 
 LOSSES_US = 10_000_000  # a line about losses at most so often, of one session
-SILENT_US = 3_000_000  # a sender that was not heard for so long is worth a line
 _FILLED = ("dred", "lbrr", "plc", "conceal")  # what a lost period may be played from
 _ENCRYPTED = (
     "looks encrypted, its packets are not Opus: start this agent with the sender's --sdp FILE (a=crypto) or "

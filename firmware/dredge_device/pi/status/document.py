@@ -11,7 +11,7 @@ from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.schema.documents import Description, ProcessPart, SessionPart, Status, StatusCounts, Summary
 from dredge_device.pi.schema.report import DelayPart, DeviceReport, MachineReport, QueuePart
-from dredge_device.pi.status.figures import SessionFigures
+from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 
 SCHEMA = "dredge.status/1"
 STUCK_S = 5.0  # what plays publishes every second; a device that has not for so long is not healthy
@@ -133,7 +133,7 @@ def summary(
     delay: DelayPart = report.get("delay_ms") or {}
     sources = report.get("sources") or {}
     return {
-        "state": "playing" if sessions else "idle",
+        "state": _state(sessions),
         "sessions": len(sessions),
         "peer": shown["peer"] if shown else None,
         "loss_pct": report.get("loss_pct"),
@@ -144,6 +144,13 @@ def summary(
         "cpu_pct": process["cpu_pct"],
         "temperature_c": machine.get("temperature_c"),
     }
+
+
+def _state(sessions: list[SessionPart]) -> str:
+    """Return what the stream of the summary does: silent when its sender has not been heard for a while."""
+    if not sessions:
+        return "idle"
+    return "silent" if sessions[0]["heard_age_s"] * 1e6 >= SILENT_US else "playing"
 
 
 def _resident_kb() -> int:

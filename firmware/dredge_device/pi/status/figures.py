@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from dredge_device.pi.schema.report import DeviceReport
 
+SILENT_US = 3_000_000  # a sender that was not heard for so long is called silent, in the log and in the status
+
 
 class SessionFigures(NamedTuple):
     """peer: its address; plain: it never said hello; report: the newest device report; ended: why, None while it runs;

@@ -101,5 +101,13 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
         talking.append(talk)
         for words in (f"listening {talk.address}", *talk.notes()):
             note(words)
-        result = talk.run(display.update)
+        interrupted = False
+        try:
+            result = talk.run(display.update)
+        except KeyboardInterrupt:  # how a talk without --seconds ends
+            result, interrupted = talk.result(), True
+            if not (result["calls"] or result["received"]["sessions"]):
+                raise
     emit(result, lines(result), as_json)
+    if interrupted:
+        raise KeyboardInterrupt
