@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-#define LOWEST 4      /* levels of a band that are looked at, from the lowest up; with fewer nothing is said */
-#define FEW 14        /* moments of which all may be speech */
+#define LOWEST 4      /* the lowest levels of a band, from which the background is estimated */
+#define FEW 14        /* up to so many moments, all may be speech */
 #define SEED 2463534242u   /* of xorshift: G. Marsaglia, Journal of Statistical Software 8(14), 2003 */
 #define WINDOWS (BG_MOMENT / DR_WINDOW)
-#define NOTHING 1e-6f /* energy of digital silence, whose logarithm is wanted too */
+#define NOTHING 1e-6f /* energy of digital silence, so that it has a logarithm */
 #define LOUDEST 12.f  /* log10 of an energy that no band has */
 
 /* How far the mean of steady noise lies above what level_of finds without this, but for 1 dB: a hum varies less. Bands
@@ -45,7 +45,7 @@ static void lowest(const bg_state *s, int band, float *low)
 
 /* Where several moments are about as quiet as the quietest, that is the background. Where they are not, speech has had
  * no pause, and the background lies below: as far below the quietest as the last of them lies above it, and twice as far
- * while few were heard. */
+ * while there are few moments. */
 static float level_of(const bg_state *s, int band)
 {
     float low[LOWEST];

@@ -7,8 +7,8 @@
 #include "features/cepstrum.h"
 #include <stdint.h>
 
-#define BG_MOMENT (6 * DR_HOP)   /* samples that are heard at a time */
-#define BG_MOMENTS 40            /* that are remembered */
+#define BG_MOMENT (6 * DR_HOP)   /* samples that are analysed at a time */
+#define BG_MOMENTS 40            /* of which the levels are kept */
 
 typedef struct {
     float level[BG_MOMENTS][DR_BANDS];   /* log10 of the mean energy of each moment's windows */
@@ -21,7 +21,7 @@ typedef struct {
 
 void bg_init(void);
 
-/* Nothing has been heard: the background is digital silence. */
+/* Forget all moments: the background is digital silence. */
 void bg_reset(bg_state *s);
 
 /* pcm: the BG_MOMENT samples of one moment. */

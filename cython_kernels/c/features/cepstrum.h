@@ -16,7 +16,7 @@ void dr_cepstrum_init(void);
 /* window: DR_WINDOW pre-emphasised samples at int16 scale (not modified). cepstrum: DR_BANDS values. */
 void dr_cepstrum(const float *window, float *cepstrum);
 
-/* log10 of a band's energy as features tell it. */
+/* log10 of a band's energy, as the features have it. */
 float dr_level(float energy);
 
 /* window: the same -> its DR_BANDS energies. */

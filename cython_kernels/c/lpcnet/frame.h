@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The frame-rate network of the vocoder, in float with binary16 weights: two convolutions over five frames, two dense
- * layers, and what they say to the two recurrent layers. */
+ * layers, and their inputs to the two recurrent layers. */
 #ifndef DREDGE_LPCNET_FRAME_H
 #define DREDGE_LPCNET_FRAME_H
 

@@ -92,7 +92,7 @@ static inline const int8_t *ln_row(const ln_layer *g, int slot, int levels, int 
     return g->table + ((size_t)slot * (size_t)levels + (size_t)code) * (size_t)g->row;
 }
 
-/* Layer A, and what it says to layer B about both samples. now: signal, prediction and excitation codes. */
+/* Layer A, and its inputs to layer B for both samples. now: signal, prediction and excitation codes. */
 static inline void ln_pair(const ln_model *m, ln_work *w, ln_state *s, const uint8_t now[LN_SLOTS_B],
                            const uint8_t *e, int period)
 {

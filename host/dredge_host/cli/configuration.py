@@ -13,15 +13,17 @@ import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from dredge_device.pi.text import read_bytes
-from dredge_host.cli.options import Given
 from dredge_host.console import note
 from dredge_host.errors import UsageError
+
+if TYPE_CHECKING:
+    from dredge_host.cli.options import Given
 
 SYSTEM = Path("/etc/dredge")
 _NONE = "none"

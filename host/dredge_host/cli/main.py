@@ -8,13 +8,15 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from dredge_device.pi.standard_streams import make_safe
-from dredge_host.cli.options import Given
 from dredge_host.errors import CHECK_FAILED, exit_code, sentence
+
+if TYPE_CHECKING:
+    from dredge_host.cli.options import Given
 
 
 class Verb(NamedTuple):
