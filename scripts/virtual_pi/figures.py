@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dredge_device.timeline import expand, numbers
 from dredge_host.sending.coverage import coverable
-from dredge_host.sending.loss import parse_loss
 from dredge_host.settings import Settings, parse_playout
 from virtual_pi.board import BoardError
 from virtual_pi.stream import Stream
 
 CLASSIC = ("conceal", "plc")  # sources of a lost packet that know nothing of what was said
+RECOVERED = ("dred", "lbrr")  # … that another packet describes
+RECEIVED = ("opus", "dtx", "silence")  # of a packet that was not lost
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Cell:
     job: str = "replay"
 
 
-def covered(lost: list[bool], playout: str, mean_ms: float) -> set[int]:
-    """Return the lost packets that a later one describes before playout needs them; mean_ms: the mean delay, where
-    adaptive.
+def covered(lost: list[bool], playout: str, delays_us: dict[int, int]) -> set[int]:
+    """Return the lost packets that a later one describes before playout needs them; delays_us: at which every packet
+    was played, where adaptive.
     """
     adaptive, delay = parse_playout(playout)
-    return coverable(lost, Settings(playout_ms=int(mean_ms) if adaptive else delay, adaptive=adaptive))
+    return coverable(lost, Settings(playout_ms=delay, adaptive=adaptive), delays_us if adaptive else None)
 
 
 def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]:
@@ -53,10 +53,9 @@ def replayed(cell: Cell, stream: Stream, said: dict[str, Any]) -> dict[str, Any]
     report = said.get("report")
     if not report:
         raise BoardError(f"the agent on the virtual board sent no final report: {said}")
-    source = _sources(report)
-    lost = {number for number, gone in enumerate(stream.lost, stream.first_sequence) if gone}
-    numbers = covered(stream.lost, cell.playout, report["delay_ms"]["mean"])
-    wanted = {number + stream.first_sequence for number in numbers}
+    source, delays_us = _played(report["timeline"], stream.first_sequence)
+    lost = {number for number, gone in enumerate(stream.lost) if gone}
+    wanted = covered(stream.lost, cell.playout, delays_us)
     filled = {number for number in lost if source.get(number) == "dred"}
     by = Counter(source.get(number, "not played") for number in lost)
     return {
@@ -87,24 +86,30 @@ def _timing(report: dict[str, Any]) -> dict[str, Any]:
 
 def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
     """Return the same figures for two duplex streams, both ends together; delay_ms: from a packet's arrival to its
-    playout.
-
-    What is coverable follows from the seeds of the losses.
+    playout; recovered: coverable losses filled from DRED or from the low-rate copy that the other end sends.
     """
     heard = [end["received"] for end in said["ends"]]
-    sources = sum((Counter(part["by_source"]) for part in heard), Counter())
-    made = [end["sent"]["accounting"]["made"] for end in said["ends"]]
-    mean_ms = sum(part["playout_delay_ms"]["mean"] for part in heard) / 2
-    wanted = sum(len(covered(lost, cell.playout, mean_ms)) for lost in _losses(cell, made))
-    lost = sum(part["packets"]["lost"] for part in heard)
-    budgets = [part["budget"] for part in heard]
-    missed = sum(part["sink"]["pacing"]["missed_deadlines"] for part in heard)
-    delays = [part["playout_delay_ms"] for part in heard]
+    lost: Counter[str] = Counter()
+    wanted = recovered = 0
+    for part in heard:
+        source, delays_us = _played(part["timeline"], part["timeline"]["first_packet"])
+        trace = [source.get(number, "skipped") not in RECEIVED for number in range(max(source) + 1)]
+        lost.update(source[number] for number, gone in enumerate(trace) if gone and number in source)
+        described = covered(trace, cell.playout, delays_us)
+        wanted += len(described)
+        recovered += sum(source[number] in RECOVERED for number in described)
+    budgets, delays = [part["budget"] for part in heard], [part["playout_delay_ms"] for part in heard]
+    queues = [part["queue"] for part in heard]
     return {
-        **asdict(cell), "packets": sum(made), "lost": lost, "coverable": wanted, "dred": sources["dred"],
-        "share": _share(min(sources["dred"], wanted), wanted),
-        "classic": sum(sources[name] for name in CLASSIC),
-        "late_periods": missed, "underruns": missed,
+        **asdict(cell), "packets": sum(end["sent"]["accounting"]["made"] for end in said["ends"]),
+        "lost": lost.total(), "coverable": wanted, "dred": lost["dred"], "recovered": recovered,
+        "share": _share(recovered, wanted),
+        "classic": sum(lost[name] for name in CLASSIC), "lost_by_source": dict(sorted(lost.items())),
+        "late_periods": sum(queue["late_periods"] for queue in queues),
+        "underruns": sum(queue["underruns"] for queue in queues),
+        "latest_ms": max(queue["latest_ms"] for queue in queues),
+        "queue_periods": [queue["length"] for queue in queues],
+        "reserve_ms": [queue["longest_reserve_ms"] for queue in queues],
         "delay_ms": round(sum(delay["mean"] for delay in delays) / 2, 3),
         "delay_max_ms": max(delay["max"] for delay in delays),
         "mouth_to_ear_ms": [part["delay_ms"]["mouth_to_ear"] for part in heard],
@@ -112,22 +117,18 @@ def talked(cell: Cell, said: dict[str, Any]) -> dict[str, Any]:
         "period_p99_ms": max(budget["p99_us"] for budget in budgets) / 1000,
         "period_max_ms": max(budget["max_us"] for budget in budgets) / 1000,
         "cpu_pct": said["cpu_pct"], "ready_s": said["ready_s"], "pss_kb": said["pss_kb"],
-        "pss_playing_kb": said["pss_playing_kb"], "kernel": said["kernel"],
+        "pss_playing_kb": said["pss_playing_kb"], "level": [part["governor"]["level"] for part in heard],
+        "kernel": said["kernel"],
     }  # fmt: skip
-
-
-def _losses(cell: Cell, made: Iterable[int]) -> Iterable[list[bool]]:
-    for end, count in enumerate(made):
-        model = parse_loss(cell.loss, cell.seed + end)
-        yield [model.lost() for _ in range(count)]
 
 
 def _share(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 100.0
 
 
-def _sources(report: dict[str, Any]) -> dict[int, str]:
-    """Return the source of each packet of the stream."""
-    timeline = report["timeline"]
-    names, _ = expand(timeline)
-    return dict(zip(numbers(timeline), names, strict=True))
+def _played(timeline: dict[str, Any], first: int) -> tuple[dict[int, str], dict[int, int]]:
+    """Return the source of each packet of the stream, and how late it was played in microseconds; numbered from 0."""
+    names, delays_ms = expand(timeline)
+    counted = [number - first for number in numbers(timeline)]
+    delays_us = [1000 * delay for delay in delays_ms]
+    return dict(zip(counted, names, strict=True)), dict(zip(counted, delays_us, strict=True))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 import wave
 
@@ -17,6 +18,14 @@ from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
 
 PIECE = np.arange(320, dtype=np.int16)
+
+
+def until(what, longest_s=20.0):
+    """Returns when it is true; fails after so long."""
+    end = time.monotonic() + longest_s
+    while not what():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -198,3 +207,43 @@ def test_a_card_that_is_pulled_before_the_end_is_no_error(monkeypatch, capsys):
     library.plugged = False
     out.discard()
     assert capsys.readouterr().err == ""
+
+
+def test_a_card_is_kept_full_while_nothing_is_played_and_everything_is_heard_at_its_turn(monkeypatch):
+    library, heard = card(monkeypatch), []
+    room = [960]
+    library.RawOutputStream.write_available = property(lambda stream: room[0])
+
+    def write(stream, data):
+        if not library.plugged:
+            raise library.PortAudioError("Unanticipated host error [PaErrorCode -9999]")
+        room[0] -= len(data) // 2
+        library.heard.append(bytes(data))
+        return False
+
+    library.RawOutputStream.write = write
+
+    def hear(pcm, spoken):
+        heard.append((spoken, len(library.heard)))
+        return pcm // 2
+
+    out = ThreadedOutput(SpeakerOutput(), False, heard=hear)
+    silence = np.zeros(320, np.int16)
+    out.rest(silence)
+    until(lambda: room[0] == 0)
+    assert len(library.heard) == 3 and [spoken for spoken, _ in heard] == [False] * 3
+    out.write(PIECE, True, 0)
+    threading.Event().wait(0.1)
+    assert len(heard) == 3, "a period is heard when the card takes it"
+    room[0] = 320
+    until(lambda: len(library.heard) == 4)
+    assert heard[3] == (True, 3) and library.heard[3] == (PIECE // 2).tobytes()
+    library.plugged = False
+    room[0] = 320
+    out.write(PIECE, True, 0)
+    out.close()
+    before = len(heard)
+    out.rest(silence)  # a card that is away is given nothing, but whoever listens in is told
+    out.close()
+    assert len(heard) == before + 1 and len(library.heard) == 4
+    out.discard()

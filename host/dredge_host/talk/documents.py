@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from dredge_device.pi.schema.report import BudgetReport, DelayPart, DeviceReport, Link, LoadReport, OutputReport
+from dredge_device.pi.schema.report import (
+    BudgetReport,
+    DelayPart,
+    DeviceReport,
+    Link,
+    LoadReport,
+    OutputReport,
+    QueuePart,
+    TimelineReport,
+)
 from dredge_host.audio_io.source import SourceReport
 from dredge_host.live.documents import Accounting
 
@@ -46,6 +55,8 @@ class ReceivedResult(TypedDict):
     loss_pct: float | None
     delay_ms: PathDelay
     reasons: dict[str, int] | None
+    timeline: TimelineReport | None
+    queue: QueuePart | None
     governor: LoadReport | None
     playout_delay_ms: DelayPart | None
     budget: BudgetReport | None

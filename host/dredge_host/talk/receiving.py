@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The receiving half of a talk: the device's agent and receiver, driven by the output's clock."""
+"""The receiving half of a talk: the device's agent and receiver, which renders ahead for the output."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dredge_device.pi.service.building import calibration_for, expected_costs, m
 from dredge_device.pi.service.capabilities import describe
 from dredge_device.pi.service.governor import Governor
 from dredge_device.pi.service.options import AUTO
+from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.sessions import Sessions, StreamSession
 from dredge_device.pi.status.reporter import StatusReporter
@@ -75,7 +76,7 @@ class ReceivingHalf:
         self.figures: DeviceReport = {}  # of the running session, a second old at most, or of the last one
         self.sessions_ended = 0
         self.closing = False  # this end is about to leave: nobody is answered who would begin a session
-        self.turns = 0  # periods, played or not
+        self.turns = 0  # of 20 ms, with or without a session
         self._cache = ModelCache()
         measured = calibration_for("", Machine())  # nobody waits for a measurement before a talk
         self._vocoder = settings.known_vocoder(measured.choice.vocoder if measured is not None else DEFAULT)
@@ -84,10 +85,10 @@ class ReceivingHalf:
         self._options: SessionRequest = {**settings.for_session(), "lbrr": True}  # the other end may send copies
         self.info: Description = {**describe(), "boot": secrets.token_hex(4), "vocoder": self._vocoder}
         first = Agent(self._make_receiver, self._options, self.info, on_end=self._ended, on_report=self._reported)
-        self._sessions = Sessions(lambda index: StreamSession(first, speaker), 1, self.governor)
+        self._sessions = Sessions(lambda index: StreamSession(first, speaker, clock=speaker.clock), 1, self.governor)
         self.status: StatusReporter | None = None
         self._heard_us = monotonic_us()
-        speaker.wait_for = self._answer_until
+        self._pacer = Pacer(sleep=self._answer_until)
 
     @property
     def _agent(self) -> Agent:
@@ -124,21 +125,27 @@ class ReceivingHalf:
         return self._agent.state == states.IDLE
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Play 20 ms after 20 ms until told to stop; then end the session and report it."""
+        """Render 20 ms after 20 ms until told to stop; then end the session and report it."""
+        self._pacer = Pacer(sleep=self._answer_until)
         while not stop():
-            self._speaker.wait()
             self._answer()
-            written = self._speaker.written
-            self._send(self._sessions.period(monotonic_us()))
-            if self.status is not None:
-                self.status.tick(monotonic_us())
-            if self._speaker.written == written:
-                self._speaker.idle()
-            self._look_after_silence()
-            self.turns += 1
-            if self.turns % _SHOWN == 0 and self.peer is not None:
-                self.figures = self._agent.receiver.report()
+            if self._pacer.passed():
+                self._tick(self._pacer.ticked_us)
+            if not self._sessions.render(monotonic_us()):
+                self._pacer.sleep()
         self._last_words()
+
+    def _tick(self, now_us: int) -> None:
+        """Do what is due every 20 ms."""
+        self._send(self._sessions.tick(now_us))
+        if self.status is not None:
+            self.status.tick(now_us)
+        if self._sessions.streams[0].receiver is None:
+            self._speaker.idle()
+        self._look_after_silence()
+        self.turns += 1
+        if self.turns % _SHOWN == 0 and self.peer is not None:
+            self.figures = self._agent.receiver.report()
 
     def _make_receiver(self, options: SessionRequest) -> Any:
         wanted: SessionRequest = {**options, "vocoder": self._vocoder} if options["vocoder"] == AUTO else options
@@ -189,8 +196,10 @@ class ReceivingHalf:
         self._sessions.log.reported(agent, report, now_us)
 
     def _ended(self) -> OutputReport:
-        output = self._speaker.close()
-        self.last = {**self._agent.receiver.report(), "output": output, "governor": self.governor.report()}
+        pacing = self._pacer.session(self.governor.late())
+        output: OutputReport = {**self._speaker.close(), "pacing": pacing}
+        self.last = {**self._agent.receiver.report(), "timeline": self._agent.reports.timeline.part(),
+                     "output": output, "governor": self.governor.report()}  # fmt: skip
         self.figures = self.last
         self.sessions_ended += 1
         return output

@@ -49,6 +49,8 @@ def document(
             "loss_pct": receiving.last.get("loss_pct"),
             "delay_ms": receive_path(sending, receiving),
             "reasons": receiving.last.get("reasons"),
+            "timeline": receiving.last.get("timeline"),
+            "queue": receiving.last.get("queue"),
             "governor": receiving.last.get("governor"),
             "playout_delay_ms": receiving.last.get("delay_ms"),
             "budget": _without_histogram(receiving.last),

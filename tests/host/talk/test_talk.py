@@ -287,6 +287,23 @@ def test_the_delay_that_is_reported_is_the_one_that_is_there() -> None:
     assert abs(float(np.median(reports)) - measured) < 30 + jitter, (reports, trips)
 
 
+def test_speech_is_rendered_ahead_of_the_loudspeaker_and_played_at_its_time() -> None:
+    """A period that takes long is late for nobody: others are finished before their time, as far as the delay allows.
+    """
+    port, patient = free_port(), plain(adaptive=False, playout_ms=400)
+    waits = TalkOptions(None, f"udp://127.0.0.1:{port}", settings=patient)
+    calls = TalkOptions(f"udp://127.0.0.1:{port}", settings=patient)
+    with ends(waits, calls, speech=TONE) as (waiting, calling):
+        until(lambda: len(waiting.hears.heard) > 150)
+        calling.finish()
+        heard = waiting.finish()["received"]
+    assert heard["queue"]["length"]["most"] >= 10 and heard["queue"]["periods"] >= 100
+    assert heard["delay_ms"]["playout"] == pytest.approx(400, abs=30)
+    assert len(heard["timeline"]["sources"]) >= 100
+    gaps = np.diff([when for when, _ in waiting.hears.heard[20:150]])
+    assert np.median(gaps) == pytest.approx(0.02, abs=0.004)
+
+
 def test_the_command_between_two_processes(tmp_path: Path) -> None:
     with bundled_clip() as path:
         speech = read_audio(path).pcm[: 16000 * 5]

@@ -47,14 +47,18 @@ class SpeakerOutput:
         """Return when what is written will have been heard (microseconds, monotonic); None while the card is away."""
         return None if self._card.room() is None else monotonic_us() + self.buffered_us
 
-    def write(self, pcm: Pcm, of_stream: bool) -> None:
-        """Play everything, silence too, and wait for room; periods without a card are counted."""
+    def wait(self) -> None:
+        """Return when the card has room for the next 20 ms, or is away; one that takes nothing for a second is gone."""
         begin = time.monotonic()
         while wait := self.wait_s():
             if time.monotonic() - begin > _STUCK_S:
                 self._card.lose(f"it took nothing for {_STUCK_S:g} s")
                 break
             time.sleep(min(wait, 0.02))
+
+    def write(self, pcm: Pcm, of_stream: bool) -> None:
+        """Play everything, silence too, and wait for room; periods without a card are counted."""
+        self.wait()
         dry = self._card.write(self._as_played(pcm))
         self._underflows += bool(dry)
         self._unheard += dry is None

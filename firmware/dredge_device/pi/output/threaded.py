@@ -16,6 +16,14 @@ from dredge_device.pi.schema.report import OutputReport
 _CAPACITY = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
 _FILE_CAPACITY = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
 _WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
+_FILL = 10  # periods of silence at most that a card is given at once
+
+Heard = Callable[[Pcm, bool], Pcm]
+
+
+def _as_it_is(pcm: Pcm, of_stream: bool) -> Pcm:
+    del of_stream
+    return pcm
 
 
 class ThreadedOutput:
@@ -23,14 +31,18 @@ class ThreadedOutput:
 
     Files may fall behind by a minute, others by half a second; what comes while
     the queue is full is dropped and counted. ``clock`` is told when a card has played what it was given, so that
-    whoever renders can follow the card's time.
+    whoever renders can follow the card's time. heard: is given every period when its turn has come, and returns what
+    is written.
     """
 
-    def __init__(self, output: Output, is_file: bool, wait_s: float = _WAIT_S) -> None:
+    def __init__(
+        self, output: Output, is_file: bool, wait_s: float = _WAIT_S, heard: Heard = _as_it_is
+    ) -> None:
         self._output = output
         self._card = output if isinstance(output, SpeakerOutput) else None
         self.clock = CardClock() if self._card is not None else None
         self._is_file = is_file
+        self._heard = heard
         self._wait_s = wait_s
         self._queue: queue.Queue[Callable[[], Any]] = queue.Queue(_FILE_CAPACITY if is_file else _CAPACITY)
         self.dropped = 0
@@ -48,7 +60,9 @@ class ThreadedOutput:
         def job() -> None:
             if not self._is_file:
                 time.sleep(max(0.0, at_us / 1e6 - time.monotonic()))
-            self._output.write(pcm, of_stream)
+            if self._card is not None:
+                self._card.wait()
+            self._output.write(self._heard(pcm, of_stream), of_stream)
             if self._card is not None and self.clock is not None:
                 self.clock.written(at_us, self._card.ends_us())
 
@@ -56,6 +70,21 @@ class ThreadedOutput:
             self._queue.put_nowait(job)
         except queue.Full:
             self.dropped += 1
+
+    def rest(self, silence: Pcm) -> None:
+        """Keep a card filled with this silence while nothing is played, so that it does not run dry when speech begins.
+        """
+        if self._queue.empty():
+            self._queue.put_nowait(lambda: self._fill(silence))
+
+    def _fill(self, silence: Pcm) -> None:
+        if self._card is None or self._card.wait_s() is None:
+            self._heard(silence, False)
+            return
+        for _ in range(_FILL):
+            if self._card.wait_s() != 0:
+                return
+            self._card.write(self._heard(silence, False), False)
 
     def close(self) -> OutputReport:
         """End the session once everything is written. An output that is stuck is reported as that."""

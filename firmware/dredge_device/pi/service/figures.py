@@ -20,9 +20,7 @@ class ProcessFigures:
 
     def session(self, pacer: Pacer) -> OutputReport:
         """Return the parts of the final report of a session; the pacer counts anew from here."""
-        pacer.missed = self._governor.late()
-        pacing = pacer.report()
-        pacer.restart()
+        pacing = pacer.session(self._governor.late())
         load = self._governor.report()
         return {"machine": self._machine.facts(), "pacing": pacing, "load": load, "link": self._link()}
 

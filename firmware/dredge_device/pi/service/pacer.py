@@ -56,6 +56,13 @@ class Pacer:
         self.due_us += PACKET_US
         return True
 
+    def session(self, late: int) -> dict[str, float]:
+        """Return the report of a session with so many late periods, and count anew."""
+        self.missed = late
+        report = self.report()
+        self.restart()
+        return report
+
     def report(self) -> dict[str, float]:
         """Return the wake-up lateness, missed deadlines and stalls as JSON values."""
         out = {f"wake_{name}": value for name, value in summary(self.late).items()}
