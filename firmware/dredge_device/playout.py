@@ -20,7 +20,6 @@ HOLD = const(2)  # the next number is late: stand still for one period
 SKIP = const(3)  # this number is left out: we are behind, or were stopped
 
 MAX_PLAYOUT_MS = const(5000)
-_BEGIN_US = const(100000)  # fixed: so long before its time the first number may be decided
 _STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
 
 
@@ -163,8 +162,6 @@ class Playout:
     def reserve_us(self, wanted_us, longest_us, at_us, queued_us=0):
         buffer = self._buffer
         self.ahead_us = longest_us if self.adaptive else 0
-        if buffer.next is None and not self.adaptive:  # nobody knows yet what a gap takes here
-            wanted_us = max(wanted_us, _BEGIN_US)
         if not wanted_us or (self.adaptive and buffer.next is None):
             return wanted_us
         spread_us = buffer.delays.spread_us() if buffer.delays.known() else 0

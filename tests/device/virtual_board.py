@@ -20,19 +20,19 @@ from dredge_device.units import PACKET_US
 @dataclass(frozen=True)
 class Work:
     """Million instructions: of a received period; of 20 ms of the vocoder with what goes with them; of its priming; of
-    the decoder's priming after a gap; of the RDO-VAE per 40 ms; of the decoder's own concealment."""
+    the way back to the decoder after a gap; of the RDO-VAE per 40 ms; of the decoder's own concealment."""
 
     plain: float
     speech: float
     priming: float
     after: float
-    latents: float = 0.35
+    latents: float = 0.27
     conceal: float = 0.45
 
 
-# Of `make count-pi`, docs/notes/performance.md.
-STANDARD = Work(plain=0.58, speech=9.5, priming=16.9, after=2.4)
-SMALL = Work(plain=0.58, speech=5.4, priming=10.7, after=2.4)
+# Of `make count-pi`, docs/notes/performance.md ("A gap").
+STANDARD = Work(plain=0.28, speech=6.5, priming=8.7, after=2.7)
+SMALL = Work(plain=0.28, speech=4.4, priming=6.6, after=2.7)
 
 
 class Working:
@@ -90,9 +90,9 @@ class Board:
         parts, work = fake_parts(), self._work
         parts.decoder = Working(parts.decoder, self.spend, decode=work.plain, conceal=work.conceal)
         parts.dred = Working(parts.dred, self.spend, features=self._latents(work.latents))
-        parts.vocoder = Working(parts.vocoder, self.spend, begin=work.priming, synthesise=_share(work))
+        parts.vocoder = Working(parts.vocoder, self.spend, begin=work.priming, synthesise=work.speech, tail=work.after)
         cheap = self._small
-        parts.small_vocoder = Working(FakeVocoder(), self.spend, begin=cheap.priming, synthesise=_share(cheap))
+        parts.small_vocoder = Working(FakeVocoder(), self.spend, begin=cheap.priming, synthesise=cheap.speech, tail=cheap.after)
         return parts
 
     def _latents(self, cost):
@@ -151,8 +151,3 @@ class Board:
 
         part = self.sessions.streams[host].agent.reports.timeline.part()
         return dict(zip(numbers(part), expand(part)[0], strict=True))
-
-
-def _share(work):
-    """Cost of 20 ms of speech, from six rows; five rows make the 10 ms that lead back to the decoder."""
-    return lambda rows: work.speech if len(rows) == 6 else work.speech / 2 + work.after

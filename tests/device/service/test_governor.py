@@ -180,13 +180,24 @@ def test_rendering_begins_as_long_before_as_a_gap_may_take():
     assert known(first=10_000).reserve_us(FIRST, 0) == 0  # a fast machine decides at the last moment
 
 
+def test_a_gap_begins_early_until_one_has_been_measured():
+    """With a constant delay that costs nothing, and one that is guessed too cheap is late."""
+    costs = Costs()
+    costs.add(PLAIN, FULL, 10)
+    assert costs.reserve_us(FIRST, FULL, 0, True, None) == costs.reserve_us(FIRST, SMALL, 0, True, None) == 100_000
+    assert costs.reserve_us(FIRST, FULL, 0, False, None) == costs.reserve_us(NEXT, FULL, 0, True, None) == 0
+    costs.add(FIRST, FULL, 10_000)
+    assert costs.reserve_us(FIRST, FULL, 0, True, None) == costs.reserve_us(FIRST, SMALL, 0, True, None) == 0
+
+
 def test_costs_are_guessed_from_plain_periods_until_they_are_known():
     costs = Costs()
     assert costs.of(FIRST, FULL) == 0
     for us in (9000, 1000, 1500):  # the first one found nothing in the caches
         costs.add(PLAIN, FULL, us)
     assert costs.plain == 1000
-    assert costs.of(FIRST, FULL) == 38_000 and costs.of(FIRST, SMALL) == 28_500
+    first = load.ASSUMED[FIRST] * 1000
+    assert costs.of(FIRST, FULL) == first and costs.of(FIRST, SMALL) == load.ASSUMED_SMALL * first
     costs.add(FIRST, FULL, 20_000)
     assert costs.of(FIRST, FULL) == 20_000
     costs.add(FIRST, FULL, 900_000)

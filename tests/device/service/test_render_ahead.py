@@ -37,7 +37,8 @@ def test_at_20_percent_loss_everything_that_was_described_comes_back_in_time(mip
     assert queue["length"]["most"] > 10 and report["delay_ms"]["mean"] < 1000 + PACKET_US / 1000
 
 
-@pytest.mark.parametrize(("mips", "work"), [(ZERO_2_W, SMALL), (700, STANDARD), (1000, SMALL)])
+@pytest.mark.parametrize("work", [STANDARD, SMALL], ids=["standard", "small"])
+@pytest.mark.parametrize("mips", [350, ZERO_2_W, 700, 1000])
 def test_gaps_of_a_second_back_to_back_never_run_dry(mips, work):
     _, report, share = play(mips, work, GAPS)
     assert share >= 0.95 and report["queue"]["underruns"] == 0
@@ -102,7 +103,7 @@ def test_adaptive_playout_waits_as_long_as_the_board_needs():
     slow, fast = Board(ZERO_2_W, adaptive=True), Board(100_000, adaptive=True)
     reports = [board.run(PACKETS, lambda host, n: trace[n])[0] for board in (slow, fast)]
     delays = [report["delay_ms"]["mean"] for report in reports]
-    assert delays[1] + 30 < delays[0] < 200  # and what is waited for is reported
+    assert delays[1] + 15 < delays[0] < 200  # and what is waited for is reported
     assert reports[0]["queue"]["late_periods"] <= 5 and reports[1]["queue"]["late_periods"] == 0
 
 

@@ -26,7 +26,8 @@ HYSTERESIS = 0.87  # share of these limits below which a better level is worth r
 DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
 MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
 GUARD = 1.1  # … and so long it must have left then
-ASSUMED = (1.0, 14.0, 38.0, 11.0, 40.0)  # cost of each kind in plain periods until it is measured
+ASSUMED = (1.0, 25.0, 60.0, 11.0, 53.0)  # cost of each kind in plain periods until it is measured
+UNMEASURED_US = 100_000  # with a constant delay: so long before its time a gap begins until one has been measured
 ASSUMED_SMALL = 0.75  # of the same with the small vocoder
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
 _FORGET = 1 / 16  # per period of a kind: how much of what the costliest one took beyond the usual is forgotten
@@ -98,6 +99,8 @@ class Costs:
         after = 0.0 if then is None else self.at_most(then, quality, MARGIN) - PACKET_US
         one = self.at_most(kind, quality, MARGIN) + max(0.0, after)
         needed = one + others * (one if together else MARGIN * self.plain)
+        if together and kind == FIRST and not {(kind, FULL), (kind, quality)} & self._known.keys():
+            needed = max(needed, UNMEASURED_US + PACKET_US)
         return min(LONGEST_RESERVE_US, max(0, -int(-(needed - PACKET_US) // PACKET_US)) * PACKET_US)
 
     def _assumed(self, kind: int, quality: int) -> float:
