@@ -91,8 +91,9 @@ class Board:
         parts.decoder = Working(parts.decoder, self.spend, decode=work.plain, conceal=work.conceal)
         parts.dred = Working(parts.dred, self.spend, features=self._latents(work.latents))
         parts.vocoder = Working(parts.vocoder, self.spend, begin=work.priming, synthesise=work.speech, tail=work.after)
-        cheap = self._small
-        parts.small_vocoder = Working(FakeVocoder(), self.spend, begin=cheap.priming, synthesise=cheap.speech, tail=cheap.after)
+        less = self._small
+        parts.small_vocoder = Working(FakeVocoder(), self.spend, begin=less.priming, synthesise=less.speech,
+                                      tail=less.after)  # fmt: skip
         return parts
 
     def _latents(self, cost):

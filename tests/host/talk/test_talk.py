@@ -39,7 +39,7 @@ def pitch(pcm: np.ndarray) -> float:
 
 def test_an_end_that_waits_and_one_that_calls_hear_each_other() -> None:
     with ends(*pair(), speech=TONE) as (waits, calls):
-        until(lambda: len(waits.hears.heard) > 60 and len(calls.hears.heard) > 60)
+        until(lambda: len(waits.hears.heard) > 100 and len(calls.hears.heard) > 100)
         results = [calls.finish(), waits.finish()]
     for result, end in zip(results, (calls, waits), strict=True):
         assert pitch(end.hears.pcm[-16000:]) == pytest.approx(400, abs=2)
