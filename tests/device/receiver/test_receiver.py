@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dredge_device import rtp
+from dredge_device.pi.quality import AFTER, FIRST, NEXT, PLAIN
 from dredge_device.pi.receiver import Receiver
 
 
@@ -88,6 +89,19 @@ def test_lbrr_alone_needs_no_vocoder():
     spoken = bench.run(30, lost=(10,), flags={11: b"LD"})
     assert spoken[10].source == "lbrr" and (spoken[10].pcm == 2010).all()
     assert not bench.parts.vocoder.begun
+
+
+def test_a_loss_that_the_next_packet_repeats_is_none_to_whoever_judges_its_cost():
+    """It costs what a received packet costs: taken for a gap, it would teach the governor that gaps cost nothing."""
+    bench, kinds = Bench(), {}
+    flags = {11: b"LD", 23: b"LD"}
+    for step in range(45):
+        if step < 30 and step not in (10, 20, 21, 22):
+            bench.send(step, flags=flags.get(step, b"D"))
+        kind = bench.receiver.coming()
+        kinds[bench.pull().packet] = kind
+    assert [kinds[n] for n in (9, 10, 11)] == [PLAIN, PLAIN, PLAIN]
+    assert [kinds[n] for n in (20, 21, 22, 23)] == [FIRST, NEXT, AFTER, PLAIN]
 
 
 def test_lbrr_can_be_switched_off():

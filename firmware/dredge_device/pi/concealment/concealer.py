@@ -99,11 +99,13 @@ class Concealer:
 
     def described_by(self, period: Period) -> int | None:
         """Return the packet from which a lost period would be recovered, None when none here describes it."""
-        if self._use_lbrr and _repeats(self._parts.reader, period):
+        if self.repeats(period):
             return period.number + 1
         return self.dred_source.holder(period) if self.dred_source else None
 
-    # --- decoded speech ---
+    def repeats(self, period: Period) -> bool:
+        """Return whether the packet after this period repeats it (LBRR), so that the decoder speaks it."""
+        return self._use_lbrr and _repeats(self._parts.reader, period)
 
     def _left_out(self, period: Period) -> Choice | None:
         """Return the decoder's comfort noise for a period that the sender left out in a pause."""
@@ -126,7 +128,7 @@ class Concealer:
         return Choice(self._decoded(pcm), "opus")
 
     def _repeated(self, period: Period) -> Choice | None:
-        if not (self._use_lbrr and _repeats(self._parts.reader, period)):
+        if not self.repeats(period):
             return None
         try:
             pcm = self._arrived(period, period.following, lambda one: one.decode_fec(period.following, PACKET_SAMPLES))
@@ -155,8 +157,6 @@ class Concealer:
             self._synthesis.remember(pcm)
         return pcm
 
-    # --- lost speech ---
-
     def _missing(self, period: Period) -> Choice:
         """Return 20 ms without a decodable packet; the decoder follows later while the vocoder synthesises."""
         if self._synthesis is None:
@@ -180,7 +180,7 @@ class Concealer:
 
 
 def _repeats(reader: PacketReader, period: Period) -> bool:
-    """Return whether the packet after it repeats it (LBRR)."""
+    """Return whether the packet after it has a copy of it; one that cannot be read has none."""
     try:
         return bool(period.following and reader.has_lbrr(period.following))
     except (ValueError, RuntimeError):

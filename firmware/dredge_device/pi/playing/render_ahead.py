@@ -57,7 +57,7 @@ class RenderAhead:
         period, concealer = self._playout.coming(), self._concealer
         if period is None or not self._speech.needed:
             return None
-        lost = period.packet is None and not concealer.in_dtx
+        lost = period.packet is None and not concealer.in_dtx and not concealer.repeats(period)
         if not concealer.synthesising:
             return FIRST if lost and concealer.has_vocoder else PLAIN
         if not lost:
