@@ -47,7 +47,11 @@ class Capture:
         self._overwrite = overwrite
         self._history_ms = history_ms
         self._file = OutputFile(path, keep=not overwrite, mode=PRIVATE)
-        self._file.write(struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAP, _RAW_IP))
+        try:
+            self._file.write(struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAP, _RAW_IP))
+        except OSError:  # a full disk: nobody has this capture yet who could close it
+            self._file.discard()
+            raise
         self._whole = self._file.size        # bytes up to the end of the last datagram that fitted
         self._open, self._full = True, False
         self.datagrams = 0
