@@ -47,7 +47,8 @@ def stream(url, folder):
     """`dredge stream` of three seconds; the JSON result."""
     loss = ["--loss", "gilbert:rate=20%,burst=4", "--seed", "3"]
     done = subprocess.run(
-        [sys.executable, "-c", PATIENT, "stream", str(SPEECH), "--to", url, "--seconds", str(SECONDS), "--json", *loss],
+        [sys.executable, "-c", PATIENT, "stream", str(SPEECH), "--redundancy", "1.0", "--to", url,
+         "--seconds", str(SECONDS), "--json", *loss],
         capture_output=True, text=True, timeout=240, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

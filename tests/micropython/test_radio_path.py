@@ -47,7 +47,7 @@ def through_the_air(command, tmp_path, lost_permille, peers, *options):
         agent_url = f"serial://{there.ends[1]}?baud=921600"
         with near, far, AgentProcess(listen=agent_url, options=("--once",)):
             done = subprocess.run(
-                [sys.executable, "-m", "dredge_host", "stream", str(SPEECH), "--to",
+                [sys.executable, "-m", "dredge_host", "stream", str(SPEECH), "--redundancy", "1.0", "--to",
                  f"serial://{here.ends[0]}?baud=921600", "--seconds", str(SECONDS), "--json", *options],
                 capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
