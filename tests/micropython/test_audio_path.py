@@ -82,7 +82,7 @@ def test_a_microphone_is_heard_sample_by_sample(command, tmp_path):
 def stream(source, to, folder, *options):
     done = subprocess.run(
         [sys.executable, "-m", "dredge_host", "stream", source, "--to", to, "--seconds", "4", "--json",
-         "--loss", "gilbert:rate=20%,burst=4", "--seed", "3", *options],
+         "--redundancy", "1.0", "--loss", "gilbert:rate=20%,burst=4", "--seed", "3", *options],
         capture_output=True, text=True, timeout=120, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
