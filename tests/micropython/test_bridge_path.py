@@ -45,7 +45,7 @@ def command():
 
 def stream(url, folder):
     """`dredge stream` of three seconds; the JSON result."""
-    loss = ["--loss", "gilbert:rate=20%,burst=4", "--seed", "3"]
+    loss = ["--loss", "gilbert:rate=20%,burst=4", "--seed", "3", "--redundancy", "1"]
     done = subprocess.run(
         [sys.executable, "-c", PATIENT, "stream", str(SPEECH), "--redundancy", "1.0", "--to", url,
          "--seconds", str(SECONDS), "--json", *loss],
