@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The background of speech, from its quiet moments, and features that do not fall below it."""
+"""The background noise of speech, estimated from its quiet moments, and features raised to it."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a DRED payload says, as the kernels hand it to Python."""
+"""The contents of a decoded DRED payload."""
 
 from __future__ import annotations
 

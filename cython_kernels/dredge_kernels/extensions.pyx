@@ -44,7 +44,7 @@ cdef bytes length_bytes(Py_ssize_t size):
 
 
 cdef class Reader:
-    """Reads one padding from left to right; what an extension's first byte means stands in `extension`."""
+    """Reads one padding from left to right; `extension` interprets the first byte of each extension."""
 
     cdef bytes data
     cdef Py_ssize_t at, end
@@ -94,8 +94,8 @@ cdef class Reader:
     cdef repeat(self, int flag):
         """The region's extensions once more for every later frame; only their payloads follow.
 
-        With L = 0 the last long one of the last frame has no length: it ends where the payloads of the short ones
-        behind it begin.
+        With L = 0 the last extension with a length of the last frame has no length field: it ends where the payloads of the
+        short ones behind it begin.
         """
         cdef int frame, ident, given, last_long = -1, short_bytes = 0, index
         region = self.region
@@ -117,7 +117,7 @@ cdef class Reader:
                 self.at = self.end     # whatever is left is padding
 
     cdef extension(self, int ident, int flag, int frame, Py_ssize_t behind):
-        """One extension whose first byte is read. behind: bytes at the end that belong to others."""
+        """Read an extension whose first byte has been read. behind: bytes at the end that belong to later extensions."""
         cdef Py_ssize_t size, left
         if ident < FIRST_LONG:
             size = flag
@@ -168,7 +168,7 @@ def build_extensions(extensions, frames=1):
 
 
 def check_extension(ident, data, frame, frames):
-    """ValueError for an extension that a packet of `frames` frames cannot carry."""
+    """Raise ValueError for an extension that a packet of `frames` frames cannot carry."""
     if not MIN_ID <= ident <= MAX_ID:
         raise ValueError(f"extension id: expected {MIN_ID} to {MAX_ID}, got {ident}")
     if not 0 <= frame < frames:

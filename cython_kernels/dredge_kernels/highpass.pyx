@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The high-pass filter that Opus puts before its encoder, for whatever must describe the signal that is played."""
+"""The high-pass filter that Opus puts before its encoder, applied where features must describe the signal after that filter."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from dredge_kernels.busy cimport must_be_idle
 SAMPLE_RATE = 16000
 CUTOFF_HZ = 60.0
 
-cdef double NOTHING = 1e-9   # a memory this small is silence; denormal numbers would be slow
+cdef double NOTHING = 1e-9   # smaller filter states are set to 0, because denormal numbers are slow
 
 
 cdef class HighPass:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where everything is in an Opus packet (RFC 6716 section 3): positions only, on the packet path of every receiver."""
+"""The positions of the fields of an Opus packet (RFC 6716 section 3); every received packet passes through here."""
 
 cdef enum:
     LARGEST_FRAME = 1275
@@ -60,7 +60,7 @@ cdef inline int frame_length(const uint8_t *data, long size, long *at, int *leng
 
 
 cdef Defect lay_out(const uint8_t *data, long size, Layout *found) noexcept nogil:
-    """Where everything is in a packet; reads no byte beyond its size."""
+    """Find the positions of all fields of a packet; reads no byte beyond its size."""
     cdef long at = 1, half
     cdef int length = 0, bad, code
     if size < 1:
@@ -94,7 +94,7 @@ cdef Defect lay_out(const uint8_t *data, long size, Layout *found) noexcept nogi
 
 
 cdef Defect lay_out_many(const uint8_t *data, long size, Layout *found) noexcept nogil:
-    """Code 3: a count, perhaps padding, frames of one or of many sizes."""
+    """Find the positions in a packet of code 3: a count, optional padding, frames of equal or different sizes."""
     cdef long at = 2, pad = 0, total = 0, room
     cdef int k, bad, flags, length = 0
     if size < 2:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether an Opus packet carries LBRR, the low-bitrate copy of what came before it."""
+"""Whether an Opus packet carries LBRR, the low-bitrate copy of the frame before it."""
 
 from libc.stdint cimport uint8_t
 

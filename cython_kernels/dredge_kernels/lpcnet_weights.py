@@ -24,7 +24,7 @@ Arrays = Mapping[str, NDArray]
 def _fits(got: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     """Whether a shape has the wanted lengths; None stands for any.
 
-    Python 3.13 frees the code of a generator once too often when memory is refused to making it: none is here.
+    No generator is used: Python 3.13 frees a generator's code once too often when its allocation fails.
     """
     return got == tuple([g if w is None else w for g, w in zip(got, wanted, strict=False)]) and len(got) == len(wanted)
 
@@ -95,8 +95,7 @@ def _small(name: str, weights: NDArray) -> None:
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
     """Raise ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
 
-    NumPy ends the process when memory is refused to a sum of unlike types, to np.add.at or np.cumsum: none is used
-    here.
+    Sums of unlike types, np.add.at and np.cumsum are avoided, because NumPy ends the process when their allocation fails.
     """
     worst = float(np.max(np.abs(values.astype(np.float64)) * largest, initial=0.0))
     if worst > LIMIT:

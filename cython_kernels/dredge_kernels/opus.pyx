@@ -26,14 +26,14 @@ cdef enum:
 
 
 cdef int check(int code, str what) except? -1:
-    """The one place where libopus' return codes become exceptions; others pass through."""
+    """Raise the exception for a negative return code of libopus; return other codes."""
     if code < 0:
         raise opus_error(code, what)
     return code
 
 
 cdef int must_be_open(const void *handle, str what) except -1:
-    """Refuse to use what close() has freed."""
+    """Raise OpusError after close()."""
     if handle is NULL:
         check(OPUS_INVALID_STATE, what)
     return 0
@@ -52,7 +52,7 @@ def packet_samples(packet):
 
 
 cdef class Coder:
-    """What encoder and decoder share; close() frees what is underneath."""
+    """The common base of encoder and decoder; close() frees libopus' state."""
 
     cdef int request(self, int number, void *value, str what) except -1:
         """A request of libopus that takes nothing, or fills *value."""
@@ -240,7 +240,7 @@ cdef class OpusDecoder(Coder):
         return self.decode_into(bytes(packet), samples, True, "decode_fec")
 
     def conceal(self, samples=320):
-        """libopus' own concealment of a missing stretch; its state moves on."""
+        """libopus' own concealment of a missing stretch; the decoder's state advances."""
         return self.decode_into(None, samples, False, "conceal")
 
     def close(self):

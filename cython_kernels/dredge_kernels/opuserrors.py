@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What libopus' error codes mean, as exceptions."""
+"""The exceptions that stand for libopus' error codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SENTENCES = {
     -7: "out of memory",
 }
 
-#: Codes that blame what the caller passed in.
+#: Error codes that mean invalid arguments.
 ARGUMENT_CODES = frozenset({-1, -2, -4})
 OUT_OF_MEMORY = -7
 
@@ -27,7 +27,7 @@ class OpusError(RuntimeError):
 
 
 class OpusValueError(OpusError, ValueError):
-    """libopus refused what it was given: an argument or a packet."""
+    """libopus refused an argument or a packet."""
 
 
 class OpusMemoryError(OpusError, MemoryError):

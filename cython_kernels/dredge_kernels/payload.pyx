@@ -32,7 +32,7 @@ cdef int code(uint8_t *buf, int size, Header *h, const int32_t *state, const int
               int n, const uint8_t[:, :, ::1] ts, const uint8_t[:, :, ::1] tl) noexcept nogil:
     """Code as many of n latents as fit into size bytes; returns bytes, 0 if not even one fits.
 
-    The count comes before the latents, so one latent too many means to begin again.
+    The count is coded before the latents, so coding restarts with fewer of them when one does not fit.
     """
     cdef RangeEnc e
     cdef bint counted = h.count >= 0
@@ -82,7 +82,7 @@ def _prepare(latents, state, tables, dtype, max_bytes):
 
 
 cdef int _must_be_tables(tables) except -1:
-    """TypeError for what is no QuantTables: their shapes are what the loops rely on."""
+    """Raise TypeError unless these are QuantTables, because the loops rely on their shapes."""
     if not isinstance(tables, QuantTables):
         raise TypeError(f"tables: expected QuantTables, got {type(tables).__name__}")
     return 0

@@ -70,7 +70,7 @@ cdef void get_header(RangeDec *d, Header *h, bint counted) noexcept nogil:
 
 
 def check_fields(q0, dq, qmax, offset):
-    """ValueError for a header field that cannot be coded; returns the qmax a decoder will see."""
+    """ValueError for a header field that cannot be coded; return the qmax that a decoder will read."""
     for name, value, low, high in (
         ("q0", q0, 0, COARSEST), ("dq", dq, 0, 7), ("qmax", qmax, q0, COARSEST),
         ("offset", offset, MIN_OFFSET, MAX_OFFSET),

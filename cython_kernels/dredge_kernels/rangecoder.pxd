@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The Python faces of the range coder, for kernels that code into them."""
+"""The Python classes of the range coder, declared for the kernels that code into them."""
 
 from dredge_kernels.rangecore cimport RangeDec, RangeEnc
 
@@ -17,5 +17,5 @@ cdef class RangeDecoder:
 
 
 cdef class RangeState:
-    cdef RangeEnc state        # what the owner's registers were
-    cdef RangeEncoder owner    # the only encoder it fits
+    cdef RangeEnc state        # saved registers of the owner
+    cdef RangeEncoder owner    # the only encoder that may restore it

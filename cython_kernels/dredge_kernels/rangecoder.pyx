@@ -33,7 +33,7 @@ cdef int load_icdf(icdf, uint16_t *table) except -1:
 
 
 cdef class RangeState:
-    """A moment of a RangeEncoder, made by its save()."""
+    """The saved state of a RangeEncoder, made by its save()."""
 
 
 cdef class RangeEncoder:
@@ -63,7 +63,7 @@ cdef class RangeEncoder:
         enc_span(&self.state, first, end, total)
 
     def encode_icdf(self, symbol, icdf):
-        """Code a symbol by its inverse CDF of 15-bit precision; a symbol without width is refused."""
+        """Code a symbol by its inverse CDF of 15-bit precision; ValueError for a symbol of probability 0."""
         cdef uint16_t[64] table
         self.must_be_open()
         cdef int n = load_icdf(icdf, table)
@@ -78,7 +78,7 @@ cdef class RangeEncoder:
         return enc_tell(&self.state)
 
     def save(self):
-        """The coder as it is now, to go back to with restore()."""
+        """Return the state of the coder for restore()."""
         saved = RangeState()
         saved.owner = self
         saved.state = self.state

@@ -115,7 +115,7 @@ cdef uint32_t enc_finish(RangeEnc *e) noexcept nogil:
         end = (end << BYTE_BITS) & (TOP - 1)
         left -= BYTE_BITS
     if e.held >= 0 or e.pending > 0:
-        shift_out(e, 0)        # pushes out what was kept back; the zero itself is never needed
+        shift_out(e, 0)        # writes the byte that was held back; the zero itself is not written
         e.held = -1
     if e.offs < e.size:
         memset(e.buf + e.offs, 0, e.size - e.offs)

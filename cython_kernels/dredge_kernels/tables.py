@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a model tells its payload codec: the version byte and the quantiser tables of 16 levels."""
+"""The parameters of a payload codec that a model defines: version byte and quantiser tables of 16 levels."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _stack(part: str, tables: tuple[npt.ArrayLike, ...]) -> npt.NDArray[np.uint8
         level, dim = np.argwhere(arrays[3] == 0)[0]
         raise ValueError(f"{part}_p0[{level}, {dim}]: expected 1 to 255, got 0")
     stacked = np.stack(arrays)
-    return np.frombuffer(stacked.tobytes(), np.uint8).reshape(stacked.shape)  # nobody can make it writable again
+    return np.frombuffer(stacked.tobytes(), np.uint8).reshape(stacked.shape)  # over immutable bytes, so that it cannot be made writable
 
 
 def _table(name: str, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:

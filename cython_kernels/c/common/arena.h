@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory that is given back all at once. */
+/* A memory arena: its blocks are freed together by one call. */
 #ifndef DREDGE_ARENA_H
 #define DREDGE_ARENA_H
 
@@ -9,7 +9,7 @@
 
 typedef struct { struct arena_room *rooms; size_t bytes; } arena;
 
-/* Zeroed, at a multiple of ARENA_ALIGN bytes; NULL if there is no memory. */
+/* Returns zeroed memory aligned to ARENA_ALIGN bytes, NULL if there is none. */
 void *arena_take(arena *a, size_t bytes);
 void arena_free(arena *a);
 

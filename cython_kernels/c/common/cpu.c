@@ -14,7 +14,7 @@ int cpu_has_dotprod(void) { return 0; }
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* gcc 10 does not know this one by name. */
+/* __builtin_cpu_supports of gcc 10 has no name for F16C, so CPUID is read directly. */
 static int has_f16c(void)
 {
     unsigned a, b, c, d;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which instructions this processor has. */
+/* Tests for the instruction sets of this processor. */
 #ifndef DREDGE_CPU_H
 #define DREDGE_CPU_H
 

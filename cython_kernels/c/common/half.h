@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* binary16 (IEEE 754) to float: exact, so every level may use its own instructions for it. */
+/* Converts binary16 (IEEE 754) to float. This is exact, so every level may use its own instructions for it. */
 #ifndef DREDGE_HALF_H
 #define DREDGE_HALF_H
 

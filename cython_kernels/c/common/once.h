@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tables that are computed when they are first needed, whichever thread comes first. */
+/* Lets the first thread that needs a table compute it, while the others wait. */
 #ifndef DREDGE_ONCE_H
 #define DREDGE_ONCE_H
 
-typedef int once;                 /* static, so 0: not begun; 1: somebody computes; 2: ready for everybody */
+typedef int once;                 /* 0 (static): not begun; 1: a thread computes the tables; 2: they are ready */
 
 /* 1 for the one caller that shall compute the tables and then call once_done; 0 when they are ready. */
 static inline int once_begin(once *o)

@@ -7,14 +7,14 @@
 #include <string.h>
 
 #define LOWEST 4      /* the lowest levels of a band, from which the background is estimated */
-#define FEW 14        /* up to so many moments, all may be speech */
+#define FEW 14        /* with at most so many moments, all of them may be speech */
 #define SEED 2463534242u   /* of xorshift: G. Marsaglia, Journal of Statistical Software 8(14), 2003 */
 #define WINDOWS (BG_MOMENT / DR_WINDOW)
-#define NOTHING 1e-6f /* energy of digital silence, so that it has a logarithm */
-#define LOUDEST 12.f  /* log10 of an energy that no band has */
+#define NOTHING 1e-6f /* smallest energy, so that digital silence has a logarithm */
+#define LOUDEST 12.f  /* log10 of an energy above that of any band: the start of a search for the minimum */
 
-/* How far the mean of steady noise lies above what level_of finds without this, but for 1 dB: a hum varies less. Bands
- * of few bins vary most. */
+/* The mean level of steady noise (log10) minus the level that level_of estimates without this correction. 1 dB is
+ * left out, because a hum varies less than noise. Bands of few bins vary most. */
 static const float above[DR_BANDS] = {
     .3f, .3f, .3f, .3f, .3f, .3f, .3f, .3f, .26f, .22f, .22f, .22f, .19f, .16f, .16f, .14f, .13f, .13f};
 
@@ -30,7 +30,7 @@ void bg_reset(bg_state *s)
     for (int b = 0; b < DR_BANDS; b++) s->floor[b] = DR_SILENCE;
 }
 
-/* The LOWEST lowest levels of a band, in order. */
+/* Writes the LOWEST lowest levels of a band in rising order. */
 static void lowest(const bg_state *s, int band, float *low)
 {
     for (int i = 0; i < LOWEST; i++) low[i] = LOUDEST;
@@ -43,9 +43,9 @@ static void lowest(const bg_state *s, int band, float *low)
     }
 }
 
-/* Where several moments are about as quiet as the quietest, that is the background. Where they are not, speech has had
- * no pause, and the background lies below: as far below the quietest as the last of them lies above it, and twice as far
- * while there are few moments. */
+/* Returns the background level of a band. If several moments are about as quiet as the quietest, that is the level.
+ * If not, the speech had no pause, and the background must be lower: as far below the quietest moment as the
+ * last of the LOWEST lies above it, and twice as far while few moments are known. */
 static float level_of(const bg_state *s, int band)
 {
     float low[LOWEST];
@@ -80,7 +80,7 @@ static float uniform(bg_state *s)
     return (float)(int32_t)s->random * (1.f / 2147483648.f);
 }
 
-/* Of every bin of an unwindowed spectrum: the root of a third of the variance is that of a uniform number's part. */
+/* Writes the amplitude of the uniform numbers drawn per bin: a uniform number in [-a, a] has the variance a^2 / 3. */
 static void bin_amplitudes(const float *energy, float *amplitude)
 {
     float power[DR_BINS];

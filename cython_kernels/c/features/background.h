@@ -8,14 +8,14 @@
 #include <stdint.h>
 
 #define BG_MOMENT (6 * DR_HOP)   /* samples that are analysed at a time */
-#define BG_MOMENTS 40            /* of which the levels are kept */
+#define BG_MOMENTS 40            /* moments whose levels are kept */
 
 typedef struct {
     float level[BG_MOMENTS][DR_BANDS];   /* log10 of the mean energy of each moment's windows */
-    float energy[DR_BANDS];              /* of the background */
+    float energy[DR_BANDS];              /* band energies of the background */
     float floor[DR_BANDS];               /* the same as the features' level */
     int next, count;
-    float overlap[DR_HOP], last;         /* of the noise: second half of its last window, its last sample */
+    float overlap[DR_HOP], last;         /* noise synthesis: second half of the last window, last sample */
     uint32_t random;
 } bg_state;
 
@@ -24,13 +24,13 @@ void bg_init(void);
 /* Forget all moments: the background is digital silence. */
 void bg_reset(bg_state *s);
 
-/* pcm: the BG_MOMENT samples of one moment. */
+/* Adds one moment to the estimate. pcm: BG_MOMENT samples. */
 void bg_hear(bg_state *s, const int16_t *pcm);
 
-/* DR_HOP samples of noise like the background. */
+/* Writes DR_HOP samples of noise with the spectrum of the background. */
 void bg_noise(bg_state *s, int16_t *pcm);
 
-/* cepstrum: DR_BANDS values; bands below the background are raised to it, other cepstra do not change by a bit. */
+/* Raises the bands of a cepstrum that are below the background to it; all other values stay equal bit for bit. */
 void bg_lift(const bg_state *s, float *cepstrum);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bark-like cepstrum of a 20 ms window and the linear predictor that a cepstrum stands for. */
+/* Bark-like cepstrum of a 20 ms window and the linear predictor computed from a cepstrum. */
 #ifndef DREDGE_CEPSTRUM_H
 #define DREDGE_CEPSTRUM_H
 
@@ -10,19 +10,19 @@
 #define DR_ORDER 16
 #define DR_SILENCE -2.f   /* log10 of a band's energy in digital silence */
 
-/* Fills the tables; call once before anything else. */
+/* Fills the tables. It must be called before all other functions of this file. */
 void dr_cepstrum_init(void);
 
 /* window: DR_WINDOW pre-emphasised samples at int16 scale (not modified). cepstrum: DR_BANDS values. */
 void dr_cepstrum(const float *window, float *cepstrum);
 
-/* log10 of a band's energy, as the features have it. */
+/* Returns log10 of a band's energy with the floor of the features. */
 float dr_level(float energy);
 
-/* window: the same -> its DR_BANDS energies. */
+/* Writes the DR_BANDS energies of a window (as for dr_cepstrum). */
 void dr_window_energy(const float *window, float *energy);
 
-/* DR_BANDS log10 energies -> their DCT; a cepstrum's value 0 is 4 less. */
+/* Writes the DCT of DR_BANDS log10 energies; value 0 of a cepstrum is smaller than it by 4. */
 void dr_transform(const float *level, float *cepstrum);
 
 /* The analysis window (its square overlaps to one at hops of DR_HOP), applied to DR_WINDOW samples. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 320 real samples as 160 complex ones, which go through Stockham passes of radix 5, 4, 4, 2. Real and imaginary parts lie
- * apart, and every inner loop runs over neighbours: compilers make vectors of them. */
+/* The FFT of 320 real samples is one of 160 complex ones, in Stockham passes of radix 5, 4, 4, 2. Real and imaginary
+ * parts are stored separately and every inner loop runs over neighbours, so that compilers vectorise it. */
 #include "features/fft320.h"
 #include "common/once.h"
 #include <math.h>
@@ -13,7 +13,7 @@ typedef struct { float re[HALF], im[HALF]; } points;
 static const double PI = 3.14159265358979323846;
 static const int radix[PASSES] = {5, 4, 4, 2};
 static points twiddle;                /* exp(-2 pi i k / 160) */
-static points turn[PASSES];           /* what a pass multiplies its outputs by: [k][q + s p] */
+static points turn[PASSES];           /* twiddle factors of a pass: [k][q + s p] */
 static float split[2][HALF + 1];      /* exp(-2 pi i k / 320) */
 static once ready;
 
@@ -43,7 +43,7 @@ void dr_fft_init(void)
     once_done(&ready);
 }
 
-/* Output k of every small transform of a pass, turned. */
+/* Computes output k of every small transform of a pass and multiplies it by its twiddle factor. */
 static inline __attribute__((always_inline)) void outputs(const points *in, const points *w, int r, int k,
                                                           float *restrict re, float *restrict im)
 {
@@ -105,7 +105,7 @@ void dr_fft_forward(const float *x, float *re, float *im)
     }
 }
 
-/* Even and odd samples back into one complex signal; its inverse transform is a conjugated forward one. */
+/* Combines even and odd samples to one complex signal, whose inverse transform is a conjugated forward one. */
 void dr_fft_inverse(const float *re, const float *im, float *x)
 {
     points a;

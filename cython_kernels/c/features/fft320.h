@@ -11,7 +11,7 @@ void dr_fft_init(void);
 /* re, im: DR_FFT_BINS values of sum x[n] exp(-2 pi i k n / 320) / 320. */
 void dr_fft_forward(const float *x, float *re, float *im);
 
-/* The inverse: gives back the x that dr_fft_forward was given. */
+/* Inverts dr_fft_forward. */
 void dr_fft_inverse(const float *re, const float *im, float *x);
 
 #endif

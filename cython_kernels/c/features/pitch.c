@@ -6,12 +6,12 @@
 
 #define JUMP_PER_UNIT .002f     /* cost of moving by 1/60 octave from one hop to the next */
 #define JUMP_MAX .25f           /* cost of moving anywhere */
-#define MEMORY .9f              /* how much of the past path's lead survives a hop */
+#define MEMORY .9f              /* factor per hop on the path's score relative to the best path */
 #define SHORT_LAG_BONUS .0005f  /* per 1/60 octave: decides ties between a period and its multiples */
 
 #define BLOCK 32                /* lags that are correlated together */
 
-static float position[DR_LAGS];  /* of each lag on the 1/60-octave scale, falling with the lag */
+static float position[DR_LAGS];  /* position of each lag on the 1/60-octave scale; it falls with the lag */
 static once ready;
 
 void dr_pitch_init(void)
@@ -27,7 +27,7 @@ void dr_pitch_reset(dr_pitch *p) { memset(p, 0, sizeof *p); }
 /* LPC residual, then (1 + .7 z^-1)(.25 + .5 z^-1 + .25 z^-2): keeps the strong low harmonics. */
 static void push_residual(dr_pitch *p, const float *hop, const float *lpc)
 {
-    float x[DR_ORDER + DR_HOP], e[1 + DR_HOP], d[2 + DR_HOP];   /* each after what came before this hop */
+    float x[DR_ORDER + DR_HOP], e[1 + DR_HOP], d[2 + DR_HOP];   /* each begins with samples of the previous hop */
     for (int i = 0; i < DR_ORDER; i++) x[i] = p->memory[DR_ORDER - 1 - i];
     memcpy(x + DR_ORDER, hop, DR_HOP * sizeof *x);
     memcpy(e + 1, hop, DR_HOP * sizeof *e);

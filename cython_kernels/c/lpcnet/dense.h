@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A layer of the frame-rate network, for one level: included after its vectors. Every output is summed in the order of
- * the inputs, so that all levels round alike; several outputs at a time hide the latency of that. Their sums are single
- * variables, because compilers keep arrays of vectors in memory. */
+/* A layer of the frame-rate network for one level; each level includes this file after its vectors. Every output is
+ * summed in the order of the inputs, so that all levels round alike. Several outputs are computed at a time, which
+ * hides the latency of the additions. Their sums are single variables, because compilers keep arrays of vectors in
+ * memory. */
 #ifndef DREDGE_LPCNET_DENSE_H
 #define DREDGE_LPCNET_DENSE_H
 
 #include "lpcnet/frame.h"
 
-/* Two times LF_LANES outputs, from two times LF_LANES columns of the weights. */
+/* Sums of two times LF_LANES outputs. */
 typedef struct { vf a, b; } ln_sums;
 
 static inline ln_sums ln_dense_add(ln_sums y, vf x, vf a, vf b)
@@ -23,7 +24,7 @@ static inline void ln_dense_store(float *y, ln_sums sums)
     vf_store(y + LF_LANES, sums.b);
 }
 
-/* x, x2: of two frames, which share what is read and converted. */
+/* Computes a layer for two frames (inputs x, x2), so that each weight is read and converted once for both. */
 static inline void ln_dense_both(const uint16_t *w, const float *bias, size_t inputs, const float *x, const float *x2,
                                  float *y, float *y2)
 {
@@ -47,7 +48,7 @@ static inline void ln_dense_one(const uint16_t *w, const float *bias, size_t inp
     ln_dense_store(y, sums);
 }
 
-/* The last LF_LANES outputs of an odd number of them. */
+/* Computes the last LF_LANES outputs where their number is odd. */
 static inline void ln_dense_rest(const uint16_t *w, const float *bias, size_t inputs, const float *x, float *y)
 {
     vf sum = vf_load(bias);

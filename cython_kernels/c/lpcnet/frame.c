@@ -40,7 +40,7 @@ int lf_pack(const lf_source *s, arena *memory, lf_net *net)
 
 static void apply_tanh(lf_apply apply, const lf_dense *layer, int n, const float *x, size_t x_step, float *y, size_t y_step)
 {
-    float all[2][LF_MAX];               /* with the padding, for which y has no room */
+    float all[2][LF_MAX];               /* includes the padding, for which y has no room */
     for (int t = 0; t < n; t += 2) {
         const int frames = n - t < 2 ? 1 : 2;
         apply(layer, frames, x + (size_t)t * x_step, x_step, all[0], LF_MAX);
@@ -62,7 +62,7 @@ void lf_condition(const lf_net *net, lf_apply apply, const float *features, int 
         for (int k = 0; k < net->embedding; k++) row[net->features + k] = half_to_float(pitch[k]);
     }
     apply_tanh(apply, &net->conv1, n + 2, in, width, hidden, c);
-    apply_tanh(apply, &net->conv2, n, hidden, c, in, LF_MAX);       /* the input has been read */
+    apply_tanh(apply, &net->conv2, n, hidden, c, in, LF_MAX);       /* conv1 has read `in`, so it may be overwritten */
     apply_tanh(apply, &net->dense1, n, in, LF_MAX, hidden, LF_MAX);
     apply_tanh(apply, &net->dense2, n, hidden, LF_MAX, cond, LF_MAX);
 }

@@ -36,10 +36,10 @@ typedef struct {
  * together; steps: from one frame to the next. */
 typedef void (*lf_apply)(const lf_dense *layer, int frames, const float *x, size_t x_step, float *y, size_t y_step);
 
-/* 0 if there is no memory. */
+/* Packs the layers of a network; returns 0 if there is no memory. */
 int lf_pack(const lf_source *source, arena *memory, lf_net *net);
 
-/* Pitch period in whole samples, 32 ... 256. */
+/* Returns the pitch period of a frame in whole samples, 32 ... 256. */
 int lf_period(const float *features);
 
 /* features [n + 2 * LF_CONTEXT][20] -> cond [n][LF_MAX]; scratch: (n + 4) * 2 * LF_MAX floats. */

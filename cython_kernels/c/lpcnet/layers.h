@@ -18,7 +18,7 @@ typedef struct {
     _Alignas(64) int8_t qb[LN_MAX_B];
     _Alignas(64) float threshold[2][2][LN_LANES];    /* of each sample and subtree */
     _Alignas(64) float lpc[LN_LANES];                /* oldest first, without the newest */
-    float signal[1 + LN_ORDER + LN_HOP];             /* the first is never heard */
+    float signal[1 + LN_ORDER + LN_HOP];             /* the first one is padding and is not output */
 } ln_work;
 
 static inline void ln_quantise(int8_t *q, vf h)
@@ -46,7 +46,7 @@ static void ln_condition(const ln_layer *g, int hidden, const int gates[3], cons
                 ln_within(cond[gates[gate] * hidden + j]) * (gate == 2 ? LN_GAIN_N : LN_GAIN_RZ);
 }
 
-/* What comes in from outside, for LN_LANES units of one gate. */
+/* Returns the non-recurrent part of the pre-activation for LN_LANES units of one gate. */
 static inline vf ln_outside(const ln_layer *g, const int8_t *const *row, int rows, const float *x, int at)
 {
     return vf_add(vf_load(x + at), vf_mul(vf_rows(row, rows, at), vf_load(g->table_scale + at)));
@@ -57,19 +57,19 @@ static inline vf ln_recurrent(const ln_layer *g, const int32_t *sum, int at)
     return vf_mul(vf_ints(sum + at), vf_load(g->recur_scale + at));
 }
 
-/* r or z, as integers */
+/* Returns the gate r or z of LN_LANES units as integers. */
 static inline vh ln_gate(const ln_layer *g, const int8_t *const *row, int rows, const float *x, const int32_t *sum,
                          int at)
 {
     return vh_sigmoid(vh_round(vf_add(ln_outside(g, row, rows, x, at), ln_recurrent(g, sum, at))));
 }
 
-/* Reset-after GRU (Cho et al. 2014 as in cuDNN). All of r, z, n and h are times 32768. The gates of all units come
- * first: one unit after the other would make a long chain of dependent instructions. */
+/* A step of a reset-after GRU (Cho et al. 2014, in the form of cuDNN). r, z, n and h are scaled by 32768. The gates of
+ * all units come first, because one unit after the other would be a long chain of dependent instructions. */
 static inline __attribute__((always_inline)) void ln_gru(const ln_layer *layer, const int8_t *const *row, int rows,
                                                          const float *x, const int32_t *sum, float *h, int8_t *q)
 {
-    const ln_layer g = *layer;          /* writing to q cannot change it: stays in registers */
+    const ln_layer g = *layer;          /* a local copy: writes to q cannot alias it, so it stays in registers */
     _Alignas(64) int16_t r[LN_MAX_A], z[LN_MAX_A];
     for (int j = 0, at = 0; j < g.units; j += LN_LANES, at += 3 * LN_LANES) {
         vh_save(r + j, ln_gate(&g, row, rows, x, sum, at));
@@ -92,7 +92,7 @@ static inline const int8_t *ln_row(const ln_layer *g, int slot, int levels, int 
     return g->table + ((size_t)slot * (size_t)levels + (size_t)code) * (size_t)g->row;
 }
 
-/* Layer A, and its inputs to layer B for both samples. now: signal, prediction and excitation codes. */
+/* Computes layer A and its inputs to layer B for both samples. now: codes of signal, prediction and excitation. */
 static inline void ln_pair(const ln_model *m, ln_work *w, ln_state *s, const uint8_t now[LN_SLOTS_B],
                            const uint8_t *e, int period)
 {

@@ -46,7 +46,7 @@ typedef struct {
     const float *tree_gain;       /* [2][256] */
 } ln_net;
 
-/* Packed for one level: lpcnet/pack.h */
+/* A network packed for one level (lpcnet/pack.h). */
 typedef struct ln_model ln_model;
 typedef struct ln_matrix ln_matrix;
 
@@ -54,11 +54,11 @@ typedef struct {
     float a[LN_MAX_A], b[LN_MAX_B];      /* hidden states times 32768 */
     float memory[LN_ORDER];              /* pre-emphasised samples, newest last */
     uint8_t excitation[LN_HISTORY + LN_HOP];
-    float emphasis;                      /* last output sample */
+    float emphasis;                      /* de-emphasis memory: the last output sample */
     uint64_t random;
 } ln_state;
 
-/* What stays the same over one frame of LN_HOP samples. */
+/* The inputs that are constant over one frame of LN_HOP samples. */
 typedef struct {
     const float *cond_a;          /* [3A] gates n, r, z */
     const float *cond_b;          /* [3B] gates r, z, n */
@@ -68,7 +68,7 @@ typedef struct {
     int from;                     /* LN_FORCE: the network runs from this sample on, an even one */
 } ln_frame;
 
-enum { LN_GENERATE, LN_FORCE, LN_SKIP };   /* sample; follow pcm; follow pcm without the network */
+enum { LN_GENERATE, LN_FORCE, LN_SKIP };   /* draw samples; follow pcm; follow pcm without the network */
 
 /* pcm: LN_HOP samples, written by LN_GENERATE, else read. */
 typedef void (*ln_run)(const ln_model *model, ln_state *state, const ln_frame *frame, int16_t *pcm, int mode);
@@ -76,8 +76,8 @@ typedef void (*ln_run)(const ln_model *model, ln_state *state, const ln_frame *f
 typedef struct {
     const char *name;
     int offset;               /* added to the inputs of its products: 0, or 128 where they are unsigned */
-    int full;                 /* it has a product for full matrices */
-    int tile;                 /* strips that its product takes at a time */
+    int full;                 /* 1 if it has a product for full matrices */
+    int tile;                 /* strips that its product processes at a time */
     ln_run run;
     lf_apply dense;           /* a layer of the frame-rate network */
     /* For tests: y [outputs] = m x, x [inputs] in [-127, 127]; m as ln_pack_blocks makes it. */

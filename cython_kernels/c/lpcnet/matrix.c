@@ -7,7 +7,7 @@
 
 static void *room(ln_model *m, size_t bytes) { return arena_take(&m->memory, bytes); }
 
-/* Strip s of the file: where its blocks begin there, and how many steps it takes. */
+/* A strip of the file: its number, its first block and its number of steps. */
 typedef struct { int strip, from, steps; } ln_strip;
 
 static int by_length(const void *a, const void *b)
@@ -110,7 +110,7 @@ static int is_dense(const ln_model *model, const ln_blocks *b, const ln_order *o
     return 1;
 }
 
-/* What lpcnet_weights.py checks before: the products count on it. */
+/* Asserts what lpcnet_weights.py has checked, because the products rely on it. */
 static void check_blocks(const ln_blocks *b)
 {
     int blocks = 0;

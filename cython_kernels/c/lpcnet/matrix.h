@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between lpcnet/pack.c and lpcnet/matrix.c: the order of units in packed arrays, and matrices packed in it. */
+/* Interface of lpcnet/matrix.c for lpcnet/pack.c: the order of units in packed arrays, and matrices in that order. */
 #ifndef DREDGE_LPCNET_MATRIX_H
 #define DREDGE_LPCNET_MATRIX_H
 
@@ -10,7 +10,7 @@
 /* gates: the packed place (r, z, n) of each third of the file. */
 typedef struct { int hidden, units, gates[3]; } ln_order;
 
-/* Where output i of a matrix or column i of a table goes: LN_LANES units of one gate together. */
+/* Returns the packed place of output i of a matrix or column i of a table. LN_LANES units of a gate are neighbours. */
 static inline int ln_lane(const ln_order *o, int i)
 {
     const int three = 3 * o->hidden, block = i / three, gate = o->gates[i % three / o->hidden], j = i % o->hidden;

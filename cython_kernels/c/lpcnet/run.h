@@ -18,7 +18,7 @@ static inline uint64_t ln_draw(uint64_t *state)
     return x ^ (x >> 31);
 }
 
-/* Thresholds of both subtrees, as their lanes need them. */
+/* Draws the thresholds of both subtrees, in the order of their lanes. */
 static inline void ln_dice(uint64_t *state, float threshold[2][LN_LANES])
 {
     uint64_t dice = ln_draw(state);
@@ -27,7 +27,7 @@ static inline void ln_dice(uint64_t *state, float threshold[2][LN_LANES])
             for (int i = 1 << depth; i < 2 << depth; i++) threshold[t][i] = ln_threshold[dice & 255];
 }
 
-/* Four decisions at once: all that can become necessary are computed, then the path is followed. 16 ... 31. */
+/* Makes four decisions: computes all nodes of the subtree, then follows the path. Returns 16 ... 31. */
 static inline unsigned ln_decide(const ln_subtree *t, ln_work *w, float sharpness, const float *threshold)
 {
     vf branch[2];
@@ -58,7 +58,7 @@ static inline float ln_saturate(float x)
 
 static inline int16_t ln_int16(float x) { return (int16_t)((int32_t)(x + 32768.5f) - 32768); }
 
-/* newest: the sample before the one to predict. It comes last, so that the rest need not wait for it. */
+/* Predicts a sample. newest, the sample before it, is added last, so that all other terms need not wait for it. */
 static inline float ln_predict(const ln_work *w, const float *newest, float first)
 {
     return -(vf_total(vf_mul(vf_load(newest - LN_LANES), vf_load(w->lpc))) + first * *newest);
@@ -77,7 +77,7 @@ static void ln_start(const ln_model *m, ln_work *w, const ln_state *s, const ln_
     memset(w->threshold, 0, sizeof w->threshold);
 }
 
-/* The network up to the distribution of sample t, whose prediction is known. */
+/* Runs the network for sample t up to its distribution. */
 static inline void ln_network(const ln_model *m, ln_work *w, ln_state *s, const ln_frame *f, int t, float prediction)
 {
     const uint8_t *e = s->excitation + LN_HISTORY + t;

@@ -2,7 +2,7 @@
 /* tanh in 16-bit integers, the same at every level: x times LN_TANH_GAIN, rounded to the nearest int16 (saturated),
  * to 32768 tanh(x). |x| picks one of 16 segments; a quadratic in the place within it, least maximal error, with
  * rounded Q15 products. At worst 3.5e-4 from tanh for any real x (1.9e-4 for the sigmoid made of it), half of it
- * from ending at +-LN_TANH_RANGE; tests/kernels/test_lpcnet_tanh.py measures it. */
+ * because it ends at +-LN_TANH_RANGE; tests/kernels/test_lpcnet_tanh.py measures it. */
 #ifndef DREDGE_LPCNET_TANH_H
 #define DREDGE_LPCNET_TANH_H
 

@@ -7,9 +7,9 @@
 #include "common/detmath.h"
 
 #define EMPHASIS .85f
-#define FG_LARGEST 64.f         /* features beyond are damage; a power of two, so that all others stay as they are */
+#define FG_LARGEST 64.f         /* limit of features; larger ones are damaged input */
 
-/* The products are integers: any order of summation, and so any vector width, gives the same sum. */
+/* The sums of integer products do not depend on their order, so every vector width gives the same result. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && \
     !defined(__SANITIZE_ADDRESS__)
 #define CLONES __attribute__((target_clones("avx2", "default")))
@@ -53,7 +53,7 @@ static void tanh_all(float *x, int n)
 /* y = W x + b with activations rounded to 1/127; x within -1 ... 1. */
 static void linear(const fg_layer *l, const float *x, float *y)
 {
-    int16_t q[FG_WIDEST];       /* within -127 ... 127; wider than int8 so that no product has to widen it again */
+    int16_t q[FG_WIDEST];       /* within -127 ... 127; int16, so that no product has to widen it again */
     int32_t sums[FG_JOINED];
     for (int k = 0; k < l->in; k++)
         q[k] = (int16_t)floorf(127.f * clip1(x[k]) + .5f);
@@ -120,7 +120,7 @@ static void condition(fg_state *s, const fg_model *m, const float *features, int
     tanh_all(cond, 4 * FG_COND);
 }
 
-/* 44 samples one period back (two more on both sides than the subframe), repeated where the period is short. */
+/* Writes the 44 samples one period back, a subframe and two more on both sides; a short period is repeated. */
 static void predict(const float *past, int period, float scale, float *pred)
 {
     int at = FG_PAST - period - 2;
@@ -132,7 +132,7 @@ static void predict(const float *past, int period, float scale, float *pred)
     }
 }
 
-/* x behind `width` values: the share of the pitch prediction, and the last subframe */
+/* Appends the scaled pitch prediction and the last subframe to the `width` values of x. */
 static void append(float *x, int width, float share, const float *pred, const float *previous)
 {
     for (int i = 0; i < FG_SUB; i++)

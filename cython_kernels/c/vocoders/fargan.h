@@ -25,7 +25,7 @@
 #define FG_SKIP 128
 #define FG_JOINED (FG_GRU1 + FG_GRU2 + FG_GRU3 + FG_FIRST + 2 * FG_SUB)
 #define FG_WIDEST FG_JOINED     /* largest input of any int8 layer */
-#define FG_PRIMING 5            /* feature rows, and two frames of real speech, to begin with */
+#define FG_PRIMING 5            /* feature rows that fg_begin reads, beside two frames of speech */
 
 typedef struct {
     const int8_t *weight;       /* [out][in] */
@@ -44,17 +44,17 @@ typedef struct {
 
 typedef struct {
     float past[FG_PAST];        /* pre-emphasised samples in -1 ... 1, newest last */
-    float conv1[2 * FG_DENSE1]; /* the two frames before */
+    float conv1[2 * FG_DENSE1]; /* inputs of the two frames before */
     float first[FG_IN];         /* input of the subframe before */
     float gru1[FG_GRU1], gru2[FG_GRU2], gru3[FG_GRU3];
     float last;                 /* de-emphasis memory */
-    int period;                 /* of the frame before, in samples */
+    int period;                 /* pitch period of the frame before, in samples */
 } fg_state;
 
 void fg_reset(fg_state *s);
 
-/* Run over real speech so that the next frame continues it: 320 samples in -1 ... 1 and FG_PRIMING rows of features,
- * the last of them describing the frame to come. */
+/* Primes the network with decoded speech, so that the next frame continues it: 320 samples in -1 ... 1 and FG_PRIMING
+ * rows of features, the last of which describes the next frame. */
 void fg_begin(fg_state *s, const fg_model *m, const float *pcm, const float *features);
 
 /* One frame of FG_FRAME samples (int16). features: the row one frame further on than the samples. */

@@ -15,14 +15,14 @@
 #define LEVEL_MAX 30.f         /* of a band, as log10 of its energy: far beyond any speech */
 #define COMB_PAST .7f         /* weight of the earlier period where the later one is not known yet */
 
-/* What de-emphasis makes of a band's energy, |1 - EMPHASIS / z|^-2 at its edge; the outermost two are half bands. */
+/* The gain of de-emphasis on a band's energy, |1 - EMPHASIS / z|^-2 at its edge; the outermost two are half bands. */
 static const float heard[DR_BANDS] = {
     22.22f, 36.05f, 23.03f, 14.39f, 9.46f, 6.583f, 4.813f, 3.663f, 2.88f,
     1.922f, 1.383f, 1.052f, 0.8353f, 0.5806f, 0.4449f, 0.3674f, 0.3089f, 0.1461f};
 
 void pf_init(void)
 {
-    dr_cepstrum_init();   /* the transform as well */
+    dr_cepstrum_init();   /* it fills the tables of the Fourier transform as well */
 }
 
 void pf_reset(pf_state *s, float out)
@@ -52,13 +52,13 @@ static void comb(const float *x, const float *features, int two_sided, float *y)
     }
 }
 
-/* The features' levels with more contrast, as loud as without: the strongest bands would make the whole louder. */
+/* Writes the features' band levels with more contrast, at equal loudness, since the contrast alone raises it. */
 static void wanted_levels(const float *older, const float *newer, float *level)
 {
     float cepstrum[DR_BANDS], mean = 0, before = 0, after = 0;
     for (int j = 0; j < DR_BANDS; j++) cepstrum[j] = .5f * (older[j] + newer[j]);
     dr_band_levels(cepstrum, level);
-    for (int b = 0; b < DR_BANDS; b++) /* features may be any finite numbers, their sums overflow */
+    for (int b = 0; b < DR_BANDS; b++) /* features may be any finite numbers, so their sums may overflow */
         level[b] = level[b] > -LEVEL_MAX ? (level[b] < LEVEL_MAX ? level[b] : LEVEL_MAX) : -LEVEL_MAX;
     for (int b = 0; b < DR_BANDS; b++) {
         float energy = dm_exp10(level[b]);
@@ -122,7 +122,7 @@ void pf_prime(pf_state *s, const int16_t *pcm, int frames, const float *features
     memcpy(s->features, features, sizeof s->features);
 }
 
-/* Shapes the window whose newer half has been taken in. out: its older half. */
+/* Filters the window whose newer half was stored last. out: its older half. */
 static void advance(pf_state *s, const float *features, int16_t *out)
 {
     float window[DR_WINDOW], shaped[DR_WINDOW], level[DR_BANDS];

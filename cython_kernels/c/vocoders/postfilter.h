@@ -17,16 +17,16 @@ typedef struct {
 
 void pf_init(void);
 
-/* out: last sample that the listener heard, so that the output goes on from it. */
+/* Forgets the signal. out: the last sample that was played, from which the output continues without a step. */
 void pf_reset(pf_state *s, float out);
 
-/* Real speech, of which nothing comes out: frames of DR_HOP samples; features: 20 values of the last one. */
+/* Primes the filter with decoded speech, without output. pcm: frames * DR_HOP samples; features: of the last one. */
 void pf_prime(pf_state *s, const int16_t *pcm, int frames, const float *features);
 
 /* pcm: DR_HOP samples of the next frame, features: its 20 values. out: DR_HOP samples of the frame BEFORE it. */
 void pf_push(pf_state *s, const int16_t *pcm, const float *features, int16_t *out);
 
-/* The last frame, without one after it: its last pitch period goes on. features: 20 values of what would come next. */
+/* Filters the last frame, which no frame follows: its last pitch period is repeated. features: of the next one. */
 void pf_finish(pf_state *s, const float *features, int16_t *out);
 
 #endif

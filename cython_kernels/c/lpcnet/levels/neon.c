@@ -71,7 +71,7 @@ static inline void sparse_product(const ln_matrix *m, const int8_t *x, int32_t *
     const int8_t *w = m->weights;
     const uint8_t *column = m->column;
     const uint16_t *steps = m->steps, *place = m->place;
-    int32_t nothing[8], *at = nothing;          /* where the sums of the strip before go */
+    int32_t nothing[8], *at = nothing;          /* where the sums of the previous strip are stored */
     uint64_t c0, c1, n, strips = (uint64_t)m->tiles;
     _Alignas(16) int32_t twice[2 * LN_MAX_A / 4];    /* every four inputs twice, as a product needs them */
     for (; strips && !*steps; steps++, place++, strips--) memset(y + *place, 0, 8 * sizeof *y);
@@ -84,7 +84,7 @@ static inline void sparse_product(const ln_matrix *m, const int8_t *x, int32_t *
     __asm__ volatile(
         CLEAR(0, 1, 2, 3) CLEAR(4, 5, 6, 7)
         CLEAR(16, 17, 18, 19) CLEAR(20, 21, 22, 23) CLEAR(24, 24, 25, 25)
-        FIRST                                   /* of nothing: loads the first */
+        FIRST                                   /* adds nothing yet: it loads the first weights */
         "1:\n"
         FIRST STORE CLEAR(0, 1, 2, 3)
         "ldrh %w[n], [%[place]], #2\n"
@@ -116,7 +116,7 @@ static inline int8x8_t four_inputs(const int8_t *x)
     return vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)x));
 }
 
-/* 16 outputs at a time, half of those that lie together, two to a sum: more sums need more registers than there are. */
+/* Computes 16 outputs at a time, half of a tile, two per sum, because more sums need more registers than exist. */
 static void dense_product(const ln_matrix *m, const int8_t *x, int32_t *y)
 {
     for (int i = 0; i < 2 * m->tiles; i++, y += 16) {

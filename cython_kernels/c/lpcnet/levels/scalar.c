@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The specification: what the other levels must reproduce. */
+/* The specification of all levels: the others must give the same bits. */
 #include "lpcnet/levels/vec_scalar.h"
 
 #define LN_OFFSET 0

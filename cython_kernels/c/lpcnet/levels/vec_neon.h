@@ -55,7 +55,7 @@ static inline unsigned vf_above(vf x, vf y)
     return half[0] | half[1] << 8;
 }
 
-/* An even number of rows is added two by two. */
+/* Returns the sum of the rows; it adds two rows at a time and expects an even number of them. */
 static inline vf vf_rows(const int8_t *const *row, int rows, int at)
 {
     vh sum = {{vdupq_n_s16(0), vdupq_n_s16(0)}};
@@ -84,7 +84,7 @@ static inline vh vh_round(vf x)
     return y;
 }
 
-/* Sixteen shorts by the places of their two bytes. */
+/* Looks sixteen shorts up by the positions of their two bytes. */
 static inline int16x8_t vec_look_up(const int16_t table[16], uint8x16_t bytes)
 {
     const uint8x16x2_t t = {{vreinterpretq_u8_s16(vld1q_s16(table)), vreinterpretq_u8_s16(vld1q_s16(table + 8))}};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sixteen numbers at a time, spelt out: what the other levels' vectors must do. */
+/* Vectors of sixteen numbers as loops: the specification of the other levels' vectors. */
 #ifndef DREDGE_LPCNET_VEC_SCALAR_H
 #define DREDGE_LPCNET_VEC_SCALAR_H
 

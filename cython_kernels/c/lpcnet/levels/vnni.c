@@ -35,7 +35,7 @@ static inline __m512i four_inputs(const int8_t *x)
     return _mm512_set1_epi32(four);
 }
 
-/* The inputs of two blocks, each in its half: loads of 256 bits, of which Zen 4 does two per cycle. */
+/* Returns the inputs of two blocks, one per half, by loads of 256 bits, because Zen 4 does two of those per cycle. */
 static inline __m256i half_inputs(const int8_t *x)
 {
     int32_t four;
@@ -87,7 +87,7 @@ static void sparse_product(const ln_matrix *m, const int8_t *x, int32_t *y)
     for (int i = 0; i < m->tiles; i++, place += 4, start += 32) {
         __m512i a = start_sums(start), b = start_sums(start + 8), c = start_sums(start + 16), d = start_sums(start + 24);
         for (const uint8_t *end = column + 8 * m->steps[i]; column < end; column += 8, w += 256) {
-            uint64_t eight;          /* columns in one load: loads are what limits this loop */
+            uint64_t eight;          /* one load reads eight columns, because loads limit this loop */
             memcpy(&eight, column, 8);
             a = dot(a, eight_inputs(x, eight), w);
             b = dot(b, eight_inputs(x, eight >> 16), w + 64);
