@@ -94,8 +94,8 @@ cdef class Reader:
     cdef repeat(self, int flag):
         """The region's extensions once more for every later frame; only their payloads follow.
 
-        With L = 0 the last extension with a length of the last frame has no length field: it ends where the payloads of the
-        short ones behind it begin.
+        With L = 0 the last extension of the last frame that has a length carries no length field: it ends where the
+        payloads of the short ones behind it begin.
         """
         cdef int frame, ident, given, last_long = -1, short_bytes = 0, index
         region = self.region
@@ -117,7 +117,7 @@ cdef class Reader:
                 self.at = self.end     # whatever is left is padding
 
     cdef extension(self, int ident, int flag, int frame, Py_ssize_t behind):
-        """Read an extension whose first byte has been read. behind: bytes at the end that belong to later extensions."""
+        """Read an extension whose first byte was read. behind: bytes at the end that belong to later extensions."""
         cdef Py_ssize_t size, left
         if ident < FIRST_LONG:
             size = flag

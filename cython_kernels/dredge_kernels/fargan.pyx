@@ -123,7 +123,9 @@ cdef class Fargan:
         fg_reset(&self.state)
 
     def begin(self, pcm, features):
-        """Prime the network with decoded speech: int16 [320], and float32 [5, 20] whose last row describes the frame to come."""
+        """Prime the network with decoded speech: int16 [320], and float32 [5, 20], whose last row describes the next
+        frame.
+        """
         x = np.asarray(pcm)
         if x.dtype != np.int16 or x.shape != (PRIMING_SAMPLES,):
             raise ValueError(f"pcm: expected int16 [{PRIMING_SAMPLES}], got {x.dtype} {list(x.shape)}")

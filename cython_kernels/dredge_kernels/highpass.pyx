@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The high-pass filter that Opus puts before its encoder, applied where features must describe the signal after that filter."""
+"""The high-pass filter of Opus' encoder, for features that must describe the signal behind it."""
 
 import numpy as np
 

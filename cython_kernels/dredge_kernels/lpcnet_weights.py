@@ -95,7 +95,7 @@ def _small(name: str, weights: NDArray) -> None:
 def _bounded(name: str, values: NDArray, largest: NDArray | float = 1.0) -> None:
     """Raise ValueError when a value (real numbers) times ``largest`` (float64) is beyond LIMIT.
 
-    Sums of unlike types, np.add.at and np.cumsum are avoided, because NumPy ends the process when their allocation fails.
+    NumPy ends the process when an allocation fails in sums of unlike types, np.add.at or np.cumsum: none is used.
     """
     worst = float(np.max(np.abs(values.astype(np.float64)) * largest, initial=0.0))
     if worst > LIMIT:

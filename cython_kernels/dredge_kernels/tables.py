@@ -112,7 +112,7 @@ def _stack(part: str, tables: tuple[npt.ArrayLike, ...]) -> npt.NDArray[np.uint8
         level, dim = np.argwhere(arrays[3] == 0)[0]
         raise ValueError(f"{part}_p0[{level}, {dim}]: expected 1 to 255, got 0")
     stacked = np.stack(arrays)
-    return np.frombuffer(stacked.tobytes(), np.uint8).reshape(stacked.shape)  # over immutable bytes, so that it cannot be made writable
+    return np.frombuffer(stacked.tobytes(), np.uint8).reshape(stacked.shape)  # never writable
 
 
 def _table(name: str, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:

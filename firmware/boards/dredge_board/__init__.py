@@ -9,7 +9,7 @@
 #   mainloop      what the main loops of all programs share
 #   padding       where the redundancy is in an Opus packet
 #   dred_header   what the header of the redundancy says: level, slope, span
-#   reports       reports to whoever asks for them
+#   reports       answers to requests for reports
 #   uart_framing  frames on a UART without allocation, the same bytes as dredge_device.framing
 #   udp           Wi-Fi and UDP sockets
-#   viper         what the board's compiler knows by itself, for other Pythons
+#   viper         the names of MicroPython's viper compiler, for other Pythons

@@ -5,7 +5,7 @@
 #    "port": 5004, "reports_port": 5005, "peer": "192.168.1.20:5004",
 #    "uart": {"id": 0, "baud": 921600, "tx": 0, "rx": 1}}
 #
-# Without "peer" the bridge listens on "port" and answers whoever speaks first; with it, it calls that address.
+# Without "peer" the bridge listens on "port" and serves the first sender; with it, the bridge sends to that address.
 # "wifi" and "uart" pins may be left out where the defaults below are right. "watchdog": true resets a board whose
 # program hangs for 8 s; it cannot be switched off again without a reset. docs/guide/micropython.md has all keys.
 import gc
@@ -15,9 +15,9 @@ import time
 
 PINS = {"rp2": {"id": 0, "tx": 0, "rx": 1}, "esp32": {"id": 1, "tx": 17, "rx": 16}}
 _PROGRAMS = ("bridge", "probe", "microphone", "speaker", "intercom", "radio")
-CARRIERS = ("wifi", "uart", "usb")  # of samples
+CARRIERS = ("wifi", "uart", "usb")  # what can carry samples
 OLDEST = (1, 22)  # MicroPython; older ones lack what the programs use
-# Before 1.26 a socket of lwIP's ports held one datagram: of two that arrive together one was lost.
+# Before 1.26 a socket of lwIP's ports held one datagram: the second of two datagrams that arrived together was lost.
 OLDEST_BY_BOARD = {"rp2": (1, 26), "mimxrt": (1, 26), "stm32": (1, 26)}
 
 
@@ -94,7 +94,7 @@ def run_audio(settings, rest):
     from dredge_board.audio.start import make
 
     loop, greeting = make(settings, _peer, open_uart)
-    if settings["carrier"] != "usb":  # there are samples
+    if settings["carrier"] != "usb":  # samples need the network or the UART
         print(greeting)
     loop.run(rest)
 
@@ -166,8 +166,8 @@ class Keeper:
             self._wifi.check(now)
 
 
-# Runs until the board is switched off. What goes wrong is printed, and the program begun anew a second later: nobody
-# stands beside the board. Wrong settings end it at once.
+# Runs until the board is switched off. Errors are printed and the program starts again a second later, because a board
+# runs unattended. Wrong settings end it at once.
 def main(path="dredge.json"):
     check_version(sys.implementation[1][:2], sys.platform)
     settings = load(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Carries datagrams between UDP and a serial line, both ways, and counts what did not get through.
+# Carries datagrams between UDP and a serial line, both ways, and counts the lost ones.
 #
 # On the line side nothing is allocated. On the network side MicroPython's recv() makes one bytes object per
 # datagram; there is no other way to read UDP there (readinto would join waiting datagrams to one).
@@ -27,7 +27,7 @@ class Bridge:
         self._size = 0  # bytes of that frame
         self._times = [0, 0]  # microseconds spent since the last period, per stage
 
-    # A datagram came from the network: datagram[:size], all of it by default. While the line is behind, the newest one
+    # Send datagram[:size] (by default all of it) from the network to the line. While the line is behind, the newest one
     # is dropped: speech that waits for its turn comes too late for playout anyway.
     def to_line(self, datagram, size=-1):
         self.counters.add("udp_in")
@@ -42,7 +42,7 @@ class Bridge:
         self.counters.add("line_out")
         self.flush()
 
-    # Goes on with a frame that the UART did not take at once.
+    # Continue with a frame that the UART did not take at once.
     def flush(self):
         if self._at < self._size:
             taken = self._uart.write(self._writer.out, self._at, self._size - self._at)
@@ -53,7 +53,7 @@ class Bridge:
     def is_flushed(self):
         return self._at >= self._size
 
-    # count bytes came from the line.
+    # Take in count bytes from the line.
     def from_line(self, piece, count):
         self.counters.add("line_bytes_in", count)
         reader = self.reader
@@ -66,18 +66,18 @@ class Bridge:
                 else:
                     self.counters.add("udp_unsent")
 
-    # So much time went into a stage (index into STAGES).
+    # Add the time spent in a stage (index into STAGES).
     def spent(self, stage, us):
         self._times[stage] += us
 
-    # A period of 20 ms is over: its times go into the budget.
+    # End a period of 20 ms: enter its times into the budget.
     def period(self):
         times = self._times
         self.budget.frame(times[0] + times[1], times)
         times[0] = 0
         times[1] = 0
 
-    # The figures of a report.
+    # Return the figures of a report.
     def measure(self):
         budget = self.budget.report()
         del budget["histogram"]

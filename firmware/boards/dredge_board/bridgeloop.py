@@ -11,8 +11,8 @@ from dredge_device.units import PACKET_US
 
 _PERIOD_MS = PACKET_US // 1000
 _PIECE = 256
-_SILENT_MS = 3000  # a sender says something every 20 ms, in a pause every second: this one is gone
-_QUIET_MS = 1500  # quiet on both sides after a goodbye: the last report, and its receipt, have come through
+_SILENT_MS = 3000  # senders send every 20 ms, in a pause every second: a silent one is gone
+_QUIET_MS = 1500  # silence on both sides after a goodbye: the final report was acknowledged
 SCHEMA = "dredge-bridge-report-1"
 
 
@@ -25,8 +25,8 @@ def _late(now_us, due_us):
     return time.ticks_diff(now_us, due_us) >= 0
 
 
-# True for a datagram with a goodbye: RTCP's BYE, or a host's DRDG message of that kind (docs/reference/protocol.md).
-# Every packet of the compound is looked at.
+# Return True for a datagram with a goodbye: RTCP's BYE, or a host's DRDG message of that kind
+# (docs/reference/protocol.md). Every packet of the compound is examined.
 def says_goodbye(datagram):
     size = len(datagram)
     if size < 8 or datagram[1] < 200 or datagram[1] > _APP:
@@ -70,7 +70,7 @@ class BridgeLoop(MainLoop):
         document["heap"] = self._heap()
         return document
 
-    # Once round: waits at most until the next period for something to do.
+    # Run the loop once; waits at most until the next period for an event.
     def step(self):
         wait = _PERIOD_MS - time.ticks_diff(time.ticks_ms(), self._period_ms)
         if not self.bridge.is_flushed():
@@ -104,12 +104,12 @@ class BridgeLoop(MainLoop):
             if says_goodbye(datagram) or self._goodbye_ms is not None:
                 self._goodbye_ms = self._heard_ms
             if len(datagram) > 1 and not 192 <= datagram[1] < 224:  # RTP, not RTCP (RFC 5761 section 4)
-                self._goodbye_ms = None  # the peer speaks on: a new stream of the same host
+                self._goodbye_ms = None  # the peer goes on sending: a new stream of the same host
             self.bridge.to_line(datagram)
         self.bridge.spent(0, time.ticks_diff(time.ticks_us(), start))
 
-    # Another host speaks. After a goodbye it hears nothing: it asks again, and is served as soon as the last report of
-    # the one before is through. Nobody is answered more than he sent.
+    # Handle a datagram of another host while one is served. After a goodbye it gets no answer: it asks again, and is
+    # served as soon as the last report of the one before was delivered. No answer is longer than the request.
     def _turn_away(self, datagram, sender):
         if self._goodbye_ms is not None:
             return

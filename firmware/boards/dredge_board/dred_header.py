@@ -3,7 +3,7 @@
 # 4.1 to read symbols of equal probability. What the latents say needs the networks and is not read here.
 
 OURS = 0xD1
-LATENT_MS = 40  # what one latent describes
+LATENT_MS = 40  # time that one latent describes
 _MOST = 26  # latents that versions without a count may hold
 
 
@@ -31,11 +31,11 @@ class _Decoder:
             self._last = byte
             self._gap = (self._gap << 8) + (255 & ~joined) & 0x7FFFFFFF
 
-    # Which of count equal shares of the interval the code word lies in.
+    # Return which of count equal shares of the interval the code word lies in.
     def peek(self, count):
         return count - min(self._gap // (self._range // count) + 1, count)
 
-    # Goes on with the shares first..end-1 of the interval.
+    # Narrow the interval to its shares first..end-1.
     def keep(self, first, end, count):
         share = self._range // count
         above = share * (count - end)
@@ -43,15 +43,15 @@ class _Decoder:
         self._range = share * (end - first) if first else self._range - above
         self._fill()
 
-    # One of count equally likely values.
+    # Read one of count equally likely values.
     def symbol(self, count):
         value = self.peek(count)
         self.keep(value, value + 1, count)
         return value
 
 
-# What one payload says about itself. span_ms: history it describes; None when its version does not
-# say how much that is. offset: end of the newest frame after the packet's first sample, 2.5 ms units.
+# The header of one payload. span_ms: history it describes; None when its version does not code that.
+# offset: end of the newest frame after the packet's first sample, 2.5 ms units.
 class DredHeader:
     def __init__(self, version, q0, slope, offset, latents):
         self.version = version
@@ -62,7 +62,7 @@ class DredHeader:
         self.span_ms = None if latents is None else LATENT_MS * latents
 
 
-# The coarsest level: half of the interval means 15, each other share one level below it.
+# Skip the coarsest level: half of the interval means 15, each other share one level below it.
 def _skip_coarsest(decoder, room):
     at = decoder.peek(2 * room)
     if at < room:
@@ -71,7 +71,7 @@ def _skip_coarsest(decoder, room):
         decoder.keep(at, at + 1, 2 * room)
 
 
-# DredHeader of the data of extension 126 in data[start:stop]; ValueError when it is not that.
+# Return the DredHeader of the data of extension 126 in data[start:stop]; ValueError when it is not that.
 def read(data, start, stop):
     if stop - start < 3 or data[start] != 0x44:
         raise ValueError("redundancy does not begin with the letter D")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What the main loops of all programs share: they go round for ever, collect garbage between two periods, and
+# The common part of all main loops: they run for ever, collect garbage between two periods, and
 # describe the board.
 import gc
 import sys
@@ -8,7 +8,7 @@ import time
 from dredge_device.control import PROTOCOL_VERSION
 
 
-# The answer to a hello: protocol, board and MicroPython's version, with what the program adds.
+# Return the answer to a hello: protocol, board and MicroPython's version, with the fields of the program.
 def described(about):
     facts = {"ok": True, "protocol": PROTOCOL_VERSION, "board": sys.platform}
     facts["version"] = ".".join([str(part) for part in sys.implementation[1][:3]])
@@ -16,7 +16,7 @@ def described(about):
     return facts
 
 
-# A program gives step(): one round, which waits at most until the next period.
+# A program defines step(), which runs the loop once and waits at most until the next period.
 class MainLoop:
     def __init__(self):
         self._collected_us = 0  # the longest collection so far
@@ -34,6 +34,6 @@ class MainLoop:
             gc.collect()
             self._collected_us = max(self._collected_us, time.ticks_diff(time.ticks_us(), start))
 
-    # The heap in bytes, and the longest collection in microseconds.
+    # Return the heap in bytes, and the longest collection in microseconds.
     def _heap(self):
         return {"free": gc.mem_free(), "used": gc.mem_alloc(), "collect_us": self._collected_us}

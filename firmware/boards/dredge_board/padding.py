@@ -5,7 +5,7 @@
 _DRED_ID = 126
 
 
-# (start, stop) of the data of extension 126 in packet[begin:end], None when there is none; ValueError
+# Return (start, stop) of the data of extension 126 in packet[begin:end], None when there is none; ValueError
 # when the packet contradicts itself.
 def find_dred(packet, begin=0, end=None):
     end = len(packet) if end is None else end
@@ -25,7 +25,7 @@ def find_dred(packet, begin=0, end=None):
     return None
 
 
-# (start, stop) of the payload of an extension whose first byte was read.
+# Return (start, stop) of the payload of an extension whose first byte was read.
 def _extension(packet, at, end, kind, flag):
     if kind < 32:
         size = 0 if kind == 0 else flag
@@ -46,7 +46,7 @@ def _extension(packet, at, end, kind, flag):
     return at, at + size
 
 
-# Bytes of padding at the end of the packet, after its length field.
+# Return the bytes of padding at the end of the packet, after its length field.
 def _padding(packet, begin, end):
     if end - begin < 2 or packet[begin] & 3 != 3 or not packet[begin + 1] & 0x40:
         return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# A receiver that does not play: it reads RTP, extensions and the header of the redundancy, and says which packets
+# A receiver that does not play: it reads RTP, extensions and the header of the redundancy, and reports which packets
 # were lost and which of those a decoder could have recovered. It takes the receiver's place in
 # dredge_device.agent.Agent, so the host's ordinary tools can stream to it.
 from dredge_board import dred_header, padding
@@ -13,13 +13,13 @@ STAGES = ("parse", "decide")
 _COUNTERS = ("received", "garbage", "without_dred", "dred", "dred_unreadable", "dred_other_version", "too_long")
 
 
-# What a packet knows about the time before it: packets that its redundancy describes.
+# The packets before it that a packet's redundancy describes.
 class Known:
     def __init__(self, packets):
         self.packets = packets
 
 
-# options: playout_ms, as the host configures it. now() gives microseconds and does not go back.
+# options: playout_ms, as the host configures it. now() returns monotonic microseconds.
 class Probe:
     def __init__(self, options, now, capacity=128):
         self.ended = False
@@ -41,7 +41,7 @@ class Probe:
     def ssrc(self):
         return self._tracker.ssrc
 
-    # One RTP datagram came.
+    # Take in one RTP datagram.
     def push(self, datagram, _now_us):
         start = self._now()
         try:
@@ -57,7 +57,7 @@ class Probe:
         self._buffer.insert(number, Known(self._described(packet.payload)), start)
         self._parse_us += self._now() - start
 
-    # Packets before this one that its redundancy describes completely.
+    # Return the packets before this one that its redundancy describes completely.
     def _described(self, payload):
         try:
             place = padding.find_dred(payload)
@@ -78,7 +78,7 @@ class Probe:
         self.span_ms[1] = max(self.span_ms[1], head.span_ms)
         return max(0, int(head.span_ms - _OFFSET_UNIT_MS * head.offset) // PACKET_MS)
 
-    # What became of the packet whose turn it is: (number, source, delay in microseconds, microseconds spent), or None
+    # Return the packet of this period: (number, source, delay in microseconds, microseconds spent), or None
     # when there is none. Call once per 20 ms.
     def pull(self):
         start = self._now()
@@ -122,20 +122,20 @@ class Probe:
         self.gaps.append([length, 1, recoverable])
         self.gaps.sort()
 
-    # The host told where its stream begins; what else it says is not needed here.
+    # Note the first packet that the host announces; the other arguments are not needed here.
     def announce(self, ssrc, first, *_rest):
         if self._tracker.ssrc is None:
             self._tracker.admit(ssrc, first)
             self._buffer.announce(first)
 
-    # The host told its last sequence number.
+    # Note the host's last sequence number.
     def finish(self, last, *_rest):
         if self._tracker.ssrc is None:
             self.ended = True
             return
         self._buffer.finish(self._tracker.highest + rtp.distance(last, self._tracker.highest & 0xFFFF))
 
-    # The figures of a report, named as a playing receiver names them.
+    # Return the figures of a report under the names of a playing receiver.
     def report(self):
         decided = self.sources["opus"] + self.sources["dred"] + self.sources["conceal"]
         lost = decided - self.sources["opus"]

@@ -9,10 +9,10 @@ from dredge_board.udp import OpenPort
 from dredge_device import agent
 from dredge_device.units import PACKET_US
 
-_PERIODS = 1500  # 30 s of timeline are 9 kB; the counters go on
+_PERIODS = 1500  # 30 s of timeline are 9 kB; the counters have no limit
 
 
-# Microseconds that go on counting where the ticks of a board wrap around.
+# A clock of microseconds that continues where the ticks of a board wrap around.
 class Clock:
     def __init__(self):
         self._last = time.ticks_us()
@@ -42,7 +42,7 @@ class ProbeLoop(MainLoop):
     def _about(self):
         return described({"role": "probe", "models": [], "capabilities": ["report", "timeline"]})
 
-    # Once round: everything that came, then the period if it is over.
+    # Run the loop once: take in all datagrams, then end the period if it is over.
     def step(self):
         self._poll.poll(max(0, (self._due_us - self._clock.now()) // 1000))
         came = self._port.read()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Tells whoever asks how a board is doing, in DRDG messages (docs/reference/protocol.md): a hello is answered and begins
+# Answers requests for a board's reports in DRDG messages (docs/reference/protocol.md): a hello is answered and begins
 # one report per second, which ends ten seconds after the last hello. No socket, no clock.
 from dredge_device import control, fragments
 from dredge_device.telemetry import Counters
@@ -16,20 +16,20 @@ _PERIOD_US = const(1000000)
 _WATCH_S = const(10)
 
 
-# describe() returns what the board says about itself, measure() the figures of a report (both dicts).
+# describe() returns the board's description of itself, measure() the figures of a report (both dicts).
 class Reporter:
     def __init__(self, schema, describe, measure, ssrc=0x64726462):
         self._schema = schema
         self._describe = describe
         self._measure = measure
         self._ssrc = ssrc
-        self._left = 0  # reports until the watcher must ask again
+        self._left = 0  # reports until the next hello is needed
         self._due_us = 0
         self._number = 0
         self.peer = None
         self.counters = Counters(("datagrams", "garbage", "other_version"))
 
-    # Answers to one datagram, for its sender.
+    # Return the answers to one datagram, for its sender.
     def handle(self, datagram, peer, now_us):
         self.counters.add("datagrams")
         try:
@@ -58,7 +58,8 @@ class Reporter:
             control.with_document(kind, number, document, control.REPLY, self._ssrc)
         )
 
-    # Datagrams due now, for self.peer; late says whether now is after due (clocks of boards wrap around).
+    # Return the datagrams due now, for self.peer; late(now, due): whether now is after due (boards' clocks wrap
+    # around).
     def tick(self, now_us, late):
         if self._left == 0 or not late(now_us, self._due_us):
             return []

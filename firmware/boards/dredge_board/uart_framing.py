@@ -13,11 +13,11 @@ _MAX = const(2048)  # longest datagram, as in dredge_device.framing
 _RAW = const(2054)  # with sequence number and CRC
 _FRAME = const(2070)  # with COBS codes and delimiters
 
-# Places in the state of a reader: 0 bytes in the buffer, 1 bytes of the present run still to come, 2 the present run is
-# followed by a zero if anything follows, 3 the frame is too long; and of the frame that ended last, if one did:
+# Indices into the state of a reader: 0 bytes in the buffer, 1 bytes of the present run still to come, 2 the present run
+# is followed by a zero if anything follows, 3 the frame is too long; and of the frame that ended last, if one did:
 _ENDED = const(4)
 _SIZE = const(5)  # bytes in the buffer
-_LEFT = const(6)  # bytes that its last run lacked
+_LEFT = const(6)  # bytes missing from its last run
 _LONG = const(7)
 
 
@@ -44,8 +44,8 @@ _fill_table(_TABLE)
 
 
 # Writes the frame of data[:size] to out and returns its length. edge: sequence number (2 bytes), room for the CRC (4).
-# Of these functions the first three arguments are the ones that change for every byte, because viper keeps them in
-# registers; they are given as 2, -1, 0.
+# The first three arguments of these functions are the ones that change for every byte, because viper keeps those in
+# registers; callers pass 2, -1, 0.
 @micropython.viper
 def _frame(at: int, crc: int, index: int, out: ptr8, data: ptr8, edge: ptr8, size: int, table: ptr32) -> int:
     out[0] = 0
@@ -58,7 +58,7 @@ def _frame(at: int, crc: int, index: int, out: ptr8, data: ptr8, edge: ptr8, siz
             byte = int(source[index])
             index += 1
             crc = crc >> 8 & 0xFFFFFF ^ int(table[(crc ^ byte) & 255])
-            if at - code == 255:  # a full run, and something follows it
+            if at - code == 255:  # a full run that is followed by data
                 out[code] = 255
                 code = at
                 at += 1
@@ -88,7 +88,7 @@ def _frame(at: int, crc: int, index: int, out: ptr8, data: ptr8, edge: ptr8, siz
     return at + 1
 
 
-# Reads piece[index:stop] up to the end of the first frame, whole or not; returns where to go on. at: anything.
+# Read piece[index:stop] up to the end of the first frame, valid or not; return where to continue. at: any value.
 @micropython.viper
 def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32, stop: int) -> int:
     at = int(state[0])
@@ -98,7 +98,7 @@ def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32
             end = index + left
             if end > stop:
                 end = stop
-            if at + left > 2054:  # too long for a frame; what comes is only counted off
+            if at + left > 2054:  # too long for a frame: the bytes are skipped
                 state[3] = 1
                 at = 0
             left += index
@@ -140,7 +140,7 @@ def _unstuff(index: int, at: int, end: int, piece: ptr8, raw: ptr8, state: ptr32
     return index
 
 
-# 1 when the CRC over the first count bytes is the four bytes behind them, else 0. Called with crc -1, index 0.
+# Return 1 when the CRC over the first count bytes is the four bytes behind them, else 0. Called with crc -1, index 0.
 @micropython.viper
 def _is_whole(crc: int, index: int, raw: ptr8, count: int, table: ptr32) -> int:
     while index < count:
@@ -153,14 +153,15 @@ def _is_whole(crc: int, index: int, raw: ptr8, count: int, table: ptr32) -> int:
     return 0 if differ else 1
 
 
-# Puts datagrams into frames. out holds the last frame, from its beginning.
+# A writer of datagrams as frames. out begins with the last frame.
 class LineWriter:
     def __init__(self):
         self.out = bytearray(_FRAME)
         self._edge = bytearray(6)
         self._sequence = 0
 
-    # Frame of data[:size] (bytes-like; all of it by default) in out; returns its length, 0 when that is too long.
+    # Write the frame of data[:size] (bytes-like; by default all of it) to out; return its length, 0 if data is too
+    # long.
     def frame(self, data, size=-1):
         if size < 0:
             size = len(data)
@@ -189,7 +190,7 @@ class LineReader:
         self._next = -1
         self._state = array("I", bytes(32))
 
-    # Reads piece[start:stop] up to the end of the first whole frame; returns where to go on.
+    # Read piece[start:stop] up to the end of the first whole frame; return where to continue.
     def take(self, piece, start, stop):
         self.size = -1
         state = self._state
@@ -213,7 +214,7 @@ class LineReader:
             if self._follow(self._raw[0] << 8 | self._raw[1]):
                 self.size = size
 
-    # False for a number that was here before; a far jump is the other end's new start.
+    # Return False for a repeated number; a far jump means that the other end has restarted.
     def _follow(self, sequence):
         if self._next >= 0:
             ahead = (sequence - self._next) & 0xFFFF

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# UDP sockets of a board, and its way into the Wi-Fi.
+# UDP sockets of a board, and its connection to the Wi-Fi.
 import socket
 import time
 
-_LONGEST = 2049  # one byte more than a frame on a line carries: what is longer is counted, not cut
+_LONGEST = 2049  # one byte more than a frame on a line carries: longer datagrams are counted and not truncated
 
 
-_RETRY_MS = 5000  # an attempt to join that has led nowhere is begun anew
+_RETRY_MS = 5000  # a failed attempt to join is repeated
 
 
-# The board's way into a Wi-Fi network: it is joined for ever, whenever the network comes, goes and comes back.
+# The board's connection to a Wi-Fi network, which is joined again whenever it is lost.
 class Wifi:
     def __init__(self, ssid, password):
         import network
@@ -27,7 +27,7 @@ class Wifi:
         self._up = False
         self._begun_ms = None
 
-    # True while joined; begins to join where it is not. Does not wait.
+    # Return True while joined; else begin to join. Does not wait.
     def check(self, now_ms):
         up = self._station.isconnected()
         if up and not self._up:
@@ -44,7 +44,7 @@ class Wifi:
         self._up = up
         return up
 
-    # Waits until joined; rest() is called ten times a second. Returns our address.
+    # Wait until joined and return our address; rest() is called ten times a second.
     def join(self, rest):
         while not self.check(time.ticks_ms()):
             rest()
@@ -52,12 +52,12 @@ class Wifi:
         return self._station.ifconfig()[0]
 
 
-# Socket address of a host name or number.
+# Return the socket address of a host name or number.
 def address(host, port):
     return socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1]
 
 
-# A UDP socket on a port of this board; reading never waits.
+# Return a non-blocking UDP socket on a port of this board.
 def bound(port):
     fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,9 +66,9 @@ def bound(port):
     return fresh
 
 
-# One UDP socket with one peer. Listening (peer None): whoever speaks first is the peer, and alone is heard, until it is
-# forgotten. Such a socket is never connected: the network would tell everybody else that nobody listens here. Calling:
-# the peer is given, and the own port is kept, so that after a reset the other end knows us again.
+# One UDP socket with one peer. Listening (peer None): the first sender becomes the only peer until it is forgotten.
+# Such a socket is never connected, because the network would then report the port as closed to all others. Calling:
+# the peer is given, and the own port is kept, so that the other end recognises the board after a reset.
 class UdpPort:
     def __init__(self, port, peer=None):
         self.listens = peer is None
@@ -77,23 +77,23 @@ class UdpPort:
         if peer is not None:
             self.socket.connect(peer)
 
-    # True while somebody can be sent to.
+    # True while there is a peer to send to.
     @property
     def known(self):
         return self._peer is not None
 
-    # Whoever speaks next is the peer of a listening port.
+    # Forget the peer of a listening port; the next sender takes its place.
     def forget(self):
         if self.listens:
             self._peer = None
 
-    # The next datagram of the peer, None when there is none. strange(datagram, sender) gets what somebody else sent.
+    # Return the peer's next datagram, None when there is none. strange(datagram, sender) gets those of other senders.
     def read(self, strange):
         try:
             if not self.listens:
                 return self.socket.recv(_LONGEST)
             data, sender = self.socket.recvfrom(_LONGEST)
-        except OSError:  # nothing there, or nobody listens where we sent to
+        except OSError:  # no datagram, or the port that we sent to is closed
             return None
         if self._peer is None:
             self._peer = sender
@@ -102,7 +102,7 @@ class UdpPort:
         strange(data, sender)
         return None
 
-    # Sends buffer[:size] to the peer; the bytes sent, or None.
+    # Send buffer[:size] to the peer; return the bytes sent, or None.
     def write(self, buffer, size):
         if self._peer is None:
             return None
@@ -113,7 +113,7 @@ class UdpPort:
         except OSError:
             return None
 
-    # Sends a datagram to somebody else.
+    # Send a datagram to another address than the peer's.
     def answer(self, datagram, sender):
         try:
             self.socket.sendto(datagram, sender)
@@ -127,7 +127,7 @@ class OpenPort:
         self.socket = bound(port)
         self.too_long = 0
 
-    # (datagram, sender), or None. What is too long to be whole is counted and passed over.
+    # Return (datagram, sender), or None. A truncated datagram is counted and ignored.
     def read(self):
         while True:
             try:

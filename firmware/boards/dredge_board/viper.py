@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What the compiler of a board knows by itself, for other Pythons: they run the same functions as ordinary ones.
+# Stand-ins for the names of MicroPython's viper compiler, so that other Pythons run the same functions.
 
 
 def const(value):

@@ -17,7 +17,7 @@ SCHEMA = "dredge-audio-report-1"
 STAGES = ("microphone", "loudspeaker")
 _NAP_MS = const(4)  # I2S holds ten times as much
 _PIECE = const(640)  # bytes, 160 samples of the microphone
-_LOST = const(640)  # samples (40 ms) that are missing after a late look: I2S has dropped them
+_LOST = const(640)  # samples (40 ms): a later read finds that I2S has dropped some
 
 
 def _late(now_us, due_us):
@@ -55,7 +55,7 @@ class AudioLoop(MainLoop):
     def describe(self):
         return described(self._about)
 
-    # The figures of a report.
+    # Return the figures of a report.
     def measure(self):
         budget = self.budget.report()
         del budget["histogram"]
@@ -70,7 +70,7 @@ class AudioLoop(MainLoop):
         document["heap"] = self._heap()
         return document
 
-    # Once round: waits a few milliseconds at most for something to do.
+    # Run the loop once; waits a few milliseconds at most for an event.
     def step(self):
         for ready in self._poll.ipoll(_NAP_MS):
             if self._answers is not None and ready[0] is self._answers.socket:

@@ -7,7 +7,7 @@ from dredge_board.audio.microphone import PACKET
 from dredge_board.uart_framing import LineReader, LineWriter
 from dredge_board.udp import UdpPort, bound
 
-_SILENT_MS = 3000  # whoever has sent nothing for so long is gone: somebody else may be heard
+_SILENT_MS = 3000  # a sender silent for so long may be replaced by another one
 
 
 # UDP. peer: where the microphone's packets go, or None; port: where the loudspeaker listens, or None.
@@ -20,7 +20,7 @@ class Network:
         self._datagram = bytearray(PACKET)
         self._heard_ms = time.ticks_ms()
 
-    # What a poll may wait for.
+    # Return the sockets and streams to poll.
     def watched(self):
         return self._in
 
@@ -28,7 +28,7 @@ class Network:
     def send(self, packet):
         return bool(self._out.write(packet, PACKET))
 
-    # Everything that has come goes to the loudspeaker.
+    # Hand all datagrams that have arrived to the loudspeaker.
     def receive(self, loudspeaker):
         size = self._read()
         while size:
@@ -36,15 +36,15 @@ class Network:
             self._heard_ms = time.ticks_ms()
             size = self._read()
 
-    # The size of the next datagram, None when there is none. Whoever speaks first alone is heard. A connected socket is
-    # read into a buffer without heap; MicroPython goes on until that is full, which one packet does exactly. (A shorter
-    # datagram, which is none of ours, is joined to the next.)
+    # Return the size of the next datagram, None when there is none. Only the first sender is accepted. A connected
+    # socket is read into a buffer without heap. MicroPython reads on until that is full, which is exactly one packet.
+    # (A shorter datagram, which is not ours, is joined to the next.)
     def _read(self):
         try:
             if self._known:
                 return self._in.readinto(self._datagram)
             datagram, sender = self._in.recvfrom(PACKET + 1)
-        except OSError:  # nothing there
+        except OSError:  # no datagram
             return None
         if len(datagram) == PACKET:
             self._datagram[:] = datagram
@@ -52,11 +52,11 @@ class Network:
             self._known = True
         return len(datagram)
 
-    # Nothing waits here.
+    # Do nothing, because no packet waits in this carrier.
     def flush(self):
         return True
 
-    # True when there is another socket to watch, because the sender has gone.
+    # Return True when the socket to watch was replaced, because the sender is gone.
     def renew(self):
         if not self._known or time.ticks_diff(time.ticks_ms(), self._heard_ms) <= _SILENT_MS:
             return False
@@ -83,7 +83,7 @@ class Line:
     def watched(self):
         return self._uart
 
-    # False when the line is still busy with the packet before: the newest one is dropped.
+    # Return False and drop the packet when the line is still busy with the one before.
     def send(self, packet):
         if not self.flush():
             return False
@@ -117,7 +117,7 @@ class Line:
         return self._reader.counters()
 
 
-# USB as the board's own serial port, outwards only: MicroPython reads it byte by byte, too slowly for samples. What
+# USB as the board's own serial port, for sending only: MicroPython reads it byte by byte, too slowly for samples. What
 # the board prints goes there as well; the frames' CRC tells it from samples.
 class Usb:
     def __init__(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# I2S of a board: pins, formats, and the mode in which it never waits.
+# I2S of a board: pins, formats, and non-blocking mode.
 import select
 import sys
 
@@ -29,7 +29,7 @@ def _open(settings, mode, bits, ibuf):
     return I2S(settings["id"], mode=mode, bits=bits, format=I2S.MONO, rate=SAMPLE_RATE, ibuf=ibuf, **pins)
 
 
-# Asking I2S whether it is ready puts it into the mode in which readinto() and write() take what is there.
+# Switch I2S to non-blocking mode: a poll has that effect on readinto() and write().
 def _at_once(i2s, what):
     poll = select.poll()
     poll.register(i2s, what)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Plays RTP packets of plain samples at the board's own clock. The sender's clock is another one, so the queue would
-# fill or run empty in time: a sample more or less per packet keeps it where it is.
+# Plays RTP packets of plain samples at the board's own clock. It differs from the sender's clock, so that the queue
+# would fill or run empty in time; a sample is inserted or removed per packet to keep its length.
 from array import array
 
 from dredge_board.audio.microphone import HEADER, PACKET
@@ -15,18 +15,18 @@ except ImportError:
 
 SLOTS = const(16)  # packets that can wait, 320 ms; the last one is the one that is being played
 HELD = const(2)  # packets that I2S holds itself (HELD * 640 bytes of ibuf)
-_WINDOW = const(50)  # packets between two looks at the queue: 1 s
-_NEAR = const(40)  # samples (2.5 ms) that the queue may be off
-_FAR = const(640)  # samples; more are too many to be left out one by one
-_RISE = const(6)  # after silence, 64 samples
-_FALL = const(8)  # into a hole, 256 samples
+_WINDOW = const(50)  # packets between two corrections of the queue: 1 s
+_NEAR = const(40)  # samples (2.5 ms) of deviation that are not corrected
+_FAR = const(640)  # samples; a larger surplus is dropped in whole packets
+_RISE = const(6)  # log2 of the fade-in after silence: 64 samples
+_FALL = const(8)  # log2 of the fade-out into a gap: 256 samples
 _EMPTY = const(-1)
 _COUNTERS = (
     "packets", "garbage", "late", "repeated", "missed", "dry", "skipped", "longer", "shorter"
 )
 
 
-# reserve_ms: what is kept waiting against jitter, besides what I2S holds.
+# reserve_ms: length of the queue against jitter, beside what I2S holds.
 class Loudspeaker:
     def __init__(self, reserve_ms=60, volume=FULL):
         self.counters = Counters(_COUNTERS)
@@ -36,23 +36,23 @@ class Loudspeaker:
         self._zeros = bytearray(2 * PACKET_SAMPLES)
         self._numbers = array("i", [_EMPTY] * SLOTS)  # sequence number in each slot
         self._source = bytearray(4)  # SSRC of the sender
-        self._block = self._zeros  # what is being played
-        self._size = 0  # bytes of it
-        self._sent = 0  # bytes of it that I2S has
+        self._block = self._zeros  # the packet that is being played
+        self._size = 0  # its size in bytes
+        self._sent = 0  # bytes of it that I2S has taken
         self._restart(0)
 
     def _restart(self, number):
         for index in range(SLOTS):
             self._numbers[index] = _EMPTY
         self._playing = False
-        self._next = number  # to be played
+        self._next = number  # sequence number of the next packet to play
         self._newest = (number - 1) & 0xFFFF
-        self._lowest = 1 << 20  # samples that waited, at least, since the last look
-        self._looked = 0  # packets since then
+        self._lowest = 1 << 20  # fewest waiting samples since the last correction
+        self._looked = 0  # packets since the last correction
         self._slips = 0  # samples still to be added (above 0) or left out
         self._silent = True  # what was played last was silence
 
-    # One datagram; what is no packet of ours is counted.
+    # Take in one datagram; anything else than one of our packets is counted.
     def take(self, datagram, size):
         if size != PACKET or datagram[0] != 0x80:
             self.counters.add("garbage")
@@ -90,7 +90,7 @@ class Loudspeaker:
                 same = False
         return same
 
-    # Goes on with another packet; what lies before it is left out.
+    # Continue with packet `first`; those before it are left out.
     def _leap(self, first):
         self.counters.add("skipped", (first - self._next) & 0xFFFF)
         self._next = first
@@ -101,12 +101,12 @@ class Loudspeaker:
         if (self._newest - first) & 0xFFFF >= 0x8000:
             self._newest = (first - 1) & 0xFFFF
 
-    # Samples that wait: in the block and in the queue, holes included.
+    # Return the samples that wait in the block and in the queue, gaps included.
     def waiting(self):
         queued = (self._newest - self._next + 1) & 0xFFFF
         return PACKET_SAMPLES * queued + (self._size - self._sent) // 2
 
-    # Once per packet: keeps the lowest queue, and once per second decides how many samples to add or to leave out.
+    # Once per packet, note the shortest queue; once per second, decide how many samples to insert or to remove.
     def _look(self):
         waiting = self.waiting()
         if waiting < self._lowest:
@@ -116,7 +116,7 @@ class Loudspeaker:
             return
         off = self._lowest - PACKET_SAMPLES * self._reserve
         self._slips = 0
-        if off > _FAR:  # a burst after a pause: whole packets go at once, and a hole leads over
+        if off > _FAR:  # a burst after a pause: whole packets are dropped, and the concealment of a gap covers the jump
             self._leap((self._next + off // PACKET_SAMPLES) & 0xFFFF)
             self._numbers[self._next % SLOTS] = _EMPTY
         elif off > _NEAR or off < -_NEAR:
@@ -124,11 +124,11 @@ class Loudspeaker:
         self._lowest = 1 << 20
         self._looked = 0
 
-    # True while there is something that I2S has not taken yet.
+    # Return True while I2S has not taken the whole block.
     def pending(self):
         return self._sent < self._size or self._advance()
 
-    # Gives I2S what it takes.
+    # Write to I2S as much as it takes.
     def play(self, i2s):
         while self.pending():
             taken = i2s.write(self._block, self._sent, self._size - self._sent)
@@ -161,7 +161,7 @@ class Loudspeaker:
             self._conceal()
         return True
 
-    # A hole: what was played last, turned round and fading; then silence.
+    # Conceal a gap: the last samples reversed and faded out, then silence.
     def _conceal(self):
         if self._silent:
             self._block = self._zeros

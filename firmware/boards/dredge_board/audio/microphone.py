@@ -25,7 +25,7 @@ class Microphone:
         self.counters = Counters(_COUNTERS)
         self.peak = 0  # largest amplitude since it was read last
         self._gain = gain
-        self._filled = 0  # samples of the packet that are there
+        self._filled = 0  # samples collected for the next packet
         self._number = 0
         self._time_low = 0  # the RTP timestamp in halves: 32 bits are a heap object on a board
         self._time_high = 0
@@ -34,8 +34,8 @@ class Microphone:
         packet[1] = TYPE
         packet[8:12] = os.urandom(4)  # a new sender after every reset
 
-    # Takes samples of 32 bits from raw, of which the first done of count are used up; returns how many are used now.
-    # When `ready()` then, the packet is to be sent before the next call.
+    # Take samples of 32 bits from raw, the first `done` of `count` of which are used; return how many are used now.
+    # If `ready()` is True then, the packet must be sent before the next call.
     def take(self, raw, done, count):
         now = PACKET_SAMPLES - self._filled
         if now > count - done:
@@ -46,7 +46,7 @@ class Microphone:
         self._filled += now
         return done + now
 
-    # True when the packet is whole; its head is written, and the next one begins.
+    # Return True when the packet is complete; its header is written and the next packet begins.
     def ready(self):
         if self._filled < PACKET_SAMPLES:
             return False
@@ -62,7 +62,7 @@ class Microphone:
         self.counters.add("packets")
         return True
 
-    # Samples were lost here, because nobody read them in time: so many packets are left out, so that time is kept.
+    # Skip so many packets in number and timestamp, because their samples were not read in time and are lost.
     def skip(self, packets):
         self.counters.add("overruns")
         self.counters.add("skipped", packets)

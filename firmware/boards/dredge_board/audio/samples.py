@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Samples from one format into another, in place or from buffer to buffer, without allocation. I2S has them in
+# Conversion of samples between formats, in place or from buffer to buffer, without allocation. I2S has them in
 # little-endian order, packets in network order.
 try:
     from micropython import const
@@ -56,7 +56,7 @@ def unpack(at: int, to: int, count: int, data: ptr8, out: ptr8, volume: int):
         count -= 1
 
 
-# Lets little-endian samples in data rise from silence within 2**length of them.
+# Fade little-endian samples in data in from silence over 2**length of them.
 @micropython.viper
 def fade_in(at: int, step: int, length: int, data: ptr8):
     step = 0
@@ -71,8 +71,8 @@ def fade_in(at: int, step: int, length: int, data: ptr8):
         step += 1
 
 
-# Turns count little-endian samples in data round, so that they go on from their end without a step, and lets them
-# fall to silence within 2**length of them.
+# Reverse count little-endian samples in data, so that they continue from their end without a step, and fade them out to
+# silence over 2**length of them.
 @micropython.viper
 def mirror(at: int, to: int, count: int, data: ptr8, length: int):
     to = 2 * count - 2
@@ -101,8 +101,8 @@ def mirror(at: int, to: int, count: int, data: ptr8, length: int):
         at += 2
 
 
-# Makes count little-endian samples one fewer (by -1) or one more (by 1), where two neighbours differ least: nobody
-# hears it. data has room for one more. Returns the new count.
+# Remove one of count little-endian samples (by -1) or insert one (by 1), where two neighbours differ least, so that it
+# is inaudible. data has room for one more. Returns the new count.
 @micropython.viper
 def slip(at: int, best: int, least: int, data: ptr8, count: int, by: int) -> int:
     at = 2
@@ -123,7 +123,7 @@ def slip(at: int, best: int, least: int, data: ptr8, count: int, by: int) -> int
             best = at
         before = value
         at += 2
-    if by < 0:  # the later one of the two goes
+    if by < 0:  # remove the later one of the two
         at = best
         while at < 2 * count - 2:
             data[at] = data[at + 2]
@@ -131,7 +131,7 @@ def slip(at: int, best: int, least: int, data: ptr8, count: int, by: int) -> int
             at += 2
         return count - 1
     at = 2 * count
-    while at > best:  # the later one of the two comes twice
+    while at > best:  # repeat the later one of the two
         data[at] = data[at - 2]
         data[at + 1] = data[at - 1]
         at -= 2

@@ -6,7 +6,7 @@ from dredge_board.audio.loudspeaker import Loudspeaker
 from dredge_board.audio.microphone import Microphone
 
 
-# Settings of (microphone, loudspeaker), None for what the program has not; ValueError for what cannot be.
+# Return the settings of (microphone, loudspeaker), None for a part that is not used; ValueError for wrong ones.
 def checked(settings):
     program = settings["program"]
     carrier = settings["carrier"]
@@ -29,7 +29,7 @@ def checked(settings):
     return microphone, loudspeaker
 
 
-# (loop, what it says at its start); peer(settings): where Wi-Fi packets go; open_uart(settings).
+# Return (loop, line to print at its start). peer(settings): address for Wi-Fi packets; open_uart(settings).
 def make(settings, peer, open_uart):
     program = settings["program"]
     carrier = settings["carrier"]

@@ -3,8 +3,8 @@
 #
 #   number (1 byte, of the datagram) | index of this part, high 4 bits; how many parts, low 4 bits | bytes
 #
-# A datagram of which a part is lost is lost. Nothing is allocated per frame: ESP-NOW sends whole buffers only, so there
-# is a view of every length.
+# The loss of one part loses the whole datagram. Nothing is allocated per frame: ESP-NOW sends whole buffers only, so
+# there is a view of every length.
 from dredge_device.telemetry import Counters
 
 try:
@@ -32,7 +32,7 @@ def _copy(at: int, to: int, count: int, source: ptr8, target: ptr8):
         to += 1
 
 
-# Six bytes of "aa:bb:cc:dd:ee:ff"; ValueError for anything else.
+# Return the six bytes of "aa:bb:cc:dd:ee:ff"; ValueError for anything else.
 def address(text):
     parts = text.split(":")
     if len(parts) != 6:
@@ -40,26 +40,26 @@ def address(text):
     return bytes([int(part, 16) for part in parts])
 
 
-# The radio of this board as one end of a bridge. espnow: an active espnow.ESPNow with this peer added. To a peer the
-# radio repeats what is not acknowledged; to everybody (BROADCAST) it does not, so that losses are real ones.
+# The radio of this board as one end of a bridge. espnow: an active espnow.ESPNow with this peer added. The radio
+# repeats unacknowledged frames to a peer, but not to everybody (BROADCAST), so that losses stay losses there.
 class RadioPort:
     def __init__(self, espnow, peer):
-        self.socket = espnow  # what a poll waits for
+        self.socket = espnow  # for poll()
         self.known = True
         self.counters = Counters(_COUNTERS)
-        self.body = bytearray(_PARTS * _PART_BYTES)  # the datagram that came last
+        self.body = bytearray(_PARTS * _PART_BYTES)  # the last datagram received
         self._peer = peer
-        self._heard = peer != BROADCAST  # only this one is heard
+        self._heard = peer != BROADCAST  # accept frames of this peer only
         self._out = bytearray(FRAME)
         self._views = [memoryview(self._out)[:size] for size in range(FRAME + 1)]
         self._number = 0
         self._came = [bytearray(6), bytearray(FRAME)]
-        self._current = -1  # number of the datagram that is coming
-        self._parts = 0  # of it that are there, one bit each
+        self._current = -1  # number of the datagram being received
+        self._parts = 0  # its parts received so far, one bit each
         self._size = 0
         self._whole = memoryview(self.body)
 
-    # Sends buffer[:size] in as many frames as it takes; the bytes sent, or None when the radio took not all of it.
+    # Send buffer[:size] in as many frames as needed; return the bytes sent, None when the radio did not take all.
     def write(self, buffer, size):
         count = (size + _PART_BYTES - 1) // _PART_BYTES
         if count > _PARTS or size == 0:
@@ -83,14 +83,14 @@ class RadioPort:
     def _send(self, frame):
         try:
             taken = self.socket.send(self._peer, frame, False)
-        except OSError:  # ESP_ERR_ESPNOW_NO_MEM: the radio is behind; what waits would come too late
+        except OSError:  # ESP_ERR_ESPNOW_NO_MEM: the radio is behind, and a delayed datagram would be useless
             self.counters.add("busy")
             return False
         if taken:
             self.counters.add("frames_out")
         return taken
 
-    # The size of a datagram that is whole now, in body; 0 when there is none yet; None when no frame has come.
+    # Return the size of a datagram now complete in body, 0 when it is incomplete, None when no frame has arrived.
     def readinto(self):
         size = self.socket.recvinto(self._came, 0)
         if not size:
@@ -113,11 +113,11 @@ class RadioPort:
             self._size = _PART_BYTES * index + size - _HEAD
         if self._parts != (1 << count) - 1:
             return 0
-        self._parts = -1  # whole: what else comes of it is a repetition
+        self._parts = -1  # complete: further frames of it are repetitions
         self.counters.add("datagrams_in")
         return self._size
 
-    # A frame of another datagram: the one before is given up if it is not whole.
+    # Begin another datagram; the one before is dropped if it is incomplete.
     def _begin(self, number):
         if self._current >= 0:
             if self._parts > 0:
@@ -128,14 +128,14 @@ class RadioPort:
         self._current = number
         self._parts = 0
 
-    # The next whole datagram, None when there is none now. Valid until the next call.
+    # Return the next complete datagram, None when there is none. It is valid until the next call.
     def read(self, _strange=None):
         size = self.readinto()
         while size == 0:
             size = self.readinto()
         return None if size is None else self._whole[:size]
 
-    # There is one peer for ever, and so nobody to forget or to turn away.
+    # Do nothing, because the peer never changes.
     def forget(self):
         return
 

@@ -8,7 +8,7 @@ from dredge_board.ports.radio import BROADCAST, RadioPort, address
 _REPORT_MS = 10000
 
 
-# ESP-NOW on this channel (None: where the Wi-Fi is), with this peer (a MAC address, or None for everybody).
+# Return ESP-NOW on this channel (None: where the Wi-Fi is), with this peer (a MAC address, or None for everybody).
 def open_radio(channel, peer):
     import espnow
     import network
@@ -30,13 +30,13 @@ class RadioLoop(BridgeLoop):
         super().__init__(radio, uart, answers, about)
         self._reported_ms = time.ticks_ms()
 
-    # Adds the radio's counters to the report.
+    # Add the radio's counters to the report.
     def measure(self):
         document = super().measure()
         document["radio"] = self._network.report()
         return document
 
-    # Every frame that waits, not one per round: ESP-NOW holds few.
+    # Read every waiting frame, not one per round, because ESP-NOW buffers only a few.
     def _from_network(self):
         start = time.ticks_us()
         size = self._network.readinto()
@@ -46,7 +46,7 @@ class RadioLoop(BridgeLoop):
             size = self._network.readinto()
         self.bridge.spent(0, time.ticks_diff(time.ticks_us(), start))
 
-    # Who has the board on a USB cable sees how it goes.
+    # Print a line about the state for a terminal on USB.
     def _period(self):
         super()._period()
         if time.ticks_diff(time.ticks_ms(), self._reported_ms) >= _REPORT_MS:
