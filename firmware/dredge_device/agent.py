@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The device's half of a session: what to answer, when to report. No socket, no clock, no thread:
-# datagrams and times (integer microseconds) come in, datagrams go out.
+# The device's half of a session: answers to the host, and the times of reports. It has no socket, clock or thread:
+# datagrams and times (integer microseconds) are passed in, and datagrams are returned.
 from dredge_device import control, rtcp, rtp
 from dredge_device.session import (
     ACTIVE,
@@ -21,28 +21,27 @@ except ImportError:
 
 __all__ = ["ACTIVE", "DRAINING", "IDLE", "PLAIN_SILENT_US", "REPORTING", "Agent"]
 
-_YIELD_US = const(10000000)  # a host not heard for this long gives way to another one
-_UNPROVEN_US = const(2000000)  # … or after this long, when it said hello and then nothing
-_PLAIN_YIELD_US = const(200000)  # the same of a plain sender, for one from the same machine
+_YIELD_US = const(10000000)  # a host silent for this long gives way to another one
+_UNPROVEN_US = const(2000000)  # … or after this long, when it sent nothing after its hello
+_PLAIN_YIELD_US = const(200000)  # a plain sender silent for this long gives way to one from the same machine
 
 
-# options: the session's, with the values of the device; a host may set these and no others.
-# make_receiver(options) returns an object with push, finish, announce, ended, ssrc, report, or None
-# while it is being built elsewhere; it may raise ValueError or RuntimeError with a sentence for the
-# host. check(options), if given, raises the same without building anything: a configuration is then
-# only checked, and the receiver is built once, when the stream begins. on_end() is called when all
-# is played, before the final report; the dict it returns becomes part of that report.
-# on_report(agent, document, now_us) is given every report of a second; it must not change it.
+# options: the session's, with the values of the device; a host may set only these. make_receiver(options) returns an
+# object with push, finish, announce, ended, ssrc, report, or None while it is being built elsewhere; it may raise
+# ValueError or RuntimeError with a sentence for the host. check(options), if given, raises the same without building
+# anything: then a configuration is only checked, and the receiver is built when the stream begins. on_end() is called
+# when everything has been played, before the final report; the dict it returns becomes part of that report.
+# on_report(agent, document, now_us) is called with every periodic report and must not change it.
 class Agent(Session):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        self.occupied = "another host is using me"  # what a second host is told
+        self.occupied = "another host is using me"  # the reason given to a second host
 
     def _reset(self):
         super()._reset()
         self._configured = None  # (number, reply) so that a repeated request changes nothing
 
-    # Another agent for the next session, while what this one has buffered is still played.
+    # Return another agent for the next session, while the buffer of this one is still played.
     def successor(self):
         other = Agent(
             self._make, self._defaults, self._info, self._ssrc, self._on_end, self._periods, self._check,
@@ -51,7 +50,7 @@ class Agent(Session):
         other.counters = other.reports.counters = self.counters
         return other
 
-    # One datagram from the link; returns the answers for the same peer.
+    # Take in one datagram from the link; return the answers for the same peer.
     def handle(self, datagram, peer, now_us):
         self.counters.add("datagrams")
         if not rtp.is_rtcp(datagram):
@@ -62,7 +61,7 @@ class Agent(Session):
             messages = control.messages_of(packets)
         except control.VersionError as error:
             self.counters.add("other_version")
-            # Our version is in the answer's header, so the other end can tell.
+            # The answer's header holds our version, by which the other end sees the difference.
             return [self._hello(0)] if error.asks else []
         except ValueError:
             self.counters.add("garbage")
@@ -131,7 +130,7 @@ class Agent(Session):
             self.end("silence")
         return control.answer(message, {"ok": False, "error": self.occupied}, self._ssrc)
 
-    # True when another peer may have this place.
+    # Return True when another peer may take over this agent.
     def yields(self, now_us):
         if self.state != ACTIVE:
             return self.state == IDLE
@@ -142,8 +141,8 @@ class Agent(Session):
             limit = _UNPROVEN_US
         return now_us - self.heard_us > limit
 
-    # True when this plain sender has fallen silent, so that a packet from the same machine may be
-    # the same sender after a restart.
+    # Return True when this plain sender has fallen silent, so that a packet from the same machine may be the same
+    # sender after a restart.
     def paused(self, now_us):
         return self.state == ACTIVE and self.plain and now_us - self.heard_us > _PLAIN_YIELD_US
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# How much CPU time frames take: a fixed-size histogram, no allocation per frame.
+# CPU time of frames in histograms of fixed size, without allocation per frame.
 from array import array
 
 from dredge_device.units import PACKET_US
@@ -17,7 +17,7 @@ _OCTAVES = const(17)  # up to 2 s
 _BINS = const(_SUB * (_OCTAVES + 1))
 
 
-# Bin of a value in microseconds: one bin per microsecond below 16, then 16 per octave.
+# Return the bin of a value in microseconds: one bin per microsecond below 16, then 16 per octave.
 def bin_of(us):
     if us < _SUB:
         return us if us > 0 else 0
@@ -32,7 +32,7 @@ def bin_of(us):
     return index if index < _BINS else _BINS - 1
 
 
-# Largest value that falls into a bin.
+# Return the largest value that falls into a bin.
 def edge_of(index):
     if index < 2 * _SUB:
         return index
@@ -40,7 +40,7 @@ def edge_of(index):
     return (((index % _SUB) + _SUB + 1) << shift) - 1
 
 
-# dredge_kernels.histogram is the same, compiled.
+# A histogram of microseconds; dredge_kernels.histogram is the same, compiled.
 class Histogram:
     def __init__(self):
         self._bins = array("I", bytes(4 * _BINS))
@@ -55,8 +55,8 @@ class Histogram:
         if us > self.max:
             self.max = us
 
-    # Of each of these rising shares: the smallest bin edge that at least permille/1000 of the values do not exceed;
-    # 0 when empty.
+    # Return for each of these rising shares the smallest bin edge that at least permille/1000 of the values do not
+    # exceed; 0 when empty.
     def percentiles(self, *permilles):
         out = []
         index = seen = 0
@@ -73,12 +73,12 @@ class Histogram:
             out.append(min(edge_of(index - 1), self.max) if index else 0)
         return out
 
-    # [[edge in us, count], ...] of the bins that are not empty, lowest first.
+    # Return [[edge in us, count], ...] of the bins that are not empty, lowest first.
     def bins(self):
         return [[edge_of(i), count] for i, count in enumerate(self._bins) if count]
 
 
-# A histogram in six figures.
+# Return a histogram's summary in six figures.
 def summary(histogram):
     p50, p95, p99 = histogram.percentiles(500, 950, 990)
     return {
@@ -91,8 +91,8 @@ def summary(histogram):
     }
 
 
-# One histogram per stage and one for the whole frame. A stage's zero is not entered: its
-# percentiles are over the frames in which it ran. make: a class like Histogram.
+# One histogram per stage and one for the whole frame. The percentiles of a stage are over the frames in which it ran,
+# so its zeros are not entered. make: a class like Histogram.
 class Budget:
     def __init__(self, stages, period_us=PACKET_US, make=Histogram):
         self.stages = stages
@@ -102,7 +102,7 @@ class Budget:
         self.late = 0  # frames whose CPU time was longer than the period
         self._histograms = [make() for _ in stages]
 
-    # times: CPU microseconds per stage, in the order of stages; whole: of the frame; wall: what the
+    # Enter a frame. times: CPU microseconds per stage, in the order of stages; whole: of the frame; wall: time that the
     # frame took by the monotonic clock.
     def frame(self, whole, times, wall=None):
         self.total.add(whole)

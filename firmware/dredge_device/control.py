@@ -38,14 +38,13 @@ _ASKS = (HELLO, CONFIGURE, BYE, PROBE)
 MAX_MESSAGES = const(4)  # of one datagram; a host sends one
 
 
-# True for a message that wants an answer: a request that is no answer itself. A device that answers
-# nothing else cannot be made to talk with another device, with itself or with its own echo.
+# Return True for a request that wants an answer and is no answer itself. A device that answers nothing else cannot be
+# drawn into an endless exchange with another device, with itself or with its own echo.
 def asks(kind, flags):
     return kind in _ASKS and not flags & REPLY
 
 
-# The other end speaks another version of the protocol; version says which, asks whether it wants
-# an answer.
+# The other end speaks another version of the protocol; version: which one; asks: whether it wants an answer.
 class VersionError(ValueError):
     def __init__(self, version, wants_answer=False):
         super().__init__("protocol version is %d, expected %d" % (version, PROTOCOL_VERSION))
@@ -69,7 +68,7 @@ class Message:
     def asks(self):
         return asks(self.kind, self.flags)
 
-    # The JSON object in the body (hello, configure, bye, and their replies).
+    # Return the JSON object in the body (hello, configure, bye, and their replies).
     def document(self):
         if not self.body:
             return {}
@@ -81,7 +80,7 @@ class Message:
             raise ValueError("%s message holds no JSON object" % KINDS[self.kind])
         return value
 
-    # (report, chunk, chunks, bytes) of a report or of the acknowledgement of one of its chunks.
+    # Return (report, chunk, chunks, bytes) of a report or of the acknowledgement of one of its chunks.
     def chunk(self):
         if len(self.body) < _CHUNK_BYTES:
             raise ValueError("%s message ends inside its chunk header" % KINDS[self.kind])
@@ -91,7 +90,7 @@ class Message:
         return report, index, count, self.body[_CHUNK_BYTES:]
 
 
-# The datagram of a message.
+# Return the datagram of a message.
 def build(message):
     if len(message.body) > 0xFFFF:
         raise ValueError("message body of %d bytes is too long" % len(message.body))
@@ -106,28 +105,28 @@ def build(message):
     return rtcp.build_app(message.kind, message.ssrc, NAME, head + message.body)
 
 
-# A message whose body is a JSON object.
+# Return a message whose body is a JSON object.
 def with_document(kind, number, document, flags=0, ssrc=0):
     return Message(kind, number, json.dumps(document).encode(), flags, ssrc)
 
 
-# The datagram that answers a message with a JSON object.
+# Return the datagram that answers a message with a JSON object.
 def answer(message, document, ssrc=0):
     return build(with_document(message.kind, message.number, document, REPLY, ssrc))
 
 
-# The answer to a probe: the same bytes, whoever sent it, and no state.
+# Return the answer to a probe: the same bytes for every sender, without state.
 def echo(message, ssrc=0):
     return build(Message(PROBE, message.number, message.body, REPLY, ssrc))
 
 
-# A message whose body is one chunk of a report (REPORT) or its acknowledgement (ACK, data empty).
+# Return a message whose body is one chunk of a report (REPORT) or its acknowledgement (ACK, data empty).
 def with_chunk(kind, number, report, index, count, data=b"", flags=0, ssrc=0):
     head = struct.pack(_CHUNK, report & 0xFFFF, index, count)
     return Message(kind, number, head + data, flags, ssrc)
 
 
-# The Message in one RTCP APP packet; None when it is somebody else's APP packet.
+# Return the Message in one RTCP APP packet; None when the packet is not a DRDG message.
 def from_app(packet):
     ssrc, name, data = rtcp.parse_app(packet)
     if name != NAME:
@@ -144,13 +143,13 @@ def from_app(packet):
     return Message(packet.count, number, data[_HEAD_BYTES : _HEAD_BYTES + size], flags, ssrc)
 
 
-# The DRDG messages of a datagram, at most MAX_MESSAGES. ValueError: not RTCP, damaged, or more
-# messages; VersionError: see there.
+# Return the DRDG messages of a datagram, at most MAX_MESSAGES. ValueError: not RTCP, damaged, or more messages;
+# VersionError: see its class.
 def parse(datagram):
     return messages_of(rtcp.split(datagram))
 
 
-# The same, of a datagram that is split already.
+# Return the same for a datagram that was split already.
 def messages_of(packets):
     messages = []
     for packet in packets:
@@ -163,7 +162,7 @@ def messages_of(packets):
     return messages
 
 
-# Answers to the datagram of a host that cannot be served, with the reason as a sentence.
+# Return the answers to a datagram of a host that cannot be served; sentence: the reason.
 def refusals(datagram, sentence, ssrc=0):
     try:
         messages = parse(datagram)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# How late packets are against the best of them: the path's base delay, which follows clock drift
-# and route changes, and the spread above it. Integer microseconds, no clock, fixed memory.
+# How late packets are compared with the fastest of them: the path's base delay, which follows clock drift and route
+# changes, and the spread above it. Integer microseconds, no clock, fixed memory.
 from array import array
 
 try:
@@ -15,7 +15,7 @@ _SPAN_US = const(2000000)  # one bin of minima
 _SPANS = const(5)  # the base is the lowest of the last 8 to 10 s
 _STEP_US = const(5000)
 _STEPS = const(80)  # spread up to 400 ms; the last step holds the rest
-_EARLY_US = const(60000)  # this much before all others a packet is rather misnumbered; the path
+_EARLY_US = const(60000)  # a packet this much before all others is rather misnumbered; the path
 _CONFIRM = const(3)  # became that much shorter if so many in a row say so
 _FORGET = const(9)  # a packet weighs 1/512: the spread remembers about 10 s
 _ROUND = const(511)
@@ -33,13 +33,13 @@ class DelayTracker:
         self._minima = []  # [start of the bin, lowest transit in it], oldest first
         self._free = None
         self._transit0 = None
-        self._early = 0  # arrivals in a row that were too early to be true
+        self._early = 0  # consecutive arrivals that were implausibly early
         self._base_us = 0
         self._used = 1  # steps from there on have no weight
         for index in range(_STEPS):
             self._weights[index] = 0
 
-    # A packet arrived. Transit times are kept relative to the first one, so they stay small.
+    # Note an arrival. Transit times are kept relative to the first one, so they stay small.
     def arrival(self, number, now_us):
         transit = now_us - number * self._period_us
         if self._transit0 is None:
@@ -56,7 +56,7 @@ class DelayTracker:
     def _minimum(self, transit, now_us):
         minima = self._minima
         if not minima or now_us - minima[-1][0] >= _SPAN_US:
-            entry = self._free or [0, 0]  # used again: no garbage
+            entry = self._free or [0, 0]  # reused, so that no garbage arises
             self._free = None
             entry[0] = now_us
             entry[1] = transit
@@ -88,15 +88,15 @@ class DelayTracker:
         elif not weights[self._used - 1]:
             self._used -= 1
 
-    # Arrival time of packet 0 if it had met no jitter; add number * period for another packet.
+    # Return the arrival time that packet 0 would have had without jitter; add number * period for another packet.
     def base_us(self):
         return self._base_us
 
-    # True once a packet has arrived.
+    # Return True once a packet has arrived.
     def known(self):
         return self._transit0 is not None
 
-    # Share/1000 of the packets arrive at most this much later than the base says.
+    # Return the delay above the base that permille/1000 of the packets do not exceed.
     def spread_us(self, permille=970):
         need = _ALL * permille // 1000
         seen = 0

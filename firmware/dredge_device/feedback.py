@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What a receiver says back by RTCP: receiver reports once per second (RFC 3550 section 6.4.2), and
-# what it hears of the sender: sender reports and goodbyes.
+# A receiver's feedback by RTCP: receiver reports once per second (RFC 3550 section 6.4.2), and the sender's RTCP:
+# sender reports and goodbyes.
 from dredge_device import rtcp
 
 CNAME = b"dredge"
@@ -10,9 +10,9 @@ class Feedback:
     def __init__(self, ssrc):
         self._ssrc = ssrc
         self._counted = (0, 0)  # expected and lost at the last report
-        self._sender = None  # (middle 32 bits of the NTP time, when heard) of the last sender report
+        self._sender = None  # (middle 32 bits of the NTP time, arrival) of the last sender report
 
-    # Takes note of the RTCP packets of one datagram; True when the stream said goodbye.
+    # Take in the RTCP packets of one datagram; return True when the stream said goodbye.
     def heard(self, packets, now_us, stream):
         ended = False
         for packet in packets:
@@ -24,7 +24,7 @@ class Feedback:
                 ended = ended or stream in rtcp.parse_bye(packet)
         return ended
 
-    # The compound datagram: receiver report and source description.
+    # Return the compound datagram: receiver report and source description.
     def report(self, document, stream, now_us):
         packets = document["packets"]
         expected = packets.get("sent", packets["expected"])

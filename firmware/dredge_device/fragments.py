@@ -24,8 +24,8 @@ def _cut(document):
     return [data[i : i + CHUNK_BYTES] for i in range(0, len(data), CHUNK_BYTES)]
 
 
-# The sending side of one report. final=True repeats unacknowledged chunks every 200 ms, at most
-# 25 times; final=False sends every chunk once.
+# The sending side of one report. With final=True, unacknowledged chunks are repeated every 200 ms, at most 25 times;
+# with final=False, every chunk is sent once.
 class Outgoing:
     def __init__(self, report, document, final, ssrc=0):
         self._parts = _cut(document)
@@ -36,7 +36,7 @@ class Outgoing:
         self._next_us = None
         self.tries = 0
 
-    # Datagrams due now (often none).
+    # Return the datagrams due now (often none).
     def due(self, now_us):
         if self.done() or (self._next_us is not None and now_us < self._next_us):
             return []
@@ -67,7 +67,7 @@ class Outgoing:
         if report == self._report and index < len(self._waiting):
             self._waiting[index] = False
 
-    # True when nothing is left to send; delivered() tells whether it all arrived.
+    # Return True when nothing is left to send; delivered() returns whether everything arrived.
     def done(self):
         return self.tries >= _MAX_TRIES or not any(self._waiting)
 
@@ -75,14 +75,14 @@ class Outgoing:
         return not any(self._waiting)
 
 
-# The receiving side: collects chunks of several reports at a time (at most four are kept, and of
-# none more than a device sends: what is promised in a header must not become memory).
+# The receiving side: collects chunks of several reports at a time (at most four are kept, and of none more than a
+# device sends, so that a forged header cannot make it reserve memory).
 class Incoming:
     def __init__(self):
         self._open = {}
 
-    # The document (dict) when this message completes it, else None.
-    # ValueError: chunks that contradict each other, too many or too long ones, or no JSON object.
+    # Return the document (dict) when this message completes it, else None. ValueError: chunks that contradict each
+    # other, too many or too long ones, or no JSON object.
     def add(self, message):
         report, index, count, data = message.chunk()
         if count > MAX_CHUNKS or len(data) > CHUNK_BYTES:
@@ -102,7 +102,7 @@ class Incoming:
         return control.Message(control.REPORT, report, b"".join(parts)).document()
 
 
-# The datagram that acknowledges one chunk of a report.
+# Return the datagram that acknowledges one chunk of a report.
 def acknowledgement(message, ssrc=0):
     report, index, count, _ = message.chunk()
     reply = control.with_chunk(
@@ -111,7 +111,7 @@ def acknowledgement(message, ssrc=0):
     return control.build(reply)
 
 
-# A datagram that is sent once; where an Outgoing may stand.
+# A datagram that is sent once, with the interface of Outgoing.
 class Once:
     def __init__(self, datagram):
         self._datagram = datagram

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Datagrams on a byte stream: COBS frames (Cheshire and Baker 1999) with a sequence number and the
-# CRC-32 of IEEE 802.3, so that a damaged frame is never taken for a datagram and the next zero
-# byte starts afresh.
+# CRC-32 of IEEE 802.3, so that a damaged frame is never taken for a datagram; reading resumes at the next zero
+# byte.
 #
 #   00 | COBS of: sequence (2, big-endian), datagram, CRC-32 of both (4, big-endian) | 00
 import binascii
@@ -21,7 +21,7 @@ _MAX_FRAME = const(MAX_DATAGRAM + 6 + 16)
 _RUN = const(254)  # the longest run of bytes without zero that one COBS code covers
 
 
-# COBS of the data, without delimiters; the result holds no zero byte.
+# Return the COBS code of the data, without delimiters; it holds no zero byte.
 def stuff(data):
     out = bytearray()
     runs = bytes(data).split(b"\0")
@@ -39,7 +39,7 @@ def stuff(data):
     return bytes(out)
 
 
-# The data again; ValueError when a code points behind the end or a zero byte is inside.
+# Return the data of a COBS code; ValueError when a code points behind the end or a zero byte is inside.
 def unstuff(frame):
     out = bytearray()
     size = len(frame)
@@ -56,12 +56,12 @@ def unstuff(frame):
     return bytes(out)
 
 
-# The sending end: numbers frames.
+# The sending end, which numbers frames.
 class Framer:
     def __init__(self):
         self._sequence = 0
 
-    # Bytes for the line; ValueError for a datagram longer than MAX_DATAGRAM.
+    # Return the bytes for the line; ValueError for a datagram longer than MAX_DATAGRAM.
     def frame(self, datagram):
         if len(datagram) > MAX_DATAGRAM:
             raise ValueError(
@@ -73,7 +73,7 @@ class Framer:
         return b"\0" + stuff(body + check) + b"\0"
 
 
-# The receiving end: any bytes in, whole datagrams out; everything else is counted.
+# The receiving end: it returns the whole datagrams in any stream of bytes and counts everything else.
 #
 # frames: whole ones; damaged: wrong CRC or COBS; overlong: no delimiter for too long;
 # missed: numbers that never came, once a later frame shows it; repeated: numbers seen before.
@@ -88,7 +88,7 @@ class Deframer:
         self._skipping = False  # inside a frame that is too long
         self._next = None
 
-    # The datagrams that these bytes complete.
+    # Return the datagrams that these bytes complete.
     def feed(self, data):
         out = []
         pieces = bytes(data).split(b"\0")
@@ -141,7 +141,7 @@ class Deframer:
     def _check(self, body):
         return struct.unpack_from(">I", body, len(body) - 4)[0]
 
-    # A step back of more than half the numbers' range is the other end's new start.
+    # A step back of more than half the numbers' range means that the other end has restarted.
     def _follow(self, sequence):
         if self._next is not None:
             ahead = (sequence - self._next) & 0xFFFF

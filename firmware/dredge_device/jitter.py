@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The jitter buffer: packets in by running sequence number, one decision out per packet period.
-# A missing packet is an event on time, not a pause; nothing that arrived is thrown away because
-# a neighbour did not. All times are integer microseconds, passed in.
+# The jitter buffer: packets are stored by running sequence number, and every packet period takes one decision. A
+# missing packet does not stop playout, and no packet that arrived is dropped because a neighbour is missing. All times
+# are integer microseconds, passed in.
 from dredge_device.delay import DelayTracker
 from dredge_device.slots import PacketSlots
 from dredge_device.start import StreamStart
@@ -18,15 +18,15 @@ except ImportError:
 
 STORED = const(0)
 DUPLICATE = const(1)
-LATE = const(2)  # its period was played already
+LATE = const(2)  # its period has been played
 BEYOND = const(3)  # further ahead than the buffer is long
 
 _LATE_RUN = const(25)  # this many late packets in a row (0.5 s) mean that the sender paused
 
 
-# Constant playout delay: the packet that arrived first is played playout_ms after its arrival,
-# every other one relative to it, so each gap shorter than the delay can be filled from behind.
-# An empty packet stands for a period that the sender left out because nobody spoke (DTX).
+# Constant playout delay: the packet that arrived first is played playout_ms after its arrival, every other one relative
+# to it, so each gap shorter than the delay can be filled from behind. An empty packet stands for a period that the
+# sender left out in a pause of speech (DTX).
 class JitterBuffer:
     def __init__(self, playout_ms, capacity=512):
         if not 0 <= playout_ms <= 5000:
@@ -37,21 +37,21 @@ class JitterBuffer:
         self.reordered = 0
         self.beyond = 0
         self.resyncs = 0
-        self.changes = 0  # of what is in it
+        self.changes = 0  # number of changes of its content
         self.delays = DelayTracker(PACKET_US)
-        self.waits = None  # a WaitHistory, where somebody wants to know what packets had to be waited for
+        self.waits = None  # a WaitHistory, if the waits for packets are to be recorded
         self._capacity = capacity
         self._slots = PacketSlots(capacity)
         self._start = StreamStart(capacity)
         self.clear()
 
-    # Forget the stream (a new sender follows); the counters stay.
+    # Forget the stream, since a new sender follows; the counters are kept.
     def clear(self):
         self.changes += 1
         self._slots.clear()
         self.next = None  # the number the next step() decides, None before playout starts
         self.highest = None
-        self.last = None  # the stream's last number, when the sender told it
+        self.last = None  # the stream's last number, once the sender has announced it
         self.ended = False
         self._start.clear()
         self._late_run = 0
@@ -59,16 +59,16 @@ class JitterBuffer:
         if self.waits is not None:
             self.waits.reset()
 
-    # The sender announced its first number: packets lost before the first arrival count as lost.
+    # Note the first number that the sender announced: packets missing before the first arrival count as lost.
     def announce(self, first):
         if self.next is None:
             self._start.announce(first)
 
-    # The sender said that this was its last number.
+    # Note the last number that the sender announced.
     def finish(self, last):
         self.last = last
 
-    # Store one packet: STORED, DUPLICATE, LATE or BEYOND.
+    # Store one packet; return STORED, DUPLICATE, LATE or BEYOND.
     def insert(self, number, data, now_us):
         if self.next is not None and number < self.next:
             return self._too_late(number, data, now_us)
@@ -98,7 +98,7 @@ class JitterBuffer:
         self._slots.put(number, data)
         return STORED
 
-    # The sender sent nothing in the periods first..last, because nobody spoke.
+    # Note that the sender sent nothing in the periods first..last, because of a pause of speech.
     def leave_out(self, first, last):
         first = max(first, last - self._capacity + 1)
         if self.next is not None:
@@ -106,7 +106,7 @@ class JitterBuffer:
         self.changes += 1
         self._slots.leave_out(first, last)
 
-    # A pause of the sender makes all that follows late: then the clock is set anew.
+    # Return LATE, or reset the clock after a pause of the sender, which makes all packets after it late.
     def _too_late(self, number, data, now_us):
         if number > self.next - self._capacity and self.get(number):
             self.duplicate += 1
@@ -127,8 +127,8 @@ class JitterBuffer:
         self.last = last
         self.resyncs += 1
 
-    # The number to be played in this period; None before the stream starts and after its end.
-    # Call once per period: once started, every call moves on by one.
+    # Return the number to be played in this period; None before the stream starts and after its end. Call once per
+    # period: once started, every call advances by one.
     def step(self, now_us):
         if self.next is None:
             self.begin(now_us)
@@ -141,38 +141,37 @@ class JitterBuffer:
         self.next += 1
         return number
 
-    # The next number is not played; returns it, None before playout starts.
+    # Skip the next number; return it, None before playout starts.
     def skip(self):
         number = self.next
         if number is not None:
             self.next = number + 1
         return number
 
-    # True once playout has started: delay_us after the first number arrived, or some time after that.
+    # Return True once playout has started: delay_us after the first number arrived, or some time after that.
     def begin(self, now_us, delay_us=None):
         self.next = self._start.begin(now_us, self.playout_us if delay_us is None else delay_us)
         return self.next is not None
 
-    # How long ago the packet with this number would have arrived, had it met no jitter.
+    # Return how long ago the packet with this number would have arrived without jitter.
     def delay_us(self, number, now_us):
         return now_us - self.delays.base_us() - number * PACKET_US
 
-    # Periods that were decided although the stream had ended before them.
+    # Return the number of periods decided although the stream had ended before them.
     def beyond_last(self):
         if self.last is None or self.next is None:
             return 0
         return max(0, self.next - 1 - self.last)
 
-    # The packet, empty in a period without speech, or None. It stays readable until its slot is
-    # needed again.
+    # Return the packet, empty in a period without speech, or None. It stays readable until its slot is needed again.
     def get(self, number):
         return self._slots.get(number)
 
-    # The lowest number above this one that has a packet with something in it, or None.
+    # Return the lowest number above this one that has a packet that is not empty, or None.
     def next_after(self, number):
         return None if self.highest is None else self._slots.first(number + 1, self.highest)
 
-    # Packets between the playout point and the newest one (missing ones counted as well).
+    # Return the packets between the playout point and the newest one, missing ones included.
     def depth(self):
         if self.next is None or self.highest is None:
             return 0

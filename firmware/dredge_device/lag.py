@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# How much the listener is later or earlier than wanted, once that is certain: packets come and go
-# unevenly, so a lag must persist over a window of periods. Integer microseconds.
+# The lag of playout against the wanted delay, once it is certain: packets arrive unevenly, so a lag must persist over a
+# window of periods. Integer microseconds.
 
 try:
     from micropython import const
@@ -15,12 +15,12 @@ _ADAPTIVE_WINDOW = const(10)
 _TOLERANCE_US = const(20000)  # smaller lags are left alone
 _DONE_US = const(3000)
 _ACCEPTED_US = const(500000)
-_URGENT_US = const(100000)  # adaptive: so late, speech is shortened as well, not only pauses
-_PATIENT_WINDOWS = const(25)  # ... and whatever the lag, after so many windows without a pause
+_URGENT_US = const(100000)  # adaptive: beyond this lag, speech is shortened as well as pauses
+_PATIENT_WINDOWS = const(25)  # ... and with any lag after so many windows without a pause
 
 
-# us is positive where the listener is late; the time stretch reports what it removed or inserted
-# with corrected().
+# us is positive where playout is late; the time stretch reports the speech that it removed or inserted with
+# corrected().
 class Lag:
     def __init__(self, adaptive):
         self.us = 0
@@ -28,8 +28,8 @@ class Lag:
         self._adaptive = adaptive
         self._window = []
         self._waited = 0  # windows since the lag is known, without a correction
-        # fixed: by how much the first packet came later than those after it. It set the clock, and
-        # a delay that much longer than asked hurts less than a correction.
+        # fixed: by how much the first packet, which set the clock, came later than those after it. A delay longer by
+        # that much than asked for disturbs less than a correction.
         self._accepted_us = None
 
     # Begin with another stream.
@@ -37,7 +37,7 @@ class Lag:
         self._accepted_us = None
         self.settle()
 
-    # Forget the lag, because playout has leapt or stands still.
+    # Forget the lag, because playout has jumped or stands still.
     def settle(self):
         self.us = 0
         self._window = []
@@ -46,16 +46,16 @@ class Lag:
     def pause(self):
         self._window = []
 
-    # A lag that is no reason to leap.
+    # Return the lag that playout does not jump for.
     def accepted_us(self):
         return self._accepted_us or 0
 
-    # Note once per played period by how much it was later than wanted.
+    # Note, once per played period, by how much it was later than wanted.
     def observe(self, behind_us):
         self._window.append(behind_us)
         if len(self._window) < (_ADAPTIVE_WINDOW if self._adaptive else _WINDOW):
             return
-        lag = min(self._window)  # being called late looks like lag, but not every time
+        lag = min(self._window)  # the minimum, since single late calls look like a lag
         self._window = []
         if not self._adaptive:
             if self._accepted_us is None:
@@ -69,11 +69,11 @@ class Lag:
             self._waited = 0
         self.us = lag
 
-    # True where the lag is corrected in speech as well, not only in pauses.
+    # Return True where the lag is corrected in speech as well, not only in pauses.
     def urgent(self):
         return not self._adaptive or self.us > _URGENT_US or self._waited > _PATIENT_WINDOWS
 
-    # Note that so much speech was removed (positive) or inserted (negative).
+    # Note how much speech was removed (positive) or inserted (negative).
     def corrected(self, us):
         if us:
             self._window = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The receiver of one session, which may be built elsewhere: until it is there, what arrives is kept.
+# The receiver of one session. It may be built in another thread; datagrams are kept until it is ready.
 import json
 
 try:
@@ -10,7 +10,7 @@ except ImportError:
         return value
 
 
-_PENDING = const(256)  # datagrams kept meanwhile: five seconds of one stream
+_PENDING = const(256)  # datagrams kept until then: five seconds of one stream
 
 
 # make and check: see agent.Agent.
@@ -19,9 +19,9 @@ class Media:
         self._make = make
         self._check = check
         self.options = dict(options)
-        self.failure = None  # why there can be no receiver, when it is built elsewhere
-        self.blank = blank  # the report of a receiver that has heard nothing, as JSON
-        self.heard = False  # RTP came
+        self.failure = None  # why building the receiver failed
+        self.blank = blank  # the report of a receiver without packets, as JSON
+        self.heard = False  # RTP has arrived
         self._settled = False  # a host has configured this session
         self._receiver = None
         self._pending = []
@@ -54,12 +54,12 @@ class Media:
             self.failure = str(error)
             return None
 
-    # True while media waits for its receiver.
+    # Return True while datagrams wait for the receiver.
     @property
     def waiting(self):
         return bool(self._pending)
 
-    # Who is heard, None before the first packet.
+    # Return the SSRC of the sender, None before the first packet.
     @property
     def ssrc(self):
         return self._receiver.ssrc if self._receiver is not None else None
@@ -72,7 +72,7 @@ class Media:
         elif len(self._pending) < _PENDING:
             self._pending.append((datagram, now_us))
 
-    # The stream ends with this sequence number, or with the newest one that came; False when there
+    # Note that the stream ends with this sequence number, or with the newest one that arrived; return False when there
     # is no stream.
     def finish(self, last=None, stamp=None):
         if self._receiver is None:
@@ -87,24 +87,24 @@ class Media:
             self._receiver.finish(last, stamp)
         return True
 
-    # True when everything was played, or nothing ever came.
+    # Return True when everything was played, or nothing ever arrived.
     def ended(self):
         receiver = self._receiver
         return receiver is None or receiver.ended or receiver.ssrc is None
 
-    # The stream goes on under other keys: what is known of it is not used any more.
+    # Forget the state of the stream, because it continues under other keys.
     def rekeyed(self):
         self._pending = []
         if self._receiver is not None:
             self._receiver.rekeyed()
 
-    # The answer to a configuration, {"ok": ...}.
+    # Return the answer to a configuration, {"ok": ...}.
     def configure(self, wanted):
         options = dict(self.options)
         for name in self.options:
             if name in wanted:
                 options[name] = wanted[name]
-        # A host that finds us restarted in the middle of its stream configures us then.
+        # A host configures the device in the middle of its stream when the device has restarted.
         if self.heard and self._settled and options != self.options:
             return {"ok": False, "error": "the stream has begun, it cannot be configured now"}
         try:
@@ -132,7 +132,7 @@ class Media:
             self._receiver = None  # built when the stream begins
         self.options = options
 
-    # The receiver's figures.
+    # Return the receiver's figures.
     def report(self):
         if self._receiver is not None:
             return self._receiver.report()
@@ -142,8 +142,8 @@ class Media:
         return document
 
 
-# (ssrc, sequence, timestamp or None) of the stream that a host announces, None if it does not;
-# ValueError unless they are integers.
+# Return (ssrc, sequence, timestamp or None) of the stream that a host announces, None if it does not; ValueError unless
+# they are integers.
 def _announced(wanted):
     if "ssrc" not in wanted or "first_sequence" not in wanted:
         return None

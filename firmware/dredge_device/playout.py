@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# When to play what. fixed: every packet so long after its arrival, whatever happens; adaptive: as
-# far behind the arrivals as the waits of late make it worth, changed in gaps and pauses.
-# Time comes in as integer microseconds, once per period.
+# The schedule of playout. fixed: every packet is played a constant time after its arrival; adaptive: the delay is the
+# one worth its cost given the recent waits for packets, and changes in gaps and pauses. Time comes in as integer
+# microseconds, once per period.
 from dredge_device.lag import Lag
 from dredge_device.units import PACKET_US
 from dredge_device.waits import LONGEST, WaitHistory
@@ -14,17 +14,17 @@ except ImportError:
         return value
 
 
-WAIT = const(0)  # no stream yet, or none any more
-PLAY = const(1)  # this number now
+WAIT = const(0)  # no stream before the first packet and after the end
+PLAY = const(1)  # play this number now
 HOLD = const(2)  # the next number is late: stand still for one period
-SKIP = const(3)  # this number is left out: we are behind, or were stopped
+SKIP = const(3)  # leave this number out: playout is behind, or was stopped
 
 MAX_PLAYOUT_MS = const(5000)
-_STOPPED_US = const(1000000)  # this much later than the policy allows we were stopped: speech is left out
+_STOPPED_US = const(1000000)  # a lag this much above the policy means that the process was stopped: speech is left out
 
 
-# (policy, milliseconds) of "fixed:<ms>", "adaptive" or "adaptive:<longest delay in ms>";
-# ValueError with a sentence for anything else.
+# Return (policy, milliseconds) of "fixed:<ms>", "adaptive" or "adaptive:<longest delay in ms>"; ValueError with a
+# sentence for anything else.
 def parse_playout(text):
     kind, colon, value = text.partition(":")
     if kind == "adaptive" and not colon:
@@ -38,9 +38,9 @@ def parse_playout(text):
     return kind, int(value)
 
 
-# One packet period as it is rendered: its number, its packet (None: lost; empty: left out because nobody
-# spoke), the packet of the next number, and the lowest number above it that has arrived.
-# description is for whoever looks up what a later packet tells of it: it is looked up once.
+# One packet period as it is rendered: its number, its packet (None: lost; empty: left out in a pause of speech), the
+# packet of the next number, and the lowest number above it that has arrived. description caches what a later packet
+# describes of it, so that it is looked up once.
 class Period:
     def __init__(self, buffer, number):
         self.number = number
@@ -51,33 +51,31 @@ class Period:
 
 
 # Decides over a JitterBuffer. adaptive: its playout_us is then the longest delay; reach: packets before a packet that
-# it can describe.
-# lag: how much the listener is later than wanted.
+# it can describe. lag: the lag of playout against the wanted delay.
 class Playout:
     def __init__(self, buffer, adaptive=False, reach=LONGEST):
         self.adaptive = adaptive
         self.lag = Lag(adaptive)
-        self.ahead_us = 0  # adaptive: so much longer is the delay because rendering needs time
+        self.ahead_us = 0  # adaptive: the part of the delay that rendering needs
         self.holds = 0
         self._buffer = buffer
         buffer.waits = WaitHistory(reach) if adaptive else None
-        self._newest = None  # the Period that was asked for last, and
-        self._changes = 0  # the buffer's when it was made
+        self._newest = None  # the last Period returned, and
+        self._changes = 0  # the buffer's changes when it was made
         self._open = False  # nothing has arrived after the next number
         self._leaping = False
         self._resyncs = 0
 
-    # The stream is another one now.
+    # Begin another stream.
     def restart(self):
         self.lag.restart()
         self._open = False
         self._leaping = False
 
-    # (action, Period) for these 20 ms, Period None where nothing is played; call again after SKIP.
-    # in_dtx: the last packet said that nobody speaks; queued_us: speech that is decoded but not
-    # heard yet.
+    # Return (action, Period) for these 20 ms, Period None where nothing is played; call again after SKIP. in_dtx: the
+    # last packet announced a pause of speech; queued_us: speech that is decoded but not played yet.
     def step(self, now_us, in_dtx=False, queued_us=0):
-        if self._buffer.resyncs != self._resyncs:  # what was measured is of another clock
+        if self._buffer.resyncs != self._resyncs:  # the measurements refer to another clock
             self._resyncs = self._buffer.resyncs
             self.restart()
         buffer = self._buffer
@@ -90,14 +88,14 @@ class Playout:
             action = WAIT if number is None else PLAY
         return action, None if number is None else self._period(number)
 
-    # The period that is rendered next, or one so many after it; None before and after the stream.
+    # Return the period that is rendered next, or the one `ahead` after it; None before and after the stream.
     def coming(self, ahead=0):
         buffer = self._buffer
         if buffer.next is None or (buffer.last is not None and buffer.next + ahead > buffer.last):
             return None
         return self._period(buffer.next + ahead)
 
-    # The same Period as long as the buffer is the same, so that what is found out about it is found out once.
+    # Return the same Period object while the buffer does not change, so that its cached lookups are reused.
     def _period(self, number):
         period, changes = self._newest, self._buffer.changes
         if period is None or period.number != number or self._changes != changes:
@@ -105,8 +103,8 @@ class Playout:
             self._changes = changes
         return period
 
-    # This process or the machine stood still, and what waits is older than the policy allows by far.
-    # Shortened speech would need seconds to catch up, so playout leaps to where it should be.
+    # Return True when the process or the machine stood still and the waiting speech is far older than the policy
+    # allows. Shortening the speech would take seconds to catch up, so playout jumps to its delay.
     def _leaps(self, now_us, queued_us):
         buffer = self._buffer
         if buffer.next is None or buffer.highest is None:
@@ -122,9 +120,9 @@ class Playout:
             self.lag.settle()
         return self._leaping
 
-    # A gap is open while nothing newer has arrived: playout stands still, since the packets may be
-    # late and not lost. The first arrival tells: if they are late they are played, if they are
-    # lost playout leaps back to its delay, and what that leaves of the gap is recovered.
+    # While nothing newer has arrived, a gap is open and playout stands still, because the packets may be late and not
+    # lost. After the first arrival, late packets are played; after a loss playout jumps back to its delay, and the part
+    # of the gap that remains is recovered.
     def _adapt(self, now_us, in_dtx, queued_us):
         buffer = self._buffer
         if buffer.next is None and not buffer.begin(now_us, self.target_us()):
@@ -148,17 +146,16 @@ class Playout:
         self.lag.settle()
         return True
 
-    # The delay that is aimed at: the one that is worth its price on this path.
+    # Return the target delay: the one worth its cost on this path.
     def target_us(self):
         buffer = self._buffer
         if not self.adaptive:
             return buffer.playout_us
         return min(buffer.waits.worth_us() + self.ahead_us, buffer.playout_us)
 
-    # How long before its time, at_us, the next number may be decided with what has arrived, when
-    # rendering would like to have so much: as far as the delay allows it without a packet that
-    # comes in time being given up. adaptive: the delay that is aimed at grows by the longest that
-    # rendering may want.
+    # Return how long before its time, at_us, the next number may be decided with the packets that have arrived, when
+    # rendering asks for wanted_us: as far as the delay allows it without giving up a packet that comes in time.
+    # adaptive: the target delay grows by the longest time that rendering may ask for.
     def reserve_us(self, wanted_us, longest_us, at_us, queued_us=0):
         buffer = self._buffer
         self.ahead_us = longest_us if self.adaptive else 0
@@ -170,13 +167,13 @@ class Playout:
             delay_us = buffer.delay_us(buffer.next, at_us) + queued_us
         return max(0, min(wanted_us, delay_us - spread_us - PACKET_US))
 
-    # How much later than wanted the next number would be played now; queued_us of speech is
-    # decoded and waits to be heard before it.
+    # Return how much later than wanted the next number would be played now; queued_us of decoded speech is played
+    # before it.
     def _behind(self, now_us, queued_us=0):
         buffer = self._buffer
         return buffer.delay_us(buffer.next, now_us) + queued_us - self.target_us()
 
-    # Call once per period that played: notices a lag that persists.
+    # Note the lag of a played period; call it once per period.
     def observe(self, now_us, queued_us):
         if self._buffer.next is None:
             return

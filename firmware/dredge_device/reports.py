@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The reports of one session: what was played, how much of that the peer has been told, and what is
-# on its way to it.
+# The reports of one session: what was played, which part of it has been sent to the peer, and the chunks still to be
+# sent.
 from dredge_device import fragments
 from dredge_device.feedback import Feedback
 from dredge_device.timeline import Timeline
@@ -35,8 +35,7 @@ class Reports:
     def begin(self, now_us):
         self._due_us = now_us + REPORT_US
 
-    # Returns the report of every second when its time has come, else None, and has it sent; plain:
-    # the peer knows RTCP only.
+    # Return and send the periodic report once per second, else None; plain: the peer understands RTCP only.
     def periodic(self, now_us, plain):
         if now_us < self._due_us:
             return None
@@ -55,7 +54,7 @@ class Reports:
             self.outgoing.append(fragments.Once(report))
         return document
 
-    # The last report; make_output() returns what it says about the output.
+    # Make the final report; make_output() returns its part about the output.
     def finish(self, make_output, plain):
         output = make_output()
         document = self._document(True)
@@ -67,24 +66,24 @@ class Reports:
         if not plain:
             self.outgoing = [fragments.Outgoing(self._number, document, True, self._ssrc)]
 
-    # The peer has a chunk of a report: a message of kind ACK.
+    # Note the acknowledgement of a chunk of a report (a message of kind ACK).
     def acknowledge(self, message):
         report, index, _, _ = message.chunk()
         for outgoing in self.outgoing:
             outgoing.acknowledge(report, index)
 
-    # Datagrams that are to be sent now.
+    # Return the datagrams to be sent now.
     def due(self, now_us):
         out = []
         for outgoing in self.outgoing:
             out.extend(outgoing.due(now_us))
         return out
 
-    # True when nothing is on its way.
+    # Return True when nothing is left to be sent or acknowledged.
     def delivered(self):
         return all(outgoing.done() for outgoing in self.outgoing)
 
-    # What is on its way, for somebody else to send it.
+    # Return the chunks still to be sent, so that another object sends them.
     def hand_over(self):
         outgoing, self.outgoing = self.outgoing, []
         return outgoing

@@ -17,7 +17,7 @@ SOURCE_DESCRIPTION = const(202)
 BYE = const(203)
 APP = const(204)
 
-MAX_PACKETS = const(16)  # of one datagram: what a stranger sends must not become work
+MAX_PACKETS = const(16)  # of one datagram, so that a forged one costs little time
 
 _REPORT_BLOCK = ">IIIIII"
 
@@ -30,7 +30,7 @@ class RtcpPacket:
         self.body = body  # everything after the four header bytes, padding removed
 
 
-# The packets of a datagram, at most MAX_PACKETS; ValueError says what is wrong with it.
+# Return the packets of a datagram, at most MAX_PACKETS; ValueError for a malformed one.
 def split(datagram):
     packets = []  # type: list
     start = 0
@@ -60,7 +60,7 @@ def split(datagram):
     return packets
 
 
-# An APP packet (section 6.7): four-character name, data filled up to whole words with zeros.
+# Return an APP packet (section 6.7): four-character name, data filled up to whole words with zeros.
 def build_app(subtype, ssrc, name, data):
     if not 0 <= subtype <= 31:
         raise ValueError("RTCP APP subtype %d is not in 0..31" % subtype)
@@ -72,7 +72,7 @@ def build_app(subtype, ssrc, name, data):
     return head + name + data
 
 
-# (ssrc, name, data) of an APP packet.
+# Return (ssrc, name, data) of an APP packet.
 def parse_app(packet):
     if packet.kind != APP:
         raise ValueError("RTCP packet type is %d, expected APP (204)" % packet.kind)
@@ -81,9 +81,9 @@ def parse_app(packet):
     return struct.unpack_from(">I", packet.body, 0)[0], packet.body[4:8], packet.body[8:]
 
 
-# A receiver report with one block (section 6.4.2). fraction is in 1/256, lost is cumulative,
-# highest the running sequence number, jitter in RTP clock units, sent the middle 32 bits of the
-# last sender report's time, since the 1/65536 seconds since it came (0, 0 when none was heard).
+# Return a receiver report with one block (section 6.4.2). fraction is in 1/256, lost is cumulative, highest the running
+# sequence number, jitter in RTP clock units, sent the middle 32 bits of the last sender report's time, since the
+# 1/65536 seconds since its arrival (0, 0 without one).
 def build_receiver_report(ssrc, source, fraction, lost, highest, jitter, sent=0, since=0):
     lost = max(-0x800000, min(0x7FFFFF, lost)) & 0xFFFFFF
     block = struct.pack(
@@ -98,7 +98,7 @@ def build_receiver_report(ssrc, source, fraction, lost, highest, jitter, sent=0,
     return struct.pack(">BBHI", 0x81, RECEIVER_REPORT, 7, ssrc & 0xFFFFFFFF) + block
 
 
-# dict of the first report block: source, fraction_256, lost, highest, jitter.
+# Return a dict of the first report block: source, fraction_256, lost, highest, jitter.
 def parse_receiver_report(packet):
     if packet.kind != RECEIVER_REPORT:
         raise ValueError("RTCP packet type is %d, expected a receiver report (201)" % packet.kind)
@@ -115,9 +115,8 @@ def parse_receiver_report(packet):
     }
 
 
-# A sender report without blocks (section 6.4.1). ntp is the wall clock as 64 bits (seconds since
-# 1900 and their fraction), timestamp the RTP time of the same moment; packets and octets of payload
-# were sent so far.
+# Return a sender report without blocks (section 6.4.1). ntp is the wall clock as 64 bits (seconds since 1900 and their
+# fraction), timestamp the RTP time of the same moment; packets and octets of payload were sent so far.
 def build_sender_report(ssrc, ntp, timestamp, packets, octets):
     return struct.pack(
         ">BBHIQIII",
@@ -132,7 +131,7 @@ def build_sender_report(ssrc, ntp, timestamp, packets, octets):
     )
 
 
-# (ssrc, middle 32 bits of the time) of a sender report.
+# Return (ssrc, middle 32 bits of the time) of a sender report.
 def parse_sender_report(packet):
     if packet.kind != SENDER_REPORT or len(packet.body) < 12:
         raise ValueError("RTCP packet is no sender report")
@@ -140,7 +139,7 @@ def parse_sender_report(packet):
     return ssrc, middle
 
 
-# A source description with one chunk, the canonical name (section 6.5.1); cname is bytes.
+# Return a source description with one chunk, the canonical name (section 6.5.1); cname is bytes.
 def build_sdes(ssrc, cname):
     item = b"\x01" + bytes([len(cname)]) + cname
     item += bytes(4 - len(item) % 4)  # at least one zero ends the list
@@ -148,12 +147,12 @@ def build_sdes(ssrc, cname):
     return struct.pack(">BBHI", 0x81, SOURCE_DESCRIPTION, words, ssrc & 0xFFFFFFFF) + item
 
 
-# A goodbye (section 6.6).
+# Return a goodbye (section 6.6).
 def build_bye(ssrc):
     return struct.pack(">BBHI", 0x81, BYE, 1, ssrc & 0xFFFFFFFF)
 
 
-# The sources that a goodbye names.
+# Return the sources that a goodbye names.
 def parse_bye(packet):
     count = min(packet.count, len(packet.body) // 4)
     return struct.unpack_from(">%dI" % count, packet.body, 0)

@@ -29,12 +29,12 @@ class RtpPacket:
         self.marker = marker
 
 
-# True when the datagram is RTCP although it shares the port with RTP (RFC 5761 section 4).
+# Return True when the datagram is RTCP although it shares the port with RTP (RFC 5761 section 4).
 def is_rtcp(datagram):
     return len(datagram) >= 2 and 192 <= datagram[1] <= 223
 
 
-# One datagram for one packet. Sequence, timestamp and SSRC wrap around by themselves.
+# Return the datagram of one packet. Sequence number, timestamp and SSRC are taken modulo their range.
 def build(sequence, timestamp, ssrc, payload, payload_type=PAYLOAD_TYPE, marker=False):
     if not 0 <= payload_type <= 127:
         raise ValueError("RTP payload type %d is not in 0..127" % payload_type)
@@ -49,7 +49,7 @@ def build(sequence, timestamp, ssrc, payload, payload_type=PAYLOAD_TYPE, marker=
     return head + payload
 
 
-# RtpPacket of a datagram; ValueError says which part is wrong.
+# Return the RtpPacket of a datagram; ValueError names the part that is wrong.
 def parse(datagram):
     size = len(datagram)
     if size < _HEADER_BYTES:
@@ -87,13 +87,13 @@ def _padding_bytes(datagram, start):
     return count
 
 
-# Distance from sequence number old to new, -32768..32767, with wrap-around.
+# Return the distance from sequence number old to new, -32768..32767, with wrap-around.
 def distance(new, old):
     delta = (new - old) & 0xFFFF
     return delta - 0x10000 if delta >= 0x8000 else delta
 
 
-# Follows one sender: turns 16-bit sequence numbers into running ones and notices a new start.
+# Follows one sender: converts 16-bit sequence numbers to running ones and detects a restart.
 #
 # A different SSRC or an implausible jump is believed only when a second packet continues it, so
 # a stray datagram cannot end a stream. generation counts the starts; the numbers of a new
@@ -105,7 +105,7 @@ class StreamTracker:
         self.highest = 0
         self._trial = None  # (ssrc, sequence that would confirm it)
 
-    # The running number, or None while the packet is on trial.
+    # Return the running number, None while the packet is on trial.
     def admit(self, ssrc, sequence):
         if self.ssrc is None:
             return self._start(ssrc, sequence)

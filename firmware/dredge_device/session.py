@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# One session of the device: it begins with a peer, plays, drains what is buffered, and reports.
+# One session of the device: it begins with a peer, plays, drains its buffer and reports.
 from dredge_device.media import Media
 from dredge_device.reports import Reports
 from dredge_device.telemetry import Counters
@@ -12,15 +12,15 @@ except ImportError:
         return value
 
 
-IDLE = const(0)  # nobody is heard
-ACTIVE = const(1)  # a host is heard
-DRAINING = const(2)  # it said bye; what is buffered is still played
+IDLE = const(0)  # there is no peer
+ACTIVE = const(1)  # a host sends
+DRAINING = const(2)  # it said bye; the buffer is still played
 REPORTING = const(3)  # the final report is on its way
 
-_SILENT_US = const(60000000)  # a host not heard for this long is gone
+_SILENT_US = const(60000000)  # a host silent for this long is gone
 PLAIN_SILENT_US = const(3000000)  # an RTP sender that never said hello is gone
 _DRAIN_MARGIN_US = const(2000000)
-_REORDER_US = const(60000)  # packets may arrive so long after the RTCP goodbye that overtook them
+_REORDER_US = const(60000)  # packets may arrive this long after an RTCP goodbye that overtook them
 _COUNTERS = ("datagrams", "garbage", "foreign", "other_version", "unasked", "sessions")
 
 
@@ -37,7 +37,7 @@ class Session:
         self._on_end = on_end
         self._on_report = on_report
         self._periods = periods  # how long the timeline may become
-        self._blank = None  # the report of a receiver that has heard nothing
+        self._blank = None  # the report of a receiver without packets
         self.counters = Counters(_COUNTERS)
         self.sessions_ended = 0
         self._reset()
@@ -51,12 +51,12 @@ class Session:
         self.reports = Reports(self.media, boot, self.counters, self._ssrc, self._periods)
         self.plain = False  # the peer has sent RTP and never said hello
         self.why = ""  # why the session ended
-        self.failure = None  # a sentence, when the session had to end
+        self.failure = None  # the reason as a sentence, when the session failed
         self.heard_us = 0
         self._hang_us = None  # when a plain sender's goodbye takes effect
         self._drain_us = 0
 
-    # The receiver of this session; None while it is being built.
+    # Return the receiver of this session; None while it is being built.
     @property
     def receiver(self):
         return self.media.receiver
@@ -72,14 +72,14 @@ class Session:
         self.reports.begin(now_us)
         self.counters.add("sessions")
 
-    # The sender of a plain stream has said goodbye by RTCP.
+    # Note the goodbye by RTCP of the sender of a plain stream.
     def goodbye(self, now_us):
         if self.state == ACTIVE and self.plain:
             self.why = "goodbye"
             self._hang_us = now_us + _REORDER_US
             self._drain(now_us)
 
-    # The host has said goodbye: last and stamp are the last packet's numbers, None if unknown.
+    # Begin to drain after the host's goodbye: last and stamp are the last packet's numbers, None if unknown.
     def _leave(self, last, stamp, now_us):
         if self.state != ACTIVE:
             return
@@ -98,13 +98,13 @@ class Session:
         self.state = DRAINING
         self._drain_us = now_us + self.options["playout_ms"] * 1000 + _DRAIN_MARGIN_US
 
-    # End the session now, played to its end or not (the process was told to stop).
+    # End the session now, even if it is not played to its end, because the process stops.
     def interrupt(self):
         if self.state in (ACTIVE, DRAINING):
             self.reports.interrupted = True
             self.end("interrupted")
 
-    # The same for another reason.
+    # End the session now for another reason.
     def end(self, why, failure=None):
         if self.state in (ACTIVE, DRAINING):
             self.why = self.why or why
@@ -115,18 +115,18 @@ class Session:
         self.reports.finish(self._output, self.plain)
         self.state = REPORTING
 
-    # What the final report says about the output.
+    # Return the final report's part about the output.
     def _output(self):
         if self.failure is not None:
             return {"error": self.failure}
         return self._on_end() if self._on_end is not None else None
 
-    # One packet period was decided; call it for every one that a pull of the receiver names.
+    # Note one packet period; call it for every one that the receiver has rendered.
     def played(self, number, source, delay_us, cpu_us, reason=""):
         if self.state in (ACTIVE, DRAINING) and number is not None:
             self.reports.timeline.add(number, source, delay_us, cpu_us, reason)
 
-    # What is due now, as datagrams for self.peer; call it once per period.
+    # Return the datagrams due now for self.peer; call it once per period.
     def tick(self, now_us):
         if self.media.failure is not None:
             self.end("no receiver", self.media.failure)
@@ -153,7 +153,7 @@ class Session:
             return False
         return self.media.ended() or now_us > self._drain_us
 
-    # True once the final report is delivered or given up; the next session may begin then.
+    # Return True once the final report is delivered or given up; the next session may begin then.
     def over(self):
         return self.state == REPORTING and self.reports.delivered()
 

@@ -12,33 +12,32 @@ class PacketSlots:
             self._number[slot] = None
             self._data[slot] = None
 
-    # data: the packet, empty for a period without speech. It takes the place of an older number.
+    # Store data, the packet (empty for a period without speech), in place of an older number.
     def put(self, number, data):
         slot = number % len(self._number)
         self._number[slot] = number
         self._data[slot] = data
 
-    # Periods first..last without speech, where there is no packet.
+    # Mark the periods first..last as without speech, where there is no packet.
     def leave_out(self, first, last):
         for number in range(first, last + 1):
             if self.get(number) is None:
                 self.put(number, b"")
 
-    # The packet, empty in a period without speech, or None. It stays readable until its slot is
-    # needed again.
+    # Return the packet, empty in a period without speech, or None. It stays readable until its slot is needed again.
     def get(self, number):
         slot = number % len(self._number)
         return self._data[slot] if self._number[slot] == number else None
 
-    # Numbers before this one that neither came nor were left out, back to the next that did, or to the newest packet;
-    # so many at most.
+    # Return how many numbers before this one neither arrived nor were left out, back to the next that did, or to the
+    # newest packet; at most `most`.
     def missing(self, newest, number, most):
         missing = 0
         while missing < most and number - 1 - missing > newest and self.get(number - 1 - missing) is None:
             missing += 1
         return missing
 
-    # The lowest number from here to there that has a packet with something in it, or None.
+    # Return the lowest number from `number` to `last` that has a packet that is not empty, or None.
     def first(self, number, last):
         capacity = len(self._number)
         for candidate in range(number, last + 1):

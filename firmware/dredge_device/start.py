@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# With which number playout begins, and when: by the clock of the packet that arrived first.
+# The number with which playout begins and the time, by the clock of the packet that arrived first.
 from dredge_device.units import PACKET_US
 
 
@@ -12,14 +12,14 @@ class StreamStart:
     # Forget the stream.
     def clear(self):
         self._first = None  # lowest number seen or announced
-        self._anchor = None  # number of the packet that set the clock, and
-        self._anchor_us = 0  # its arrival
+        self._anchor = None  # number of the packet that set the clock
+        self._anchor_us = 0  # arrival of that packet
 
-    # The sender announced its first number: packets lost before the first arrival count as lost.
+    # Note the first number that the sender announced: packets missing before the first arrival count as lost.
     def announce(self, first):
         self._first = first
 
-    # A packet arrived; the first one sets the clock.
+    # Note an arrival; the first one sets the clock.
     def arrived(self, number, now_us):
         if self._anchor is None:
             self._anchor = number
@@ -27,14 +27,14 @@ class StreamStart:
             if self._first is None or not number - self._capacity < self._first <= number:
                 self._first = number
 
-    # True for a packet that can be held before playout begins; it may be the first one then.
+    # Return True for a packet that can be held before playout begins; it may become the first one.
     def takes(self, number):
         if not self._anchor - self._capacity // 2 < number < self._first + self._capacity:
             return False
         self._first = min(self._first, number)
         return True
 
-    # The number to begin with, so long after its arrival or later; None before that.
+    # Return the number to begin with, delay_us after its arrival at the earliest; None before that.
     def begin(self, now_us, delay_us):
         if self._anchor is None:
             return None

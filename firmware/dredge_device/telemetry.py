@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Counters of what the link and the recovery did.
+# Counters of the link and of the recovery.
 from dredge_device.units import RTP_CLOCK_HZ
 
 
-# Named counters. The names are fixed at the start, so a typing error is an error.
+# Named counters. The names are fixed at the start, so that a misspelt name raises an error.
 class Counters:
     def __init__(self, names):
         self._values = {name: 0 for name in names}
@@ -20,8 +20,8 @@ class Counters:
         return dict(self._values)
 
 
-# Lengths of runs of lost packets. A run that no packet has ended yet is not counted as a burst:
-# nobody knows whether those packets were ever sent.
+# Lengths of runs of lost packets. A run is counted as a burst only when a packet ends it, because before that it is
+# unknown whether those packets were ever sent.
 class Bursts:
     def __init__(self, longest=64):
         self._counts = [0] * (longest + 1)  # the last one holds everything longer
@@ -35,7 +35,7 @@ class Bursts:
             return
         self.close()
 
-    # The stream is known to go on (or to have ended) here: the open run was a loss.
+    # Count the open run as a loss, because the stream is known to go on or to have ended here.
     def close(self):
         if self._run:
             self._counts[min(self._run, len(self._counts) - 1)] += 1
@@ -53,7 +53,7 @@ class Bursts:
         self._run -= back
         return back
 
-    # {"length": bursts}; the key of the last class has a plus sign.
+    # Return {"length": bursts}; the key of the last class has a plus sign.
     def histogram(self):
         last = len(self._counts) - 1
         return {
@@ -78,13 +78,13 @@ class Arrivals:
         self._before = 0  # expected of streams that are over
         self.arrived = 0
 
-    # A new stream begins; the old one stays counted.
+    # Begin a new stream; the counts of the old one are kept.
     def restart(self):
         self._before = self.expected()
         self._top = None
         self._low = None
 
-    # The stream began with this number, or is known to have gone up to it.
+    # Note that the stream began with this number, or is known to reach up to it.
     def announce(self, number):
         if self._low is None or number < self._low:
             self._low = number
@@ -93,7 +93,7 @@ class Arrivals:
         if self._top is not None:
             self._move_to(number)
 
-    # True when the number had not arrived before; too old ones count as repeated.
+    # Note an arrival; return True when the number had not arrived before; too old ones count as repeated.
     def add(self, number):
         if self._top is None:
             self._top = number
@@ -119,7 +119,7 @@ class Arrivals:
             self._seen[index >> 3] &= ~(1 << (index & 7)) & 0xFF
         self._top = max(top, number)
 
-    # Packets that the sender must have sent.
+    # Return the number of packets that the sender must have sent.
     def expected(self):
         low = self._low
         if self._top is None or low is None:

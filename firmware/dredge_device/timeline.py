@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What happened in every packet period, compact enough to be sent: source, delay, CPU time, and
-# why DRED did not help where it did not.
+# The record of every packet period, compact enough to be sent: source, delay, CPU time, and the reason why DRED was not
+# used where it was not.
 from array import array
 
-# dtx: the sender said nothing because nobody spoke; skipped: never played (see playout.SKIP).
+# dtx: the sender sent nothing in a pause of speech; skipped: never played (see playout.SKIP).
 SOURCES = ("silence", "opus", "lbrr", "dred", "plc", "conceal", "dtx", "skipped")
 LETTERS = "_oldpcnx"  # the same, one letter per period
 REASONS = (
@@ -43,16 +43,15 @@ class Timeline:
             self._jumps.append([self.count, number])
         self._next = number + 1
         if reason:
-            reason = reason.rstrip(" 0123456789")  # the reports name the version
+            reason = reason.rstrip(" 0123456789")  # reports append the version to it
             self._why[self.count] = REASONS.index(reason) if reason in REASONS else len(REASONS)
         self._source[self.count] = SOURCES.index(source)
         self._delay[self.count] = max(0, min(65535, delay_us // 1000))
         self._cpu[self.count] = max(0, min(65535, int(cpu_us)))
         self.count += 1
 
-    # Periods start..stop as {"start", "first_packet", "sources", "reasons", "delay_ms", "cpu_us",
-    # "jumps", "dropped"};
-    # delay_ms is run-length coded as [value, periods] pairs because it seldom changes.
+    # Return the periods start..stop as {"start", "first_packet", "sources", "reasons", "delay_ms", "cpu_us", "jumps",
+    # "dropped"}; delay_ms is run-length coded as [value, periods] pairs because it seldom changes.
     def part(self, start=0, stop=None):
         stop = self.count if stop is None else min(stop, self.count)
         return {
@@ -77,7 +76,7 @@ def _runs(values, start, stop):
     return runs
 
 
-# The other end: source names and delays per period from part().
+# Return the source names and delays per period of the dict of part().
 def expand(part):
     names = [SOURCES[LETTERS.index(letter)] for letter in part["sources"]]
     delays = []
@@ -86,7 +85,7 @@ def expand(part):
     return names, delays
 
 
-# The packet number of every period in part().
+# Return the packet number of every period in the dict of part().
 def numbers(part):
     jumps = {index: number for index, number in part.get("jumps", ())}
     number = part["first_packet"]

@@ -10,4 +10,4 @@ PACKET_SECONDS = 0.02
 RTP_CLOCK_HZ = 48000  # RTP clock of Opus, whatever the sample rate (RFC 7587 section 4.1)
 RTP_TICKS_PER_PACKET = 960  # 20 ms of that clock
 
-CONCEAL_MODES = ("dred", "plc", "opus")  # what a receiver may use against losses
+CONCEAL_MODES = ("dred", "plc", "opus")  # the best means that a receiver may use against losses

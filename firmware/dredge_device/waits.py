@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What delay is worth what it costs: how long packets had to be waited for lately, lost ones until
-# the packet that describes them. Fixed memory, integers.
+# The choice of the adaptive delay: it records how long packets, or the later packets that describe lost ones, had to be
+# waited for lately, and weighs that against the cost of delay. Fixed memory, integers.
 from array import array
 
 from dredge_device.units import PACKET_US
@@ -13,20 +13,20 @@ except ImportError:
         return value
 
 
-LONGEST = const(50)  # packets of history that a packet has
+LONGEST = const(50)  # packets that one packet's redundancy describes at most
 _STEP_US = const(10000)
 _STEPS = const(104)  # up to 1.03 s; the last step holds the rest
 _BLOCK = const(64)  # packets whose waits are counted together
 _BLOCKS = const(32)  # 41 s, as long as the path stays what it is
-_ENOUGH = const(128)  # as if so many packets had been seen at least: the first gap decides nothing alone
-_BEGIN = const(6)  # steps, until so many have been seen
+_ENOUGH = const(128)  # shares are of at least so many packets, so that the first gap does not decide alone
+_BEGIN = const(6)  # steps of delay until so many packets have been seen
 _LEAST = const(4)
-_SURE = const(8)  # counts differ by more than chance explains: square of so many standard deviations
-_EVENTS = const(3)  # and by so many at least
-_GAIN = const(2000)  # a change has to bring so much; parts per million of the packets, as in all that follows
+_SURE = const(8)  # square of the standard deviations above which a difference of counts is not chance
+_EVENTS = const(3)  # and the least difference that counts
+_GAIN = const(2000)  # least gain of a change, in parts per million of the packets, as all values below
 
-# What 20 ms more have to save of the packets that would be concealed. A conversation bears 150 ms from mouth to ear
-# well and is hard beyond 400 ms (ITU-T G.114); playout is all of it but some 30 ms.
+# The share of packets that another 20 ms of delay must save. A conversation bears 150 ms from mouth to ear well and is
+# hard beyond 400 ms (ITU-T G.114); playout is all of it but some 30 ms.
 _DELAY_COSTS = ((120000, 11000), (300000, 22000), (1000000, 44000))
 
 
@@ -34,10 +34,10 @@ class WaitHistory:
     # reach: packets before a packet that it can describe.
     def __init__(self, reach=LONGEST):
         self._reach = reach
-        self._counts = bytearray(_BLOCKS * _STEPS)  # of every wait in every block; the newest is open
+        self._counts = bytearray(_BLOCKS * _STEPS)  # packets per wait in every block; the newest block is open
         self._sizes = array("H", bytes(2 * _BLOCKS))  # packets in each block
         self._events = array("H", bytes(2 * _BLOCKS))  # times in each block that arrivals stood still
-        self._closed = array("H", bytes(2 * _STEPS))  # the waits of all blocks that count but the open one
+        self._closed = array("H", bytes(2 * _STEPS))  # sum over the closed blocks that count
         self._costs = _cost_table()
         self.reset()
 
@@ -50,11 +50,11 @@ class WaitHistory:
         self._empty(self._open)
         self._sum()
 
-    # The delay that is worth what it costs.
+    # Return the delay that is worth its cost.
     def worth_us(self):
         return self._step * _STEP_US
 
-    # A packet arrived, newer than all others, after so many missing ones and so late.
+    # Note a packet newer than all others: the missing ones before it, and how late it is.
     def arrival(self, missing, late_us):
         late_us = max(0, late_us)
         block = self._open
@@ -69,8 +69,8 @@ class WaitHistory:
         elif stood:
             self._choose()
 
-    # A packet arrived after newer ones, so late. One that describes it was there before, but is worth less than the
-    # packet itself: both waits count.
+    # Note how late a packet is that arrived after newer ones. A newer packet may have described it before, but that is
+    # worth less than the packet itself, so both waits count.
     def late(self, late_us):
         self._enter(max(0, late_us))
 
@@ -79,7 +79,7 @@ class WaitHistory:
         place = self._open * _STEPS + step
         self._counts[place] = min(255, self._counts[place] + 1)
 
-    # The open block is full: the next one begins, and what the path is not like any more is forgotten.
+    # Close the full block, begin the next one, and drop blocks that no longer represent the path.
     def _close(self):
         self._kept = min(self._kept + 1, _BLOCKS - 1)
         self._open = (self._open + 1) % _BLOCKS
@@ -94,8 +94,8 @@ class WaitHistory:
         for place in range(block * _STEPS, (block + 1) * _STEPS):
             self._counts[place] = 0
 
-    # The newest 1, 2, 4 ... closed blocks against those before them: where arrivals stood still more or less often than
-    # chance explains, the path has changed, and the older ones do not count any more.
+    # Compare the newest 1, 2, 4 ... closed blocks with those before them. Where arrivals stood still more or less often
+    # than chance explains, the path has changed, and the older blocks are dropped.
     def _forget(self):
         every = newer = 0
         for back in range(1, self._kept + 1):
@@ -119,7 +119,7 @@ class WaitHistory:
             for step in range(_STEPS):
                 closed[step] += self._counts[place + step]
 
-    # The delay at which the packets that come later and the cost of the delay are least together.
+    # Return the delay at which the sum of its cost and of the packets that arrive later is least.
     def _choose(self):
         place, closed, costs = self._open * _STEPS, self._closed, self._costs
         beyond = seen = 0
@@ -139,7 +139,7 @@ class WaitHistory:
             self._step = best
 
 
-# What a delay of every step costs.
+# Return the cost of the delay of every step.
 def _cost_table():
     costs = array("I", bytes(4 * _STEPS))
     for step in range(1, _STEPS):
