@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The time inside the device: integer microseconds of the monotonic clock."""
+"""The device's time: integer microseconds of the monotonic clock."""
 
 import time
 

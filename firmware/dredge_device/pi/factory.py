@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The real parts of a receiver, and what the receivers of one thread share."""
+"""The real parts of a receiver, and the networks that receivers of one thread share."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class OpusPacketReader:
         return bool(self._lbrr(packet))
 
     def is_dtx(self, packet: bytes) -> bool:
-        """Return whether the packet says that nobody speaks (DTX, RFC 7587 section 3.1.3)."""
+        """Return whether the packet announces a pause of speech (DTX, RFC 7587 section 3.1.3)."""
         return len(packet) <= DTX_BYTES or len(self._strip(packet)) <= DTX_BYTES
 
     def dred(self, packet: bytes) -> bytes | None:
@@ -74,7 +74,7 @@ class OpusPacketReader:
 
 @dataclass
 class Parts:
-    """Everything replaceable in a receiver; None where the concealment mode needs no such part."""
+    """The replaceable parts of a receiver; None where the concealment mode needs no such part."""
 
     reader: PacketReader
     decoder: Decoder
@@ -82,12 +82,12 @@ class Parts:
     vocoder: Speech | None = None
     plc: Predictor | None = None
     extractor: Extractor | None = None
-    background: Background | None = None  # keeps recovered speech from being quieter than the place it was spoken in
-    lookahead_decoder: Decoder | None = None  # with lookahead_extractor: hears what follows a gap
+    background: Background | None = None  # raises recovered speech to the background noise
+    lookahead_decoder: Decoder | None = None  # with lookahead_extractor: decodes the packets after a gap
     lookahead_extractor: Extractor | None = None
     priming_encoder: Encoder | None = None  # re-encodes recovered speech for the decoder
     small_vocoder: Speech | None = None  # a cheaper vocoder, for gaps that begin under load
-    enhancer: EnhancedDecoder | None = None  # the one in ``decoder``, where libopus improves what it decodes
+    enhancer: EnhancedDecoder | None = None  # the one in ``decoder``, if libopus enhances decoded speech
 
 
 class ModelCache:
@@ -131,7 +131,7 @@ def real_parts(
 ) -> Parts:
     """Return the parts of this concealment mode; models that it does not need are not loaded.
 
-    cache: where networks are that other receivers of the same thread use as well; opus_complexity: of libopus' decoder.
+    cache: the networks shared with other receivers of the same thread; opus_complexity: of libopus' decoder.
     Raises ValueError for an unknown mode or vocoder, CapabilityError for a complexity that libopus cannot do here, and
     the registry's ModelError for missing weights.
     """

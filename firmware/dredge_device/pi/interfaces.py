@@ -9,7 +9,7 @@ from dredge_kernels.arrays import Pcm, Rows
 
 
 class UnknownVersionError(ValueError):
-    """The packet's DRED was made by models that are not here; version: the byte that names them."""
+    """The models of the packet's DRED are not installed; version: the byte that names them."""
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -35,7 +35,8 @@ class Encoder(Protocol):
 
 
 class PacketReader(Protocol):
-    """A reader of what an Opus packet carries; errors are ValueError or RuntimeError, UnknownVersionError of ``dred``.
+    """A reader of the contents of an Opus packet; errors are ValueError or RuntimeError, UnknownVersionError of
+    ``dred``.
     """
 
     def samples(self, packet: bytes) -> int: ...
@@ -45,7 +46,7 @@ class PacketReader(Protocol):
 
 
 class DredDecoder(Protocol):
-    """DRED payloads to features (``dredge_models.dred.DredDecoder``)."""
+    """The decoder of DRED payloads to features (``dredge_models.dred.DredDecoder``)."""
 
     def parse(self, data: bytes) -> Any: ...
     def features(self, packet: Any, frames: int) -> Rows: ...
@@ -69,7 +70,7 @@ class Predictor(Protocol):
 
 
 class Background(Protocol):
-    """The background that is heard behind speech (``dredge_kernels.background.Background``)."""
+    """The background noise of speech (``dredge_kernels.background.Background``)."""
 
     def hear(self, pcm: Pcm) -> None: ...
     def lift(self, features: Rows) -> Rows: ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine, read from /proc and /sys; every record of a measurement carries it."""
+"""The facts about this machine, read from /proc and /sys; every record of a measurement contains them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Machine:
 
     @property
     def soc(self) -> str | None:
-        """The chip, as the device tree calls it: bcm2710, bcm2711, bcm2712."""
+        """The chip, by its name in the device tree: bcm2710, bcm2711, bcm2712."""
         names = (self._read("proc/device-tree/compatible") or "").split("\0")
         return names[-1].rpartition(",")[2] or None
 
@@ -78,7 +78,9 @@ class Machine:
         return platform.processor() or platform.machine()
 
     def vcgencmd(self, *words: str) -> str | None:
-        """Return what the Raspberry Pi firmware's own command says behind its equals sign, None where it is missing."""
+        """Return the text after the equals sign in the output of the firmware's command vcgencmd, None without the
+        command.
+        """
         program = self.root / "usr/bin/vcgencmd"
         try:
             done = subprocess.run([str(program), *words], capture_output=True, text=True, timeout=5, check=False)
@@ -113,7 +115,7 @@ class Machine:
 
     @property
     def throttling(self) -> list[str] | None:
-        """What the Raspberry Pi firmware reports; None where there is no such firmware."""
+        """The states that the Raspberry Pi firmware reports, None without such firmware."""
         text = self._read(_THROTTLED) or self.vcgencmd("get_throttled")
         try:
             flags = int(text or "", 16)
@@ -122,7 +124,7 @@ class Machine:
         return [words for bit, words in THROTTLE_BITS.items() if flags >> bit & 1]
 
     def cache_bytes(self, level: int) -> int | None:
-        """Return the size of the first core's data cache of this level, None where the system does not tell."""
+        """Return the size of the first core's data cache of this level, None where the system does not report it."""
         for index in range(8):
             folder = f"sys/devices/system/cpu/cpu0/cache/index{index}"
             size = self._read(f"{folder}/size") or ""

@@ -11,7 +11,7 @@ from dredge_kernels.histogram import Histogram
 
 
 class Decided(Protocol):
-    """What is counted of one packet period."""
+    """The fields of a packet period that are counted."""
 
     source: str
     reason: str
@@ -25,13 +25,13 @@ class PlayoutStatistics:
         self._sources: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._bursts = Bursts()
-        self._periods = 0  # of the stream, lost ones included, silence not
+        self._periods = 0  # of the stream, including lost ones, without silence
         self._delays = Histogram()
         self._delay_sum_us = 0
         self._delay_max_us = 0
 
     def count(self, frame: Decided, lost: bool) -> None:
-        """Count one packet period; lost: its packet was not there when it was needed."""
+        """Count one packet period; lost: its packet had not arrived in time."""
         self._sources[frame.source] += 1
         if frame.reason:
             self._reasons[frame.reason] += 1
@@ -46,7 +46,7 @@ class PlayoutStatistics:
         self._sources["silence"] += 1
 
     def forget_open(self) -> None:
-        """Forget the open burst, since a new sender begins and nobody will know whether its packets were ever sent."""
+        """Forget the open burst, since a new sender begins and it is unknown whether its packets were ever sent."""
         self._periods -= self._bursts.forget()
 
     def settle(self, beyond: int) -> None:

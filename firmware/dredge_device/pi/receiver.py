@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The receiver: RTP datagrams in, 20 ms of speech out in every period."""
+"""The receiver: it takes RTP datagrams and returns 20 ms of speech per period."""
 
 import time
 from collections.abc import Callable
@@ -30,17 +30,17 @@ from dredge_models import vocoders
 
 
 class Receiver:
-    """The receiver of one stream of RTP packets, which fills what is lost.
+    """The receiver of one stream of RTP packets, which recovers or conceals lost packets.
 
     playout_ms is the constant delay, or with ``adaptive`` the longest one (dredge_device.playout). ``clock_us`` returns
     microseconds, on the same time base as ``push``'s ``now_us``. Without one the monotonic clock is used and CPU time
     is measured; with one everything is deterministic and CPU time is 0 unless ``cpu_clock`` (nanoseconds) is given too.
     ``parts`` replaces decoder and models. Not thread-safe: the caller holds a lock around push and pull.
 
-    ``payload_types``: what was agreed on (dredge_device.pi.input.payloads); else Opus is found by its packets;
-    ``vocoder``: a name of dredge_models.vocoders; ``opus_complexity``: of libopus' decoder (5: its network conceals, 6
-    and 7: its networks enhance what was decoded), see ``enhancer``; ``form``: of what is played (pi.fullband). Raises
-    ValueError for an unknown concealment mode or vocoder, or an impossible delay.
+    ``payload_types``: the agreed ones (dredge_device.pi.input.payloads); without them Opus is recognised by its
+    packets; ``vocoder``: a name of dredge_models.vocoders; ``opus_complexity``: of libopus' decoder (5: its network
+    conceals, 6 and 7: its networks enhance decoded speech), see ``enhancer``; ``form``: format of the output
+    (pi.fullband). Raises ValueError for an unknown concealment mode or vocoder, or an impossible delay.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Receiver:
         self._started = False
 
     def push(self, datagram: bytes, now_us: int) -> None:
-        """Take in a datagram that arrived at this time. Raises nothing, whatever it holds."""
+        """Take in a datagram that arrived at this time. It never raises, whatever the datagram holds."""
         if self._input.push(datagram, now_us):
             self._concealer.restart()
             self._playout.restart()
@@ -88,7 +88,7 @@ class Receiver:
             self._statistics.forget_open()
 
     def rekeyed(self) -> None:
-        """Begin a new stream, of which the old one knows nothing, since the next packet comes under other keys."""
+        """Begin a new stream with the next packet, which comes under other keys, and reuse no state of the old one."""
         self._input.rekeyed()
 
     def announce(self, ssrc: int, sequence: int, timestamp: int | None = None) -> None:
@@ -106,7 +106,7 @@ class Receiver:
 
     @property
     def ssrc(self) -> int | None:
-        """The sender that is heard."""
+        """The SSRC of the current sender."""
         return self._input.ssrc
 
     @property
@@ -116,11 +116,11 @@ class Receiver:
 
     @property
     def payload_type(self) -> int | None:
-        """The payload type that carries the speech, once that is known."""
+        """The payload type that carries the speech, None until it is known."""
         return self._input.payload_type
 
     def pull(self, quality: int = FULL) -> Played:
-        """Return the 20 ms of this moment, by the receiver's clock; call it once per period or use ``render``."""
+        """Return the 20 ms due now, by the receiver's clock; call it once per period or use ``render``."""
         return self.render(self._clock_us(), quality)
 
     def may_render(self, now_us: int, reserve_us: Reserve) -> bool:
@@ -129,7 +129,7 @@ class Receiver:
 
     @property
     def synthesising(self) -> bool:
-        """True while the vocoder speaks: in a gap, or before the first packet after one."""
+        """True while the vocoder synthesises: in a gap, or before the first packet after one."""
         return self._concealer.synthesising
 
     def coming(self) -> int | None:
@@ -137,7 +137,7 @@ class Receiver:
         return self._render_ahead.coming()
 
     def render(self, now_us: int, quality: int = FULL) -> Played:
-        """Return the 20 ms of this time made of what has arrived; call it once for every period, in order.
+        """Return the 20 ms of this time from the packets that have arrived; call it once for every period, in order.
 
         quality: a level of ``pi.quality``, which limits the work.
         """

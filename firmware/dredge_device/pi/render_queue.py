@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The lead of rendering over the listener: when periods have to be handed out, and which were ready too late."""
+"""The lead of rendering over the output: when periods must be handed out, and which were ready too late."""
 
 from dredge_device.pi.schema.report import QueuePart
 from dredge_device.units import PACKET_US
 
 LONGEST_US = 25 * PACKET_US  # finished periods that wait at most: half a second
-LONGEST_RESERVE_US = 15 * PACKET_US  # a period waits this long at most for what may still arrive to change it
-_BEHIND_US = 10 * PACKET_US  # so late, times start anew instead of being caught up
+LONGEST_RESERVE_US = 15 * PACKET_US  # longest time that a period is rendered before its turn
+_BEHIND_US = 10 * PACKET_US  # beyond this delay the times restart instead of being caught up
 
 
 class RenderQueue:
@@ -18,11 +18,11 @@ class RenderQueue:
 
     def __init__(self) -> None:
         self.next_us: int | None = None  # time of the period that is rendered next
-        self.reserve_us = 0  # what is not known so long before its time is decided with what there is
-        self.periods = 0  # rendered, of the stream
+        self.reserve_us = 0  # an open period is rendered this long before its time with the packets at hand
+        self.periods = 0  # rendered periods of the stream
         self.late = 0
         self.underruns = 0  # runs of late periods
-        self.stalls = 0  # times that started anew
+        self.stalls = 0  # restarts of the times
         self._latest_us = 0
         self._total = self._most = 0
         self._least: int | None = None
@@ -35,7 +35,7 @@ class RenderQueue:
         return self.next_us is not None
 
     def begin(self, now_us: int) -> None:
-        """Start with the period of this moment, unless that was done; anew when rendering is hopelessly behind."""
+        """Start with the period of this moment if not started, or restart when rendering is too far behind."""
         if self.next_us is None:
             self.next_us = now_us
         elif now_us - self.next_us > _BEHIND_US:
@@ -52,7 +52,7 @@ class RenderQueue:
         return 0 if self.next_us is None else self.next_us - now_us
 
     def deadline_us(self) -> int:
-        """Return when the next period has to be ready."""
+        """Return the time at which the next period must be ready."""
         return (self.next_us or 0) + PACKET_US
 
     def finished(self, now_us: int, of_stream: bool) -> int:
@@ -76,7 +76,7 @@ class RenderQueue:
         self._dry = late_us > 0
 
     def report(self) -> QueuePart:
-        """Return plain JSON values; length: finished periods that waited whenever one more became ready."""
+        """Return plain JSON values; length: finished waiting periods, counted whenever another became ready."""
         return {
             "periods": self.periods,
             "late_periods": self.late,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CPU time per stage of one frame, handed to the budget."""
+"""The timer of CPU time per stage of a frame, which fills the budget."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Standard streams that never surprise: whoever started the process may have closed them, or go away.
+"""Standard streams that stay safe when they were closed by the parent process or lose their reader.
 
 Lines for people go to standard error; where that is systemd's journal they carry their severity (sd-daemon(3)).
 """
@@ -29,7 +29,7 @@ def in_journal() -> bool:
 
 
 class _TolerantStream(io.RawIOBase):
-    """Writes to a descriptor; what nobody reads any more is dropped."""
+    """Writes to a descriptor; output without a reader is dropped."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -52,7 +52,7 @@ class _TolerantStream(io.RawIOBase):
 def make_safe() -> None:
     """Make the standard streams safe to use.
 
-    Closed descriptors become /dev/null, so that no file gets their numbers; a word that a terminal cannot show is
+    Closed descriptors become /dev/null, so that no file gets their numbers; a character that a terminal cannot show is
     escaped; standard error never ends the process, whether its reader went away or its disk is full.
     """
     for descriptor in range(3):
@@ -67,7 +67,7 @@ def make_safe() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if not _is_own_stderr():
-        return  # somebody reads it within this process
+        return  # a caller within this process has replaced it
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     raw = _TolerantStream(2)
     sys.stderr = io.TextIOWrapper(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Small text files that people write with anything: editors, spreadsheets, PowerShell."""
+"""Reading of small text files in the encodings of editors, spreadsheets and PowerShell."""
 
 import codecs
 import errno
@@ -14,7 +14,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OLDER = "cp1252"  # Windows' letters for Western Europe
-_MOST = 256 << 20  # bytes; a device that never ends must not fill the memory
+_MOST = 256 << 20  # bytes; a device without an end must not fill the memory
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -36,7 +36,7 @@ def read_bytes(path: str | os.PathLike[str], most: int = _MOST) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """Return the same made of bytes; line ends become newlines."""
+    """Return the text of bytes, decoded likewise; line ends become newlines."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             text = data[len(mark) :].decode(encoding, "replace")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A calibration: the costs measured on this machine, the choice made by them, and the file that keeps both."""
+"""A calibration: the costs measured on this machine, the choice that follows from them, and the file that keeps both.
+"""
 
 import json
 import os
@@ -15,13 +16,13 @@ from dredge_device.pi.output.files import write_bytes
 from dredge_device.pi.schema.documents import Calibrated, CalibrationKey
 
 SCHEMA = "dredge.calibration/1"
-GIVEN = "DREDGE_CALIBRATION"  # names a file, or …
-NOWHERE = "none"  # … nothing is kept or found
+GIVEN = "DREDGE_CALIBRATION"  # environment variable: the path of the file, or …
+NOWHERE = "none"  # … this word, with which nothing is stored or read
 _LARGEST = 65536  # bytes of a file
 
 
 class Calibration(NamedTuple):
-    """The costs and the choice on one machine; key: the conditions they hold for; costs: by vocoder; cached: measured
+    """The costs of periods on one machine. key: the conditions they hold for; costs: by vocoder; cached: measured
     before.
     """
 
@@ -31,7 +32,7 @@ class Calibration(NamedTuple):
 
     @property
     def choice(self) -> Choice:
-        """What follows."""
+        """Return the choice that follows from the costs."""
         return choose(self.costs)
 
     def as_dict(self) -> Calibrated:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The decision what a machine can do: which vocoder, how long a queue, which quality levels."""
+"""The choice of what a machine can do: which vocoder, how long a queue, which quality levels."""
 
 import math
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from dredge_device.units import PACKET_US
 from dredge_models import vocoders
 
 CANDIDATES = ("standard", "small")  # the best first
-SHARE = 0.8  # share of a core that rendering may take on the mean, so that what is late is caught up
-MARGIN = 1.25  # times the usual cost: so long before its time a period is begun
+SHARE = 0.8  # share of a core that rendering may take on the mean, so that a delay can be caught up
+MARGIN = 1.25  # a period is begun this many times its usual cost before its time
 LONGEST_QUEUE = 15  # periods
 
 
 class Choice(NamedTuple):
-    """The decision.
+    """The choice of vocoder, queue length and quality levels.
 
     vocoder: a name of dredge_models.vocoders; queue: finished periods that must wait when a gap may begin, so that its
     first period is ready in time; levels: quality levels that fit, the best first; streams: how many a core serves at

@@ -10,7 +10,7 @@ from dredge_device.units import PACKET_US
 class PeriodCosts(NamedTuple):
     """The CPU time per 20 ms with one vocoder, microseconds.
 
-    plain: received; first: the first one of a gap (the most expensive that was met); next: those after it; after: the
+    plain: received; first: the first one of a gap (the highest cost measured); next: those after it; after: the
     first received one after a gap. gaps: how many were measured.
     """
 
@@ -21,14 +21,14 @@ class PeriodCosts(NamedTuple):
     gaps: int = 0
 
     def load(self, pattern: "Pattern") -> float:
-        """Return the mean share of one core that a stream with such losses takes."""
+        """Return the mean share of one core that a stream with this pattern of losses takes."""
         spent = (pattern.period - pattern.gap - 1) * self.plain_us + self.first_us
         spent += (pattern.gap - 1) * self.next_us + self.after_us
         return spent / (pattern.period * PACKET_US)
 
     @staticmethod
     def parse(document: Any) -> "PeriodCosts":
-        """Return the costs of a JSON object. Raises ValueError unless it holds sensible ones."""
+        """Return the costs of a JSON object. Raises ValueError unless it holds plausible costs."""
         try:
             found = PeriodCosts(**{name: document[name] for name in PeriodCosts._fields})
             sensible = all(isinstance(us, int | float) and 0 < us < 1e8 and math.isfinite(us) for us in found)
@@ -40,7 +40,7 @@ class PeriodCosts(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Losses that repeat: so many packets of every `period` are lost, in one gap."""
+    """Losses that repeat: of every `period` packets, `lost` are lost in one gap."""
 
     name: str
     gap: int

@@ -17,10 +17,10 @@ from dredge_device.units import PACKET_SAMPLES, PACKET_US, RTP_TICKS_PER_PACKET,
 SECONDS = 2.0
 _PLAYOUT_MS = 1000
 _SSRC = 0x64726564
-_SPEECH = 60  # packets that are made once and sent again and again: more than what one packet describes
+_SPEECH = 60  # packets that are encoded once and sent repeatedly: more than one packet's redundancy describes
 _PLAIN, _LONG, _SHORT = 6, 25, 5  # received packets between two gaps; lost ones of the long gap and of the others
-_MOST_GAPS = 9  # of one vocoder; a fast machine is known after so many
-_WARM_UP = 2  # gaps that are not counted: memory is touched for the first time
+_MOST_GAPS = 9  # of one vocoder; a fast machine needs no more
+_WARM_UP = 2  # gaps that are not counted, because they touch memory for the first time
 _REDUNDANCY_S = 1.0
 
 
@@ -28,7 +28,7 @@ def measure(vocoders: tuple[str, ...], seconds: float = SECONDS) -> dict[str, Pe
     """Return the costs of a period of every kind with each of these vocoders, in microseconds of CPU time.
 
     The whole path is measured: packets with one second of DRED through jitter buffer, decoder, RDO-VAE, vocoder and
-    concealment, with a long gap and short ones. It takes about so many seconds on a slow board and less on a fast one,
+    concealment, with a long gap and short ones. It takes about `seconds` on a slow board and less on a fast one,
     but always the long gap with each vocoder. Raises the models' errors.
     """
     payloads = _payloads()

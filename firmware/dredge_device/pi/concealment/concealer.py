@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The concealer: the best source there is for one packet period, joined to the one before."""
+"""The concealer: it fills one packet period from the best source, joined to the period before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,9 @@ class Choice:
 
 
 class Concealer:
-    """The source of speech for every period. dred_source: what packets describe of a gap; ends: its two sides."""
+    """The source of speech for every period. dred_source: rows of a gap from later packets; ends: the signal on its two
+    sides.
+    """
 
     def __init__(
         self, parts: Parts, dred_source: DredSource | None, ends: GapEnds, use_lbrr: bool, timer: StageTimer
@@ -63,7 +65,8 @@ class Concealer:
         return self._transition.synthesising and self._transition.undescribed > 0
 
     def restart(self) -> None:
-        """Forget the old stream, since a new sender begins: nothing of it describes or is heard in the new one."""
+        """Forget the old stream, since a new sender begins, so that neither its rows nor its sound reach the new one.
+        """
         self._parts.decoder.reset()
         if self._synthesis:
             self._synthesis.restart()
@@ -82,7 +85,7 @@ class Concealer:
         return self._transition.silence()
 
     def render(self, period: Period) -> Choice:
-        """Return the best 20 ms that there are for this period."""
+        """Return 20 ms for this period, from the best available source."""
         cut = self._transition.state is State.CUT
         choice = self._left_out(period) or self._received(period) or self._repeated(period) or self._missing(period)
         choice.pcm = self._transition.ended(choice.pcm, cut)
@@ -98,13 +101,13 @@ class Concealer:
         return self._transition.ended(pcm, cut)
 
     def described_by(self, period: Period) -> int | None:
-        """Return the packet from which a lost period would be recovered, None when none here describes it."""
+        """Return the packet from which a lost period would be recovered, None when no stored packet describes it."""
         if self.repeats(period):
             return period.number + 1
         return self.dred_source.holder(period) if self.dred_source else None
 
     def repeats(self, period: Period) -> bool:
-        """Return whether the packet after this period repeats it (LBRR), so that the decoder speaks it."""
+        """Return whether the packet after this period repeats it (LBRR), so that the decoder can decode it."""
         return self._use_lbrr and _repeats(self._parts.reader, period)
 
     def _left_out(self, period: Period) -> Choice | None:
@@ -180,7 +183,7 @@ class Concealer:
 
 
 def _repeats(reader: PacketReader, period: Period) -> bool:
-    """Return whether the packet after it has a copy of it; one that cannot be read has none."""
+    """Return whether the packet after it has a copy of it; an unreadable packet has none."""
     try:
         return bool(period.following and reader.has_lbrr(period.following))
     except (ValueError, RuntimeError):

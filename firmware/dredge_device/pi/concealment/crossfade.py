@@ -45,14 +45,14 @@ def fade_in(pcm: Pcm, count: int = RELEASE) -> Pcm:
 
 
 def declick(last: int, pcm: Pcm) -> Pcm:
-    """Return a copy of pcm that starts at the level where the output stopped; the difference dies within 5 ms."""
+    """Return a copy of pcm that starts at the level where the output stopped; the difference decays within 5 ms."""
     out = pcm.astype(np.float64)
     out[:RELEASE] += (last - out[0]) * (1 - _rise(RELEASE))
     return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
 
 def release(last: int, samples: int = 320) -> Pcm:
-    """Silence that starts at the level where the output stopped and lets it die within 5 ms."""
+    """Return silence that starts at the level where the output stopped and decays within 5 ms."""
     out = np.zeros(samples, np.int16)
     out[:RELEASE] = np.rint(last * (1 - _rise(RELEASE))).astype(np.int16)
     return out
@@ -63,10 +63,10 @@ class State(Enum):
 
     FRESH = auto()  # nothing since the decoder started
     DECODING = auto()  # the decoder's output: received, repeated, comfort noise, or its own concealment
-    SYNTHESISING = auto()  # the vocoder, from rows that a packet or both sides of the gap describe
+    SYNTHESISING = auto()  # the vocoder, from rows of a packet or interpolated between both sides of the gap
     PREDICTING = auto()  # the vocoder, from predicted rows
     CUT = auto()  # the vocoder, which was stopped in the middle of a gap
-    MUTED = auto()  # silence, from which the next output rises
+    MUTED = auto()  # silence; the next output is faded in
     BACKGROUND = auto()  # noise like the background: speech has faded
 
 
@@ -78,8 +78,8 @@ class Transition:
 
     def __init__(self) -> None:
         self.state = State.FRESH
-        self.undescribed = 0  # packets in a row that no packet describes
-        self.tail: Pcm | None = None  # 10 ms of vocoder or background under what comes next
+        self.undescribed = 0  # consecutive lost packets that no packet describes
+        self.tail: Pcm | None = None  # 10 ms of vocoder or background for the cross-fade to the next output
         self._last = 0  # last output sample
 
     @property
@@ -88,7 +88,7 @@ class Transition:
         return self.state in SYNTHESIS
 
     def restart(self) -> None:
-        """Join nothing to the old stream, since a new sender begins."""
+        """Forget the last output, since a new sender begins."""
         self.state, self.undescribed, self.tail = State.FRESH, 0, None
 
     def silence(self) -> Pcm:
@@ -113,7 +113,7 @@ class Transition:
         return pcm
 
     def _risen(self, pcm: Pcm) -> Pcm:
-        """Return pcm as it begins after another kind of output: under the tail of that, or from silence."""
+        """Return pcm joined to another kind of output: by a cross-fade with its tail, or by a fade-in from silence."""
         if self.tail is not None:
             pcm = pcm.copy()
             pcm[:FRAME_SAMPLES] = cross_fade(self.tail, pcm[:FRAME_SAMPLES])
@@ -123,7 +123,7 @@ class Transition:
         return pcm
 
     def ended(self, pcm: Pcm, cut: bool) -> Pcm:
-        """Return what is heard; after a cut it begins where the vocoder was stopped."""
+        """Return pcm, after a cut joined to the sample at which the vocoder was stopped."""
         if cut:
             pcm = declick(self._last, pcm)
         self._last = int(pcm[-1])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Priming of the Opus decoder with what was played in a gap, or with the loss itself; what to do if that resonates."""
+"""Priming of the Opus decoder with the speech played in a gap or with its own concealment, and a guard against
+overshoot.
+"""
 
 from collections.abc import Callable
 
@@ -11,23 +13,24 @@ from dredge_device.pi.interfaces import Decoder, Encoder, Pcm
 from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-DECODED = 2  # packets that the decoder gets
+DECODED = 2  # packets that the decoder decodes
 PRELUDE = 1  # packets before them, for the encoder alone
 NEEDED = (DECODED + PRELUDE) * PACKET_SAMPLES
 MOST_PUT_OFF = 5  # lost packets after which a decoder's own concealment has faded
-RISE = 10 ** (4 / 20)  # from the last 20 ms before it, or from the packet behind it: a first packet is no louder
-LOUDER = 10 ** (3 / 20)  # than all output of the last 200 ms, and …
-OVERSHOOT = 10 ** (2 / 20)  # … than from an empty decoder: then the primed one is not believed
+RISE = 10 ** (4 / 20)  # the first packet is no louder than the last 20 ms before it, or the packet after it, by more
+LOUDER = 10 ** (3 / 20)  # a primed decoder's output is rejected if louder than the last 200 ms by this …
+OVERSHOOT = 10 ** (2 / 20)  # … and than an empty decoder's output by this
 SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 6716 table 2)
 
 Loudness = NDArray[np.float64]  # [2]: peak, root mean square of the loudest 10 ms
 
 
 class DecoderPriming:
-    """The recovered speech at the end of a gap is encoded and decoded by the Opus decoder, whose state then fits.
+    """The priming: the recovered speech at the end of a gap is encoded, and the Opus decoder decodes it, so that its
+    state fits.
 
     A packet predicts from the samples before it. After a loss the decoder has its own concealment there, which no
-    longer resembles the speech; a re-encoded recovery does.
+    longer resembles the speech; the re-encoded recovered speech does.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -54,17 +57,17 @@ class DecoderPriming:
 class OvershootGuard:
     """The check of the first packet after a gap.
 
-    It predicts from speech that was guessed or described, not decoded, and now and then resonates with it: up to 14 dB
-    louder than it was sent. An empty decoder has nothing to resonate with; where that is too loud as well, the packet
-    behind tells.
+    That packet is predicted from synthesised samples and not from decoded ones, which sometimes resonates: the output
+    is up to 14 dB louder than the original. A decoder with an empty state cannot resonate; where its output is too loud
+    as well, the packet after it decides.
     """
 
     def __init__(self, decoder: Decoder, spare: Decoder) -> None:
-        """Check what decoder gives; spare: one that may be reset."""
+        """Check the output of ``decoder``; spare: a decoder that may be reset."""
         self._decoder, self._spare = decoder, spare
 
     def checked(self, pcm: Pcm, played: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
-        """Return pcm, int16[320] of the primed decoder, or what the emptied decoder makes of the packet, limited.
+        """Return pcm, int16[320] of the primed decoder, or the packet decoded from an empty state, limited.
 
         played: int16[>= 320] before it; decode: decodes the packet with a decoder; behind: the packet after it, None
         where it has not arrived.
@@ -81,7 +84,7 @@ class OvershootGuard:
         return pcm if following is None else limited(pcm, RISE * max(last[1], following[1]))
 
     def _following(self, packet: bytes | None) -> Loudness | None:
-        """Return the loudness of the packet behind the one that the spare decoder has got."""
+        """Return the loudness of the packet after the one that the spare decoder has decoded."""
         try:
             return _loudness(self._spare.decode(packet)) if packet else None
         except (ValueError, RuntimeError):
@@ -94,7 +97,7 @@ def _is_louder(one: Loudness, other: Loudness, factor: float) -> bool:
 
 
 def _loudness(pcm: Pcm) -> Loudness:
-    """Return the peak, and the root mean square of the loudest 10 ms (every 5 ms one begins); FLOOR at least."""
+    """Return the peak, and the root mean square of the loudest 10 ms (in steps of 5 ms); FLOOR at least."""
     wide = pcm.astype(np.float64)
     halves = np.sum(wide.reshape(-1, FRAME_SAMPLES // 2) ** 2, axis=1)
     loudest = float(np.max(halves[:-1] + halves[1:])) / FRAME_SAMPLES
@@ -102,7 +105,7 @@ def _loudness(pcm: Pcm) -> Loudness:
 
 
 def limited(pcm: Pcm, most: float) -> Pcm:
-    """Return pcm turned down until its loudest 10 ms have this root mean square; its end leads back to its level."""
+    """Return pcm turned down until its loudest 10 ms have this root mean square; the gain returns to 1 at its end."""
     gain = most / _loudness(pcm)[1]
     if gain >= 1.0:
         return pcm
@@ -112,7 +115,7 @@ def limited(pcm: Pcm, most: float) -> Pcm:
 
 
 class HiddenConcealment:
-    """The decoder's own concealment, which moves its state on whether or not it is played.
+    """The decoder's own concealment, which advances its state whether or not it is played.
 
     It can be put off while the vocoder synthesises, since a decoder that is primed afterwards need not conceal every
     lost packet.
@@ -137,7 +140,9 @@ class HiddenConcealment:
         self._put_off = 0
 
     def settle(self, primed: bool) -> None:
-        """Prepare the decoder for a packet: forget what was put off if it has been primed, else let it conceal that."""
+        """Prepare the decoder for a packet: forget what was put off if it has been primed, else let it conceal those
+        packets.
+        """
         if primed:
             self.forget()
         self.catch_up()

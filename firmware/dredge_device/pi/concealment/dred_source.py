@@ -14,7 +14,7 @@ ROWS = 4  # two frames to synthesise, two of look-ahead
 
 NO_LATER = "no later packet"
 NO_DRED = "no DRED in packet"
-NO_MODEL = "no model for version"  # and which one
+NO_MODEL = "no model for version"  # followed by the version
 DAMAGED = "damaged payload"
 TOO_LONG = "gap longer than redundancy"
 _SPECIFICITY = (NO_LATER, NO_DRED, NO_MODEL, DAMAGED, TOO_LONG)  # the last is the most specific
@@ -67,7 +67,7 @@ class DredSource:
         return None, reason
 
     def holder(self, period: Period) -> int | None:
-        """Return the packet from which ``find`` would take the rows, as far as headers tell; nothing is decoded."""
+        """Return the packet from which ``find`` would take the rows, judged by headers only, without decoding."""
         later = period.later
         while later is not None:
             if self._covered(later, period.number)[0]:
@@ -137,7 +137,7 @@ class DredSource:
         return Entry(packet=parsed, newest=parsed.header.offset // 4 - 1)
 
     def _forget_old(self) -> None:
-        """Forget packets older than the one being played, which may still be asked for."""
+        """Forget packets older than the one being played, which may still be needed."""
         if self._buffer.next is not None:
             for number in [n for n in self._entries if n < self._buffer.next - 1]:
                 del self._entries[number]

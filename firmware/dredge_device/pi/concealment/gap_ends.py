@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Both ends of a gap: what was played before it, and what has already arrived of the time after it."""
+"""Both ends of a gap: the output before it, and the packets after it that have already arrived."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from dredge_device.pi.interfaces import Decoder, Pcm, Rows
 
 
 class GapEnds:
-    """The gap that is being played, if any. Without the parts it needs, every answer is None."""
+    """The gap that is being played, if any. Without the needed parts every method returns None."""
 
     def __init__(self, parts: Parts, buffer: JitterBuffer, use_lbrr: bool) -> None:
         self._decoder = parts.decoder
@@ -52,9 +52,11 @@ class GapEnds:
         return self._gap.after(following)
 
     def prime_decoder(self, played: Pcm, tail: Pcm, packet: bytes) -> bool:
-        """Prime the decoder with what filled the gap, before it gets this packet; return False if it need not."""
+        """Prime the decoder with the output in the gap before it decodes this packet; return False if it was not
+        needed.
+        """
         return bool(self._priming and packet and self._priming.run(self._decoder, played, tail, packet))
 
     def checked(self, pcm: Pcm, played: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
-        """Return the first packet after the gap as it is heard; pcm: from the primed decoder (OvershootGuard)."""
+        """Return the first packet after the gap as it is played; pcm: from the primed decoder (OvershootGuard)."""
         return self._guard.checked(pcm, played, decode, behind) if self._guard else pcm

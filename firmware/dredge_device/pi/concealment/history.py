@@ -9,24 +9,24 @@ import numpy as np
 from dredge_device.pi.interfaces import Background, Extractor, Pcm, Rows
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-DELAY = 80  # an extractor's frame is centred this much after the output frame that it stands for
+DELAY = 80  # an extractor's frame is centred this much after the output frame whose row it gives
 CONTEXT_PACKETS = 2
-CONTEXT_ROWS = 4  # what a vocoder is primed with
-PREDICTOR_FRAMES = 16  # rows from which the predictor goes on: with more it predicts no better
-WARM_UP = 4  # frames before the first one that is used: then cepstra and pitch are those of an extractor that heard all
+CONTEXT_ROWS = 4  # rows that prime a vocoder
+PREDICTOR_FRAMES = 16  # rows that warm up the predictor: with more it predicts no better
+WARM_UP = 4  # frames before the first row used: then cepstra and pitch equal those of an extractor that ran all along
 KEEP_FRAMES = PREDICTOR_FRAMES + WARM_UP
 KEEP_PACKETS = KEEP_FRAMES * FRAME_SAMPLES // PACKET_SAMPLES
 _FRAMES = PACKET_SAMPLES // FRAME_SAMPLES
-MOMENT_PACKETS = 3  # of decoded output, for the background
-MOMENT_EVERY = 5  # packets of it: 40 moments in four seconds …
-EARLY_MOMENTS, EARLY_EVERY = 14, 2  # … but so many of them after fewer packets, at the start
+MOMENT_PACKETS = 3  # decoded packets per moment of the background estimate
+MOMENT_EVERY = 5  # packets from one moment to the next: 40 moments in four seconds …
+EARLY_MOMENTS, EARLY_EVERY = 14, 2  # … but at the start, the first moments come after fewer packets
 
 
 class History:
     """The last 200 ms of output.
 
     Rows of synthesised frames are the ones the vocoder was given (``append(pcm, rows)``); the extractor's rows stand
-    for all others. It gets the output only when somebody asks for such rows, from 40 ms before them on. The
+    for all others. It runs only when such rows are needed, from 40 ms before them on. The
     background estimate gets 60 ms in every 100 ms of decoded output.
     """
 
@@ -39,11 +39,11 @@ class History:
         """Forget everything, since another stream follows; a gap at its start continues silence."""
         self._packets = deque([np.zeros(PACKET_SAMPLES, np.int16)] * KEEP_PACKETS, KEEP_PACKETS)
         self._rows: list[Rows | None] = [None] * KEEP_FRAMES
-        self._extrapolation: Pcm | None = None  # int16[80] of what would have come after the output
-        self._pending = 0  # frames at the end that ``pending_rows`` has not given
+        self._extrapolation: Pcm | None = None  # int16[80] that would have followed the output
+        self._pending = 0  # frames at the end that ``pending_rows`` has not returned
         self._decoded = 0  # packets of output in a row that came from the decoder
-        self._since_moment = 0  # packets from the decoder since the background heard one
-        self._moments = 0  # that it has heard
+        self._since_moment = 0  # decoded packets since the last moment of the background estimate
+        self._moments = 0  # moments of the background estimate so far
         if self._background:
             self._background.reset()
 
@@ -66,7 +66,7 @@ class History:
 
     @property
     def moment_due(self) -> bool:
-        """True when the background has heard nothing for 100 ms of decoded output, at the start for 40.
+        """True when the last moment of the background estimate is 100 ms of decoded output ago, at the start 40 ms.
 
         The first packet after a gap is still mixed with the vocoder.
         """
@@ -75,18 +75,18 @@ class History:
         return self._since_moment >= (MOMENT_EVERY if self._moments >= EARLY_MOMENTS else EARLY_EVERY)
 
     def hear_moment(self) -> None:
-        """Let the background hear the last 60 ms."""
+        """Add the last 60 ms to the background estimate."""
         assert self._background is not None
         self._background.hear(self._last(MOMENT_PACKETS))
         self._since_moment = 0
         self._moments += 1
 
     def lifted(self, rows: Rows) -> Rows:
-        """Return rows float32[n, 20] that are nowhere quieter than the background; the same where they are louder."""
+        """Return rows float32[n, 20] with bands below the background raised to it."""
         return self._background.lift(rows) if self._background else rows
 
     def noise(self, samples: int) -> Pcm:
-        """Return the background alone, int16[samples] of whole frames; silence where nobody listens to it."""
+        """Return the background alone, int16[samples] of whole frames; silence without a background estimate."""
         if self._background is None:
             return np.zeros(samples, np.int16)
         return self._background.noise(samples // FRAME_SAMPLES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Interpolation of feature rows for a gap that nobody describes, when both of its sides are known."""
+"""Interpolation of feature rows for a gap that no packet describes, when both of its sides are known."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ import numpy as np
 from dredge_device.pi.concealment.lookahead import Following
 from dredge_device.pi.interfaces import Rows
 
-HOLD = 12  # frames (120 ms) for which speech goes on at full level
-STEP, STEEPEST = 0.15, 8  # then c0 falls faster and faster, up to 1.2 (2.8 dB) per frame
-VOICING = 0.88  # kept per frame in the fall, so that it ends in noise and not in a tone
-BEL = np.sqrt(18.0)  # of c0: ten times the power in every band
+HOLD = 12  # frames (120 ms) during which speech continues at full level
+STEP, STEEPEST = 0.15, 8  # then c0 falls by STEP more in every frame, up to 1.2 (2.8 dB) per frame
+VOICING = 0.88  # factor on the voicing per frame of the fall, which ends in noise and not in a tone
+BEL = np.sqrt(18.0)  # difference of c0 for ten times the power in every band
 _BANDS = np.cos(np.pi / 18 * np.outer(np.arange(18), np.arange(18) + 0.5)) * np.sqrt(2 / 18)
 _BANDS[0] *= np.sqrt(0.5)
 
@@ -53,7 +53,7 @@ class Interpolation:
         right = self._faded(after[0], until - 1)
         share = (since + 1) / (since + until + 1)
         row = (1 - share) * left + share * right
-        if min(left[19], right[19]) < 0:  # a pitch half way to one that means nothing
+        if min(left[19], right[19]) < 0:  # the pitch of an unvoiced frame is arbitrary, so it is not interpolated
             row[18] = left[18] if left[19] > right[19] else right[18]
         return np.asarray(row, np.float32)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A limiter for predicted speech: a vocoder that gets nothing new can rise for a moment, speech seldom does."""
+"""A limiter for predicted speech, because a vocoder on predicted rows can become louder for a moment."""
 
 import math
 
@@ -8,13 +8,13 @@ import numpy as np
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.units import PACKET_SAMPLES
 
-MARGIN = 10 ** (4 / 20)  # above the loudest 20 ms that are known
-FLOOR = 33.0  # -60 dBFS: beside silence nothing is loud
+MARGIN = 10 ** (4 / 20)  # allowed rise above the loudest known 20 ms
+FLOOR = 33.0  # -60 dBFS: the limit is never lower, so that silence before the gap does not mute it
 RAMP = 80  # 5 ms from one gain to the next
 
 
 class Limiter:
-    """The limit of one gap, and the gain that keeps to it."""
+    """The limit of one gap, and the gain that enforces it."""
 
     def __init__(self) -> None:
         self._limit = np.inf
@@ -27,14 +27,14 @@ class Limiter:
         self._gain = 1.0
 
     def hold(self, pcm: Pcm, predicted: bool) -> Pcm:
-        """Return int16[320] of the gap, limited; what is not predicted raises the limit."""
+        """Return int16[320] of the gap, limited; rows that are not predicted raise the limit."""
         loud = rms(pcm)
         if not predicted:
             self._limit = max(self._limit, MARGIN * loud)
         return self._turned(pcm, min(1.0, self._limit / max(loud, 1.0)))
 
     def release(self, pcm: Pcm) -> Pcm:
-        """Return the last samples of a gap, led back to their own loudness."""
+        """Return the last samples of a gap, with the gain returned to 1."""
         return self._turned(pcm, 1.0)
 
     def _turned(self, pcm: Pcm, gain: float) -> Pcm:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Look-ahead: the speech after a gap is decoded while it is filled, as far as playout is late enough."""
+"""Look-ahead: the speech after a gap is decoded while it is filled, as far as it has arrived already."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from dredge_device.pi.concealment.history import DELAY
 from dredge_device.pi.interfaces import Decoder, Extractor, PacketReader, Pcm, Rows
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 
-REACH = 25  # packets (0.5 s); what comes later does not help yet
-COLD = 0.55  # c0 (1.3 dB) that the first frame of a cold decoder is too quiet; mean over valid/
+REACH = 25  # packets (0.5 s); later packets do not help yet
+COLD = 0.55  # deficit of c0 (1.3 dB) in the first frame of a cold decoder, mean over the validation set
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Following:
 
 
 class Lookahead:
-    """The decoding of what has arrived beyond a gap, by a decoder of its own.
+    """The decoding of packets that have arrived after a gap, by a separate decoder.
 
-    That decoder starts cold. Measured against one with the real decoder's state, with or without concealment before, it
-    comes nearest to the speech: an empty state is better than a wrong one.
+    That decoder starts with an empty state. In measurements its output was closer to the speech than with the state of
+    the real decoder, with or without concealment before: an empty state is better than a wrong one.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Lookahead:
         return self._decoder.decode(packet) if packet else self._decoder.conceal(PACKET_SAMPLES)
 
     def _rows(self, pcm: Pcm) -> Rows:
-        """Return the rows of the first three frames; the extractor gets them mirrored first: the same sound without an
-        edge.
+        """Return the rows of the first three frames; the extractor is warmed up with the mirrored signal: the same
+        sound without an edge.
         """
         self._extractor.reset()
         heard = np.concatenate((np.zeros(DELAY, np.int16), pcm[::-1], pcm))

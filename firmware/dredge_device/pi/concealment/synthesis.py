@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lost speech from the vocoder: from rows that are described or predicted, and the transition back to the decoder."""
+"""Lost speech from the vocoder: from the rows of later packets or predicted ones, and the transition back to the
+decoder.
+"""
 
 from collections.abc import Callable
 
@@ -22,9 +24,9 @@ MUTE_AFTER = 25  # predicted packets in a row (0.5 s): by then the prediction ha
 
 
 class Synthesis:
-    """The vocoder's speech for lost packets, and the memory of the output from which it goes on.
+    """The vocoder's speech for lost packets, and the memory of the output that it continues.
 
-    dred_source: what packets describe of a gap; ends: its two sides.
+    dred_source: rows of a gap from later packets; ends: the signal on its two sides.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Synthesis:
         """Return 20 ms that belong to no packet."""
         if not self._transition.synthesising:
             self.history.complete(hidden()[:DELAY])
-        self._ends.close()  # time without a number: the end of this gap cannot be told from here
+        self._ends.close()  # time without a packet number: the end of this gap is unknown
         return self.conceal(None)
 
     def described(self, period: Period) -> tuple[Rows | None, str]:
@@ -83,8 +85,8 @@ class Synthesis:
             return self._dred_source.find(period)
 
     def conceal(self, period: Period | None) -> Pcm:
-        """Return 20 ms that no packet describes: interpolated if what follows is known, else predicted; at last
-        the background alone.
+        """Return 20 ms that no packet describes: interpolated if the packet after the gap is known, else predicted; in
+        the end the background alone.
         """
         transition = self._transition
         transition.undescribed += 1
@@ -101,9 +103,10 @@ class Synthesis:
         return crossfade.cross_fade(pcm, self.history.noise(PACKET_SAMPLES))
 
     def synthesise(self, rows: Rows, predicted: bool = False) -> Pcm:
-        """Synthesise 20 ms from rows float32[4, 20]; predicted: they are predicted from what was before the gap alone.
+        """Synthesise 20 ms from rows float32[4, 20]; predicted: they are predicted from the output before the gap
+        alone.
 
-        What packets describe, and what fades, ends at the background: the networks of redundancy leave noise out.
+        Rows of packets and fading rows are raised to the background, because the networks of redundancy omit noise.
         """
         rows = self.history.lifted(rows)
         with self._timer.stage("vocoder"):
@@ -131,8 +134,8 @@ class Synthesis:
             return self._ends.prime_decoder(self.history.samples, self._transition.tail, packet)
 
     def checked(self, pcm: Pcm, decode: Callable[[Decoder], Pcm], behind: bytes | None) -> Pcm:
-        """Return the first packet after a gap as it is heard; pcm: int16[320] of the primed decoder; behind: the packet
-        after it.
+        """Return the first packet after a gap as it is played; pcm: int16[320] of the primed decoder; behind: the
+        packet after it.
         """
         return self._ends.checked(pcm, self.history.samples, decode, behind)
 
@@ -147,7 +150,7 @@ class Synthesis:
         return self.history.lifted(self.predict(1) if rows is None else rows)
 
     def predict(self, count: int) -> Rows:
-        """Return the rows float32[4, 20]: count (1 or 2) predicted ones, the last one repeated."""
+        """Return the rows float32[4, 20]: count (1 or 2) predicted ones, then copies of the last one."""
         assert self._plc is not None
         with self._timer.stage("features"):
             rows_before = self.history.pending_rows()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Time stretch: speech becomes a little shorter or longer without a click and without another pitch.
+"""Time stretch: it shortens or lengthens speech without clicks and without a change of pitch.
 
 It is waveform similarity overlap-add (Verhelst and Roelands, ICASSP 1993), one pitch period at a time.
 """
@@ -16,14 +16,14 @@ from dredge_device.units import PACKET_SAMPLES
 OVERLAP = 160  # 10 ms of cross-fade
 MIN_LAG, MAX_LAG = 40, 240  # 2.5 to 15 ms: pitch of 67 to 400 Hz
 _SIMILAR = 0.6  # normalised correlation above which two pitch periods are taken for the same sound
-_SHARE = 4  # speech runs at most 1 + 1/4 times as fast
+_SHARE = 4  # speech is played at most 1 + 1/4 times as fast
 _CREDIT = 320
 _NOTHING = np.zeros(0, np.int16)
 FADE = 0.5 - 0.5 * np.cos(np.pi * (np.arange(OVERLAP) + 0.5) / OVERLAP)
 
 
 class Beside(Protocol):
-    """A queue that goes beside the speech and is changed at the same places."""
+    """A queue parallel to the speech that is changed at the same places."""
 
     def shorten(self, lag: int) -> None: ...
     def lengthen(self, lag: int) -> None: ...
@@ -31,19 +31,19 @@ class Beside(Protocol):
 
 
 class TimeStretch:
-    """A queue of samples from which pitch periods can be taken out, or repeated; ``beside`` is treated alike."""
+    """A queue of samples from which pitch periods can be taken out, or repeated; ``beside`` is changed likewise."""
 
     def __init__(self, beside: Beside | None = None) -> None:
         self._beside = beside
         self._queue = _NOTHING
         self._credit = 0
-        self._level = 0.0  # running level of speech, to tell a pause
+        self._level = 0.0  # running level of speech, to detect pauses
         self.removed = 0
         self.inserted = 0
 
     @property
     def queued(self) -> int:
-        """Samples that wait."""
+        """The number of waiting samples."""
         return len(self._queue)
 
     def push(self, pcm: Pcm) -> None:
@@ -63,15 +63,16 @@ class TimeStretch:
         return out
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget the waiting samples."""
         self._queue = _NOTHING
         if self._beside:
             self._beside.clear()
 
     def shorten(self, urgent: bool = True) -> int:
-        """Take one pitch period out of the queue, keeping at least 20 ms; samples taken, or 0.
+        """Take one pitch period out of the queue, keeping at least 20 ms; return the samples removed, or 0.
 
-        In a pause whatever fits is taken; speech gives only with `urgent`, and what keeps it at 1.25 times its speed.
+        In a pause as much as possible is removed; from speech only with `urgent`, and at most up to 1.25 times its
+        speed.
         """
         room = self.queued - PACKET_SAMPLES
         pause = self._pause()
@@ -90,7 +91,7 @@ class TimeStretch:
         return lag
 
     def lengthen(self, urgent: bool = True) -> int:
-        """Repeat one pitch period; samples added, or 0. urgent: in speech as well, not only in a pause."""
+        """Repeat one pitch period; return the samples added, or 0. urgent: in speech as well, not only in a pause."""
         pause = self._pause()
         if not pause and not urgent:
             return 0

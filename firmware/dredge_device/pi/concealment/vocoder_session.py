@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The vocoder during one gap: primed with real output, continued, and ended."""
+"""The vocoder during one gap: it is primed with the output, runs, and ends with a tail."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from dredge_device.pi.interfaces import Pcm, Rows, Speech
 
 
 class VocoderSession:
-    """The synthesis of lost packets: ``begin``, ``synthesise`` for each, ``tail`` if speech comes back.
+    """The synthesis of lost packets: ``begin``, ``synthesise`` for each, ``tail`` before decoded speech.
 
     small_vocoder: a cheaper vocoder; which of the two is used is decided at the beginning of a gap.
     """
@@ -21,7 +21,7 @@ class VocoderSession:
         self._limiter = Limiter()
 
     def begin(self, rows: Rows, economise: bool = False) -> None:
-        """Prime the vocoder with what was played; rows: float32[4, 20] of the first lost frames; economise: use the
+        """Prime the vocoder with the output; rows: float32[4, 20] of the first lost frames; economise: use the
         cheaper one.
         """
         pcm, past = self._history.context()
@@ -32,17 +32,17 @@ class VocoderSession:
     def synthesise(self, rows: Rows, predicted: bool = False) -> Pcm:
         """Synthesise int16[320] from rows float32[4, 20]: two frames and two of look-ahead.
 
-        predicted: the rows are predicted from what was before the gap alone.
+        predicted: the rows are predicted from the output before the gap alone.
         """
         past = self._history.context()[1]
         return self._limiter.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), predicted)
 
     def tail(self, rows: Rows) -> Pcm:
-        """Synthesise int16[160] that goes on under the first real packet; rows describe that packet."""
+        """Synthesise int16[160] that continue during the first decoded packet; rows: those of that packet."""
         past = self._history.context()[1]
         return self._limiter.release(self._vocoder.tail(np.concatenate((past[-2:], rows[:3]))))
 
     def forget(self) -> None:
-        """Forget the speech so far, so that nothing of it is left in the vocoder."""
+        """Forget the speech so far, also in the state of the vocoder."""
         for vocoder in (self._full, self._small):
             vocoder.reset()

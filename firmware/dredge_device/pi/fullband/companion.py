@@ -9,13 +9,13 @@ from dredge_device.pi.interfaces import Decoder, Pcm
 from dredge_device.pi.output.interface import Format
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
-_FADE_MS = 10  # from the speech alone to all that a packet holds
-_FOLLOWED = 5  # lost periods that the decoder is told of; after those it stays as it is
+_FADE_MS = 10  # fade from the speech alone to the packet's whole signal
+_FOLLOWED = 5  # lost periods that the decoder conceals; after those its state stays as it is
 _STEREO = 0x04  # bit of a packet's first byte (RFC 6716 section 3.1)
 
 
 def reaches_beyond(first: int, form: Format) -> bool:
-    """Return whether a packet with this first byte holds more than 16 kHz mono that ``form`` has room for.
+    """Return whether a packet with this first byte holds a signal beyond 16 kHz mono that ``form`` can represent.
 
     Configurations 12 to 15 are hybrid, 24 to 31 CELT of 12 and 20 kHz (RFC 6716 table 2).
     """
@@ -27,9 +27,9 @@ def reaches_beyond(first: int, form: Format) -> bool:
 class Companion:
     """The speech beyond 16 kHz mono, int16[n, channels] per period; zeros where there is nothing to add.
 
-    It begins with a fade of 10 ms and ends with the decoder's own concealment, which fades within 20 ms: what is
-    recovered has no more than 16 kHz mono, so the transition is one of bandwidth alone. A stream that holds nothing
-    beyond that is not decoded twice.
+    It begins with a fade of 10 ms and ends with the decoder's own concealment, which fades within 20 ms. Recovered
+    speech is 16 kHz mono, so only the bandwidth changes at a transition. A stream without anything beyond that is not
+    decoded twice.
     """
 
     def __init__(self, decoder: Decoder, form: Format) -> None:
@@ -41,7 +41,7 @@ class Companion:
         self._silence = np.zeros((self._samples, form.channels), np.int16)
         self._heard = False  # the last period was decoded here
         self._lost = 0  # lost periods since then
-        self._stale = True  # the decoder knows nothing of what comes
+        self._stale = True  # the decoder's state does not fit the next packet
 
     def received(self, packet: Period) -> Pcm:
         """Return the period of this packet."""
@@ -59,7 +59,7 @@ class Companion:
         return self._mixed(pcm, self._fade, 0) if fresh else pcm
 
     def missing(self) -> Pcm:
-        """Return a period that no packet holds."""
+        """Return a lost period."""
         if not self._heard and not self._following:
             return self._silence
         fading, self._heard = self._heard, False
@@ -76,7 +76,7 @@ class Companion:
 
     @property
     def _following(self) -> bool:
-        """True in a gap whose beginning the decoder has heard of."""
+        """True in a gap whose first lost periods the decoder has concealed."""
         return not self._stale and self._lost < _FOLLOWED
 
     def _shaped(self, pcm: Pcm) -> Pcm:

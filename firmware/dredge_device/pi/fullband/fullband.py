@@ -42,11 +42,11 @@ class Fullband:
         return self._joining.join(speech, self.queue.pop())
 
     def silent(self, speech: Pcm) -> Pcm:
-        """Return the same where nothing is played but the end of what was."""
+        """Return the same for silence, in which only the end of the last signal is played."""
         return self._joining.join(speech, self._nothing)
 
     def restart(self) -> None:
-        """Begin another stream, in which nothing of the old one is heard."""
+        """Begin another stream and forget the signal of the old one."""
         self._companion.restart()
 
 
@@ -63,7 +63,7 @@ class SpeechOnly:
         return speech
 
     def silent(self, speech: Pcm) -> Pcm:
-        """Return the same where nothing is played but the end of what was."""
+        """Return the silence unchanged."""
         return speech
 
     def restart(self) -> None:

@@ -14,7 +14,7 @@ _BETA = 5.65  # of the Kaiser window: -60 dB (Kaiser and Schafer, IEEE Trans. AS
 
 
 def low_pass(rate: int) -> NDArray[np.float32]:
-    """Return the filter float32[_TAPS] that passes what the speech at 16 kHz holds, at ``rate``; symmetrical, 1 at 0
+    """Return the filter float32[_TAPS] that passes the band of 16 kHz speech, at ``rate``; symmetrical, 1 at 0
     Hz.
     """
     at = np.arange(_TAPS) - (_TAPS - 1) / 2
@@ -25,9 +25,9 @@ def low_pass(rate: int) -> NDArray[np.float32]:
 class Joining:
     """y = beside + L(speech - mean of beside's channels), where L passes what is below 8 kHz.
 
-    So below 8 kHz the mean of the channels is the speech, whatever goes beside it; above, and in the difference of
-    the channels, it is what goes beside it. Where the speech is the packet itself, y is what libopus decodes at that
-    rate. The filter has a delay of 63 samples, which ``beside`` gets as well; at 16 kHz there is none.
+    So below 8 kHz the mean of the channels is the speech, whatever ``beside`` is; above, and in the difference of
+    the channels, it is ``beside``. Where the speech is the packet itself, y is what libopus decodes at that
+    rate. The filter has a delay of 63 samples, by which ``beside`` is delayed as well; at 16 kHz there is none.
     """
 
     def __init__(self, form: Format) -> None:

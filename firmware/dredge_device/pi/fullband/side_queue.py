@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A queue of the signal beside the receiver's speech, shortened and lengthened with it."""
+"""A queue of a signal parallel to the receiver's speech, shortened and lengthened with it."""
 
 import numpy as np
 
@@ -27,11 +27,11 @@ class SideQueue:
         return out if len(out) == wanted else np.pad(out, ((0, wanted - len(out)), (0, 0)))
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget the waiting samples."""
         self._queue = self._queue[:0]
 
     def shorten(self, lag: int) -> None:
-        """Leave out the first ``lag`` samples, with a cross-fade."""
+        """Remove the first ``lag`` samples, with a cross-fade."""
         at, over = lag * self._scale, OVERLAP * self._scale
         mixed = self._mix(self._queue[:over], self._queue[at : at + over])
         self._queue = np.concatenate((mixed, self._queue[at + over :]))

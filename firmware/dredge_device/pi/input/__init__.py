@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""RTP packets of any Opus sender become periods of 20 ms."""
+"""The input: converts the RTP packets of any Opus sender to periods of 20 ms."""

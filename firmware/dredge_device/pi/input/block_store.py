@@ -10,21 +10,21 @@ from dredge_device.units import PACKET_US, RTP_TICKS_PER_PACKET
 
 
 class BlockStore:
-    """The way of blocks into ``buffer``, cut into periods."""
+    """The writer of blocks into ``buffer``, cut into periods."""
 
     def __init__(self, buffer: jitter.JitterBuffer) -> None:
         self._buffer = buffer
         self.first = 0  # number of the first period of this sender
 
     def repeat(self, at: int, block: Block, now_us: int) -> None:
-        """Use what a redundant block repeats, where the packet itself has not come."""
+        """Store a redundant block, unless the packet that it repeats has arrived."""
         number = at // RTP_TICKS_PER_PACKET
         too_old = number < self.first or (self._buffer.next is not None and number < self._buffer.next)
         if not too_old and self._buffer.get(number) is None:
             self.put(at, block, now_us)
 
     def put(self, at: int, block: Block, now_us: int) -> bool:
-        """Store a block and return whether something of it was new and in time."""
+        """Store a block and return whether a part of it was new and in time."""
         number, stored = at // RTP_TICKS_PER_PACKET, False
         if self._has(number, at % RTP_TICKS_PER_PACKET, block.payload):
             self._buffer.duplicate += 1
@@ -35,7 +35,7 @@ class BlockStore:
         return stored
 
     def _has(self, number: int, offset: int, payload: bytes) -> bool:
-        """Return whether this very packet waits already, in pieces."""
+        """Return whether the pieces of this same packet are already stored."""
         there = self._buffer.get(number)
         at = offset // TICKS_PER_SAMPLE
         return isinstance(there, Pieces) and any(p.at == at and p.packet == payload for p in there.pieces)

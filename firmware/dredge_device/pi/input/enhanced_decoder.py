@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A decoder whose output libopus' own networks improve, for as long as there is time for it."""
+"""A decoder whose output libopus' networks enhance while the load allows it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class AdjustableDecoder(Decoder, Protocol):
 class EnhancedDecoder:
     """A Decoder of this complexity while ``enabled``, else of complexity 0.
 
-    conceals: its concealment is heard; else it only keeps the decoder's state going, which is done at complexity 0.
+    conceals: its concealment is played; else it only advances the decoder's state, at complexity 0.
     """
 
     def __init__(self, decoder: AdjustableDecoder, complexity: int, conceals: bool) -> None:
         self.enabled = True
         self.complexity = complexity
-        self.enhanced = self.plain = 0  # calls with and without it, those that prime the decoder after a gap included
+        self.enhanced = self.plain = 0  # calls with and without enhancement, including those that prime the decoder
         self._decoder = decoder
         self._conceals = conceals
         self._now = 0

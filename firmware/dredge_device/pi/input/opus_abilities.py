@@ -18,8 +18,8 @@ COMPLEXITY_HELP = "Of libopus' decoder, 1.5 or later: 5 conceals by a network, 6
 class OpusAbilities:
     """The abilities of a libopus.
 
-    version: libopus' own words; settable: its decoders know a complexity; deep_plc: losses are concealed by a network
-    (complexity 5); enhancement: decoded speech is enhanced by LACE (6) and NoLACE (7).
+    version: libopus' version string; settable: its decoders have a complexity; deep_plc: losses are concealed by a
+    network (complexity 5); enhancement: decoded speech is enhanced by LACE (6) and NoLACE (7).
     """
 
     version: str
@@ -29,7 +29,7 @@ class OpusAbilities:
 
     @property
     def best(self) -> int:
-        """The least complexity that does all this library can."""
+        """The least complexity that enables all abilities of this library."""
         return NOLACE if self.enhancement else DEEP_PLC if self.deep_plc else 0
 
     def missing(self, complexity: int) -> str:
@@ -55,7 +55,7 @@ class OpusAbilities:
 
 @cache
 def opus_abilities() -> OpusAbilities:
-    """Look once per process: 0.4 s of a vowel is coded, decoded and concealed with each effort (about 20 ms)."""
+    """Test libopus once per process: code, decode and conceal 0.4 s of a vowel at each complexity (about 20 ms)."""
     from dredge_kernels.opus import OpusDecoder, OpusEncoder, OpusError, opus_version
 
     version = opus_version()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The payload of RTP packets: Opus, Opus in redundant blocks (RFC 2198), or something that is no speech.
+"""The payload of RTP packets: Opus, Opus in redundant blocks (RFC 2198), or a payload without speech.
 
-Which payload types mean Opus is agreed elsewhere (SDP); where nobody says so, the first one that carries it counts.
+The payload types of Opus are agreed by SDP; without an agreement the first type that carries Opus is taken.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from dredge_device.pi.interfaces import PacketReader
 from dredge_device.units import RTP_CLOCK_HZ, RTP_TICKS_PER_PACKET, SAMPLE_RATE
 
 DYNAMIC = range(96, 128)
-MAX_PAYLOAD = 3000  # 1275 bytes of Opus and 1000 of DRED fit; more would only fill the memory
+MAX_PAYLOAD = 3000  # 1275 bytes of Opus and 1000 of DRED fit; longer payloads are refused to bound the memory
 TICKS_PER_SAMPLE = RTP_CLOCK_HZ // SAMPLE_RATE
 LONGEST_TICKS = 6 * RTP_TICKS_PER_PACKET  # 120 ms, the longest Opus packet
 _ASSIGNED = 35  # payload types below are other codecs (RFC 3551 table 4)
@@ -21,7 +21,7 @@ _CHANGED = 3  # packets of another payload type in a row: the stream has changed
 
 
 class PayloadTypes(NamedTuple):
-    """Payload types that were agreed on (SDP): of Opus, and of redundant blocks of Opus (RFC 2198)."""
+    """The payload types agreed by SDP: of Opus, and of redundant blocks of Opus (RFC 2198)."""
 
     opus: frozenset[int] = frozenset()
     red: frozenset[int] = frozenset()
@@ -54,7 +54,7 @@ class Payloads:
 
     @property
     def payload_type(self) -> int | None:
-        """The type that is taken for Opus, once that is known."""
+        """The payload type of Opus, None until it is known."""
         return self._learnt
 
     def forget(self) -> None:
@@ -64,8 +64,8 @@ class Payloads:
     def blocks(self, packet: rtp.RtpPacket) -> list[Block]:
         """Return the packet's speech, the newest first, then what it repeats of earlier packets.
 
-        Empty: no speech (padding only, telephone events, comfort noise, another codec). Raises ValueError for what
-        should be Opus and is not, MemoryError for a payload larger than any Opus packet.
+        The list is empty for a packet without speech (padding only, telephone events, comfort noise, another codec).
+        Raises ValueError for malformed Opus, MemoryError for a payload larger than any Opus packet.
         """
         if not packet.payload:
             return []
@@ -87,7 +87,7 @@ class Payloads:
         return () if self._learnt is None else (self._learnt,)
 
     def _learn(self, packet: rtp.RtpPacket) -> bool:
-        """Return whether this type is Opus from now on."""
+        """Learn the payload type from a packet; return whether its type is Opus from now on."""
         kind = packet.payload_type
         if self._opus or kind not in DYNAMIC:
             return False
@@ -110,7 +110,7 @@ class Payloads:
         return Block(timestamp & 0xFFFFFFFF, payload, ticks)
 
     def _looks_redundant(self, packet: rtp.RtpPacket) -> bool:
-        """Return whether these are block headers of RFC 2198 in front of a type that is Opus here, where nothing was
+        """Return whether these are block headers of RFC 2198 in front of a type known as Opus, where nothing was
         agreed.
         """
         if self._red or packet.payload_type < _ASSIGNED:

@@ -33,7 +33,7 @@ class Pieces:
         self.pieces = [piece]
 
     def add(self, piece: Piece) -> bool:
-        """Add a piece; return False when something is there already."""
+        """Add a piece; return False when its place is already taken."""
         end = piece.at + piece.stop - piece.start
         if any(piece.at < p.at + p.stop - p.start and p.at < end for p in self.pieces):
             return False
@@ -43,7 +43,7 @@ class Pieces:
 
     @property
     def head(self) -> bytes | None:
-        """The packet that begins where the period begins: what it says of the past counts from there."""
+        """The packet that begins at the start of the period, from which the times of its redundancy count."""
         first = self.pieces[0]
         return first.packet if first.at == 0 and first.start == 0 else None
 
@@ -77,7 +77,7 @@ def cut(payload: bytes, ticks: int, offset: int) -> Iterator[tuple[int, Period]]
 
 
 class PeriodReader:
-    """A reader of what a period carries (dredge_device.pi.interfaces.PacketReader, of packets and of pieces)."""
+    """A reader of the contents of a period (dredge_device.pi.interfaces.PacketReader, of packets and of pieces)."""
 
     def __init__(self, reader: PacketReader) -> None:
         self._reader = reader
@@ -91,7 +91,7 @@ class PeriodReader:
         return not isinstance(packet, Pieces) and self._reader.has_lbrr(packet)
 
     def is_dtx(self, packet: Period) -> bool:
-        """Return whether it says that nobody speaks."""
+        """Return whether it announces a pause of speech."""
         if isinstance(packet, Pieces):
             return all(self._reader.is_dtx(piece.packet) for piece in packet.pieces)
         return self._reader.is_dtx(packet)
@@ -106,12 +106,12 @@ class PeriodReader:
 class PeriodDecoder:
     """A decoder of periods (dredge_device.pi.interfaces.Decoder, of packets and of pieces): int16[320 * scale] each.
 
-    The decoder conceals what no packet of a period holds. scale: its sample rate over 16 kHz.
+    The decoder conceals the missing parts of a period. scale: its sample rate over 16 kHz.
     """
 
     def __init__(self, decoder: Decoder, scale: int = 1) -> None:
         self._decoder, self._scale = decoder, scale
-        self._packet: bytes | None = None  # the one decoded last, while not all of it was fetched
+        self._packet: bytes | None = None  # the last decoded packet, while some of its samples have not been returned
         self._pcm: Pcm = np.zeros(0, np.int16)
 
     def decode(self, packet: Period) -> Pcm:

@@ -11,7 +11,7 @@ from dredge_device.units import PACKET_US, RTP_TICKS_PER_PACKET
 
 _MOST_SKIPPED = 64  # numbers of packets without speech that are remembered
 _PAUSE_US = 200_000  # a marked packet this much later than its timestamp says ends a pause without timestamps
-_MOST_LOST = 5  # packets that may be lost at the end of such a pause
+_MOST_LOST = 5  # most packets lost at the end of such a pause
 _GRAIN = 120  # ticks: 2.5 ms, the shortest Opus frame
 
 
@@ -26,13 +26,13 @@ class Mark:
 
     @property
     def last(self) -> int:
-        """Number of the last period that it is in."""
+        """The number of the last period that it covers."""
         return (self.at + self.ticks - 1) // RTP_TICKS_PER_PACKET
 
 
 class Placement:
     """The numbering of packets by period: the running sequence number, plus the periods that the sender left out so far
-    because nobody spoke (its timestamp went on, its sequence number did not).
+    in pauses of speech (its timestamp advanced, its sequence number did not).
 
     Packets longer or shorter than a period are numbered by their timestamps. Periods that were left out are noted in
     ``buffer``; timestamps that cannot be right are counted as ``bad_timestamp``.
@@ -54,7 +54,7 @@ class Placement:
         self._skipped = []
 
     def begin_at(self, mark: Mark) -> None:
-        """Place the first packet, where the sender said that its stream began before it."""
+        """Place the first packet of a stream that began before it, as the sender announced."""
         self.last = mark
 
     def skip(self, sequence: int) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A test whether payloads are Opus or noise, which those of SRTP are without the key."""
+"""A test whether payloads are Opus or look random, as those of SRTP do without the key."""
 
 _LOOKED_AT = 25  # packets that are judged together
-_KINDS = 15  # of coding among them: a sender uses a few, noise has 24 of 256
+_KINDS = 15  # kinds of coding among them: a sender uses a few, random bytes have 24
 
 
 class Plausibility:

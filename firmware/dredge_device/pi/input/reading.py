@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Datagrams read as RTP packets of the sender that is heard, or of one that may take over."""
+"""Datagrams read as RTP packets of the current sender, or of one that may take over."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from dredge_device.telemetry import Counters
 
 
 class Reading:
-    """The reading of packets and their speech; what is neither is counted. opus, red: agreed payload types
+    """The reading of packets and their speech; other datagrams are counted. opus, red: agreed payload types
     (dredge_device.pi.input.payloads).
     """
 
@@ -21,7 +21,7 @@ class Reading:
         self._reader, self._opus, self._red = reader, opus, red
         self._counters = counters
         self._payloads = self._new()
-        self._others = self._new()  # of a sender that may take over
+        self._others = self._new()  # the payloads of a sender that may take over
         self.plausibility = Plausibility()
 
     def _new(self) -> Payloads:
@@ -49,7 +49,7 @@ class Reading:
             return None
 
     def speech(self, packet: rtp.RtpPacket, others: bool) -> list[Block] | None:
-        """Return the packet's blocks; none for what is no speech, None for a malformed payload."""
+        """Return the packet's blocks; an empty list for no speech, None for a malformed payload."""
         if packet.payload and packet.payload_type in DYNAMIC and not others:
             self.plausibility.payload(packet.payload)
         try:

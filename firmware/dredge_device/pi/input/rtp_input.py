@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Datagrams become numbered Opus packets in the jitter buffer; faulty ones are counted."""
+"""The RTP input: stores datagrams as numbered Opus packets in the jitter buffer and counts faulty ones."""
 
 from collections.abc import Collection
 
@@ -40,7 +40,7 @@ class RtpInput:
 
     @property
     def ssrc(self) -> int | None:
-        """Who is heard, once somebody is."""
+        """The SSRC of the current sender, None before the first packet."""
         return self._tracker.ssrc
 
     @property
@@ -76,7 +76,7 @@ class RtpInput:
         if (mark := self._placement.last) is None:
             return
         ahead = rtp.distance(sequence, mark.sequence & 0xFFFF)
-        if abs(ahead) > rtp.MAX_DROPOUT:  # of a sender that was never heard: this stream ends with what has arrived
+        if abs(ahead) > rtp.MAX_DROPOUT:  # the number of another stream: this one ends with the newest packet
             self._buffer.finish(mark.last)
             return
         self.arrivals.reached(mark.sequence + ahead)
@@ -84,7 +84,7 @@ class RtpInput:
         self._buffer.finish(mark.last + rounded(ticks))
 
     def push(self, datagram: bytes, now_us: int) -> bool:
-        """Take in one datagram; return True when a new sender took over, so that old state must go."""
+        """Take in one datagram; return True when a new sender took over, so that the old state must be reset."""
         packet = self._reading.packet(datagram)
         if packet is None:
             return False
@@ -126,7 +126,7 @@ class RtpInput:
         if self._announced is not None and self._announced[0] == packet.ssrc:
             self._from_the_start(packet, blocks[0].ticks, sequence, *self._announced[1:])
         if self._trial is not None and self._trial.packet.ssrc == packet.ssrc:
-            held = self._trial  # its successor has just vouched for it
+            held = self._trial  # its successor has just confirmed it
             self._store.first = min(self._store.first, sequence - 1)
             self._keep(held.packet, held.blocks, sequence - 1, held.now_us)
 
@@ -138,7 +138,7 @@ class RtpInput:
         number = sequence
         if stamp is not None:
             number = first + rounded(signed(packet.timestamp - stamp))
-        if missed < rtp.MAX_DROPOUT:  # else it is long ago: we are the ones who came late
+        if missed < rtp.MAX_DROPOUT:  # else the stream began long ago and this receiver joined late
             self.arrivals.announce(sequence - missed)
             self._store.first = first if stamp is not None else sequence - missed
             self._buffer.announce(self._store.first)

@@ -12,8 +12,8 @@ from dredge_device.pi.input.payloads import PayloadTypes
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEY_BYTES = 30  # 16 of key, 14 of salt
-# draft-ietf-mlcodec-opus-dred: how far back the redundancy of extension 32 reaches, in ms, at the most. The first is of
-# the stream that is described, the second what its receiver can use; neither obliges anybody.
+# draft-ietf-mlcodec-opus-dred: the longest history of the redundancy in extension 32, in ms. The first is of
+# the stream that is described, the second the longest that its receiver can use; both are hints.
 SENT, USABLE = "sprop-ext32-dred-duration", "ext32-dred-duration"
 _LONGEST_MS = 60_000  # a larger number is taken for a mistake
 LARGEST = 65536
@@ -72,7 +72,7 @@ def _parameters(text: str) -> dict[str, str]:
 
 
 def _duration(text: str | None) -> int | None:
-    """Return the milliseconds, None for anything else: a senseless parameter is ignored (RFC 7587 section 7)."""
+    """Return the milliseconds, None for anything else: an invalid parameter is ignored (RFC 7587 section 7)."""
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > _LONGEST_MS:
         return None
     return int(text)

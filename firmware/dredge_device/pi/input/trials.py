@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets that wait for their successor before they are believed or placed."""
+"""Packets that are held until their successor confirms them."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from dredge_device.pi.input.payloads import Block
 from dredge_device.pi.input.placement import Placement
 from dredge_device.telemetry import Counters
 
-_LEAP = 100  # packets: what is further ahead is believed when a second packet goes on from it
-_STEADY = 2  # a packet comes no earlier than its length over this after the one before: no burst
+_LEAP = 100  # a packet further ahead is accepted when a second one continues it
+_STEADY = 2  # no burst: a packet arrives at least its length over this after the one before
 
 
 @dataclass(slots=True)
@@ -19,15 +19,15 @@ class Held:
     packet: rtp.RtpPacket
     blocks: list[Block]
     now_us: int
-    late: bool = False  # it came too late, after a while in which nothing came
+    late: bool = False  # it arrived too late, after a time without packets
 
 
 class Trials:
-    """Two kinds of packets that wait for their successor.
+    """Two kinds of packets that are held until their successor arrives.
 
-    One that is far ahead of the stream is dropped unless the next one goes on from it. One that goes on from the last
-    one but comes too late for its period, after nothing had come for a while, is played after the pause when the next
-    one follows at the pace of the stream: then the sender had paused and its timestamps with it (push-to-talk). When
+    A packet far ahead of the stream is dropped unless the next one continues it. A packet that continues the stream but
+    arrives too late for its period, after a time without packets, is played after the pause if the next one follows at
+    the pace of the stream, because then the sender had paused and its timestamps with it (push-to-talk). If
     the next one follows at once, the network had stood still, and both are late.
     """
 
@@ -49,7 +49,7 @@ class Trials:
                 self._placement.resume(waiting.now_us)
             return [waiting, arrived]
         if waiting is not None and goes_on:
-            self._counters.add("on_trial", -1)  # from here on it is counted like every other packet
+            self._counters.add("on_trial", -1)  # it is counted like every other packet from now on
             return [waiting, arrived]
         if _LEAP < rtp.distance(arrived.packet.sequence, highest & 0xFFFF) <= rtp.MAX_DROPOUT:
             self._counters.add("on_trial")
@@ -65,5 +65,5 @@ def _shortest_us(held: Held) -> int:
 
 
 def within_reach(packet: rtp.RtpPacket, highest: int) -> bool:
-    """Return whether a sequence number is near the newest one's."""
+    """Return whether a sequence number is within _LEAP of the newest one."""
     return -_LEAP <= rtp.distance(packet.sequence, highest & 0xFFFF) <= _LEAP

@@ -8,10 +8,10 @@ from dredge_device.pi.transport import pcm as packets
 
 
 class BoardOutput:
-    """Plain samples to a board, 20 ms at a time (dredge_device.pi.transport.pcm); the board follows this clock.
+    """Sends plain samples to a board, 20 ms at a time (dredge_device.pi.transport.pcm); the board follows this clock.
 
-    A board that is switched off, or comes later, is no error: what it did not get is counted. Raises ValueError for a
-    malformed URL, OSError or LineError for what cannot be opened.
+    A board that is switched off, or is connected later, is no error: the samples it missed are counted. Raises
+    ValueError for a malformed URL, OSError or LineError for a port that cannot be opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -20,14 +20,14 @@ class BoardOutput:
         self._sent = self._unsent = 0
 
     def write(self, pcm: Pcm, of_stream: bool) -> None:
-        """Send everything, silence too, so that the board's clock can be kept."""
+        """Send every period, silence too, so that the board can follow this clock."""
         del of_stream
         taken = self._sender.send(self._writer.packet(pcm))
         self._sent += taken
         self._unsent += not taken
 
     def close(self) -> OutputReport:
-        """End of a session; the next one goes to the same board."""
+        """End the session; the next one goes to the same board."""
         report: OutputReport = {"kind": "board", "packets": self._sent, "unsent": self._unsent, **self._sender.report()}
         self._sent = self._unsent = 0
         return report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sound cards by name, at a rate that they know (PortAudio, through the package sounddevice).
+"""Sound cards by name, at a rate that they support (PortAudio, through the package sounddevice).
 
 PortAudio lists the cards once, when it starts, and starting it anew ends every stream of the process. All streams are
 therefore kept here, under one lock: when a card is looked for again, the others are opened again as well.
@@ -14,7 +14,7 @@ from dredge_device.pi.output.interface import SPEECH, CapabilityError, Format
 from dredge_device.pi.standard_streams import say
 
 LATENCY_S = 0.04  # PortAudio's own low latency crackles on a Pi; 40 ms does not
-AGAIN = 50  # periods (1 s) between two attempts to open a card that went away
+AGAIN = 50  # periods (1 s) between two attempts to reopen a card that was unplugged
 INPUT, OUTPUT = "input", "output"
 _MAKERS = {INPUT: "RawInputStream", OUTPUT: "RawOutputStream"}
 _WORDS = {INPUT: "microphone", OUTPUT: "sound card"}
@@ -63,9 +63,9 @@ def cards() -> list[Card]:
 
 
 class CardStream:
-    """One direction of a card at the rate of ``form``, or at the card's own where it does not know that.
+    """One direction of a card at the rate of ``form``, or at the card's own where it does not support that.
 
-    ``room``: frames that can be read or written now without waiting, None while the card is away. A card that went
+    ``room``: frames that can be read or written now without waiting, None while the card is missing. A card that went
     away is looked for once a second by ``room``. Raises CapabilityError when there is none at the start.
     """
 
@@ -73,7 +73,7 @@ class CardStream:
         self._library = library()
         self._direction, self._name = direction, name
         self._stream: Any = None
-        self._absent = 0  # periods since the card went away
+        self._absent = 0  # periods since the card disappeared
         self._form = form
         self.rate, self.channels = form
         self.capacity = 0  # frames that an empty output has room for
@@ -93,7 +93,7 @@ class CardStream:
         return f"{_WORDS[self._direction]} '{self._name}'" if self._name else _WORDS[self._direction]
 
     def room(self) -> int | None:
-        """Return the frames that can be read or written now, None while the card is away; look for it then."""
+        """Return the frames that can be read or written now, None while the card is missing; then look for it."""
         with _lock:
             if self._stream is None and not self._reopened():
                 return None
@@ -104,7 +104,7 @@ class CardStream:
                 return None
 
     def write(self, data: bytes) -> bool | None:
-        """Play frames for which there is room; True when the card had run dry, None when it is away."""
+        """Play frames for which there is room; True when the card had run dry, None when it is missing."""
         with _lock:
             if self._stream is None:
                 return None
@@ -115,7 +115,7 @@ class CardStream:
                 return None
 
     def read(self, frames: int) -> tuple[bytes, bool] | None:
-        """Return the frames that are there, and whether some before them were lost; None when the card is away."""
+        """Return the available frames, and whether some before them were lost; None when the card is missing."""
         with _lock:
             if self._stream is None:
                 return None
@@ -127,14 +127,14 @@ class CardStream:
                 return None
 
     def lose(self, error: object) -> None:
-        """Close the card, which is gone, so that it is looked for again."""
+        """Close the card, which has failed, so that it is looked for again."""
         _say(f"the {self._what} is gone ({error}); it is tried again every second and the rest goes on")
         self.vanished += 1
         self._absent = 0
         self.close()
 
     def close(self, played_out: bool = False) -> None:
-        """Release the card; played_out: what was written is heard first."""
+        """Release the card; played_out: wait until the written samples were played."""
         with _lock:
             stream, self._stream = self._stream, None
             try:
@@ -143,7 +143,7 @@ class CardStream:
                 if stream is not None:
                     stream.close()
             except self._library.PortAudioError:
-                return  # it is gone: there is nothing to let go of
+                return  # the card is gone, so nothing is left to release
 
     def _open(self) -> None:
         device = self._library.query_devices(self._name, self._direction)["index"] if self._name else None
@@ -155,7 +155,7 @@ class CardStream:
         self.capacity = int(stream.write_available) if self._direction == OUTPUT else 0
 
     def _format(self, device: int | None) -> tuple[int, int]:
-        """Return the rate and channels asked for where the card knows them, else two channels, else its own rate."""
+        """Return the rate and channels asked for where the card supports them, else two channels, else its own rate."""
         check = getattr(self._library, f"check_{self._direction}_settings")
         own = round(self._library.query_devices(device, self._direction)["default_samplerate"])
         wanted, least = self._form

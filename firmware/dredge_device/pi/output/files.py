@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Files that are written, on device and host: one policy for every one of them.
+"""Writing of files, on device and host, by one policy.
 
-A plain file appears under its name whole or not at all: it grows under a name nobody can guess, in the same
+A plain file appears under its name whole or not at all: it is written under an unpredictable name in the same
 folder, and is renamed when it is complete. Links are followed to the file they stand for; a file that is replaced
 passes on its owner and its permissions. Devices, FIFOs and standard output (``-``) are written through. Every
 error is an OutputError that names the path as it was given.
@@ -20,8 +20,8 @@ from types import TracebackType
 
 StrPath = str | os.PathLike[str]
 
-PUBLIC = 0o666  # less the umask: what can be computed again
-PRIVATE = 0o600  # what somebody said, and what was on the wire
+PUBLIC = 0o666  # for data that can be computed again (before the umask)
+PRIVATE = 0o600  # for recordings of speech and of network traffic
 STDOUT = "-"
 
 _MOST_LINKS = 40  # as Linux
@@ -30,7 +30,7 @@ _SHOWN = 80  # bytes of the name that a temporary name repeats
 
 
 class OutputError(OSError):
-    """A file cannot be written; the text is one sentence that begins with the path as it was given."""
+    """A file cannot be written; the message is one sentence that begins with the path as given."""
 
 
 class OutputFile:
@@ -38,7 +38,7 @@ class OutputFile:
 
     keep: a plain file that is there already stays, and this one takes the next free name (a.wav, a-2.wav …).
     mode: permissions of a new file, before the umask; a file that is replaced keeps its own. apart: paths that this
-    file must not be (inputs and other outputs). text: what is written may go to a terminal. Raises OutputError.
+    file must not be (inputs and other outputs). text: the content is text and may go to a terminal. Raises OutputError.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OutputFile:
         self._keep = keep
         self._temporary: str | None = None
         self.size = 0  #: bytes written
-        self.is_stream = _is_stream(self._place)  #: what is written cannot be changed any more
+        self.is_stream = _is_stream(self._place)  #: written bytes cannot be changed any more
         try:
             self._fd = self._through(text) if self.is_stream else self._begin(mode)
         except OSError as error:
@@ -92,12 +92,12 @@ class OutputFile:
             self.discard()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Write everything or raise OutputError; ``size`` tells then how much was taken."""
+        """Write all the data or raise OutputError; ``size`` then is the number of bytes written."""
         view = memoryview(data).cast("B")
         while view:
             try:
                 taken = os.write(self._fd, view)
-            except BlockingIOError:  # somebody else made this pipe non-blocking
+            except BlockingIOError:  # another process made this pipe non-blocking
                 select.select([], [self._fd], [])
                 continue
             except OSError as error:
@@ -106,7 +106,7 @@ class OutputFile:
             view = view[taken:]
 
     def replace(self, at: int, data: bytes) -> None:
-        """Replace bytes in a place that was written; not for streams."""
+        """Replace bytes that were written; not for streams."""
         try:
             os.pwrite(self._fd, data, at)
         except OSError as error:
@@ -134,7 +134,7 @@ class OutputFile:
 
     def discard(self) -> None:
         """Leave nothing of a plain file; can be called again."""
-        with suppress(OSError):  # the last bytes of a file that nobody wants
+        with suppress(OSError):  # the file is discarded, so an error in its last bytes does not matter
             self._close()
         temporary, self._temporary = self._temporary, None
         if temporary is not None:

@@ -15,15 +15,17 @@ class Format(NamedTuple):
     channels: int = 1
 
 
-SPEECH = Format()  # what a receiver gives unless it is asked for more
+SPEECH = Format()  # the default format of a receiver
 
 
 class CapabilityError(RuntimeError):
-    """Something that this machine does not have was asked for."""
+    """The requested capability is missing on this machine."""
 
 
 class Output(Protocol):
-    """An output of 20 ms at a time; ``close`` ends a session and says what was made, ``discard`` all."""
+    """An output that takes 20 ms at a time; ``close`` ends a session and returns its report, ``discard`` ends the
+    output.
+    """
 
     def write(self, pcm: Pcm, of_stream: bool) -> None: ...
     def close(self) -> OutputReport: ...

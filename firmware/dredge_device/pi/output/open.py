@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Outputs by name: WAV files, a sound card, another program, nothing."""
+"""Outputs by name: WAV files, a sound card, another program, or a counter."""
 
 
 from dredge_device.pi.interfaces import Pcm
@@ -31,7 +31,7 @@ class NullOutput:
         self._samples += len(pcm) if of_stream else 0
 
     def close(self) -> OutputReport:
-        """End of a session."""
+        """End the session and return its report."""
         done, self._samples = self._samples, 0
         return {"kind": "null", "samples": done}
 
@@ -40,7 +40,7 @@ class NullOutput:
 
 
 def is_card(text: str) -> bool:
-    """Return whether the text names a loudspeaker, which keeps time by itself."""
+    """Return whether the text names a loudspeaker, which has its own clock."""
     return text == "play" or text.partition(":")[0] == "speaker"
 
 
@@ -50,7 +50,7 @@ def is_board(text: str) -> bool:
 
 
 def is_file(text: str) -> bool:
-    """Return whether late writing does no harm (files); elsewhere it would be heard late."""
+    """Return whether the text names a file, where late writing does no harm; elsewhere it delays the sound."""
     return text == "null" or text.lower().endswith(".wav")
 
 
@@ -59,8 +59,8 @@ def open_output(
 ) -> Output:
     """Return the output of a text (see GRAMMAR), raw samples at this rate. Raises ValueError for anything else.
 
-    form: of what is written to it; overwrite, mode: of files (``WavOutput``). Raises CapabilityError for a missing card
-    and OSError for what cannot be written or opened.
+    form: format of the samples; overwrite, mode: for files (``WavOutput``). Raises CapabilityError for a missing card
+    and OSError for a file or device that cannot be written or opened.
     """
     if text == "null":
         return NullOutput()

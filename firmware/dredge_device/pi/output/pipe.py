@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Raw samples to another program, by standard output or a command."""
+"""An output of raw samples to another program, by standard output or as the input of a command."""
 
 import errno
 import subprocess
@@ -11,15 +11,15 @@ from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.schema.report import OutputReport
 
-_END_S = 2.0  # what a command has to play out its input
+_END_S = 2.0  # time for a command to play the rest of its input
 _LET_GO_S = 0.5  # between a command's last read and its end
 
 
 class PipeOutput:
-    """int16 in little-endian order, mono or as ``form`` says, silence between the words included.
+    """An output of little-endian int16, mono or as ``form`` says, silence included.
 
-    ``put`` takes bytes; ``end`` lets go of the other program. What it raises ends the session: BrokenPipeError when
-    the reader went away.
+    ``put`` takes bytes; ``end`` releases the other program. An exception of ``put`` ends the session: BrokenPipeError
+    when the reader went away.
     """
 
     def __init__(
@@ -31,19 +31,19 @@ class PipeOutput:
         self._samples = 0
 
     def write(self, pcm: Pcm, of_stream: bool) -> None:
-        """Write everything, silence too, so that the reader's clock goes on."""
+        """Write every period, silence too, so that the reader's clock continues."""
         del of_stream
         piece = self._resampler.convert(pcm)
         self._samples += len(piece)
         self._put(piece.astype("<i2", copy=False).tobytes())
 
     def close(self) -> OutputReport:
-        """End of a session; the reader stays."""
+        """End the session; the reader is kept."""
         done, self._samples = self._samples, 0
         return {"kind": self._kind, "rate": self._resampler.target, "samples": done}
 
     def discard(self) -> None:
-        """End of the process."""
+        """Release the reader at the end of the process."""
         self._end()
 
 

@@ -11,7 +11,7 @@ from dredge_device.pi.interfaces import Pcm
 class Resampler:
     """The conversion of int16 from one rate to another (soxr, band-limited); equal rates pass unchanged.
 
-    The output is later by soxr's own delay (about 10 ms) and starts when that has passed.
+    The output lags by soxr's delay (about 10 ms) and starts after it.
     """
 
     def __init__(self, source: int, target: int, channels: int = 1) -> None:

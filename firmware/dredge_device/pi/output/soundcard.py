@@ -13,14 +13,14 @@ from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.schema.report import OutputReport
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 
-_STUCK_S = 1.0  # a card that takes nothing for so long is gone
+_STUCK_S = 1.0  # a card that takes no samples for this long is treated as gone
 
 
 class SpeakerOutput:
     """A sound card, the default one or one by name (``dredge devices``).
 
-    One that vanishes is tried again every second; the stream goes on meanwhile. A card that does not know the
-    rate of ``form`` is given its own. Raises CapabilityError when there is none at the start.
+    A card that vanishes is tried again every second while the stream continues. A card that does not support the
+    rate of ``form`` gets its own rate. Raises CapabilityError when there is none at the start.
     """
 
     def __init__(self, name: str = "", form: Format = SPEECH) -> None:
@@ -31,7 +31,8 @@ class SpeakerOutput:
         self._told_vanished = 0
 
     def wait_s(self) -> float | None:
-        """Return the seconds until the card has room for the next 20 ms; None while it is away and so no clock."""
+        """Return the seconds until the card has room for the next 20 ms; None while it is missing and gives no clock.
+        """
         room = self._card.room()
         if room is None:
             return None
@@ -39,16 +40,20 @@ class SpeakerOutput:
 
     @property
     def buffered_us(self) -> int:
-        """The length of the speech that is written and not heard yet, microseconds; 0 while the card is away."""
+        """The length of the speech that is written and not played yet, microseconds; 0 while the card is missing."""
         room = self._card.room()
         return 0 if room is None else 1_000_000 * max(0, self._card.capacity - room) // self._card.rate
 
     def ends_us(self) -> int | None:
-        """Return when what is written will have been heard (microseconds, monotonic); None while the card is away."""
+        """Return when the written samples will have been played (microseconds, monotonic); None while the card is
+        missing.
+        """
         return None if self._card.room() is None else monotonic_us() + self.buffered_us
 
     def wait(self) -> None:
-        """Return when the card has room for the next 20 ms, or is away; one that takes nothing for a second is gone."""
+        """Return when the card has room for the next 20 ms, or is missing; one that takes no samples for a second is
+        treated as gone.
+        """
         begin = time.monotonic()
         while wait := self.wait_s():
             if time.monotonic() - begin > _STUCK_S:
@@ -57,7 +62,7 @@ class SpeakerOutput:
             time.sleep(min(wait, 0.02))
 
     def write(self, pcm: Pcm, of_stream: bool) -> None:
-        """Play everything, silence too, and wait for room; periods without a card are counted."""
+        """Play every period, silence too, and wait for room; periods without a card are counted."""
         self.wait()
         dry = self._card.write(self._as_played(pcm))
         self._underflows += bool(dry)
@@ -72,7 +77,7 @@ class SpeakerOutput:
         return (np.repeat(played, 2) if self._form.channels < self._card.channels else played).tobytes()
 
     def close(self) -> OutputReport:
-        """End of a session; the card stays open."""
+        """End the session; the card stays open."""
         report: OutputReport = {"kind": "speaker", "rate": self._card.rate, "underflows": self._underflows}
         if self._underflows:
             report["advice"] = (

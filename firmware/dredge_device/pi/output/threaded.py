@@ -13,10 +13,10 @@ from dredge_device.pi.output.interface import Output
 from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.schema.report import OutputReport
 
-_CAPACITY = 50  # half a second beside what is rendered ahead; what a sound card falls behind by that much is given up
-_FILE_CAPACITY = 3000  # a minute, 2 MB; a disk that falls behind by more has to leave something out too
-_WAIT_S = 5.0  # an output that takes nothing for so long is not waited for
-_FILL = 10  # periods of silence at most that a card is given at once
+_CAPACITY = 50  # half a second beside the periods rendered ahead; a sound card that lags by more loses periods
+_FILE_CAPACITY = 3000  # a minute, 2 MB; a disk that lags by more loses periods too
+_WAIT_S = 5.0  # longest wait for an output that takes nothing
+_FILL = 10  # most periods of silence written to a card at once
 
 Heard = Callable[[Pcm, bool], Pcm]
 
@@ -27,12 +27,12 @@ def _as_it_is(pcm: Pcm, of_stream: bool) -> Pcm:
 
 
 class ThreadedOutput:
-    """The same output behind a queue; ``close`` and ``discard`` wait for what is queued, up to ``wait_s`` seconds.
+    """The same output behind a queue; ``close`` and ``discard`` wait for the queued periods, up to ``wait_s`` seconds.
 
-    Files may fall behind by a minute, others by half a second; what comes while
-    the queue is full is dropped and counted. ``clock`` is told when a card has played what it was given, so that
-    whoever renders can follow the card's time. heard: is given every period when its turn has come, and returns what
-    is written.
+    Files may lag by a minute, others by half a second; periods that come while
+    the queue is full are dropped and counted. ``clock`` is notified of the times at which a card plays, so that
+    rendering can follow the card's time. heard: is called with every period at its turn, and returns the samples that
+    are written.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ThreadedOutput:
             self.dropped += 1
 
     def rest(self, silence: Pcm) -> None:
-        """Keep a card filled with this silence while nothing is played, so that it does not run dry when speech begins.
+        """Keep a card filled with this silence between streams, so that it does not run dry when speech begins.
         """
         if self._queue.empty():
             self._queue.put_nowait(lambda: self._fill(silence))
@@ -87,7 +87,7 @@ class ThreadedOutput:
             self._card.write(self._heard(silence, False), False)
 
     def close(self) -> OutputReport:
-        """End the session once everything is written. An output that is stuck is reported as that."""
+        """End the session once everything is written. A stuck output is reported."""
         report = self._ask(self._output.close)
         dropped, self.dropped = self.dropped, 0
         if report is not None and self.clock is not None:
@@ -97,12 +97,12 @@ class ThreadedOutput:
         return report if self._is_file and not dropped else {**report, "dropped": dropped}
 
     def discard(self) -> None:
-        """End the thread and let go of the output; what failed before has been told already."""
+        """End the thread and release the output; earlier failures have been reported already."""
         if self._put(self._output.discard) and self._put(_stop):
             self._thread.join(self._wait_s)
 
     def _ask(self, work: Callable[[], OutputReport]) -> OutputReport | None:
-        """Return the output's answer, None when it does not come in time."""
+        """Return the result of ``work`` in the output's thread, None when it does not come in time."""
         done = threading.Event()
         result: list[OutputReport] = []
 

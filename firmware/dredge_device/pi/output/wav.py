@@ -17,7 +17,7 @@ _UNKNOWN = 0xFFFFFFFF
 
 
 def header(samples: int | None, rate: int = SAMPLE_RATE, channels: int = 1) -> bytes:
-    """Return the 44 bytes before 16-bit samples (RIFF WAVE); size None, or more than fit: the file ends where it ends.
+    """Return the 44 bytes before 16-bit samples (RIFF WAVE); samples None, or more than fit: the length is unknown.
     """
     block = 2 * channels
     size = _UNKNOWN if samples is None else min(block * samples, _UNKNOWN)
@@ -31,8 +31,8 @@ class WavOutput:
 
     overwrite: FILE.wav is replaced by the first session, FILE-2.wav by the second. A file appears under its name
     only when it is complete; a session without speech leaves none. A FIFO or device takes one WAV stream per
-    session. Whatever goes wrong later (a full disk, a reader that went away) is said once on standard error and in
-    the session's report; what fitted is the file, and the stream goes on. Raises OutputError at the start.
+    session. A later failure (a full disk, a reader that went away) is reported once on standard error and in
+    the session's report; the file keeps what was written, and the stream continues. Raises OutputError at the start.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class WavOutput:
         self._file: OutputFile | None = None
         self._error: str | None = None
         if not is_stream(path):
-            self._opened().discard()  # tells at once what cannot work
+            self._opened().discard()  # a wrong path fails here, at the start
 
     def _opened(self) -> OutputFile:
         name = self._path
@@ -89,12 +89,12 @@ class WavOutput:
         return report
 
     def discard(self) -> None:
-        """End for good; what a session has written so far is completed."""
+        """End the output and complete the file of the open session."""
         self.close()
 
 
 def _completed(file: OutputFile, form: Format) -> int:
-    """Write how much there is into the header; return the samples. Half a sample at the end is cut off."""
+    """Write the length into the header; return the samples. An incomplete sample at the end is cut off."""
     block = 2 * form.channels
     samples = max(0, file.size - HEADER_BYTES) // block
     if not file.is_stream:

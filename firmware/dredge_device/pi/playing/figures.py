@@ -16,7 +16,7 @@ def document(
     stream: RtpInput, buffer: JitterBuffer, playout: Playout, stretch: TimeStretch, concealer: Concealer,
     statistics: StatisticsReport,
 ) -> DeviceReport:  # fmt: skip
-    """Return all counts on the way of the speech; statistics: of the periods (PlayoutStatistics.report)."""
+    """Return the counts of input, playout and recovery; statistics: those of the periods (PlayoutStatistics.report)."""
     return {
         **statistics,
         "packets": {**_packets(stream, buffer, concealer.damaged), **statistics["packets"]},
@@ -27,7 +27,7 @@ def document(
 
 
 def _packets(stream: RtpInput, buffer: JitterBuffer, damaged: int) -> dict[str, int]:
-    """Return the packets by what became of them; damaged: those that the decoder refused."""
+    """Return the counts of packets by outcome; damaged: packets that the decoder refused."""
     counts = stream.counts()
     for name in ("duplicate", "late", "reordered", "beyond", "resyncs"):
         counts[name] = getattr(buffer, name)
@@ -74,7 +74,7 @@ def ahead(queue: RenderQueue, timer: StageTimer, statistics: StatisticsReport) -
     load = 100 * busy.total / (busy.count * PACKET_US) if busy.count else 0.0
     sources = statistics["sources"]
     recovered = sources["dred"] + sources["lbrr"]
-    lost = max(statistics["packets"]["lost"], recovered)  # what is rendered ahead is filled before it counts as lost
+    lost = max(statistics["packets"]["lost"], recovered)  # rendering ahead recovers periods before they count
     return {
         **queue.report(),
         "load_pct": round(load, 2),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a receiver reports of 20 ms: their samples, and the packet periods in them."""
+"""The result of rendering 20 ms: the samples, and the packet periods in them."""
 
 from dataclasses import dataclass, field
 
@@ -10,8 +10,8 @@ from dredge_device.pi.interfaces import Pcm
 class Frame:
     """One packet period.
 
-    packet: its number; source: a name of dredge_device.timeline.SOURCES; reason: why DRED could not help, or "";
-    delay_us: from the arrival that it would have had without jitter to now, microseconds; cpu_us: CPU time,
+    packet: its number; source: a name of dredge_device.timeline.SOURCES; reason: why DRED was not used, or "";
+    delay_us: time since the arrival that it would have had without jitter, microseconds; cpu_us: CPU time,
     microseconds.
     """
 
@@ -28,7 +28,7 @@ class Played:
 
     pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
     speech is shortened or lengthened sometimes none or two; of_stream: it belongs to the stream; source,
-    packet, reason, delay_us: of the last frame, ``silence`` or ``hold`` without one, and why;
+    packet, reason, delay_us: of the last frame, without one source is ``silence`` or ``hold``;
     cpu_us: CPU time.
     """
 

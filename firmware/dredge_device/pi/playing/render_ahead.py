@@ -11,11 +11,11 @@ from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US, LONGEST_US, RenderQueue
 from dredge_device.playout import Playout
 
-_SHARE = 4  # of a constant delay at most one part in so many is spent on two costly periods in a row
+_SHARE = 4  # a reserve for two costly periods takes at most 1/4 of a constant delay
 
 
 class Reserve(Protocol):
-    """How long before its time a period of this kind must begin to be ready in time, in microseconds.
+    """Returns how long before its time a period of this kind must begin to be ready in time, microseconds.
 
     together: all streams may have one at once; then: the kind of the next period, which has to be ready too.
     LONGEST_RESERVE_US at most.
@@ -37,7 +37,7 @@ class RenderAhead:
     def may_render(self, queue: RenderQueue, now_us: int, reserve_us: Reserve) -> bool:
         """Return whether the next period can be rendered now although its time may not have come.
 
-        That is when nothing that may still arrive would change it, or so long before its time as periods of its kind
+        It can if no packet that may still arrive would change it, or if its time is nearer than periods of its kind
         need, as far as the playout delay allows. Its time is ``queue.next_us``.
         """
         assert queue.next_us is not None
@@ -46,7 +46,7 @@ class RenderAhead:
             return False
         if self._over:
             queue.reserve_us = 0
-        elif ahead_us <= LONGEST_RESERVE_US or not self._constant:  # an adaptive delay follows what rendering wants
+        elif ahead_us <= LONGEST_RESERVE_US or not self._constant:  # an adaptive delay follows the needs of rendering
             first = FIRST if self._concealer.has_vocoder else PLAIN
             wanted, longest = self._wanted_us(reserve_us), reserve_us(first, False)
             queue.reserve_us = self._playout.reserve_us(wanted, longest, queue.next_us, self._speech.queued_us)
@@ -68,7 +68,7 @@ class RenderAhead:
         """Return the reserve for the costliest kind of the next period; with a constant delay also for what may follow
         it.
 
-        What nothing describes when a gap begins may be described 20 ms later: then the two costliest kinds follow.
+        A packet that describes the gap may arrive 20 ms after its beginning: then the two costliest kinds follow.
         """
         kind = self._costliest()
         wanted = reserve_us(kind, self._constant)
@@ -77,7 +77,7 @@ class RenderAhead:
         return wanted
 
     def _costliest(self) -> int:
-        """Return the kind that a lost period may have as long as nothing that describes it has arrived."""
+        """Return the kind that a lost period may have before a packet that describes it has arrived."""
         if not self._concealer.has_vocoder:
             return PLAIN
         if not self._concealer.synthesising:

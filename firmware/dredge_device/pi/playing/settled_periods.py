@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which periods can be rendered before their time, because nothing that may still arrive would change them."""
+"""The test whether a period can be rendered before its time, because no later packet would change it."""
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
@@ -7,12 +7,12 @@ from dredge_device.pi.input.periods import is_whole
 from dredge_device.playout import Period
 from dredge_device.units import PACKET_US
 
-MARGIN_US = 2 * PACKET_US  # beyond the latest of the packets lately: what is missing then will not come
+MARGIN_US = 2 * PACKET_US  # margin above the lateness of recent packets, after which a missing packet is taken for lost
 _LATEST = 999  # permille of the packets
 
 
 class SettledPeriods:
-    """The judgement which periods of one stream are settled, by what is in its jitter buffer."""
+    """The test by the jitter buffer of one stream."""
 
     def __init__(self, buffer: JitterBuffer, concealer: Concealer) -> None:
         self._buffer = buffer
@@ -21,9 +21,9 @@ class SettledPeriods:
     def settled(self, period: Period, now_us: int) -> bool:
         """Return whether this period would be rendered the same at its own time.
 
-        A packet that is there is decoded, unless half of its period may still come. A lost one is settled when a later
-        packet describes it and when everything between the two has either arrived or is later than packets on this path
-        come.
+        A packet that has arrived is decoded, unless half of its period may still arrive. A lost one is settled when a
+        later packet describes it and every packet between the two has either arrived or is later than packets on this
+        path are.
         """
         buffer = self._buffer
         if period.packet is not None:

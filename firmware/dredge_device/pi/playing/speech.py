@@ -15,8 +15,8 @@ from dredge_device.pi.playout_statistics import PlayoutStatistics
 from dredge_device.playout import Period, Playout
 from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES, PACKET_US
 
-HOLD, SILENCE = "hold", "silence"  # why there is no packet period for an output
-_MOST_FRAMES = 2  # decoded in one period; more would endanger the deadline
+HOLD, SILENCE = "hold", "silence"  # the idle states of playout: it stands still, or no stream is playing
+_MOST_FRAMES = 2  # decoded per period at most, because more would endanger the deadline
 _MARGIN = FRAME_SAMPLES  # samples wanted beyond the period while speech is being shortened
 
 
@@ -46,17 +46,17 @@ class SpeechQueue:
 
     @property
     def queued(self) -> int:
-        """Samples of speech that wait."""
+        """The waiting samples of speech."""
         return self.stretch.queued
 
     @property
     def queued_us(self) -> int:
-        """The same as time."""
+        """The waiting speech in microseconds."""
         return self.stretch.queued * PACKET_US // PACKET_SAMPLES
 
     @property
     def needed(self) -> int:
-        """How many packet periods have to be decoded for the next 20 ms."""
+        """The number of packet periods to decode for the next 20 ms."""
         return max(0, -(-(self._wanted() - self.stretch.queued) // PACKET_SAMPLES))
 
     def restart(self) -> None:
@@ -65,7 +65,7 @@ class SpeechQueue:
         self._beyond.restart()
 
     def fill(self, now_us: int) -> tuple[list[Frame], str]:
-        """Decode what the next 20 ms need: the packet periods, and HOLD or SILENCE when there was none left."""
+        """Decode for the next 20 ms; return the packet periods, and HOLD or SILENCE when none was left."""
         frames: list[Frame] = []
         idle = ""
         while not idle and len(frames) < _MOST_FRAMES and self.stretch.queued < self._wanted():
@@ -119,12 +119,12 @@ class SpeechQueue:
         return ""
 
     def _push(self, speech: Pcm, packet: Any) -> None:
-        """Append 20 ms; packet: what they were decoded from, None for speech from elsewhere."""
+        """Append 20 ms; packet: the one they were decoded from, None for other speech."""
         self.stretch.push(speech)
         self._beyond.add(packet)
 
     def _pass_over(self, period: Period, delay_us: int) -> None:
-        """Count a period that is left out, or that turns out to be what was concealed while playout stood still."""
+        """Count a period that is left out, or that was already concealed while playout stood still."""
         number, lost = period.number, period.packet is None
         if lost and self._stood:
             source = "conceal" if self._classic else "plc"
@@ -136,7 +136,7 @@ class SpeechQueue:
         self._skipped.append(frame)
 
     def _correct_lag(self, now_us: int) -> None:
-        """Notice when playout is late or early, and shorten or lengthen the speech."""
+        """Detect when playout is late or early, and shorten or lengthen the speech."""
         self._playout.observe(now_us, self.queued_us)
         lag = self._playout.lag
         if lag.us:

@@ -9,7 +9,9 @@ from dredge_device.pi.schema.report import DeviceReport, Link, LoadReport, Machi
 
 
 class Description(TypedDict, total=False):
-    """The answer to a greeting: what the device is and has. boot: identity of the process; error: why it refuses."""
+    """The answer to a greeting: the device and its abilities. boot: identity of the process; error: reason of a
+    refusal.
+    """
 
     ok: bool
     error: str
@@ -58,7 +60,7 @@ class Calibrated(TypedDict, total=False):
 
 
 class CalibrationKey(TypedDict):
-    """What the costs of periods depend on."""
+    """The conditions that the costs of periods depend on."""
 
     board: str | None
     cpu: str | None
@@ -73,7 +75,7 @@ class CalibrationKey(TypedDict):
 
 
 class StreamCounts(TypedDict):
-    """Streams that run, that may run at the same time, and that are over."""
+    """Counts of running streams, of the most at the same time, and of ended ones."""
 
     running: int
     most: int
@@ -115,7 +117,7 @@ class Summary(TypedDict):
 
 
 class StatusCounts(TypedDict, total=False):
-    """The parts of a status that the thread that plays gives; talk: dredge_host.talk.documents.TalkState."""
+    """The parts of a status that the playing thread provides; talk: dredge_host.talk.documents.TalkState."""
 
     streams: StreamCounts
     governor: LoadReport

@@ -2,7 +2,7 @@
 """The device report: what the device sends every second and at the end of a session, as the host reads it.
 
 A new field is a line in a class below: the host's check then refuses reports in which it has another type or size, and
-mypy holds whoever makes it, the screen, the result and the verdict to it. A field may be absent or null unless its
+mypy checks the producer, the screen, the result and the verdict against it. A field may be absent or null unless its
 class is total; unknown fields pass.
 """
 
@@ -95,17 +95,17 @@ Link = dict[str, int | str]  # counters of an endpoint, and its kind
 
 
 class PathReport(TypedDict, total=False):
-    """Counts of the way from or to a board: datagrams of strangers, the counters of a serial line."""
+    """Counts of the path from or to a board: datagrams of unknown senders, the counters of a serial line."""
 
     strangers: Count
     line: dict[str, Count]
 
 
 class OutputReport(PathReport, total=False):
-    """What an output made of a session, and the process's part of a final report.
+    """The report of an output about a session, and the process's part of a final report.
 
     dropped: periods left out because the output took none; vanished, unheard_ms: how often and how long a sound card
-    was away; followed_ms: samples inserted for the clock of the card; packets, unsent: of a board.
+    was missing; followed_ms: time inserted to follow the clock of the card; packets, unsent: of a board.
     """
 
     kind: str
@@ -155,7 +155,7 @@ class StreamPart(TypedDict, total=False):
 
 
 class DelayPart(TypedDict, total=False):
-    """Playout delay in ms; jitter: RFC 3550; buffered: speech that waits; target: what playout aims at."""
+    """Playout delay in ms; jitter: RFC 3550; buffered: waiting speech; target: the wanted delay."""
 
     mean: float
     max: float
@@ -184,7 +184,7 @@ class DredPart(TypedDict, total=False):
 
 
 class QueueLength(TypedDict):
-    """Finished periods that waited whenever one more became ready."""
+    """Finished waiting periods, counted whenever another became ready."""
 
     mean: float
     least: Count
@@ -215,7 +215,7 @@ class TalkPart(TypedDict, total=False):
 
 
 class ProbePart(TypedDict, total=False):
-    """What a probe counted."""
+    """The counts of a probe."""
 
     too_long: Count
 

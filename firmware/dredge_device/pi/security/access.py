@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who may talk to the device. Without a key: anybody the address lets in, but never more is answered
-to a remote peer than it has sent. With a key: only its holders; everybody else is counted and dropped.
+"""Access control of the device. Without a key any peer that the address admits is served, but a remote peer is never
+sent more than it has sent. With a key only its holders are served; other datagrams are counted and dropped.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from dredge_device.pi.security.session_keys import COOKIE, MAGIC, NONCE, OPEN, O
 from dredge_device.pi.transport.addresses import name_of, network_of
 from dredge_device.telemetry import Counters
 
-_EPOCH_US = 16_000_000  # a cookie is good in its own epoch and the next
+_EPOCH_US = 16_000_000  # a cookie is valid in its own epoch and the next
 _IDLE_US = 30_000_000
 _HEAD = len(MAGIC) + 1 + NONCE + 4  # magic, kind, nonce, epoch
 _KNOWN_PEERS = 64
 
 
 class Access(Protocol):
-    """The rule who may talk to the device.
+    """The access control of a device.
 
-    ``receive``: what a datagram holds for the agent (None: nothing) and answers to send at once; ``wrap``: what to send
-    for the agent's datagram (None: nothing).
+    ``receive``: returns the datagram for the agent (None: none) and answers to send at once; ``wrap``: returns what to
+    send for the agent's datagram (None: nothing).
     """
 
     counters: Counters
@@ -48,9 +48,9 @@ def _no_warning(kind: str, text: str) -> None:
 class OpenAccess:
     """Access without a key.
 
-    ``limited``: the peers are remote and unproven, so answers never outgrow questions, neither in bytes nor in packets,
-    and so not with their headers either. Strangers are counted by address; a peer that is served (``serving``) has an
-    account of its own, which no stranger can use or displace. ``warn`` takes a kind and a line for the user.
+    ``limited``: the peers are remote and unproven, so answers are never larger than requests, in bytes and in packets,
+    and so also not with their headers. Unknown peers are counted by address; a served peer (``serving``) has a separate
+    account, which others can neither use nor displace. ``warn`` takes a kind and a line for the user.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class OpenAccess:
         self._limited = limited
         self._serving = serving
         self._warn = warn
-        self._credits: OrderedDict[Any, _Credit] = OrderedDict()  # of strangers, by address
-        self._own: dict[Any, _Credit] = {}  # of peers that are served
+        self._credits: OrderedDict[Any, _Credit] = OrderedDict()  # of unknown peers, by address
+        self._own: dict[Any, _Credit] = {}  # of served peers
         self.counters = Counters(("withheld",))
 
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
-        """Let everything through and count it in the peer's favour."""
+        """Admit every datagram and add its size to the peer's credit."""
         del now_us
         if datagram.startswith(MAGIC):
             self._warn("no key", f"{name_of(peer)} uses a key and this end has none: start it with --key-file")
@@ -76,7 +76,7 @@ class OpenAccess:
         return datagram, []
 
     def wrap(self, datagram: bytes, peer: Any) -> bytes | None:
-        """Return the datagram, None when the peer has not sent as much as it would get."""
+        """Return the datagram, None when the peer has not sent as much as the answer needs."""
         if self._limited:
             size = len(datagram)
             accounts = (self._own.get(peer), self._credits.get(network_of(peer)))
@@ -117,7 +117,7 @@ class _Credit:
 
 
 class Peer:
-    """A peer that has proven to hold the key."""
+    """A peer that has proven that it holds the key."""
 
     def __init__(self, nonce: bytes, keys: Keys) -> None:
         self.nonce = nonce
@@ -126,7 +126,7 @@ class Peer:
 
     @cached_property
     def media(self) -> Any:
-        """SRTP, made when the first media comes: what only claims to hold the key costs no context."""
+        """SRTP, made when the first media arrives, so that a mere claim to hold the key costs no SRTP context."""
         return session_keys.srtp(self.keys.media_key, outbound=False)
 
 
@@ -153,7 +153,7 @@ class KeyedAccess:
         self._rekeyed = rekeyed
         self._secret = os.urandom(32)
         self._holders: OrderedDict[Any, Peer] = OrderedDict()
-        self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, until when
+        self._over: OrderedDict[bytes, int] = OrderedDict()  # nonces of ended sessions, and until when they are refused
         self._strangers = RateLimit()
         self.counters = Counters(
             ("opened", "cookies", "forged", "replayed", "unauthenticated", "limited", "withheld", "full")
@@ -163,7 +163,7 @@ class KeyedAccess:
     def receive(self, datagram: bytes, peer: Any, now_us: int) -> tuple[bytes | None, list[bytes]]:
         """Return the datagram for the agent when it is genuine and new, and the answers to send."""
         holder = self._holders.get(peer)
-        if not datagram.startswith(MAGIC):  # a stranger's costs nothing: it is dropped unread
+        if not datagram.startswith(MAGIC):  # media of an unknown peer is dropped without decryption
             return self._media(datagram, holder, peer, now_us), []
         if holder is None and not self._strangers.allow(peer, now_us):
             self.counters.add("limited")
@@ -212,7 +212,7 @@ class KeyedAccess:
         nonce, epoch = datagram[5 : 5 + NONCE], int.from_bytes(datagram[5 + NONCE : _HEAD], "big")
         holder = self._holders.get(peer)
         if holder is None or holder.nonce != nonce:
-            # When the peer holds the key already, somebody claims to be it with new keys.
+            # This peer has keys already, so the claim to be it with new keys is rate-limited.
             if holder is not None and not self._strangers.allow(peer, now_us):
                 self.counters.add("limited")
                 return None
@@ -229,7 +229,7 @@ class KeyedAccess:
         return clear if self._admit(peer, holder, now_us) else None
 
     def _candidate(self, peer: Any, nonce: bytes, epoch: int, now_us: int) -> Peer | None:
-        """Return the keys for a peer that brings back our cookie; used nonces and old cookies are refused."""
+        """Return the keys for a peer that returns our cookie; used nonces and old cookies are refused."""
         age = (now_us // _EPOCH_US & 0xFFFFFFFF) - epoch
         if age not in (0, 1):
             self.counters.add("forged")
@@ -262,12 +262,12 @@ class KeyedAccess:
             self._over.popitem(last=False)
 
     def _make_room(self, now_us: int) -> bool:
-        """Remove peers of which no stream is played, the least recently heard first; return whether there is room."""
+        """Remove peers without a running stream, the least recently active first; return whether there is room."""
         removable = [(m.heard_us, p) for p, m in self._holders.items() if not self._serving(p)]
         if removable:
             self._retire(min(removable, key=lambda item: item[0])[1], now_us)
         return bool(removable)
 
     def _retire(self, peer: Any, now_us: int) -> None:
-        """Refuse the nonce for as long as its cookie could be good."""
+        """Refuse the nonce for as long as its cookie could be valid."""
         self._over[self._holders.pop(peer).nonce] = now_us + 3 * _EPOCH_US

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The limit of how much of strangers' traffic is looked at."""
+"""The rate limit on datagrams of unknown peers."""
 
 from collections import OrderedDict
 from typing import Any
 
 from dredge_device.pi.transport.addresses import network_of
 
-# Looked at per second, and in a burst: of one socket, of one address (several hosts may share it), of all together.
+# (Datagrams per second, burst) of one socket, of one address (several hosts may share it), of all together.
 _SOCKET = (5, 10)
 _ADDRESS = (10, 20)
 _ALL = (50, 100)
-_REMEMBERED = 64  # sockets and addresses; the least recently heard is forgotten
+_REMEMBERED = 64  # sockets and addresses; the least recently active one is forgotten
 
 
 class _Bucket:
-    """A token bucket that fills with time up to ``burst``; what is looked at costs one token."""
+    """A token bucket that fills with time up to ``burst``; each examined datagram costs one token."""
 
     def __init__(self, rate: int, burst: int, now_us: int) -> None:
         self._rate, self._burst = rate, float(burst)
@@ -32,10 +32,10 @@ class _Bucket:
 
 
 class RateLimit:
-    """The limits per second of every socket, of every address (network_of) and of all strangers together.
+    """The limits per second of every socket, of every address (network_of) and of all unknown peers together.
 
-    One that floods is held up by its own bucket first, so that it shuts out neither other addresses nor other hosts
-    behind its own.
+    A flood is stopped by its own bucket first, so that it blocks neither other addresses nor other hosts behind the
+    same address.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class RateLimit:
         self._all: _Bucket | None = None
 
     def __len__(self) -> int:
-        """Return how many strangers are remembered."""
+        """Return the number of remembered peers."""
         return max(len(self._sockets), len(self._addresses))
 
     def allow(self, peer: Any, now_us: int) -> bool:
-        """Return whether one datagram more of this stranger may be looked at."""
+        """Return whether another datagram of this peer may be examined."""
         if self._all is None:
             self._all = _Bucket(*_ALL, now_us)
         buckets = (

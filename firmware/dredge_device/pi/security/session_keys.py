@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The keys of a link: key file, key derivation, sealed control, SRTP media.
 
-An attacker without the key can neither read media nor make either end believe anything. A session has its own keys,
-made from the pre-shared key, a nonce of the host and a cookie of the device, so that nothing recorded in one session
-means anything in another (docs/reference/protocol.md, "Keyed links").
+An attacker without the key can neither read media nor forge datagrams for either end. A session has its own keys,
+made from the pre-shared key, a nonce of the host and a cookie of the device, so that datagrams recorded in one session
+are invalid in another (docs/reference/protocol.md, "Keyed links").
 """
 
 import binascii
@@ -19,7 +19,7 @@ from dredge_device.pi.text import read_text
 MAGIC = b"DGK1"
 OPEN, COOKIE, TO_DEVICE, TO_HOST = 1, 2, 3, 4
 NONCE = 16
-OPEN_BYTES = 64  # longer than the answer: nobody is made to amplify
+OPEN_BYTES = 64  # longer than the answer, so that a device cannot be used to amplify a flood
 TAG = 16
 _MIN_KEY = 16
 _WINDOW = 1024
@@ -27,11 +27,11 @@ _COUNTER = ">Q"
 
 
 class KeyFileError(ValueError):
-    """The key file cannot be used."""
+    """The key file is unusable."""
 
 
 class SealError(ValueError):
-    """A datagram is not what a holder of the key sends now."""
+    """A datagram was not sealed by a holder of the key in this session, or was received before."""
 
 
 def read_key(path: str | os.PathLike[str]) -> bytes:
@@ -62,7 +62,7 @@ def tag_of(key: bytes, *parts: bytes) -> bytes:
 
 
 class Window:
-    """The window of used counters: every one is accepted once, and only near the newest."""
+    """The window of used counters: each is accepted once, and only near the newest."""
 
     def __init__(self) -> None:
         self._top = -1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""SRTP as others speak it: one static key for everybody, from a session description (SDES, RFC 4568)."""
+"""Interoperable SRTP: one static key for all peers, from a session description (SDES, RFC 4568)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,10 @@ from dredge_device.telemetry import Counters
 
 
 class StaticAccess:
-    """Media is SRTP and control SRTCP (RFC 3711), both by the same 30 bytes of key and salt.
+    """Access by SRTP for media and SRTCP for control (RFC 3711), with the same 30 bytes of key and salt.
 
-    There is no handshake and nothing is kept of strangers: whoever has the key is heard, and what was recorded can be
-    replayed to a process that was started anew. ``warn`` takes a kind and a line for the user. Raises ImportError
+    There is no handshake and no state per unknown peer: every holder of the key is served, and a recording can be
+    replayed to a process that was started again. ``warn`` takes a kind and a line for the user. Raises ImportError
     without pylibsrtp.
     """
 

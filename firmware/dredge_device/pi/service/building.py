@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The parts of a device process, made by its options: receivers, access, outputs."""
+"""The parts of a device process, made from its options: receivers, access, outputs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,7 @@ from dredge_device.pi.transport.endpoint import is_local
 from dredge_models import modelset, vocoders
 from dredge_models.registry import STANDARD_ID, STANDARD_VERSION
 
-_SPARE_MEMBERS = 8  # holders of the key beside those whose streams run: they are told why not
+_SPARE_MEMBERS = 8  # holders of the key beside those of running streams, which are told why they get no stream
 
 
 @cache
@@ -47,7 +47,7 @@ def check_options(options: SessionRequest) -> None:
 
 
 def description_of(options: Options) -> sdp.Description:
-    """Return the agreement about the streams of others. Raises OSError and ValueError for the file of ``sdp``."""
+    """Return the session description for plain RTP streams. Raises OSError and ValueError for the file of ``sdp``."""
     types = NOT_AGREED
     if options.payload_type is not None:
         types = PayloadTypes(frozenset([options.payload_type]))
@@ -63,7 +63,7 @@ def description_of(options: Options) -> sdp.Description:
 
 
 def history_notes(options: Options, agreed: sdp.Description) -> list[str]:
-    """Return what prevents this process from using all the redundancy that the session description announces."""
+    """Return sentences about limits that keep this process from using all the redundancy of the session description."""
     if not agreed.history_ms:
         return []
     said = []
@@ -104,7 +104,9 @@ def calibration_for(vocoder: str, machine: Machine) -> Calibration | None:
 
 
 def expected_costs(vocoder: str, calibration: Calibration | None) -> tuple[PeriodCosts | None, PeriodCosts | None]:
-    """Return the expected costs of periods with this vocoder and with its stand-in, as far as they were measured."""
+    """Return the expected costs of periods with this vocoder and with the one of level SMALL, as far as they were
+    measured.
+    """
     if calibration is None or vocoder not in calibration.costs:
         return None, None
     return calibration.costs[vocoder], calibration.costs.get(vocoders.VOCODERS[vocoder].stand_in)
@@ -119,8 +121,8 @@ def make_access(
 ) -> Access:
     """Return the access to this process.
 
-    static: the key of a session description; ``rekeyed`` is told which peer has new keys, ``serving`` knows who is
-    heard, ``warn`` takes a kind and a line for the user.
+    static: the key of a session description; ``rekeyed`` is called with a peer that has new keys; ``serving`` returns
+    whether a peer is served; ``warn`` takes a kind and a line for the user.
     """
     if options.key_file is not None:
         key = session_keys.read_key(options.key_file)

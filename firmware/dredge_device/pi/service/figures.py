@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The reports of a device process beside its streams: timing, load, the link, the machine."""
+"""The parts of reports that describe the device process: timing, load, the link, the machine."""
 
 from dredge_device.pi.machine import Machine
 from dredge_device.pi.schema.documents import StatusCounts, StreamCounts
@@ -12,14 +12,14 @@ from dredge_device.pi.transport.endpoint import Endpoint
 
 
 class ProcessFigures:
-    """The figures of a process, asked for by the thread that plays."""
+    """The figures of a process, read by the playing thread."""
 
     def __init__(self, machine: Machine, governor: Governor, endpoint: Endpoint, access: Access, inbox: Inbox) -> None:
         self._machine, self._governor = machine, governor
         self._endpoint, self._access, self._inbox = endpoint, access, inbox
 
     def session(self, pacer: Pacer) -> OutputReport:
-        """Return the parts of the final report of a session; the pacer counts anew from here."""
+        """Return the parts of the final report of a session; and restart the counts of the pacer."""
         pacing = pacer.session(self._governor.late())
         load = self._governor.report()
         return {"machine": self._machine.facts(), "pacing": pacing, "load": load, "link": self._link()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Load beyond what the board can do: quality goes first, then new hosts, the running streams' timing never.
+"""The load governor. Under overload it lowers quality first, then refuses new hosts; running streams stay on time.
 
-Order and thresholds are in docs/notes/hardening.md. What counts is the time until a finished period is missing and the
-mean load; one costly period says nothing as long as others wait in the queue.
+Order and thresholds are in docs/notes/hardening.md. It judges by the time until a finished period is missing and by the
+mean load; a single costly period does not matter while others wait in the queue.
 """
 
 from collections import deque
@@ -17,32 +17,32 @@ from dredge_device.units import PACKET_US
 from dredge_kernels.histogram import Histogram
 
 WINDOW_US = 2_000_000  # over which the mean load is taken
-JUDGE_US = 200_000  # between two judgements
-SETTLE_US = 1_000_000  # after a change, until what gaps cost now is known
-HIGH = 0.92  # of the time: a level whose mean load would be above this does not fit several streams …
+JUDGE_US = 200_000  # time between two judgements
+SETTLE_US = 1_000_000  # time after a change until the new cost of gaps is known
+HIGH = 0.92  # a level whose mean load would exceed this does not fit several streams …
 MOST = 0.96  # … and full quality does not fit one stream, …
-HEAVY = 2.0  # … whose gaps the small vocoder speaks as far as there is time, until that is less than half of them
+HEAVY = 2.0  # … unless the small vocoder has time for at least half of its gaps
 HYSTERESIS = 0.87  # share of these limits below which a better level is worth returning to while queues are short
-DRY_US = 4 * PACKET_US  # quality is lowered only if some stream's queue became as short as this lately
-MARGIN = 1.25  # times the usual cost: so long before its time a period is begun …
-GUARD = 1.1  # … and so long it must have left then
-ASSUMED = (1.0, 11.0, 60.0, 25.0, 53.0)  # cost of each kind in plain periods until it is measured
-UNMEASURED_US = 100_000  # with a constant delay: so long before its time a gap begins until one has been measured
-ASSUMED_SMALL = 0.75  # of the same with the small vocoder
+DRY_US = 4 * PACKET_US  # quality is lowered only if a stream's queue was at most this short lately
+MARGIN = 1.25  # a period is begun this many times its usual cost before its time …
+GUARD = 1.1  # … and must have this many times its cost left then
+ASSUMED = (1.0, 11.0, 60.0, 25.0, 53.0)  # cost of each kind relative to a plain period, until it is measured
+UNMEASURED_US = 100_000  # with a constant delay: the reserve for a gap until one has been measured
+ASSUMED_SMALL = 0.75  # the same for the small vocoder, relative to the standard one
 _LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
-_FORGET = 1 / 16  # per period of a kind: how much of what the costliest one took beyond the usual is forgotten
-_WARM_UP = 50  # plain periods
-_CONFIDENCE = 0.97  # per judgement: how far what a better level once cost is still believed
-_LONGEST = 64  # times slower at most, after relapses
+_FORGET = 1 / 16  # decay per period of a kind of the costliest one's excess over the usual cost
+_WARM_UP = 50  # plain periods before the mean is used
+_CONFIDENCE = 0.97  # decay per judgement of the weight of a better level's former cost
+_LONGEST = 64  # after relapses, improvements come at most this many times slower
 _KEPT = 64  # changes of level that a report names
 
 Expected = tuple[PeriodCosts | None, PeriodCosts | None]
 
 
 class Costs:
-    """The usual time, in microseconds of the clock, that one period of each kind takes at each quality.
+    """The usual time, in microseconds of the clock, of one period of each kind at each quality.
 
-    full, small: what a calibration measured with the vocoders of these levels; else costs are assumed until they occur.
+    full, small: costs that a calibration measured with the vocoders of these levels; others are assumed until measured.
     """
 
     def __init__(self, full: PeriodCosts | None = None, small: PeriodCosts | None = None) -> None:
@@ -56,7 +56,7 @@ class Costs:
                                 (AFTER, quality): costs.after_us}  # fmt: skip
 
     def add(self, kind: int, quality: int, us: float) -> None:
-        """Add the time of one period; far more than usual counts as twice the usual time."""
+        """Add the time of one period; an outlier counts as twice the usual time."""
         if kind == PLAIN:
             self._add_plain(us)
         if kind == PLAIN or quality >= CLASSIC:
@@ -87,14 +87,16 @@ class Costs:
         return self._assumed(kind, quality) if known is None else known
 
     def at_most(self, kind: int, quality: int, margin: float) -> float:
-        """Return so many times the usual cost, or the highest one lately: a deep gap begins with a costly period."""
+        """Return ``margin`` times the usual cost, or the highest recent one, because a long gap begins with a costly
+        period.
+        """
         return max(margin * self.of(kind, quality), self._costliest.get((kind, quality), 0.0))
 
     def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
         """Return how long before its time a period must begin to be ready in time, in whole periods, microseconds.
 
         others: streams beside this one; together: all may have such a period at once, as when the link that they share
-        is interrupted; then: the kind of the next period, which has to be ready too.
+        is interrupted; then: the kind of the next period, which must be ready too.
         """
         after = 0.0 if then is None else self.at_most(then, quality, MARGIN) - PACKET_US
         one = self.at_most(kind, quality, MARGIN) + max(0.0, after)
@@ -108,11 +110,11 @@ class Costs:
 
 
 class Governor:
-    """Says how much work the next period of a stream may be, and how long before its time it should be rendered.
+    """Chooses the quality level of the next period of a stream, and how long before its time it is rendered.
 
-    ``clock`` and ``cpu_clock``: microseconds of real time, and of CPU time of the thread that renders. Around every
-    period ``begin`` and ``rendered``; ``judge`` every 20 ms. One thread. expected: costs that a calibration measured,
-    of the vocoder and of the one of level SMALL.
+    ``clock`` and ``cpu_clock``: microseconds of real time, and of CPU time of the rendering thread. Call ``begin`` and
+    ``rendered`` around every period and ``judge`` every 20 ms, all in one thread. expected: costs that a calibration
+    measured, of the vocoder and of the one of level SMALL.
     """
 
     def __init__(
@@ -125,9 +127,9 @@ class Governor:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the past load, since nobody is served now."""
+        """Forget the past load, since no stream is running now."""
         self.level = FULL
-        self.degraded = 0  # periods in which the guard took a vocoder away, or refused one
+        self.degraded = 0  # periods in which the guard stopped a vocoder or did not start it
         self.overruns = self._reported = 0  # periods that were not ready in time
         self.busy = Histogram()  # CPU time of all streams in 20 ms
         self.costs = Costs(*self._expected)
@@ -139,19 +141,20 @@ class Governor:
         self._since_us = self._judged_us = self._clock()
         self._work_us = 0
         self._dry_us = self._since_us - WINDOW_US
-        self._confidence = 1.0  # how far the load of the better level is believed
+        self._confidence = 1.0  # weight of the better level's former load
         self._backoff = 1
         self._changed_us = self._since_us - SETTLE_US
-        self._better_us = self._since_us - 2 * WINDOW_US  # when it was tried last
+        self._better_us = self._since_us - 2 * WINDOW_US  # time of the last attempt
 
     def reserve_us(self, kind: int, others: int, together: bool = False, then: int | None = None) -> int:
         """Return how long before its time a period must begin at the present level (Costs.reserve_us)."""
         return self.costs.reserve_us(kind, self.level, others, together, then)
 
     def quality(self, kind: int | None, slack_us: int, begun: int = FULL) -> int:
-        """Return the quality level of a period of this kind with which nobody is late if it takes at most ``slack_us``.
+        """Return the quality level of a period of this kind that finishes within ``slack_us``, so that no stream is
+        late.
 
-        begun: the level at which its gap began, whose vocoder goes on to its end.
+        begun: the level at which its gap began, whose vocoder is kept to its end.
         """
         if not kind or (kind == FIRST and self.level >= CLASSIC):
             return self.level
@@ -164,11 +167,11 @@ class Governor:
         return CLASSIC if kind == FIRST else LATE
 
     def begin(self) -> None:
-        """Note that a period is rendered from now on."""
+        """Note that the rendering of a period begins."""
         self._begun_us, self._begun_cpu = self._clock(), self._cpu_clock()
 
     def rendered(self, kind: int | None, quality: int, ahead_us: int, late: bool, in_gap: bool = False) -> None:
-        """Note that the period is rendered; its kind is None without a stream.
+        """Note that the rendering of a period has ended; kind is None without a stream.
 
         ahead_us: how long the stream's finished periods last; late: this one was not ready in time; in_gap: the one
         before it had been lost.
@@ -187,7 +190,7 @@ class Governor:
             self._dry_us = now_us
 
     def judge(self, streams: int = 1) -> None:
-        """Choose, once per 20 ms with so many streams, the quality level of the gaps that begin from now on."""
+        """Choose the quality level of gaps that begin from now on; called every 20 ms with the number of streams."""
         self._streams = streams
         self.busy.add(self._busy_us)
         self._busy_us = 0
@@ -212,8 +215,8 @@ class Governor:
             self._step(self.level - 1)
 
     def _fits(self, level: int, weight: float = 1.0) -> bool:
-        """Return whether the mean load at this level, weighed so, leaves the received packets in time."""
-        # With several streams it would be unfair if a queue about to run dry cost single gaps their vocoder.
+        """Return whether the mean load at this level times ``weight`` leaves enough time for received packets."""
+        # With several streams, the guard would take the vocoder from single gaps of one stream, which is unfair.
         load = weight * self.expected_load(level)
         if self._streams == 1 and level == FULL:
             return load <= MOST
@@ -239,11 +242,11 @@ class Governor:
         return late
 
     def refusal(self, streams: int) -> str | None:
-        """Return why no other stream can be taken beside so many, as a sentence for its host; None if it can."""
+        """Return as a sentence for the host why no further stream fits beside ``streams``; None if one fits."""
         return _refusal(self.level, streams, self.costs.plain)
 
     def report(self) -> LoadReport:
-        """Return the levels over time, periods at each, the guard's actions, who was turned away, and the mean load."""
+        """Return the levels over time, periods at each, the guard's actions, the refused hosts, and the mean load."""
         elapsed_us = max(1, self._clock() - self._since_us)
         load = 100 * self._work_us / elapsed_us
         return {
@@ -260,14 +263,16 @@ class Governor:
 
 
 def _demanded(kind: int, in_gap: bool) -> int:
-    """Return the kind that a period would have at full quality, whatever was done in the gap so far."""
+    """Return the kind that a period would have at full quality, independently of the levels in the gap so far."""
     if kind == PLAIN and in_gap:
         return AFTER
     return NEXT if kind == FIRST and in_gap else kind
 
 
 def _refusal(level: int, streams: int, plain: float) -> str | None:
-    """Return why no other stream can be taken beside so many; plain: usual time of a received period, microseconds."""
+    """Return as a sentence why no further stream fits beside ``streams``; plain: usual time of a received period,
+    microseconds.
+    """
     if not streams:
         return None
     wanted = (streams + 1) * plain

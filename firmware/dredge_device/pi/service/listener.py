@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The thread that takes datagrams off the link as they come; nothing in it waits for a decoder."""
+"""The thread that reads datagrams from the link as they arrive; it never waits for a decoder."""
 
 import os
 import threading
@@ -13,14 +13,14 @@ from dredge_device.pi.transport.endpoint import Endpoint
 
 class Listener:
     """Fills the inbox from the endpoint, on its maker's cores. ``stopping`` is set when the thread dies of an
-    error: a device that cannot hear is worse than one that starts again."""
+    error, because a process that receives nothing must end and be restarted."""
 
     def __init__(self, endpoint: Endpoint, inbox: Inbox, stopping: threading.Event) -> None:
         self._endpoint = endpoint
         self._inbox = inbox
         self._stopping = stopping
         self._finished = threading.Event()
-        self._cores = os.sched_getaffinity(0)  # the thread that starts it may be pinned to one by then
+        self._cores = os.sched_getaffinity(0)  # ``start`` may be called by a thread that is pinned to one core
         self._thread = threading.Thread(target=self._listen, name="listen", daemon=True)
         self.dead = False
 
@@ -29,7 +29,7 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for that."""
+        """Stop the thread and wait for its end."""
         self._finished.set()
         self._thread.join()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the device says to the person beside it: one line per event, and no flood of lines."""
+"""Lines for the user on standard error: one per event, at a limited rate."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,9 @@ _STREAMS, _STREAMS_S = 20, 10.0  # lines about streams within this time
 
 
 class Notices:
-    """Lines on standard error. ``write`` takes a line instead, ``clock`` gives seconds; quiet: warnings only."""
+    """A writer of lines to standard error. ``write`` takes each line instead, ``clock`` gives seconds; quiet: warnings
+    only.
+    """
 
     def __init__(
         self,
@@ -27,7 +29,7 @@ class Notices:
         self._streams: list[float] = []
 
     def warn(self, kind: str, text: str) -> None:
-        """Write a warning of this kind, at most one in ten seconds; the next one tells how many were left out."""
+        """Write a warning of this kind, at most one in ten seconds; the next one states how many were suppressed."""
         now = self._clock()
         if now - self._said.get(kind, -_EVERY_S) < _EVERY_S:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1

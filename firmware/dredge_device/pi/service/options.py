@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Options of the device: what a host may set for its session, and what whoever starts the process sets.
+"""Options of the device: those that a host may set for its session, and those of the process.
 
 A new option of the process is a field of `Options` and a row of `OPTIONS`; both command lines follow from them.
 """
@@ -23,11 +23,11 @@ AUTO = "auto"  # the vocoder that the device has chosen
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a host may set for its session; the values of the device's process are the defaults.
+    """The options that a host may set for its session; those of the device's process are the defaults.
 
     playout_ms: constant delay, or the longest one if adaptive; conceal: the best source for a lost packet; lbrr:
     low-rate copies are used; vocoder: a name of dredge_models.vocoders, or AUTO; opus_complexity: of libopus' decoder,
-    0 as ever. Raises ValueError, one sentence, for a value of another type or outside its limits.
+    0 as in older versions. Raises ValueError, one sentence, for a value of another type or outside its limits.
     """
 
     playout_ms: int = 1000
@@ -65,7 +65,7 @@ class SessionOptions:
         }  # fmt: skip
 
     def known_vocoder(self, chosen: str = vocoders.DEFAULT) -> str:
-        """Return the vocoder; chosen: the one to take where the device decides."""
+        """Return the vocoder; chosen: the device's choice for AUTO."""
         return chosen if self.vocoder == AUTO else self.vocoder
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Option(NamedTuple):
 
     @property
     def field(self) -> str:
-        """Its name among Python's."""
+        """The name of its field in Options."""
         return self.name.replace("-", "_")
 
     def initial(self) -> Any:
@@ -169,7 +169,7 @@ OPTIONS = (
 
 
 def from_values(values: Mapping[str, Any]) -> Options:
-    """Return the options made of the values of a command line, by the names of `OPTIONS` as Python has them.
+    """Return the options made of the values of a command line, by the field names of `OPTIONS`.
 
     Raises ValueError with a sentence for the user.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A tick every 20 ms, and how late the thread wakes up for it."""
+"""A tick every 20 ms, and the statistics of late wake-ups."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from dredge_device.pi.clock import monotonic_us
 from dredge_device.units import PACKET_US
 from dredge_kernels.histogram import Histogram
 
-_STALL = 10  # this many periods behind, the ticks start anew instead of being caught up
+_STALL = 10  # beyond this many periods the ticks restart instead of being caught up
 
 
 class Pacer:
-    """``due_us`` is the next tick; ticks do not drift with the work done between them."""
+    """A clock of ticks; ``due_us`` is the next one. Ticks do not drift with the work done between them."""
 
     def __init__(
         self, clock: Callable[[], int] = monotonic_us, sleep: Callable[[float], None] = time.sleep
@@ -25,7 +25,7 @@ class Pacer:
         self.restart()
 
     def restart(self) -> None:
-        """Count from here; the ticks stay where they are."""
+        """Restart the counts; the ticks are unchanged."""
         self.late = Histogram()  # microseconds between a tick that was slept for and waking up
         self.missed = 0  # ticks that had passed when ``wait`` was called
         self.stalls = 0
@@ -45,7 +45,7 @@ class Pacer:
         return True
 
     def passed(self) -> bool:
-        """Return True once for every tick that has passed; far behind, for the last one only."""
+        """Return True once for every tick that has passed, or only for the last one when far behind."""
         behind_us = self._clock() - self.due_us
         if behind_us < 0:
             return False
@@ -57,7 +57,7 @@ class Pacer:
         return True
 
     def session(self, late: int) -> dict[str, float]:
-        """Return the report of a session with so many late periods, and count anew."""
+        """Return the report of a session with ``late`` late periods, and restart the counts."""
         self.missed = late
         report = self.report()
         self.restart()

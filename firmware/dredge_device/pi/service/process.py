@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The device process: one thread listens, one decodes, one per output plays."""
+"""The device process: one thread receives, one decodes and renders, and one per output plays."""
 
 import math
 import secrets
@@ -46,12 +46,12 @@ from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endp
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 
 EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_CAPABILITY, EXIT_INTERRUPTED = 0, 2, 3, 5, 130
-_LAST_WORDS_S = 1.0  # how long an interrupted process tries to deliver its final report
+_LAST_WORDS_S = 1.0  # longest time in which an interrupted process delivers its final report
 _LINGER_S = 0.6
 
 
 class Process:
-    """Endpoint, access and streams of one device process; ``machine``: what its reports say it runs on.
+    """Endpoint, access and streams of one device process; ``machine``: the facts about the machine in its reports.
 
     Raises ListenError, OSError (cannot bind or write), LineError (no such serial port),
     CapabilityError (no sound card, no paho-mqtt), ImportError (no pylibsrtp) and the models' own errors.
@@ -112,16 +112,16 @@ class Process:
 
     @property
     def address(self) -> str:
-        """Where the process listens, with the port the system chose."""
+        """The URL on which the process listens, with the port that the system chose."""
         return self._endpoint.address
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """End the process after its next period; fits signal.signal."""
+        """End the process after its next period; usable as a handler of signal.signal."""
         self.signal_number = number
         self._stopping.set()
 
     def notes(self) -> list[str]:
-        """Apply the scheduling that was asked for to the calling thread; return what came of it."""
+        """Apply the scheduling that was asked for to the calling thread; return the results as sentences."""
         key_file, said = self.options.key_file, scheduling.apply(self.options)
         if key_file is not None and session_keys.open_to_others(key_file):
             said.append(f"{key_file} can be read by other users: chmod 600 {key_file}")
@@ -153,7 +153,7 @@ class Process:
         while not self._stopping.is_set() and time.monotonic() < until:
             self._answer()
             if self._pacer.passed():
-                if not self._inbox.running:  # how late the thread woke up while nobody was served is nobody's figure
+                if not self._inbox.running:  # late wake-ups without a session belong to no report
                     self._pacer.restart()
                 self._send(self._sessions.tick(self._pacer.ticked_us))
                 self._inbox.running = self._sessions.peers
@@ -167,14 +167,14 @@ class Process:
         self._last_words()
 
     def _linger(self) -> None:
-        """Answer for a while after the goodbye, since our answer may have been lost and the host asks again."""
+        """Answer for a while after the goodbye, because the answer may have been lost and the host asks again."""
         until = time.monotonic() + _LINGER_S
         while time.monotonic() < until and not self._stopping.is_set():
             time.sleep(0.02)
             self._answer()
 
     def _answer(self) -> None:
-        """Answer what arrived since the last period, as much as one period may look at."""
+        """Answer the datagrams since the last period, up to the limit per period."""
         arrived = self._inbox.take()
         for datagram, peer, now_us in arrived:
             clear, answers = self._access.receive(datagram, peer, now_us)
@@ -233,7 +233,7 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         process.notices.note(f"status at {process.status_url}")
     try:
         process.run()
-    except OSError as error:  # a network interface that went away
+    except OSError as error:  # for example a network interface that was removed
         return _complain(error, EXIT_UNREACHABLE)
     name = signal.Signals(process.signal_number).name if process.signal_number else ""
     process.notices.note(f"stopped by {name}" if name else "done")
@@ -241,13 +241,13 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
 
 
 def _announcer(options: Options) -> Callable[[str], None]:
-    """Print where the process listens: on standard output, unless the speech goes there."""
+    """Return a function that prints where the process listens: on standard output, unless the speech goes there."""
     where = sys.stderr if is_stdout(options.out) else sys.stdout
     return lambda address: print(f"listening {address}", file=where, flush=True)
 
 
 def _ready(address: str, options: Options, info: Description) -> str:
-    """Return one line: where the process listens, who may talk to it, and its playout."""
+    """Return one line with the process's URL, its access and its playout."""
     who = "this machine" if is_local(options.listen) else "everybody"
     who = "holders of the key" if options.key_file else "the session description's sender" if options.sdp else who
     policy = "adaptive" if options.adaptive else "fixed"

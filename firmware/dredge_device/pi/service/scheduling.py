@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Asking Linux for punctuality: real-time scheduling, a core of one's own, memory that stays."""
+"""Scheduling of the playing thread by Linux: real-time priority, a core of its own, locked memory."""
 
 import ctypes
 import os
@@ -28,7 +28,8 @@ def apply(options: Options) -> list[str]:
 
 
 def real_time() -> str:
-    """Ask for SCHED_FIFO for the calling thread and none that it starts; return the outcome as a sentence."""
+    """Ask for SCHED_FIFO for the calling thread, but not for threads that it starts; return the outcome as a sentence.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
     except (PermissionError, OSError) as error:
@@ -40,7 +41,7 @@ def real_time() -> str:
 
 
 def run_on(cores: Collection[int]) -> None:
-    """Keep the calling thread on these cores; it stays where it is when they are gone."""
+    """Keep the calling thread on these cores; nothing changes when they do not exist any more."""
     with suppress(OSError):
         os.sched_setaffinity(0, cores)
 

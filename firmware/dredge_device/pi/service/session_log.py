@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What becomes of every session, as lines for people: who began, what was lost and how it was filled, who fell
-silent, how and why it ended, which file was written."""
+"""Lines for the user about every session: its beginning, its losses and their sources, a silent sender, how and why
+it ended, and the written file."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,8 +14,8 @@ from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.units import PACKET_SECONDS
 
-LOSSES_US = 10_000_000  # a line about losses at most so often, of one session
-_FILLED = ("dred", "lbrr", "plc", "conceal")  # what a lost period may be played from
+LOSSES_US = 10_000_000  # shortest time between two lines about losses of one session
+_FILLED = ("dred", "lbrr", "plc", "conceal")  # the sources of lost periods
 _ENCRYPTED = (
     "looks encrypted, its packets are not Opus: start this agent with the sender's --sdp FILE (a=crypto) or "
     "--key-file, or let it send in the clear"
@@ -28,7 +28,7 @@ _ODD = {
 
 @dataclass
 class _Known:
-    """A session that was told of: when it began, its newest report, and the one of its last line about losses."""
+    """A logged session: its beginning, its newest report, and the report of its last line about losses."""
 
     began_us: int
     newest: DeviceReport
@@ -38,9 +38,9 @@ class _Known:
 
 
 class SessionLog:
-    """Says what happens to sessions. Every call is quick; ``reported`` comes once a second and session.
+    """Logs the events of sessions. Every call is short; ``reported`` is called once per second and session.
 
-    governor: its level is told whenever it has changed.
+    governor: every change of its level is logged.
     """
 
     def __init__(self, notices: Notices, governor: Governor | None = None) -> None:
@@ -55,7 +55,7 @@ class SessionLog:
         return agent in self._known
 
     def began(self, agent: Agent, now_us: int) -> None:
-        """Note that the first packets of this session have come."""
+        """Log the beginning of a session, after its first packets."""
         self._known[agent] = _Known(now_us, {}, {}, now_us)
         self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
 
@@ -97,7 +97,7 @@ class SessionLog:
         self._level = level
 
     def ended(self, agent: Agent, now_us: int) -> bool:
-        """Take in the final report of a session; return whether its beginning had been told."""
+        """Take in the final report of a session; return whether its beginning had been logged."""
         known = self._known.pop(agent, None)
         if known is None:
             return False
@@ -109,7 +109,7 @@ class SessionLog:
 
 
 def losses(before: DeviceReport, now: DeviceReport) -> str:
-    """Return the losses between two reports of a session and their sources, as a line; empty without losses."""
+    """Return a line about the losses between two reports of a session and their sources; empty without losses."""
 
     def grown(part: str, name: str) -> int:
         return _count(now, part, name) - _count(before, part, name)
@@ -131,7 +131,7 @@ def _count(report: DeviceReport, part: str, name: str) -> int:
 
 
 def summary(peer: Any, why: str, report: DeviceReport) -> str:
-    """Return one line about a stream that is over, made of its final report."""
+    """Return one line about an ended stream from its final report."""
     packets, sources = report["packets"], report["sources"]
     played = ", ".join(f"{name} {count}" for name, count in sources.items() if count and name != "silence")
     seconds = sum(count for name, count in sources.items() if name != "silence") * PACKET_SECONDS
@@ -143,13 +143,13 @@ def summary(peer: Any, why: str, report: DeviceReport) -> str:
 
 
 def _output(report: OutputReport) -> list[str]:
-    """Return the name of the written file, and what went wrong with it."""
+    """Return the name of the written file, and its errors."""
     written = [f"written: {report['file']}"] if report.get("file") else []
     return written + ([f"output: {report['error']}"] if report.get("error") else [])
 
 
 def _kind(agent: Agent) -> str:
-    """Return the facts about a stream at its beginning: its packets, who sends them, and how it is played."""
+    """Return the facts about a stream at its beginning: its packets, its sender, and its playout."""
     receiver, words = agent.receiver, ["RTP without hello"] if agent.plain else []
     number = getattr(receiver, "payload_type", None)
     words.append("Opus" if number is None else f"Opus, type {number}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What serves one stream of a device process: an output, an agent, and the process's part of its final report."""
+"""The factory of a device's streams: an output, an agent, and the process's part of the final report."""
 
 import secrets
 from collections.abc import Callable
@@ -17,8 +17,8 @@ MakeReceiver = Callable[[SessionRequest], Any]
 
 
 class StreamFactory:
-    """Call it with the index of a stream. options: with the vocoder that this device uses; make_receiver: see
-    ReceiverPool.make; about: what the process says in the final report of every session; on_report: see Agent.
+    """A callable that makes the stream of an index. options: with the device's vocoder; make_receiver: see
+    ReceiverPool.make; about: the process's part of every final report; on_report: see Agent.
     """
 
     def __init__(
@@ -56,6 +56,6 @@ class StreamFactory:
             raise
 
     def _receiver(self, wanted: SessionRequest) -> Any:
-        """Return a receiver; a host that leaves the vocoder to the device gets the device's."""
+        """Return a receiver; without a vocoder in the request, it gets the device's."""
         chosen = self._options.vocoder if wanted["vocoder"] == AUTO else wanted["vocoder"]
         return self._make({**wanted, "vocoder": chosen})

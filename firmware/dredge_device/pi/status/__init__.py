@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a device tells dashboards and home automation while it runs: JSON and Prometheus text by HTTP, MQTT."""
+"""The status of a running device for dashboards and home automation: JSON and Prometheus text by HTTP, and MQTT."""

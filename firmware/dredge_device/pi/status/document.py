@@ -14,16 +14,16 @@ from dredge_device.pi.schema.report import DelayPart, DeviceReport, MachineRepor
 from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 
 SCHEMA = "dredge.status/1"
-STUCK_S = 5.0  # what plays publishes every second; a device that has not for so long is not healthy
-_FRESH_S = 0.25  # one document serves all who ask within this time
-_MACHINE_S = 10.0  # between two looks at temperature and clock
+STUCK_S = 5.0  # the playing thread publishes every second; after a longer silence the device is unhealthy
+_FRESH_S = 0.25  # one document answers all requests within this time
+_MACHINE_S = 10.0  # time between two readings of temperature and clock
 _LEFT_OUT = ("timeline", "schema", "final", "number", "boot", "interrupted")  # of a report
 
 
 class StatusDocument:
-    """Holds what the thread that plays has published, and makes the document for every other thread.
+    """Holds the figures that the playing thread published, and makes the document for other threads.
 
-    role: agent or talk; address: where the device listens; device: what its hello says. clock: microseconds.
+    role: agent or talk; address: where the device listens; device: its answer to a hello. clock: microseconds.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StatusDocument:
         self._facts_us: int | None = None
 
     def publish(self, sessions: list[SessionFigures], last: SessionFigures | None, counts: StatusCounts) -> None:
-        """Take the newest figures, by reference: nothing of them may be changed afterwards. Never waits.
+        """Take the newest figures by reference, so they must not be changed afterwards. It never waits.
 
         last: the session that ended last; counts: parts of the document as they are.
         """
@@ -58,17 +58,17 @@ class StatusDocument:
 
     @property
     def changes(self) -> tuple[int, int]:
-        """Something that differs when a session began or ended."""
+        """A value that changes when a session begins or ends."""
         sessions, last, _ = self._published
         return len(sessions), last.until_us or 0 if last else 0
 
     @property
     def healthy(self) -> bool:
-        """True while the thread that plays goes on."""
+        """True while the playing thread publishes."""
         return self._clock() - self._published_us < STUCK_S * 1e6
 
     def read(self) -> Status:
-        """Return the document, a quarter of a second old at most."""
+        """Return the document, at most a quarter of a second old."""
         with self._lock:
             if self._made is None or self._clock() - self._made_us >= _FRESH_S * 1e6:
                 self._made, self._made_us = self._make(), self._clock()
@@ -126,7 +126,7 @@ def _session(figures: SessionFigures, now_us: int) -> SessionPart:
 def summary(
     sessions: list[SessionPart], last: SessionPart | None, process: ProcessPart, machine: MachineReport
 ) -> Summary:
-    """Return the few figures of a dashboard: of the stream that runs, or the one that ended last; None is unknown."""
+    """Return the figures for a dashboard, of the running stream or of the one that ended last; None is unknown."""
     shown = sessions[0] if sessions else last
     report: DeviceReport = shown["report"] if shown else {}
     queue: QueuePart = report.get("queue") or {}
@@ -147,14 +147,14 @@ def summary(
 
 
 def _state(sessions: list[SessionPart]) -> str:
-    """Return what the stream of the summary does: silent when its sender has not been heard for a while."""
+    """Return the state of the summary's stream; it is silent after a while without packets."""
     if not sessions:
         return "idle"
     return "silent" if sessions[0]["heard_age_s"] * 1e6 >= SILENT_US else "playing"
 
 
 def _resident_kb() -> int:
-    """Return the resident memory in KiB, its peak where /proc does not tell."""
+    """Return the resident memory in KiB, its peak without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize() // 1024

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A small HTTP server of a status: JSON at /, Prometheus text at /metrics, /healthz for whoever restarts it.
+"""A small HTTP server of a status: JSON at /, Prometheus text at /metrics, /healthz for a supervisor that restarts it.
 
-Its work is bounded, whoever asks: one thread, one request at a time, a second for a request, fifty answers a second.
+Its work is bounded against floods: one thread, one request at a time, a second for a request, fifty answers a second.
 """
 
 import io
@@ -21,8 +21,8 @@ from dredge_device.pi.status.document import StatusDocument
 
 _HEAD = 8192  # bytes of a request at most
 _REQUEST_S = 1.0  # a request that is not complete by then is not answered
-_REST_S = 0.02  # between two answers
-_NICE = 10  # what plays comes first
+_REST_S = 0.02  # time between two answers
+_NICE = 10  # below the playing thread
 
 
 class HttpStatus:
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         return head
 
     def do_GET(self) -> None:
-        """Answer with the document, its metrics, or whether the device is healthy."""
+        """Answer with the document, its metrics, or the health of the device."""
         names = self.server.names
         if names is not None and _bare(self.headers.get("Host", "")) not in names:
             self._answer(403, "text/plain", "this status is for programs on this machine; ask for localhost\n")
@@ -132,11 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         return "dredge"
 
     def log_message(self, format: str, *values: Any) -> None:
-        """Write nothing, since nobody wants a line for every request."""
+        """Write nothing, because a line per request would flood the log."""
 
 
 def _bare(host: str) -> str:
-    """Return a host of a Host header or of a URL without its port; addresses in one way of writing."""
+    """Return a host of a Host header or of a URL without its port; addresses in canonical form."""
     name = host.strip().lower()
     if name.startswith("["):
         name = name[1:].partition("]")[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A status as Prometheus reads it: text exposition format 0.0.4. A new metric is a row of a table."""
+"""A status for Prometheus: text exposition format 0.0.4. A new metric is a row of a table."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ Values = Iterator[tuple[Labels, float | None]]
 
 
 class Metric(NamedTuple):
-    """One metric: its name without "dredge_", gauge or counter, what it says, and where it stands in a document."""
+    """One metric: its name without "dredge_", gauge or counter, its description, and its place in a document."""
 
     name: str
     kind: str

@@ -13,13 +13,13 @@ from dredge_device.pi.output.interface import CapabilityError
 from dredge_device.pi.status.document import StatusDocument
 from dredge_device.pi.status.urls import Broker
 
-_LOOK_S = 0.5  # between two looks whether a session began or ended
-_NICE = 10  # what plays comes first
-_BYE_S = 2.0  # how long saying goodbye may take
+_LOOK_S = 0.5  # time between two checks whether a session began or ended
+_NICE = 10  # below the playing thread
+_BYE_S = 2.0  # longest time for the goodbye to the broker
 PASSWORD = "DREDGE_MQTT_PASSWORD"
 
 
-# What Home Assistant shows: key in the summary, name, unit, device class.
+# The sensors of Home Assistant: key in the summary, name, unit, device class.
 SENSORS = (
     ("state", "State", None, None),
     ("sessions", "Streams", None, None),
@@ -32,8 +32,8 @@ SENSORS = (
 
 
 class MqttStatus:
-    """Publishes a document every few seconds, and at once when a session began or ended; a broker that is away is
-    found again. Raises CapabilityError without paho-mqtt."""
+    """Publishes a document every few seconds, and at once when a session began or ended; a lost broker is
+    connected again. Raises CapabilityError without paho-mqtt."""
 
     def __init__(self, broker: Broker, document: StatusDocument) -> None:
         try:
@@ -80,7 +80,7 @@ class MqttStatus:
             self._client.publish(self._broker.topic, json.dumps(self._document.read()), qos=0, retain=True)
 
     def close(self) -> None:
-        """Say offline and goodbye."""
+        """Publish that the device is offline, and disconnect."""
         self._closing.set()
         self._thread.join()
         if self._client.is_connected():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tells a status at the URL of `--status`."""
+"""Publication of a status at the URL of `--status`."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from dredge_device.pi.transport.addresses import is_loopback
 
 
 class Status(Protocol):
-    """Tells a status until it is closed."""
+    """Publishes a status until it is closed."""
 
     url: str
 
@@ -17,7 +17,7 @@ class Status(Protocol):
 
 
 def open_status(url: str, document: StatusDocument, allow_remote: bool = False) -> Status:
-    """Publish the document at this URL. allow_remote: other machines may ask by HTTP.
+    """Publish the document at this URL. allow_remote: other machines may send HTTP requests.
 
     Raises ValueError (the URL), OSError (it cannot listen there), CapabilityError (no paho-mqtt).
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The thread that plays hands its newest figures over, once a second."""
+"""The publication of the newest figures by the playing thread, once a second."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -12,7 +12,7 @@ EVERY_US = 1_000_000
 
 
 class Log(Protocol):
-    """Knows the sessions."""
+    """The log of the sessions."""
 
     last: SessionFigures | None
 
@@ -20,7 +20,7 @@ class Log(Protocol):
 
 
 class Publisher:
-    """Call `tick` every period. counts: more parts of the document, asked once a second by the thread that plays."""
+    """Publishes once a second; call `tick` every period. counts: returns further parts of the document."""
 
     def __init__(self, document: StatusDocument, log: Log, counts: Callable[[], StatusCounts]) -> None:
         self._document, self._log, self._counts = document, log, counts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The status of one process, from the thread that plays to whoever asks."""
+"""The status of one process: from the playing thread to the URL of `--status`."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ from dredge_device.pi.status.publisher import Log, Publisher
 
 
 class StatusReporter:
-    """Tells a status at a URL, None for nobody, until it is closed. role, address, info, machine: see StatusDocument;
-    log, counts: see Publisher. Raises what `open_status` does. `url`: where it is told.
+    """Publishes a status at a URL (None: nowhere) until it is closed. role, address, info, machine: see StatusDocument;
+    log, counts: see Publisher. Raises what `open_status` does. `url`: where it is published.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class StatusReporter:
             self.url = self._status.url
 
     def tick(self, now_us: int) -> None:
-        """Update the status every 20 ms; called by the thread that plays."""
+        """Update the status every 20 ms; called by the playing thread."""
         if self.url is not None:
             self._publisher.tick(now_us)
 

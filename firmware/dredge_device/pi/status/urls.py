@@ -12,7 +12,7 @@ _DISCOVERY = "homeassistant"
 
 
 class Broker(NamedTuple):
-    """Where a status is published. topic: of the document; TOPIC/availability says online or offline; every_s: between
+    """The broker for a status. topic: of the document; TOPIC/availability is online or offline; every_s: time between
     two documents; discovery: Home Assistant's prefix, empty for none; tls: the broker's certificate is checked."""
 
     host: str
@@ -70,8 +70,8 @@ def split(url: str) -> SplitResult:
 
 
 def listen_address(url: str, allow_remote: bool) -> tuple[str, int]:
-    """Return host and port of an http:// URL. Raises ValueError where other machines can reach it, unless that is
-    meant.
+    """Return host and port of an http:// URL. Raises ValueError where other machines can reach it, unless that was
+    allowed.
     """
     parts = split(url)
     if not parts.hostname or parts.port is None or parts.path not in ("", "/") or parts.query or parts.username:

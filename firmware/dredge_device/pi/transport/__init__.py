@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where datagrams come from and go to."""
+"""The transports of datagrams: UDP and serial lines."""

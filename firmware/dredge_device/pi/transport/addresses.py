@@ -8,7 +8,8 @@ from typing import Any
 
 
 def network_of(peer: Any) -> Any:
-    """Return the key by which a stranger is counted: its IPv4 address, its IPv6 network of 64 bits, or the peer itself.
+    """Return the key by which an unknown peer is counted: its IPv4 address, its IPv6 network of 64 bits, or the peer
+    itself.
     """
     return _network(str(peer[0])) if isinstance(peer, tuple) else peer
 
@@ -29,7 +30,7 @@ def _packed(host: str) -> bytes:
 
 
 class Host:
-    """All addresses of a name, IPv4 and IPv6. Raises OSError when it is not known."""
+    """All addresses of a name, IPv4 and IPv6. Raises OSError for an unknown name."""
 
     def __init__(self, name: str) -> None:
         self._addresses = {_packed(str(found[4][0])) for found in socket.getaddrinfo(name, None)}

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Frames that wait for a serial port."""
+"""The queue of frames for a serial port."""
 
 import threading
 import time
 
-_SECONDS = 0.25  # of line time; what is older than this when it leaves is of no use to anybody
+_SECONDS = 0.25  # of line time; an older frame would be too late for playout
 _LEAST = 4096  # bytes
 
 
 class Backlog:
-    """A queue between those who send and the thread that writes, bounded by what the line carries in a quarter of a
+    """A queue between the senders and the writing thread, bounded by what the line carries in a quarter of a
     second."""
 
     def __init__(self, baud: int) -> None:
@@ -17,7 +17,7 @@ class Backlog:
         self._lines: list[bytes] = []
         self._ready = threading.Condition()
         self._closing = False
-        self.waiting = 0  # bytes that are not written yet
+        self.waiting = 0  # bytes not yet written
 
     def put(self, line: bytes) -> bool:
         """Queue a frame; return False when the line is too slow for it."""
@@ -30,7 +30,7 @@ class Backlog:
         return True
 
     def take(self) -> list[bytes]:
-        """Return all frames that wait, as soon as there are some; after ``close`` the rest, maybe none."""
+        """Return all waiting frames, as soon as there are some; after ``close`` the rest, possibly none."""
         with self._ready:
             while not self._lines and not self._closing:
                 self._ready.wait()
@@ -43,7 +43,7 @@ class Backlog:
             self.waiting -= len(line)
 
     def drain(self, seconds: float) -> None:
-        """Wait until nothing waits, so long at most."""
+        """Wait until the queue is empty, at most ``seconds``."""
         until = time.monotonic() + seconds
         while self.waiting and time.monotonic() < until:
             time.sleep(0.005)

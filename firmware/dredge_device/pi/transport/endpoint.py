@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where datagrams come from on the device: a UDP port, or one serial line."""
+"""The device's endpoints for datagrams: a UDP port, or one serial line."""
 
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
@@ -12,11 +12,13 @@ from dredge_device.pi.transport.udp import UdpEndpoint
 
 
 class ListenError(ValueError):
-    """The address is not one this process may listen on."""
+    """This process may not listen on the address."""
 
 
 class Endpoint(Protocol):
-    """Datagrams of many peers; ``recv`` gives (datagram, peer, arrival in µs) or None; ``serve``: who has a session."""
+    """Datagrams of many peers; ``recv`` gives (datagram, peer, arrival in µs) or None; ``serve`` takes the peers that
+    have a session.
+    """
 
     address: str
 
@@ -28,7 +30,7 @@ class Endpoint(Protocol):
 
 
 class SerialEndpoint:
-    """One serial line, one peer. Raises what SerialLine raises."""
+    """The endpoint of one serial line with one peer. Raises what SerialLine raises."""
 
     def __init__(self, url: str) -> None:
         self._line = SerialLine(url)
@@ -43,7 +45,7 @@ class SerialEndpoint:
         """Do nothing, since there is one peer only."""
 
     def send(self, datagram: bytes, peer: Any) -> None:
-        """Queue it; the line drops what it cannot carry in time."""
+        """Queue a datagram; the line drops it when it cannot carry it in time."""
         del peer
         self._line.send(datagram)
 
@@ -62,7 +64,7 @@ class SerialEndpoint:
 
 
 def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
-    """Return host and port of ``udp://HOST:PORT`` (IPv6 in brackets). Raises ListenError for another thing, or when not
+    """Return host and port of ``udp://HOST:PORT`` (IPv6 in brackets). Raises ListenError for anything else, or when not
     local.
     """
     host, colon, port = text.removeprefix("udp://").rpartition(":")
@@ -91,7 +93,7 @@ def _udp(text: str, allow_remote: bool) -> Endpoint:
     return UdpEndpoint(*parse_listen(text, allow_remote))
 
 
-# What the device can listen on: (URL, whether other machines may reach it) to an endpoint.
+# The endpoints by kind of link: (URL, whether other machines may reach it) to an endpoint.
 ENDPOINTS: dict[Scheme, Callable[[str, bool], Endpoint]] = {
     UDP: _udp,
     **{scheme: lambda text, allow_remote: SerialEndpoint(text) for scheme in BYTE_STREAMS},

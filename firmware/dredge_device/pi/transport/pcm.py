@@ -24,11 +24,11 @@ from dredge_device.pi.transport.udp import UdpEndpoint
 from dredge_device.units import PACKET_SAMPLES
 
 PAYLOAD_TYPE = 96  # dynamic: L16 at 16 kHz has no static one
-_GONE_S = 3.0  # a sender that was not heard for so long: somebody else may be heard
+_GONE_S = 3.0  # a sender silent for this long may be replaced by another one
 
 
 class Writer:
-    """Numbers packets. ``packet(pcm)``: int16[320] to a datagram of 652 bytes."""
+    """A writer of numbered packets. ``packet(pcm)``: int16[320] to a datagram of 652 bytes."""
 
     def __init__(self) -> None:
         self._ssrc = secrets.randbits(32)
@@ -50,7 +50,9 @@ def parse(datagram: bytes) -> tuple[int, int, Pcm]:
 
 
 class Reader(Protocol):
-    """Datagrams with the monotonic time in µs at which they came, None after ``timeout`` seconds without one."""
+    """A reader of datagrams with their arrival in µs of the monotonic clock; None after ``timeout`` seconds without
+    one.
+    """
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None: ...
     def report(self) -> PathReport: ...
@@ -58,9 +60,9 @@ class Reader(Protocol):
 
 
 class UdpReader:
-    """A UDP port of this machine, and who may send to it: whoever does first, until 3 s of silence.
+    """A UDP port of this machine that accepts one sender: the first one, until 3 s of silence.
 
-    only: name or address of the one board that may. Raises OSError when there is no such port or name.
+    only: name or address of the only board accepted. Raises OSError when there is no such port or name.
     """
 
     def __init__(self, host: str, port: int, only: str | None = None) -> None:
@@ -72,7 +74,7 @@ class UdpReader:
         self.strangers = 0
 
     def recv(self, timeout: float) -> tuple[bytes, int] | None:
-        """Return the next datagram of the one who is heard."""
+        """Return the next datagram of the accepted sender."""
         arrived = self._endpoint.recv(timeout)
         if arrived is None:
             return None
@@ -94,7 +96,7 @@ class UdpReader:
         self._endpoint.close()
 
 
-_lines: dict[str, tuple[SerialLine, int]] = {}  # by URL: the line and how many use it
+_lines: dict[str, tuple[SerialLine, int]] = {}  # by URL: the line and its number of users
 _lock = threading.Lock()
 
 
@@ -124,7 +126,9 @@ class LineEnd:
         return self._line.recv_timed(timeout)
 
     def send(self, datagram: bytes) -> bool:
-        """Send a datagram; return False when the network or the board does not take it: it may be switched on later."""
+        """Send a datagram; return False when the network or the board does not take it, since a board may be switched
+        on later.
+        """
         self._line.send(datagram)
         return self._line.up
 
@@ -152,7 +156,9 @@ class UdpSender:
         self._socket.connect(address)
 
     def send(self, datagram: bytes) -> bool:
-        """Send a datagram; return False when the network or the board does not take it: it may be switched on later."""
+        """Send a datagram; return False when the network or the board does not take it, since a board may be switched
+        on later.
+        """
         try:
             self._socket.send(datagram)
         except OSError:

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A socket of its own for every peer that is served, so that others' datagrams cannot fill its buffer."""
+"""A separate socket for every served peer, so that others' datagrams cannot fill its buffer."""
 
 import selectors
 import socket
 from collections.abc import Collection, Mapping
 from typing import Any
 
-MOST = 64  # peers with a socket of their own; the streams that one process may have
+MOST = 64  # most peers with a separate socket, the most streams of one process
 
 
 class PeerSockets:
     """Sockets on the port of ``bound`` (one per address family), each connected to one peer.
 
-    The system delivers a datagram to the socket that fits it best: what a served peer sends to its own, all the rest
-    to the bound one. Where no such socket can be had, the peer is heard through the bound one as before.
+    The system delivers a datagram to the socket that matches it best: those of a served peer to its socket, all others
+    to the bound one. Without such a socket, the bound one receives a peer's datagrams.
     """
 
     def __init__(self, bound: Mapping[int, socket.socket], selector: selectors.BaseSelector, buffer: int) -> None:
@@ -61,7 +61,7 @@ class PeerSockets:
 
     @staticmethod
     def _beside(bound: socket.socket, own: socket.socket) -> None:
-        """Bind to the same port, for a moment shared, so that no other process can take the port meanwhile."""
+        """Bind to the same port, which is shared only for that moment, so that no other process can take it."""
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

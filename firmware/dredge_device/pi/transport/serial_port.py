@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A serial line that carries datagrams and comes back by itself after it was unplugged."""
+"""A serial line that carries datagrams and reconnects after it was unplugged."""
 
 import queue
 import sys
@@ -13,9 +13,9 @@ from dredge_device.pi.transport.backlog import Backlog
 from dredge_device.pi.transport.serial_url import SerialAddress, parse_serial
 
 REOPEN_S = 0.2
-_INBOX = 1024  # datagrams nobody has fetched yet
+_INBOX = 1024  # most received datagrams that wait to be fetched
 _READ_S = 0.1
-_LAST_S = 1.0  # for what is queued when the line is closed
+_LAST_S = 1.0  # time for the queued frames when the line is closed
 
 Opener = Callable[[SerialAddress], Any]
 
@@ -27,10 +27,10 @@ class LineError(ConnectionError):
 class SerialLine:
     """Datagrams over one serial port: ``send`` never blocks, ``recv`` waits for a whole frame.
 
-    A reader and a writer thread own the port. When the port vanishes, what is sent is dropped and counted, and the port
-    is tried again five times a second; a board of ``serial://auto`` is looked for by its USB ids and serial number,
-    since it may come back under another name. Raises LineError when it cannot be opened the first time, ValueError for
-    a malformed URL.
+    A reader and a writer thread own the port. When the port vanishes, datagrams to send are dropped and counted, and
+    the port is tried again five times a second; a board of ``serial://auto`` is looked for by its USB ids and serial
+    number, since it may return under another name. Raises LineError when it cannot be opened the first time, ValueError
+    for a malformed URL.
     """
 
     def __init__(self, url: str, opener: Opener | None = None) -> None:
@@ -58,12 +58,14 @@ class SerialLine:
 
     @property
     def trouble(self) -> str:
-        """A sentence about a port that is gone, empty while all is well."""
+        """A sentence about a missing port, empty while it works."""
         gone = not self.up and not self._closing.is_set()
         return f"the serial port {self.address.port} is gone: was it unplugged?" if gone else ""
 
     def send(self, datagram: bytes) -> None:
-        """Queue one datagram; dropped and counted when the line is down or too slow for it, or when it is too long."""
+        """Queue one datagram; it is dropped and counted when the line is down or too slow for it, or when it is too
+        long.
+        """
         if len(datagram) > MAX_DATAGRAM:
             self.too_long += 1
             return
@@ -96,7 +98,7 @@ class SerialLine:
         }  # fmt: skip
 
     def close(self) -> None:
-        """Send what is queued, then let go of the port."""
+        """Send the queued frames, then release the port."""
         if self.up:
             self._backlog.drain(_LAST_S)
         self._closing.set()
@@ -115,7 +117,7 @@ class SerialLine:
                 continue
             try:
                 data = port.read(port.in_waiting or 1)
-            except (OSError, TypeError, AttributeError):  # the last two: closed under the reader
+            except (OSError, TypeError, AttributeError):  # the last two: closed during a read
                 self._lose(port)
                 continue
             now_us = monotonic_us()
@@ -141,7 +143,7 @@ class SerialLine:
             self.sent += 1
         except (OSError, TypeError, AttributeError) as error:
             self.unsent += 1
-            if type(error).__name__ != "SerialTimeoutException":  # the other end holds CTS: not gone
+            if type(error).__name__ != "SerialTimeoutException":  # flow control by the other end is no loss of the port
                 self._lose(port)
 
     def _lose(self, port: Any) -> None:
@@ -164,7 +166,7 @@ class SerialLine:
             port = _opened(self._opener, self.url, self.address)
         except OSError:
             return
-        self._deframer.feed(b"\0")  # half a frame from before is not continued
+        self._deframer.feed(b"\0")  # ends a frame that was interrupted by the loss of the port
         with self._changing:
             self._port = port
         self.reopened += 1

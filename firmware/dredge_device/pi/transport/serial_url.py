@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Serial lines by URL, and which ports look like a board of ours."""
+"""Serial lines by URL, and the recognition of boards among the ports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ KNOWN_DEVICES = {
 
 @dataclass(frozen=True)
 class Board:
-    """A board as its USB connector tells of it; serial may be empty."""
+    """A board as described by USB; serial may be empty."""
 
     port: str
     vendor: int
@@ -35,14 +35,14 @@ class Board:
     serial: str = ""
 
     def is_again(self, other: "Board") -> bool:
-        """Return whether this may be the other one, under whatever name: the same ids, and no other serial number."""
+        """Return whether this may be the same board under any port name: equal ids and no different serial number."""
         return (self.vendor, self.product, self.serial) == (other.vendor, other.product, other.serial)
 
 
 @dataclass(frozen=True)
 class SerialAddress:
     """port: what pyserial opens (a device or one of its URLs); flow: RTS/CTS off, on or auto; board: the one that was
-    found by itself (``serial://auto``)."""
+    found automatically (``serial://auto``)."""
 
     port: str
     baud: int = DEFAULT_BAUD
@@ -54,7 +54,7 @@ class SerialAddress:
         if self.board is None:
             return self
         again = [board for board in boards(ports) if board.is_again(self.board)]
-        if len(again) != 1 or again[0].port == self.port:  # two alike: guessing could talk to the wrong one
+        if len(again) != 1 or again[0].port == self.port:  # with two equal boards a guess could choose the wrong one
             return self
         return replace(self, port=again[0].port, board=again[0])
 
@@ -88,7 +88,7 @@ def parse_serial(url: str) -> SerialAddress:
 
 
 def boards(ports: Iterable[Any] | None = None) -> list[Board]:
-    """Return the known boards on this machine, by their USB ids; no port is opened for it."""
+    """Return the known boards on this machine, by their USB ids; without opening a port."""
     if ports is None:
         from serial.tools import list_ports
 
@@ -103,7 +103,7 @@ def boards(ports: Iterable[Any] | None = None) -> list[Board]:
 def find_board(ports: Iterable[Any] | None = None) -> Board:
     """Return the one known board on this machine.
 
-    Raises ValueError when there is none, or more than one: guessing could talk to the wrong one.
+    Raises ValueError when there is none, or more than one: a guess could choose the wrong one.
     """
     found = {board.port: board for board in boards(ports)}
     if len(found) == 1:

@@ -14,14 +14,14 @@ from dredge_device.pi.transport.peer_sockets import PeerSockets
 
 MAX_DATAGRAM = 4096  # Opus, DRED and headers need less than 2500 bytes
 _RETRY_S = 0.02  # between attempts to receive while the network is broken
-_RECEIVE_BUFFER = 1 << 20  # about two seconds of 64 streams, while the machine is busy elsewhere
-_FAIR = 16  # datagrams in a row from one of several sockets
-_WINDOW_S, _OTHERS = 0.02, 160  # while sessions run, so many datagrams of others are taken in so long
-_MOST = 8  # addresses of one name
+_RECEIVE_BUFFER = 1 << 20  # holds about two seconds of 64 streams while the process is busy
+_FAIR = 16  # most consecutive datagrams from one of several sockets
+_WINDOW_S, _OTHERS = 0.02, 160  # while sessions run, most datagrams of other peers per window
+_MOST = 8  # most addresses of one name
 
 
 class UdpEndpoint:
-    """A bound UDP port, on every address that ``host`` means: localhost is 127.0.0.1 and ::1, ``::`` is everything.
+    """A bound UDP port, on every address of ``host``: localhost is 127.0.0.1 and ::1, ``::`` is everything.
 
     Raises OSError when none can be bound, or the name is not known.
     """
@@ -53,16 +53,16 @@ class UdpEndpoint:
         self.address = f"udp://{name_of(next(iter(self._sockets.values())).getsockname())}"
 
     def recv(self, timeout: float) -> tuple[bytes, Any, int] | None:
-        """Return the next datagram; an earlier answer that found nobody is the peer's affair.
+        """Return the next datagram; errors of earlier answers are ignored.
 
-        When the network itself fails (interface down, no buffers) it is counted and tried again later.
+        A failure of the network (interface down, no buffers) is counted, and receiving is tried again later.
         """
         try:
-            if self._ready is None:  # else there may be more where the last one came from, without asking the system
+            if self._ready is None:  # else read the last socket again, without a select
                 self._ready = self._next(timeout)
             if self._ready is not None:
                 datagram, peer = self._ready.recvfrom(MAX_DATAGRAM + 1)
-                if len(datagram) > MAX_DATAGRAM:  # not cut: what is left of it would be taken for a damaged one
+                if len(datagram) > MAX_DATAGRAM:  # not truncated, because the rest would count as a damaged one
                     self.too_long += 1
                     return None
                 self._row = (self._row + 1) % _FAIR
@@ -80,13 +80,13 @@ class UdpEndpoint:
         return None
 
     def serve(self, peers: Collection[Any]) -> None:
-        """Receive from these peers first, whatever others send; call it in the thread that receives."""
+        """Receive from these peers before others; call it in the receiving thread."""
         if self._ready in self._own.serve(peers):
             self._ready = None
 
     def _next(self, timeout: float) -> socket.socket | None:
-        """Return a socket with a datagram: a served peer's before others', of which so many in a while are taken at
-        most.
+        """Return a socket with a datagram: a served peer's before others', of which only a limited number per window is
+        taken .
         """
         now_s = time.monotonic()
         if now_s - self._window_s >= _WINDOW_S:
@@ -102,7 +102,7 @@ class UdpEndpoint:
         return ready[0][0].fileobj  # type: ignore[return-value]
 
     def send(self, datagram: bytes, peer: Any) -> None:
-        """Try to send; a failure is only counted, since reports are repeated anyway."""
+        """Try to send; a failure is only counted, because reports are repeated."""
         family = socket.AF_INET6 if len(peer) == 4 else socket.AF_INET
         try:
             self._sockets[family].sendto(datagram, peer)
@@ -110,7 +110,8 @@ class UdpEndpoint:
             self.unsent += 1
 
     def peer(self, host: str, port: int) -> Any:
-        """Return the name that ``recv`` would give to this port. Raises OSError when there is no way from here to it.
+        """Return the peer that ``recv`` would report for this port. Raises OSError when there is no way from here to
+        it.
         """
         mapped = socket.AF_INET not in self._sockets  # one socket for both, in which IPv4 looks like ::ffff:1.2.3.4
         family, flags = (socket.AF_INET6, socket.AI_V4MAPPED | socket.AI_ALL) if mapped else (socket.AF_UNSPEC, 0)
@@ -138,7 +139,7 @@ class UdpEndpoint:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """Return (family, address) of a name, IPv4 first, since a printed IPv4 address can be used by everybody."""
+    """Return (family, address) of a name, IPv4 first, since every host can use a printed IPv4 address."""
     pairs: list[tuple[int, Any]] = []
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
@@ -148,7 +149,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
             raise OSError(
                 f"the host name '{host}' is not known; listen on an address or a name of this machine"
             ) from None
-    if host == "localhost":  # also where no resolver knows it (RFC 6761 section 6.3)
+    if host == "localhost":  # defined even without a resolver (RFC 6761 section 6.3)
         pairs += [(int(socket.AF_INET), ("127.0.0.1", port)), (int(socket.AF_INET6), ("::1", port, 0, 0))]
     unique = list(dict.fromkeys(pairs))[:_MOST]
     return sorted(unique, key=lambda pair: pair[0] != socket.AF_INET)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The streams of a device process: who is heard, and what is played of each."""
+"""The streams of a device process: their admission, their sessions and their rendering."""

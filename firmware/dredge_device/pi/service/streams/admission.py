@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Strangers: which of them may begin a stream by sending RTP, and how much of their datagrams is looked at."""
+"""The admission of unknown peers: bounded queues for their datagrams, and the test for new RTP streams."""
 
 import threading
 from collections import OrderedDict, deque
@@ -14,23 +14,23 @@ from dredge_device.units import RTP_CLOCK_HZ
 Arrival = tuple[bytes, Any, int]  # datagram, peer, µs
 
 MEDIA_CAPACITY = 4096  # datagrams of running streams that wait for the decoder; 80 s of one stream
-MEDIA_TURN = 512  # of them taken in one period
-OTHER_TURN = 24  # control and strangers' datagrams taken in one period, of all
-ADDRESS_CAPACITY = 128  # of one stranger (address prefix), or control of one running session: senders may burst
-ADDRESS_SHARE = 16  # of these it has for certain
-OTHER_CAPACITY = 1024  # of all others; beyond, nobody gets more than the share
-PREFIXES = 64  # strangers whose datagrams wait
+MEDIA_TURN = 512  # most of them taken in one period
+OTHER_TURN = 24  # most control and other datagrams taken in one period
+ADDRESS_CAPACITY = 128  # of one unknown address prefix, or control of one running session; senders may burst
+ADDRESS_SHARE = 16  # of these, the guaranteed part
+OTHER_CAPACITY = 1024  # of all others together; beyond it, each gets only its guaranteed part
+PREFIXES = 64  # address prefixes with waiting datagrams
 _CANDIDATES, _CANDIDATES_EACH = 256, 64  # of all, of one address prefix
-_CONFIRM_US = 1_000_000  # the second packet of a new stream comes within this time
-_MOST_AHEAD = 50  # packets lost between the two
-_MOST_TICKS = RTP_CLOCK_HZ * 2  # timestamps of the two are no further apart
+_CONFIRM_US = 1_000_000  # the second packet of a new stream must arrive within this time
+_MOST_AHEAD = 50  # most packets lost between the two
+_MOST_TICKS = RTP_CLOCK_HZ * 2  # largest difference of their timestamps
 
 
 class _Waiting:
-    """Datagrams of one address (never none between two calls), its sockets in turn.
+    """The waiting datagrams of one address (at least one between two calls), taken from its sockets in turn.
 
-    When there is no room, the socket of which most waits gives way: one that floods displaces nobody behind the same
-    address.
+    When there is no room, the socket with the most waiting datagrams loses one, so that a flood does not displace
+    others behind the same address.
     """
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class _Waiting:
         return self._size
 
     def put(self, arrival: Arrival, room: int) -> bool:
-        """Queue a datagram; return False when one was dropped: this one, or another for its sake."""
+        """Queue a datagram; return False when one was dropped: this one, or another in its place."""
         own = self._sockets.get(arrival[1])
         waiting = 0 if own is None else len(own)
         full = self._size >= room
         if full:
-            if 2 * waiting >= room:  # it is the one of which most waits; a flood should cost little
+            if 2 * waiting >= room:  # this socket has the most waiting; dropping at once keeps a flood cheap
                 return False
             most = max(self._sockets.values(), key=len)
             if len(most) < waiting + 2:
@@ -78,20 +78,20 @@ class _Waiting:
 
 
 class Inbox:
-    """Datagrams between the thread that listens and the one that decodes.
+    """The queue of datagrams between the receiving thread and the decoding thread.
 
-    Media of running sessions has its own room, so that nothing a stranger sends displaces it. All the rest waits by
-    sender and is taken in turn, a bounded number per period: a flood delays the flooder.
+    Media of running sessions has its own queue, so that other datagrams cannot displace it. All others wait by
+    sender and are taken in turn, a bounded number per period, so that a flood delays only its sender.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._media: deque[Arrival] = deque()
         self._others: OrderedDict[Any, _Waiting] = OrderedDict()
-        self._waiting = 0  # of all others
+        self._waiting = 0  # waiting datagrams that are not media
         self._running: Collection[Any] = frozenset()
-        self.overflow = 0  # of media
-        self.dropped = 0  # of all others
+        self.overflow = 0  # dropped media
+        self.dropped = 0  # other dropped datagrams
 
     def put(self, datagram: bytes, peer: Any, now_us: int) -> None:
         """Take in one datagram."""
@@ -114,7 +114,7 @@ class Inbox:
 
     @property
     def running(self) -> Collection[Any]:
-        """Peers of running sessions."""
+        """The peers of running sessions."""
         return self._running
 
     @running.setter
@@ -123,7 +123,7 @@ class Inbox:
             return
         begun = [peer for peer in peers if peer not in self._running]
         self._running = peers
-        for peer in begun:  # what came in the same moment as its first packets is media like all that follows
+        for peer in begun:  # datagrams that arrived together with its first packets are media as well
             with self._lock:
                 key = network_of(peer)
                 waiting = self._others.get(key)
@@ -170,7 +170,7 @@ def _when(arrival: Arrival) -> int:
 
 
 def is_control(datagram: bytes) -> bool:
-    """Return whether a datagram is not media: RTCP, or sealed control (which does not begin like RTP)."""
+    """Return whether a datagram is not media: RTCP, or sealed control (whose first byte differs from RTP's)."""
     return rtp.is_rtcp(datagram) or not datagram or datagram[0] >> 6 != 2
 
 
@@ -183,9 +183,9 @@ class _Candidate:
 
 
 class Candidates:
-    """RTP of peers that have no session. A stream is believed when two packets of one peer go on from each other.
+    """RTP of peers without a session. A stream is accepted when two packets of one peer follow each other.
 
-    payload_types: those that may begin a stream; none given: the dynamic ones.
+    payload_types: those that may begin a stream, by default the dynamic ones.
     """
 
     def __init__(self, payload_types: Collection[int] = ()) -> None:
@@ -193,7 +193,8 @@ class Candidates:
         self._waiting: OrderedDict[Any, _Candidate] = OrderedDict()
 
     def confirm(self, datagram: bytes, peer: Any, now_us: int) -> list[tuple[bytes, int]]:
-        """Return the packets of a stream that has just become credible, with their arrivals; else nothing."""
+        """Return the packets of a stream that has just become credible, with their arrival times; else an empty list.
+        """
         try:
             packet = rtp.parse(datagram)
         except ValueError:

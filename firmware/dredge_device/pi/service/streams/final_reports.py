@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Final reports on their way to hosts whose place another session has already."""
+"""Undelivered final reports of sessions whose slot another session has taken."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from dredge_device import control
 
 Outgoing = list[tuple[bytes, Any]]  # datagrams and the peers they are for
 
-MOST = 8  # more than so many are given up, the oldest first
+MOST = 8  # with more of them, the oldest is given up
 
 
 @dataclass
@@ -18,7 +18,7 @@ class _FinalReport:
 
 
 class FinalReports:
-    """Sends what is left of final reports until it is acknowledged or given up; ``ended`` counts those."""
+    """Sends the rest of final reports until they are acknowledged or given up; ``ended`` counts those."""
 
     def __init__(self) -> None:
         self._waiting: list[_FinalReport] = []
@@ -28,14 +28,14 @@ class FinalReports:
         return len(self._waiting)
 
     def add(self, peer: Any, parts: list[Any]) -> None:
-        """Take over these parts of a report, which are left to send to this peer."""
+        """Take over the parts of a report that remain to be sent to this peer."""
         self._waiting.append(_FinalReport(peer, parts))
         while len(self._waiting) > MOST:
             self._waiting.pop(0)
             self.ended += 1
 
     def acknowledge(self, message: control.Message, peer: Any) -> None:
-        """Note that this peer has got a chunk; an acknowledgement that cannot be read has no effect."""
+        """Note that this peer has received a chunk; a malformed acknowledgement has no effect."""
         try:
             report, index, _, _ = message.chunk()
         except ValueError:
@@ -45,7 +45,7 @@ class FinalReports:
                 part.acknowledge(report, index)
 
     def due(self, now_us: int) -> Outgoing:
-        """Return the datagrams that are to be sent now."""
+        """Return the datagrams to be sent now."""
         out = [(datagram, f.peer) for f in self._waiting for part in f.parts for datagram in part.due(now_us)]
         left = [f for f in self._waiting if not all(part.done() for part in f.parts)]
         self.ended += len(self._waiting) - len(left)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Receivers, built in a thread of their own so that no decoding waits for it."""
+"""A pool of receivers, built in a separate thread so that decoding never waits for it."""
 
 import json
 import threading
@@ -8,12 +8,12 @@ from typing import Any
 
 from dredge_device.pi.schema.documents import SessionRequest
 
-_WAITING = 64  # builds asked for; one per stream is the rule
+_WAITING = 64  # most builds requested at once; usually one per stream
 
 
 class ReceiverPool:
-    """Builds receivers ahead and on demand. ``build(options)`` runs in the thread; the first one is built here and
-    now, so that what is missing (models, libopus) is told at the start: its errors are raised."""
+    """Builds receivers ahead and on demand. ``build(options)`` runs in the thread; the first receiver is built by the
+    constructor, so that missing models or a missing libopus raise an error at the start."""
 
     def __init__(self, build: Callable[[SessionRequest], Any], usual: SessionRequest) -> None:
         self._build = build
@@ -27,7 +27,7 @@ class ReceiverPool:
         self._thread.start()
 
     def make(self, options: SessionRequest) -> Any:
-        """Return a receiver with these options that nobody else has, or None: it is being built, ask again.
+        """Return an unused receiver with these options, or None while it is being built; then call again.
 
         Raises RuntimeError with a sentence when it could not be built.
         """
@@ -42,11 +42,11 @@ class ReceiverPool:
             if made is None:
                 self._want(key)
             elif key == self._usual and not ready:
-                self._want(key)  # the next one is there before it is asked for
+                self._want(key)  # build the next one ahead of its request
             return made
 
     def close(self) -> None:
-        """End the thread; what it builds is finished first."""
+        """End the thread after the build in progress."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -67,7 +67,7 @@ class ReceiverPool:
                 key = self._wanted[0]
             try:
                 made, error = self._build(json.loads(key)), ""
-            except Exception as failure:  # whatever it is, the session that asked is told
+            except Exception as failure:  # any failure is reported to the session that asked
                 made, error = None, str(failure) or type(failure).__name__
             with self._changed:
                 self._wanted.remove(key)
@@ -78,7 +78,7 @@ class ReceiverPool:
                 self._forget()
 
     def _forget(self) -> None:
-        """Drop receivers that were asked for and not fetched (the session ended), so that they do not pile up."""
+        """Drop receivers that were requested and not fetched (the session ended), so that they do not accumulate."""
         unusual = [key for key in self._ready if key != self._usual]
         for key in unusual[: max(0, len(unusual) - 4)]:
             del self._ready[key]

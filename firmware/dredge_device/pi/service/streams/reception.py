@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is done about each datagram: whose session it belongs to, and whether it may begin one."""
+"""The dispatch of datagrams to their sessions, and the beginning of new ones."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from dredge_device.pi.transport.addresses import name_of, network_of
 
 
 class Reception:
-    """Hands datagrams to their sessions, and gives a place to a peer that asks (hello, configure) or whose RTP is
-    credible; everybody else is told that there is none (``full`` says it)."""
+    """Dispatches datagrams to sessions, and gives a slot to a peer that asks for one (hello, configure) or whose RTP is
+    credible; others are refused when all slots are taken (``full`` holds the sentence)."""
 
     def __init__(
         self, slots: StreamSlots, governor: Governor | None, notices: Notices, candidates: Candidates, full: str
@@ -46,7 +46,7 @@ class Reception:
         try:
             packets = rtcp.split(datagram)
             messages = control.messages_of(packets)
-        except ValueError:  # damaged, or of another version: any agent answers that alike
+        except ValueError:  # damaged, or of another version: every agent gives the same answer
             return (agent or self._slots.streams[0].agent).handle(datagram, peer, now_us)
         for message in messages:
             if message.kind == control.ACK:
@@ -54,7 +54,7 @@ class Reception:
         if agent is None or (agent.state == states.REPORTING and _begins(messages)):
             return self._asked(packets, messages, datagram, peer, now_us)
         if stream is not None and stream.leaving not in (None, agent) and _says_bye(messages):
-            self._slots.let_go(stream)  # its own session ends before the one before it: that one is cut short
+            self._slots.let_go(stream)  # cuts off the session before, which was still playing
         return agent.handle(datagram, peer, now_us)
 
     def _asked(
@@ -76,13 +76,14 @@ class Reception:
         return stream.agent.handle(datagram, peer, now_us)
 
     def _aside(self, messages: list[control.Message], datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
-        """Return the answers while all places are taken: to probes, and to goodbyes whose first answer was lost."""
+        """Return the answers while all slots are taken: to probes, and to goodbyes whose first answer was lost."""
         if any(message.kind == control.PROBE for message in messages):
             return self._slots.streams[0].agent.handle(datagram, peer, now_us)
         return control.refusals(datagram, self._full)
 
     def _goodbyes(self, packets: list[Any], peer: Any, now_us: int) -> None:
-        """End streams by RTCP goodbyes, which name the SSRC because they may come from another port than the stream."""
+        """End streams by RTCP goodbyes, which name the SSRC because they may arrive from another port than the stream.
+        """
         for packet in packets:
             if packet.kind != rtcp.BYE:
                 continue
@@ -92,9 +93,9 @@ class Reception:
                         agent.goodbye(now_us)
 
     def _stranger(self, datagram: bytes, peer: Any, now_us: int, before: Agent | None = None) -> list[bytes]:
-        """Return the answers to media of a peer without a session, or of another SSRC than the session ``before`` it.
+        """Return the answers to media of a peer without a session, or of another SSRC than the session ``before``.
 
-        Two packets that go on from each other begin a session, and what the one before has buffered is played.
+        Two packets that follow each other begin a session, while the buffer of the one before is still played.
         """
         arrivals = self._candidates.confirm(datagram, peer, now_us)
         if not arrivals or self._slots.is_over(rtp.parse(datagram).ssrc, now_us):
@@ -116,14 +117,14 @@ class Reception:
 
 
 def _takes(agent: Agent, ssrc: int | None) -> bool:
-    """Return False when this media cannot be the session's: it is over, or it has said goodbye and this is another
-    SSRC.
+    """Return False when this media cannot belong to the session: it has ended, or it has said goodbye and this is
+    another SSRC.
     """
     return agent.state == states.ACTIVE or ssrc is None or ssrc == agent.media.ssrc
 
 
 def _may_change(agent: Agent, datagram: bytes) -> bool:
-    """Return whether another SSRC is another stream: nobody has announced one, and this looks like RTP."""
+    """Return whether another SSRC is another stream: no SSRC was announced, and this looks like RTP."""
     is_rtp = datagram and datagram[0] >> 6 == 2
     return bool(is_rtp and agent.state == states.ACTIVE and agent.plain and agent.media.ssrc is not None)
 

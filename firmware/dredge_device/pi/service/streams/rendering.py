@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The next periods of all streams, the most urgent one first, ahead of the listener as far as they are known."""
+"""The rendering of all streams' periods, the most urgent first, ahead of their time as far as they are settled."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ PLAYING = (states.ACTIVE, states.DRAINING)
 
 @dataclass
 class StreamSession:
-    """One stream's agent and where its speech goes.
+    """The agent and the output of one stream.
 
-    leaving: the agent of the session before, while what it has buffered is still played; this one's stream waits
-    in its jitter buffer meanwhile. output is None after it failed, until another session can have a new one.
+    leaving: the agent of the previous session, while its buffer is still played; the new stream waits
+    in its jitter buffer meanwhile. output is None after a failure, until a later session gets a new one.
     """
 
     agent: Agent
     output: TimedOutput | None
     leaving: Agent | None = None
-    clock: CardClock | None = None  # of a sound card, whose time the periods follow
+    clock: CardClock | None = None  # the clock of a sound card, which the periods follow
     in_gap: bool = False  # the last period that was rendered had been lost
     begun: int = FULL  # the level at which the gap began that is being synthesised
-    degraded: int = 0  # periods in which others' deadlines cost it quality
+    degraded: int = 0  # periods of reduced quality because of other streams' deadlines
 
     @property
     def player(self) -> Agent:
-        """Whose speech is played now."""
+        """The agent whose speech is played now."""
         return self.leaving or self.agent
 
     @property
     def receiver(self) -> Receiver | None:
-        """The receiver that renders for it now, if there is one."""
+        """The receiver that renders for it now, None without one."""
         playing = self.player.state in PLAYING and self.output is not None
         receiver: Receiver | None = self.player.receiver if playing else None
         return receiver
@@ -49,9 +49,9 @@ Stream = tuple[StreamSession, Receiver]
 
 
 class Rendering:
-    """Renders one period at a time; governor: how much work it may be, None for all there is.
+    """Renders one period at a time; governor: chooses the quality levels, None for full quality.
 
-    clock: microseconds. ``failed`` is told which session's output could not be written.
+    clock: microseconds. ``failed`` is called with a session whose output could not be written.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Rendering:
         self._failed = failed
         self._clock = clock
         self._streams = 0
-        self._enhancing = True  # until the governor has had to lower the quality of gaps
+        self._enhancing = True  # until the governor lowers the quality of gaps
 
     def tick(self, sessions: Iterable[StreamSession], now_us: int) -> None:
-        """Take note of another 20 ms; a new stream's first period has the time of a tick."""
+        """Advance by 20 ms; a new stream's first period gets the time of a tick."""
         streams = _streams(sessions)
         for _, receiver in streams:
             receiver.queue.begin(now_us)
@@ -78,9 +78,9 @@ class Rendering:
             self._governor.judge(len(streams))
 
     def render(self, sessions: Iterable[StreamSession], now_us: int) -> bool:
-        """Render one period of the stream whose finished ones end first, for its output; return False when none is due.
+        """Render one period of the stream whose queue ends first, for its output; return False when none is due.
 
-        Periods are rendered ahead as far as they are known (``Receiver.may_render``).
+        Periods are rendered ahead as far as they are settled (``Receiver.may_render``).
         """
         streams = [stream for stream in _streams(sessions) if stream[1].queue.begun]
         self._streams = len(streams)
@@ -160,8 +160,8 @@ def _streams(sessions: Iterable[StreamSession]) -> list[Stream]:
 
 
 def _urgency(stream: Stream) -> tuple[int, int]:
-    """Return the key that puts the stream first whose finished periods end first; among equals, the one that gave way
-    most.
+    """Return the key that puts the stream first whose finished periods end first; among equals, the one of most reduced
+    quality.
     """
     session, receiver = stream
     return receiver.queue.next_us or 0, -session.degraded

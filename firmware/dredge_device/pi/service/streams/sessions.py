@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who is heard: one agent, receiver and output for every stream, up to a limit."""
+"""The sessions of a device: one agent, receiver and output for every stream, up to a limit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,11 +19,11 @@ __all__ = ["Sessions", "StreamSession"]
 
 
 class Sessions:
-    """The one place that decides who is heard; ``make`` builds the stream with this index.
+    """Decides which peers are served; ``make`` builds the stream of an index.
 
-    A peer that asks (hello, configure), or whose RTP is credible, gets a place (streams.slots), of which there are
-    ``most``. Everybody else is told that there is none. The governor, if there is one, says how much work a stream
-    may be, and turns hosts away when there is no time for another stream.
+    A peer that asks (hello, configure), or whose RTP is credible, gets one of ``most`` slots (streams.slots). Others
+    are refused when none is free. The governor, if there is one, limits the work for a stream and refuses hosts
+    when there is no time for another stream.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Sessions:
         self._rendering = Rendering(governor, self._slots.lose_output, clock)
         self.streams = self._slots.streams
 
-    # --- who is heard ---
+    # --- admission ---
 
     @property
     def peers(self) -> frozenset[Any]:
@@ -52,7 +52,7 @@ class Sessions:
 
     @property
     def sessions_ended(self) -> int:
-        """Sessions that are over, with their reports."""
+        """The number of ended sessions whose reports are delivered or given up."""
         return self._slots.ended
 
     def handle(self, datagram: bytes, peer: Any, now_us: int) -> list[bytes]:
@@ -68,7 +68,7 @@ class Sessions:
     # --- periods ---
 
     def render(self, now_us: int) -> bool:
-        """Render one period of the stream that needs it most, for its output; return False when nothing is due."""
+        """Render one period of the most urgent stream, for its output; return False when nothing is due."""
         return self._rendering.render(self.streams, now_us)
 
     def period(self, now_us: int) -> Outgoing:
@@ -79,7 +79,7 @@ class Sessions:
         return self.report(now_us)
 
     def tick(self, now_us: int) -> Outgoing:
-        """Take note of another 20 ms; return the datagrams due for the hosts."""
+        """Advance by 20 ms; return the datagrams due for the hosts."""
         self._rendering.tick(self.streams, now_us)
         return self.report(now_us)
 
@@ -104,7 +104,7 @@ class Sessions:
                     agent.interrupt()
 
     def give_up(self) -> None:
-        """Send no more final reports that nobody has acknowledged."""
+        """Stop sending unacknowledged final reports."""
         for stream in self.streams:
             if stream.leaving is not None and stream.leaving.state == states.REPORTING:
                 self._slots.let_go(stream)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Slots for streams: which are free, and how one becomes free."""
+"""Slots for streams: how they are given and freed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +12,15 @@ from dredge_device.pi.service.streams.final_reports import FinalReports, Outgoin
 from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
 from dredge_device.pi.transport.addresses import network_of
 
-_ENDED_US = 1_000_000  # stragglers of a stream that said goodbye begin no new one within this time
-_ENDED = 9  # streams that said goodbye and are remembered
+_ENDED_US = 1_000_000  # late packets of a stream that said goodbye begin no new stream within this time
+_ENDED = 9  # remembered streams that said goodbye
 
 
 class StreamSlots:
     """Up to ``most`` stream sessions; ``make`` builds the one with this index.
 
-    A peer that may be heard gets a free slot, a new one, one whose session has said goodbye (what it has buffered
-    is still played), or one whose peer is silent.
+    A new peer gets a free slot, a new one, one whose session has said goodbye (its buffer is
+    still played), or one whose peer is silent.
     """
 
     def __init__(self, make: Callable[[int], StreamSession], most: int, notices: Notices, log: SessionLog) -> None:
@@ -28,34 +28,34 @@ class StreamSlots:
         self._most = most
         self._notices, self.log = notices, log
         self._ended: list[tuple[int, int]] = []  # (SSRC, until when) of streams that said goodbye
-        self._over = 0  # sessions that ended in their place
+        self._over = 0  # sessions that ended in their slot
         self.final_reports = FinalReports()
         self.streams = [make(0)]
 
     @property
     def ended(self) -> int:
-        """Sessions that are over, with their reports."""
+        """The number of ended sessions whose reports are delivered or given up."""
         return self._over + self.final_reports.ended
 
     @property
     def agents(self) -> list[tuple[StreamSession, Agent]]:
-        """Every session and its place; those that leave after those that follow them."""
+        """The slot and the agent of every session; leaving agents come after their successors."""
         return [(s, a) for s in self.streams for a in (s.agent, s.leaving) if a is not None]
 
     @property
     def playing(self) -> list[StreamSession]:
-        """The places in which something is played."""
+        """The slots in which speech is played."""
         return [s for s in self.streams if s.player.state in PLAYING]
 
     def of(self, peer: Any, ssrc: int | None = None) -> tuple[StreamSession | None, Agent | None]:
-        """Return the session of this peer: the one with this SSRC, else the newer one while an older one is leaving."""
+        """Return the session of this peer: the one with this SSRC, else the newer one if an older one is leaving."""
         own = [(s, a) for s, a in self.agents if a.state != states.IDLE and a.peer == peer]
         if len(own) > 1:
             own.sort(key=lambda pair: (ssrc is None or pair[1].media.ssrc != ssrc, pair[1].state != states.ACTIVE))
         return own[0] if own else (None, None)
 
     def idle(self) -> Agent | None:
-        """Return the agent of a place in which nobody is heard."""
+        """Return the agent of a slot without a session."""
         return next((s.agent for s in self.streams if s.agent.state == states.IDLE), None)
 
     def is_over(self, ssrc: int, now_us: int) -> bool:
@@ -64,7 +64,7 @@ class StreamSlots:
         return ssrc in (ended for ended, _ in self._ended)
 
     def find(self, peer: Any, now_us: int, media: bool = False) -> StreamSession | None:
-        """Return a place whose agent is free to begin a session with this peer, which has sent media or a request."""
+        """Return a slot whose agent is free to begin a session with this peer, which has sent media or a request."""
         for stream in self.streams:
             if stream.agent.state == states.REPORTING and stream.leaving is None:
                 self._release(stream)
@@ -88,7 +88,7 @@ class StreamSlots:
         return None
 
     def due(self, stream: StreamSession, now_us: int) -> Outgoing:
-        """Return the datagrams due now for the host that has this place; sessions that are over leave it."""
+        """Return the datagrams due now for the host in this slot; ended sessions leave it."""
         if stream.leaving is not None:
             leaving = stream.leaving
             out = [(datagram, leaving.peer) for datagram in leaving.tick(now_us)]
@@ -106,12 +106,12 @@ class StreamSlots:
         return out
 
     def free(self, stream: StreamSession) -> None:
-        """Free the place after its session is over and reported."""
+        """Free the slot after its session has ended and was reported."""
         self._over += 1
         stream.agent.renew()
 
     def let_go(self, stream: StreamSession) -> None:
-        """Give the output to the waiting session, after what the one before had buffered is played or cut short."""
+        """Give the output to the waiting session, after the previous one was played out or cut short."""
         agent, stream.leaving = stream.leaving, None
         if agent is not None:
             agent.end("goodbye")
@@ -128,10 +128,10 @@ class StreamSlots:
             try:
                 output.discard()
             except OSError:
-                return  # it has been told already
+                return  # the host has been told already
 
     def _fit(self, stream: StreamSession) -> bool:
-        """Return whether the place has an output; a failed one is replaced as soon as that is possible."""
+        """Return whether the slot has an output; a failed one is replaced as soon as possible."""
         if stream.output is None:
             try:
                 fresh = self._make(self.streams.index(stream))
@@ -142,7 +142,7 @@ class StreamSlots:
         return True
 
     def _release(self, stream: StreamSession) -> None:
-        """Free the place at once; the final report of its session is sent from here on."""
+        """Free the slot at once; ``FinalReports`` sends the final report of its session."""
         self._part(stream.agent)
         stream.agent.renew()
 
