@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The host side of Dredge: everything that a person runs.
+"""The host side of Dredge: the programs that a user runs.
 
     sending       speech → Opus + DRED → RTP packets; loss models, network models, audio files
     links         datagrams over UDP, a serial line or within the process
@@ -10,7 +10,7 @@
     capture       packets in files: read, written, explained
     evaluation    quality tables; figures, charts and report draw them
     bench         microbenchmarks; doctor: one page of facts; deploy: installation on a device
-    cli           the `dredge` command; errors has the exit codes, settings what a run can be told
+    cli           the `dredge` command; errors has the exit codes, settings has the options of a run
     legend        names and colours of the sources of packets; progress: the one bar for long work
 
 Names are imported on first use, so that `dredge --help` is quick.
@@ -63,7 +63,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _version() -> str:
-    """Return the version that is installed. Asking takes longer than all other imports of `dredge --help`."""
+    """Return the installed version. It is read on demand, because that takes longer than all imports of `dredge
+    --help`.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where words go: results to stdout, everything else to stderr."""
+"""Printing: results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from dredge_device.pi.output.files import is_stdout
 
 
 def note(text: str) -> None:
-    """Write a remark for people on standard error; it is never part of a result."""
+    """Write a remark to standard error; it is never part of a result."""
     click.echo(f"note: {text}", err=True)
 
 
 def to_json(result: Mapping[str, object]) -> str:
-    """Return indented JSON; NumPy scalars become numbers, paths become text, what is no number becomes null."""
+    """Return indented JSON; NumPy scalars become numbers, paths become text, numbers that are not finite become null.
+    """
     try:
         return json.dumps(result, indent=2, default=_plain, allow_nan=False)
     except ValueError:
@@ -29,7 +30,7 @@ def to_json(result: Mapping[str, object]) -> str:
 
 
 def emit(result: Mapping[str, object], lines: Sequence[str], as_json: bool, beside: Path | None = None) -> None:
-    """Print the result once, as JSON or as lines for people; on stderr if stdout holds the output file `beside`."""
+    """Print the result once, as JSON or as lines of text; on stderr if stdout holds the output file `beside`."""
     taken = beside is not None and is_stdout(beside)
     click.echo(to_json(result) if as_json else "\n".join(lines), err=taken)
 

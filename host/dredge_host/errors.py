@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Failures a user can meet, and the one table that maps exception classes to exit codes."""
+"""The exceptions for users, and the table from exception classes to exit codes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ OK, CHECK_FAILED, USAGE, UNREACHABLE, VERSION, CAPABILITY, INTERRUPTED = 0, 1, 2
 
 
 class DredgeError(Exception):
-    """The world is not as needed; the message is one sentence for the user."""
+    """The base class of expected failures; the message is one sentence for the user."""
 
 
 class CheckFailed(DredgeError):
-    """A verdict was asked for and it is "no"."""
+    """The verdict of a check is negative."""
 
 
 class UsageError(DredgeError, ValueError):
@@ -22,24 +22,24 @@ class UsageError(DredgeError, ValueError):
 
 
 class InputError(DredgeError, ValueError):
-    """A file is unknown, damaged or empty."""
+    """A file is missing, damaged or empty, or has an unknown format."""
 
 
 class UnreachableError(DredgeError, ConnectionError):
-    """Nobody answers at the other end of a link."""
+    """The other end of a link does not answer."""
 
 
 class VersionMismatch(DredgeError):
-    """Both ends talk, but not the same protocol or the same models."""
+    """The two ends have different protocol versions or models."""
 
 
 class CapabilityError(DredgeError):
     """This machine or this build lacks something that was asked for."""
 
 
-# Dotted class names, so that this table needs no import of the packages it speaks about.
-# The first class of an exception's MRO that is listed decides.
-_LONGEST = 600  # letters of a message
+# Dotted class names, so that this table does not import their packages.
+# The first listed class in an exception's MRO applies.
+_LONGEST = 600  # most characters of a message
 EXIT_CODES: dict[str, int] = {
     "dredge_host.errors.CheckFailed": CHECK_FAILED,
     "dredge_host.errors.UsageError": USAGE,
@@ -65,7 +65,7 @@ EXIT_CODES: dict[str, int] = {
 
 
 def exit_code(error: BaseException) -> int | None:
-    """Return the exit code for an exception, None for one that is not ours and so a bug that should be seen."""
+    """Return the exit code for an exception, None for an unexpected one, which is a bug and must be visible."""
     for cls in type(error).__mro__:
         code = EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}")
         if code is not None:
@@ -74,7 +74,7 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def sentence(error: BaseException) -> str:
-    """Return one line for the user: the message, with advice where the class has some."""
+    """Return one line for the user: the message, with the advice of its class, if any."""
     if isinstance(error, KeyboardInterrupt) or type(error).__qualname__ == "Abort":
         return "interrupted"
     text = _shown(" ".join(str(error).split())) or type(error).__name__
@@ -87,7 +87,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text that a terminal may show: names of files and hosts can hold anything, and be very long."""
+    """Return text that a terminal may show: names of files and hosts may contain any characters and be very long."""
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST // 2]} … {clean[-_LONGEST // 2 :]}"
 
@@ -95,12 +95,12 @@ def _shown(text: str) -> str:
 def need(package: str, purpose: str, extra: str = "metrics", how: str = "") -> Any:
     """Return an imported optional package.
 
-    purpose: what it is needed for; extra: the extra that brings it; how: another way to get it, where no extra does.
-    Raises CapabilityError, which says all three.
+    purpose: the feature that needs it; extra: the extra that contains it; how: another way to install it, without an
+    extra. Raises CapabilityError, which says all three.
     """
     try:
         return import_module(package)
-    except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
+    except (ImportError, OSError) as error:  # OSError: the package is installed, but its library is not
         name = package.partition(".")[0].replace("_", "-")
         how = how or f"run `dredge extras add {extra}`"
         raise CapabilityError(f"{purpose} needs {name} ({error}); {how}") from None

@@ -18,16 +18,16 @@ from dredge_host.audio_io.pcm_queue import PcmQueue
 from dredge_host.audio_io.source import SourceReport
 from dredge_host.errors import UnreachableError, UsageError
 
-_OLD_US = 200_000  # what should have been taken so long ago is left out
+_OLD_US = 200_000  # speech that is overdue by more is left out
 _NAP_S = 0.02
-_MANY = 0.02  # share of missing packets that is worth a word
+_MANY = 0.02  # share of missing packets above which a note is printed
 
 
 class BoardSource:
-    """The samples of a board when they are due by its clock (PcmQueue); while it is away, silence by this machine's.
+    """A source of a board's samples, due by its clock (PcmQueue); without the board, silence by this machine's clock.
 
     url: ``udp-pcm://[ADDR]:PORT`` listens there (``?from=ADDRESS``: to that board only), ``board://DEVICE?baud=N``
-    reads a port. Raises UsageError for another URL, UnreachableError for a port that cannot be had.
+    reads a port. Raises UsageError for another URL, UnreachableError for a port that cannot be opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,19 +41,19 @@ class BoardSource:
             raise UsageError(str(error)) from None
         self._queue, self._lock = PcmQueue(), threading.Lock()
         self._silent = 0
-        self._pacer: Pacer | None = None  # while the board is away
+        self._pacer: Pacer | None = None  # while the board is missing
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """Where the board sends to."""
+        """The address to which the board sends."""
         return getattr(self._reader, "address", self._url)
 
     @property
     def backlog_us(self) -> int:
-        """The length of the speech that waits against jitter, microseconds."""
+        """The length of the speech buffered against jitter, microseconds."""
         with self._lock:
             return self._queue.delay_us
 
@@ -80,13 +80,13 @@ class BoardSource:
         return np.zeros(PACKET_SAMPLES, np.int16)
 
     def flush(self) -> None:
-        """Leave out what has been waiting."""
+        """Drop the buffered speech."""
         with self._lock:
             self._queue.skip_to(monotonic_us())
         self._pacer = None
 
     def report(self) -> SourceReport:
-        """Return the packets that came and were missing, and the error of the board's clock."""
+        """Return the received and missing packets, and the error of the board's clock."""
         with self._lock:
             report: SourceReport = {"kind": "board", **self._queue.report(), **self._reader.report()}
         report["silent_ms"] = PACKET_MS * self._silent

@@ -33,7 +33,7 @@ class PacedSource:
         self._pacer: Pacer | None = None
 
     def read(self) -> Pcm | None:
-        """Return int16[320]; None at the end of what is not repeated."""
+        """Return int16[320]; None at the end without repetition."""
         piece = next(self._pieces, None)
         if piece is None and self._repeat:
             self._pieces = repacked(self._blocks())
@@ -44,7 +44,7 @@ class PacedSource:
         return piece
 
     def flush(self) -> None:
-        """Time goes on from here; no sample is left out."""
+        """Continue the pace from now; no sample is dropped."""
         self._pacer = None
 
     def report(self) -> SourceReport:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A microphone, which may go away and come back."""
+"""A microphone that may be unplugged and plugged in again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dredge_device.pi.service.pacer import Pacer
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import SourceReport
 
-_STUCK_S = 3.0  # a card that gives nothing for so long is gone
-_OLD_S = 0.2  # what has waited for longer is not sent any more
+_STUCK_S = 3.0  # a card without samples for this long is treated as gone
+_OLD_S = 0.2  # speech that has waited longer is not sent
 
 
 class Microphone:
-    """The input of a sound card; while the card is away it is silent, and tried again every second.
+    """The input of a sound card; while the card is missing, it gives silence and tries to reopen it every second.
 
     Raises CapabilityError when there is none at the start.
     """
@@ -29,11 +29,11 @@ class Microphone:
         self._resampler = Resampler(self._card.rate, SAMPLE_RATE)
         self._rest = np.zeros(0, np.int16)
         self._overflows = self._skipped_ms = self._silent = 0
-        self._pacer: Pacer | None = None  # while the card is away
+        self._pacer: Pacer | None = None  # while the card is missing
 
     @property
     def backlog_us(self) -> int:
-        """The length of what the card and the resampler hold beyond the last 20 ms, microseconds."""
+        """The length of the speech in the card and the resampler beyond the last 20 ms, microseconds."""
         held = 1_000_000 * (self._card.room() or 0) // self._card.rate
         return held + 1_000_000 * len(self._rest) // SAMPLE_RATE + self._resampler.delay_us
 
@@ -51,7 +51,7 @@ class Microphone:
         return np.ascontiguousarray(out)
 
     def _captured(self, frames: int) -> Pcm | None:
-        """Return so many frames of one channel as soon as they are there; None when the card is away."""
+        """Return `frames` samples of one channel as soon as they are available; None when the card is missing."""
         begin = time.monotonic()
         while (room := self._card.room()) is not None and room < frames:
             if time.monotonic() - begin > _STUCK_S:
@@ -79,14 +79,14 @@ class Microphone:
         return np.zeros(PACKET_SAMPLES, np.int16)
 
     def flush(self) -> None:
-        """Leave out what the card holds."""
+        """Drop the samples in the card."""
         self._rest = np.zeros(0, np.int16)
         room = self._card.room()
         if room:
             self._card.read(room)
 
     def report(self) -> SourceReport:
-        """Return the overflows, what was too old, how long the card was away."""
+        """Return the overflows, the speech dropped as too old, and the time without the card."""
         report: SourceReport = {"kind": "microphone", "rate": self._card.rate, "overflows": self._overflows}
         if self._overflows or self._skipped_ms:
             report["skipped_ms"] = self._skipped_ms

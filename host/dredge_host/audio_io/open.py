@@ -25,13 +25,13 @@ COMMAND = "pipe:"
 
 
 def is_live(text: str) -> bool:
-    """Return True for what comes as it is spoken; False for files and silence."""
+    """Return True for a source of live speech; False for files and silence."""
     named = text in ("-", "mic") or text.startswith((COMMAND, "mic:"))
     return named or is_board(text) or Path(text).is_fifo()
 
 
 def open_source(text: str, rate: int = SAMPLE_RATE, repeat: bool = False) -> Source:
-    """Return the source of a text (see GRAMMAR); rate is that of raw samples, repeat says what a file does at its end.
+    """Return the source of a text (see GRAMMAR); rate: of raw samples; repeat: a file starts again at its end.
 
     Raises InputError for a file that cannot be read, CapabilityError for a missing microphone, UsageError and
     UnreachableError for a board's URL.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Packets of samples in their order, each due by the clock of the board that made them."""
+"""A queue of packets of samples, each due by the clock of the board that made them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dredge_device.rtp import StreamTracker
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES, PACKET_US
 from dredge_host.audio_io.source import SourceReport
 
-_LEAST_US, _MOST_US = 30_000, 200_000  # what is kept waiting against jitter
-_MARGIN_US = 10_000  # beyond the spread of 99 of 100 packets
-_SLEW_US = 200  # per packet: how fast the times follow the board's clock and the jitter
+_LEAST_US, _MOST_US = 30_000, 200_000  # shortest and longest buffer against jitter
+_MARGIN_US = 10_000  # added to the spread of 99 of 100 packets
+_SLEW_US = 200  # largest change of the times per packet, to follow the board's clock and the jitter
 _FAR_US = 100_000  # further behind than this, packets are left out
-_LATE_RUN = 10  # so many late packets in a row: the board or the network paused
-_GONE_RUN = 25  # so many missing in a row (0.5 s): the board is away
+_LATE_RUN = 10  # so many late packets in a row mean that the board or the network paused
+_GONE_RUN = 25  # so many missing packets in a row (0.5 s) mean that the board is gone
 _MEASURED = 500  # packets (10 s) before the board's clock is compared
-_FALL, _RISE = 256, 64  # samples, around a hole
+_FALL, _RISE = 256, 64  # samples of fade-out and fade-in around a gap
 
 
 class PcmQueue:
     """Packets of samples that leave by the board's clock; no socket and no clock: times in µs are passed in.
 
     The samples are not changed; only the times at which they leave follow the board's clock, by the fastest packets of
-    the last 8 to 10 s. So a board whose clock is off becomes a stream whose clock is off by as much, which every
+    the last 8 to 10 s. So the stream has the clock error of the board, which every
     receiver follows. A packet that is missing when it is due is replaced by the speech before it, reversed and fading,
     then by silence.
     """
@@ -36,7 +36,7 @@ class PcmQueue:
         self._generation = 0
         self._delays = DelayTracker(PACKET_US)
         self._waiting: dict[int, Pcm] = {}
-        self._next: int | None = None  # the number that is due next
+        self._next: int | None = None  # the number of the next packet
         self._due_us = 0
         self._late_run = self._missing_run = 0
         self._last = np.zeros(PACKET_SAMPLES, np.int16)
@@ -46,7 +46,7 @@ class PcmQueue:
         self.received = self.missing = self.late = self.repeated = self.garbage = self.restarts = self.skipped = 0
 
     def insert(self, datagram: bytes, at_us: int) -> None:
-        """Take in a datagram; one that is not a board's is counted."""
+        """Take in a datagram; one that is not from a board is counted."""
         try:
             ssrc, sequence, pcm = packets.parse(datagram)
         except ValueError:
@@ -77,7 +77,7 @@ class PcmQueue:
         self._waiting[number] = pcm
 
     def due_us(self) -> int | None:
-        """Return when `take` is to be called; None while there is no board."""
+        """Return the time at which `take` is due; None without a board."""
         return None if self._next is None else self._due_us
 
     def take(self) -> Pcm:
@@ -87,7 +87,7 @@ class PcmQueue:
         pcm = self._waiting.pop(number, None)
         self._step()
         if pcm is not None:
-            self.missing += self._missing_run  # before, nobody knows whether they were sent
+            self.missing += self._missing_run  # only now it is known that they were sent
             self._missing_run = 0
             return self._heard(pcm)
         self._missing_run += 1
@@ -96,7 +96,7 @@ class PcmQueue:
         return self._hole()
 
     def skip_to(self, now_us: int) -> None:
-        """Leave out what should have been taken long ago, because nobody asked for it."""
+        """Drop the packets that are long overdue, because `take` was not called."""
         while self._next is not None and self._due_us + PACKET_US < now_us:
             self._waiting.pop(self._next, None)
             self._next += 1
@@ -105,7 +105,7 @@ class PcmQueue:
 
     @property
     def delay_us(self) -> int:
-        """How long a packet that met no jitter waits here, microseconds."""
+        """The time for which a packet without jitter waits here, microseconds."""
         if self._next is None:
             return 0
         return max(0, self._due_us - self._delays.base_us() - self._next * PACKET_US)
@@ -135,13 +135,13 @@ class PcmQueue:
         self._next, self._begun, self._steps = None, None, 0
 
     def _step(self) -> None:
-        """Set the next packet's time: 20 ms later, and up to 0.2 ms nearer to what the board's clock says."""
+        """Set the next packet's time: 20 ms later, corrected by up to 0.2 ms towards the board's clock."""
         assert self._next is not None
         base = self._delays.base_us()
         wait = min(max(self._delays.spread_us(990) + _MARGIN_US, _LEAST_US), _MOST_US)
         self._due_us += PACKET_US
         off = base + self._next * PACKET_US + wait - self._due_us
-        if off < -_FAR_US:  # a burst after a pause: whole packets are left out, and a hole leads over
+        if off < -_FAR_US:  # a burst after a pause: whole packets are dropped, and a concealed gap covers the jump
             left_out = -off // PACKET_US
             for number in range(self._next, self._next + left_out + 1):
                 self._waiting.pop(number, None)
@@ -150,7 +150,7 @@ class PcmQueue:
         else:
             self._due_us += min(max(off, -_SLEW_US), _SLEW_US)
         self._steps += 1
-        if self._steps == _MEASURED:  # by now the base is that of the fastest of many packets
+        if self._steps == _MEASURED:  # from now on the base delay comes from the fastest of many packets
             self._begun = self._next, base
 
     def _heard(self, pcm: Pcm) -> Pcm:

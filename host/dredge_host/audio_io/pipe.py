@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Samples from another program: standard input, what a command prints, a FIFO.
+"""Samples from another program: standard input, the output of a command, or a FIFO.
 
-The program may be a recorder (arecord, parec), whose clock then leads: what it gives is taken when it comes. Or it may
-give a whole file at once (cat, sox); then this machine's clock leads and the program waits. The first second tells.
+A recorder (arecord, parec) has its own clock, which then leads: its samples are taken when they arrive. A program that
+writes a whole file at once (cat, sox) has none; then this machine's clock leads and the program waits. The first
+second decides which it is.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from dredge_host.audio_io.source import SourceReport
 from dredge_host.audio_io.wavstream import Format, read_header
 from dredge_host.errors import InputError
 
-_AHEAD_S = 0.4  # a program that is so far ahead of time …
-_JUDGED_S = 2.0  # … within so long is no recorder
-_CAPACITY = 50  # packets: 1 s; a program that is no recorder waits when it is this far ahead
+_AHEAD_S = 0.4  # a program this far ahead of real time …
+_JUDGED_S = 2.0  # … within this time is not a recorder
+_CAPACITY = 50  # packets: 1 s; a program that is not a recorder waits when it is this far ahead
 _OLD = 10  # packets: 200 ms; a recorder's speech that has waited for longer is left out
-_ENDING_S = 2.0  # how long a command may need to end when it has closed its output
-_PATIENCE_S = 0.04  # how long the next packet of a recorder is waited for before there is silence
+_ENDING_S = 2.0  # longest time for a command to end after it has closed its output
+_PATIENCE_S = 0.04  # longest wait for a recorder's next packet before silence is inserted
 
 
 class PipeSource:
-    """The speech that another program gives; ``stream`` is opened in a thread of its own, because a FIFO waits for its
-    writer.
+    """A source of another program's samples; ``stream`` is opened in a separate thread, because opening a FIFO waits
+    for its writer.
 
-    Until the first sample comes, and while a recorder pauses, there is silence. After the last sample of a pipe `read`
-    returns None; a FIFO waits for another writer. A program that gives no sample at all is an InputError.
+    Before the first sample, and while a recorder pauses, it gives silence. After the last sample of a pipe `read`
+    returns None; a FIFO waits for another writer. A program without any sample is an InputError.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class PipeSource:
         self._queue: deque[Pcm] = deque()
         self._given_s = 0.0  # speech that the program has given since `began`
         self._began = 0.0
-        self._eager = False  # the program is no recorder
+        self._eager = False  # the program is not a recorder
         self._ended = self._stopped = False
         self._error: Exception | None = None
         self._pacer: Pacer | None = None
@@ -67,7 +68,9 @@ class PipeSource:
 
     @property
     def backlog_us(self) -> int:
-        """The length of the speech that waits here, microseconds, without what waits in an eager program's pipe."""
+        """The length of the buffered speech, microseconds, without the rest in the pipe of a program that is not a
+        recorder.
+        """
         return 0 if self._eager else PACKET_US * len(self._queue)
 
     def read(self) -> Pcm | None:
@@ -95,7 +98,7 @@ class PipeSource:
         return piece
 
     def flush(self) -> None:
-        """Leave out what a recorder has given; time goes on from here."""
+        """Drop a recorder's buffered speech; continue the pace from now."""
         with self._ready:
             if not self._eager:
                 self._queue.clear()
@@ -111,7 +114,7 @@ class PipeSource:
         return report
 
     def close(self) -> None:
-        """End the command; a reader that waits for a writer is left to end with the process."""
+        """End the command; a thread that waits for a writer ends with the process."""
         with self._ready:
             self._stopped = True
             self._ready.notify_all()
@@ -138,7 +141,7 @@ class PipeSource:
             return
         code = 0
         if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it closed its output and goes on
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it closed its output but keeps running
                 code = self._process.wait(_ENDING_S)
         how = f" and ended with exit code {code}" if code else ""
         raise InputError(f"{self._kind}: it gave no samples{how}; expected 16-bit integers, or a WAV stream")

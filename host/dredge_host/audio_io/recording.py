@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Live speech for offline verbs: recorded whole, played whole."""
+"""Live speech for offline verbs: recording as a whole and playing as a whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def records(text: str) -> bool:
 
 
 def recorded(text: str, seconds: float | None) -> Pcm:
-    """Return int16[n] of such a source, to its end or so many seconds. Raises UsageError for a microphone without a
+    """Return int16[n] of a source, to its end or for this many seconds. Raises UsageError for a microphone without a
     length.
     """
     if seconds is None and not text.startswith(COMMAND):

@@ -11,8 +11,8 @@ from dredge_device.pi.schema.report import PathReport
 
 
 class SourceReport(PathReport, total=False):
-    """What a source is and its faults so far. skipped_ms: speech that was too old; silent_ms: silence in place of
-    missing speech; vanished: how often a card was away; late: missed deadlines; the others: of a board's packets.
+    """The kind of a source and its faults so far. skipped_ms: speech that was too old; silent_ms: silence in place of
+    missing speech; vanished: how often a card disappeared; late: missed deadlines; the others: of a board's packets.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Source(Protocol):
     """A source of 20 ms at a time, each when it is due: by a card's clock, by that of a program at the other end of a
     pipe, or by this machine's.
 
-    ``backlog_us``: microseconds for which what ``read`` returned last had waited here, beyond its own 20 ms.
+    ``backlog_us``: time in microseconds for which the last result of ``read`` had waited, beyond its own 20 ms.
     """
 
     @property
@@ -48,7 +48,7 @@ class Source(Protocol):
         ...
 
     def flush(self) -> None:
-        """Leave out what has been waiting, because it is old."""
+        """Drop the buffered speech, because it is old."""
         ...
 
     def report(self) -> SourceReport:
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 def pieces(source: Source, count: int | None = None) -> Iterator[Pcm]:
-    """Yield int16[320] as they come, `count` or to the end."""
+    """Yield int16[320] as they arrive, `count` of them or to the end."""
     taken = 0
     while count is None or taken < count:
         piece = source.read()

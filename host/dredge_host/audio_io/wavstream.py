@@ -25,7 +25,7 @@ class Format:
 def read_header(stream: BinaryIO, raw: Format) -> tuple[Format, bytes]:
     """Return the format of a stream, and the samples that were read with it; raw: its format without a WAV header.
 
-    The size that the header promises is not believed: programs that write into a pipe do not know it. Raises InputError
+    The size in the header is ignored, because programs that write into a pipe do not know it. Raises InputError
     for a WAV of another kind than 16-bit PCM.
     """
     head = stream.read(12)

@@ -21,7 +21,7 @@ SECTIONS = ("stages", "live", "burst", "redundancy", "streams")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """The amount of measurements.
 
     Calls per stage in each mode, paced frames of a live stream, gaps, packets per redundancy length, periods per number
     of streams, most streams.
@@ -48,7 +48,7 @@ def bench(
     """Measure on int16[n >= 3 s] of speech; times are microseconds of CPU of the calling thread.
 
     throughput: calls back to back, caches warm; paced: one call per 20 ms, after a walk through more
-    memory than the caches hold: what a live call sees. only: sections to run; UsageError for others.
+    memory than the caches hold, as in a live call. only: sections to run; UsageError for others.
     """
     effort, disturb = effort or Effort(), _disturbance()
     chosen = _chosen(only)

@@ -14,7 +14,7 @@ from dredge_host.bench.documents import CpuAndWall
 from dredge_host.timing import percentiles
 
 _LINE_BYTES = 64
-_WALK_BYTES = 2 << 20  # where the machine does not tell how large its caches are
+_WALK_BYTES = 2 << 20  # where the machine does not report the size of its caches
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Disturbance:
 
     @property
     def size_bytes(self) -> int:
-        """How much memory every walk touches."""
+        """The bytes that every walk touches."""
         return len(self._memory)
 
     def __call__(self) -> None:

@@ -17,7 +17,7 @@ SCHEMA = "dredge.bench/2"
 
 
 def read_result(path: Path) -> BenchResult:
-    """Return an earlier result of ``dredge bench --json``. Raises InputError when the file is none."""
+    """Return an earlier result of ``dredge bench --json``. Raises InputError when the file is not one."""
     try:
         result = json.loads(read_text(path))
     except OSError as error:

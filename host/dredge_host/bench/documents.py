@@ -40,7 +40,7 @@ class LiveRow(CpuAndWall):
 
 
 class BurstRow(TypedDict):
-    """The end of a gap: its first 20 ms and all of it; recovered_pct: what really came from DRED."""
+    """The end of a gap: its first 20 ms and all of it; recovered_pct: the share rendered from DRED."""
 
     gap_ms: int
     recovered_pct: float
@@ -57,13 +57,13 @@ class LengthCost(TypedDict):
 
 
 class RedundancyRow(LengthCost):
-    """The same, and a gap as long as the history."""
+    """The sender with one length of history, and a gap as long as the history."""
 
     gap: BurstRow
 
 
 class StreamsRow(TypedDict):
-    """So many receivers in one thread."""
+    """A number of receivers in one thread."""
 
     streams: int
     cpu_us: Quantiles
@@ -77,7 +77,7 @@ class EncoderCost(TypedDict):
 
 
 class Context(TypedDict):
-    """What was measured, and where."""
+    """The conditions of the measurement."""
 
     simd_level: str
     models: list[str]
@@ -87,7 +87,7 @@ class Context(TypedDict):
 
 
 class Sections(TypedDict, total=False):
-    """The sections that were asked for."""
+    """The requested sections."""
 
     stages: list[StageRow]
     live: LiveRow
@@ -114,7 +114,7 @@ class Comparison(TypedDict):
 
 
 class Compared(TypedDict, total=False):
-    """The comparison with an earlier result, where one was named."""
+    """The comparison with an earlier result, if one was given."""
 
     comparison: Comparison
 

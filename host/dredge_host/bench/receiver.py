@@ -54,7 +54,7 @@ class Listener:
         return self._player.period(None if lost else self._stream[self._player.number])
 
     def run(self, losses: Iterable[bool]) -> None:
-        """Play a period for each of these losses without measuring it."""
+        """Play a period for each of these losses, unmeasured."""
         for lost in losses:
             self.period(lost)
 
@@ -92,8 +92,8 @@ def burst(
 ) -> BurstRow:
     """Return the times from the arrival of the packet that ends a gap to the first recovered 20 ms, and to all of them.
 
-    The packet arrives at the last moment, when the first lost period is due. ``recovered_pct`` is the share of the gaps
-    that really came from DRED.
+    The packet arrives at the latest moment, when the first lost period is due. ``recovered_pct`` is the share of the
+    gaps that were rendered from DRED.
     """
     gap = round(gap_s * PERIODS_PER_S)
     stream = datagrams(pcm, repeats * (WARM_UP + 2 * gap), gap_s)
@@ -133,7 +133,7 @@ def streams(
 ) -> list[StreamsRow]:
     """Return the CPU time per period of 1, 2, 3, ... receivers in one thread, until they need more than the period.
 
-    Every stream has the same speech and its own losses; the last row is the first number that is too many.
+    Every stream has the same speech and its own losses; the last row is the first number that does not fit.
     """
     rows: list[StreamsRow] = []
     for number in (n for n in STREAMS if n <= most):

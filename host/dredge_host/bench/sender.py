@@ -13,7 +13,7 @@ from dredge_host.sending.audio import Pcm, packets
 from dredge_host.timing import percentiles
 
 LENGTHS_S = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-_WARM_UP = 60  # packets: more than one second of history, so that 1 s is really sent
+_WARM_UP = 60  # packets: more than one second of history, so that the whole 1 s is sent
 
 
 def redundancy_cost(
@@ -21,8 +21,8 @@ def redundancy_cost(
 ) -> list[LengthCost]:
     """Return the CPU time of the whole sender per packet for every length of history, packet by packet in turn.
 
-    All lengths take turns in one loop and so meet the same disturbances; medians ignore the rest. bytes: mean of the
-    redundancy in a packet.
+    All lengths take turns in one loop, so that they meet the same disturbances; medians suppress outliers. bytes: mean
+    of the redundancy in a packet.
     """
     from dredge_host.sending.sender import Sender
 

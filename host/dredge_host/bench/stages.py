@@ -18,8 +18,8 @@ from dredge_kernels.arrays import Rows
 
 @dataclass(frozen=True)
 class Stage:
-    """One measurable call; covers_ms: how much audio it is the work for; prepare: a call before it that is not
-    measured.
+    """One measurable call; covers_ms: the length of audio that one call processes; prepare: a call before it that is
+    not measured.
     """
 
     name: str
@@ -56,7 +56,7 @@ def _opus(pieces: list[Pcm]) -> list[Stage]:
 
 
 def _complexity(complexity: int, coded: Iterator[bytes]) -> Stage:
-    """Return the stage of decoding and enhancing, which this libopus may lack."""
+    """Return the stage of decoding and enhancing, which this libopus may not support."""
     from dredge_kernels.opus import OpusDecoder
 
     decoder = OpusDecoder()
@@ -92,7 +92,7 @@ def _payload(pieces: list[Pcm]) -> list[Stage]:
     whole = fresh[0].span_frames
 
     def parse() -> None:
-        """Parse a new packet, since a parsed one keeps what it decoded."""
+        """Parse a new packet, since a parsed one caches its decoded values."""
         fresh[0] = decoder.parse(data)
 
     def decode(frames: int) -> Callable[[], object]:

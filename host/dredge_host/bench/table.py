@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Benchmark results as lines for people."""
+"""Benchmark results as lines of text."""
 
 from __future__ import annotations
 

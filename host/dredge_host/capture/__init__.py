@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Captured packets: files are read, written and explained."""
+"""Captured packets: reading, writing and inspection of files."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Opus packets of Matroska, WebM and MP4 files, which browsers and conferences record, read by PyAV."""
+"""Opus packets of Matroska, WebM and MP4 files, as browsers and conferences record them, read by PyAV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dredge_host.errors import need
 
 MATROSKA, MP4 = "matroska", "mp4"
 NAMES = {MATROSKA: "Matroska", MP4: "MP4"}
-_COARSE = 96          # ticks: Matroska's times are rounded to a millisecond, so that less says nothing
+_COARSE = 96          # ticks: Matroska's times are rounded to a millisecond, so that smaller differences mean nothing
 _GRID = 120           # ticks of 2.5 ms, the shortest packet
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return which of the two formats a file has that begins like this; None for any other."""
+    """Return the format, one of the two, of a file that begins like this; None for any other."""
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return MATROSKA
     return MP4 if head[4:8] == b"ftyp" else None
@@ -30,7 +30,7 @@ def kind_of(head: bytes) -> str | None:
 def read(data: bytes, choice: Choice = ANY) -> Capture:
     """Return the packets of the first, or the chosen, Opus stream of a file.
 
-    Their times are kept, so that a pause stays as long as it was; such files do not say whether something was lost in
+    Their times are kept, so that a pause keeps its length; such files do not record whether packets were lost in
     it. Raises ValueError for a file without Opus or a damaged one, CapabilityError without PyAV.
     """
     av = need("av", "reading WebM, Matroska and MP4", "containers")
@@ -75,7 +75,7 @@ def _packets(container: Any, stream: Any, capture: Capture, av: Any) -> Iterator
 
 
 def _take(capture: Capture, packets: Iterator[tuple[bytes, int | None]]) -> None:
-    """Append packets with timestamps from 0 on: each follows the one before, unless its time says that there was a
+    """Append packets with timestamps from 0 on: each follows the one before, unless its time shows a
     pause.
     """
     first: int | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""UDP datagrams from captured frames: link layers, tunnels, fragments, TURN; frames that give none are counted."""
+"""UDP datagrams from captured frames: link layers, tunnels, fragments, TURN; frames without one are counted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 _RAW_IP = (12, 14, 101, 228, 229)  # the various numbers of raw IP
 _ETHERNET, _PPP, _WIFI, _RADIOTAP, _SLL, _SLL2, _LOOPBACK = 1, 9, 105, 127, 113, 276, (0, 108)
 _UDP, _FRAGMENT_HEADER = 17, 44
-_DEEP = 12  # layers
-_MOST_PIECES = 1000  # datagrams whose fragments are waited for
+_DEEP = 12  # most nested layers
+_MOST_PIECES = 1000  # most datagrams with missing fragments
 _MOST_BYTES = 1 << 16
 _COOKIE = b"\x21\x12\xa4\x42"
 _SEND, _DATA_INDICATION, _DATA = 0x0016, 0x0017, 0x0013
@@ -43,15 +43,15 @@ class _Fragment(NamedTuple):
 
 
 class Datagrams:
-    """The way from frames to datagrams; `left_out` counts the reasons for which frames gave none."""
+    """The conversion of frames to datagrams; `left_out` counts the reasons why frames gave none."""
 
     def __init__(self, left_out: Counter[str]) -> None:
         self._left_out = left_out
         self._waiting: dict[tuple[Any, ...], dict[int, _Fragment]] = {}
 
     def of(self, link: int, frame: bytes, size: int) -> Iterator[tuple[Flow, bytes]]:
-        """Yield the datagram that a frame brings or completes; size: bytes of the whole frame, of which fewer may have
-        been kept.
+        """Yield the datagram that a frame brings or completes; size: bytes of the whole frame, of which only a part may
+        have been captured.
         """
         import dpkt
 
@@ -70,7 +70,7 @@ class Datagrams:
         yield flow, _out_of_turn(datagram[8 : whole or None])
 
     def close(self) -> None:
-        """Count what never became complete."""
+        """Count the incomplete datagrams."""
         self._left_out[IN_PIECES] += sum(len(pieces) for pieces in self._waiting.values())
         self._left_out += Counter()  # drops zeros
 
@@ -95,7 +95,7 @@ class Datagrams:
         return None
 
     def _ip(self, packet: Any) -> tuple[tuple[Flow, bytes] | None, Any]:
-        """Return the UDP datagram in an IP packet, or what is in it instead; (None, None) while fragments are missing.
+        """Return the UDP datagram in an IP packet, or another content; (None, None) while fragments are missing.
         """
         fragment = _fragment(packet)
         protocol = packet.p

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Packets of Ogg Opus files (RFC 3533, RFC 7845), undecoded.
 
-Pages that are damaged or missing cost their own packets only; links that follow each other (chained files) are read one
+Damaged or missing pages cost only their own packets; the links of chained files are read one
 after the other.
 """
 
@@ -20,7 +20,7 @@ _PAGE = struct.Struct("<4sBBqIIIB")
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _HEAD, _TAGS = b"OpusHead", b"OpusTags"
 _NO_POSITION = -1
-_MOST_LOST = RTP_CLOCK_HZ * 60      # ticks of one gap; a position that claims more is not believed
+_MOST_LOST = RTP_CLOCK_HZ * 60      # ticks of one gap; a larger gap in the positions is taken for an error
 
 
 def _crc_table() -> list[int]:
@@ -37,7 +37,7 @@ _TABLE = _crc_table()
 
 
 def crc(data: bytes) -> int:
-    """Return the CRC-32 of Ogg: polynomial 04C11DB7, not reflected, nothing inverted (so not zlib's)."""
+    """Return the CRC-32 of Ogg: polynomial 04C11DB7, not reflected and not inverted, unlike zlib's."""
     value = 0
     for byte in data:
         value = (value << 8 ^ _TABLE[value >> 24 ^ byte]) & 0xFFFFFFFF
@@ -63,7 +63,7 @@ class _Link:
     serial: int
     headers: int = 0                # packets of the head that have passed: OpusHead, OpusTags
     rest: bytes | None = None       # a packet that goes on in the next page
-    number: int | None = None       # of the page before
+    number: int | None = None       # number of the page before
     hole: bool = False              # pages are missing since the last packet
     end: int | None = None          # position of the last packet's end
     packets: list[tuple[bytes, int]] = field(default_factory=list)  # with the ticks that are missing before each

@@ -8,7 +8,7 @@ import struct
 from dredge_host.capture.packets import ANY, FORMATS, Capture, Captured, Choice
 
 _HEAD = struct.Struct(">II")
-MAX_PACKET = 1276 * 48       # the largest packet RFC 6716 allows, and then some
+MAX_PACKET = 1276 * 48       # above the largest packet of RFC 6716
 
 
 def read(data: bytes, choice: Choice = ANY) -> Capture:

@@ -33,18 +33,19 @@ class Capture:
     packets: list[Captured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ssrc: int | None = None
-    lost: int = 0                      #: packets between the first and the last one that are not there
-    left_out: Counter[str] = field(default_factory=Counter)  #: what was no packet of any stream, counted
-    doubt: str = ""                    #: why the payload is probably no Opus
+    lost: int = 0                      #: packets between the first and the last one that are missing
+    left_out: Counter[str] = field(default_factory=Counter)  #: counts of data that was no packet of any stream
+    doubt: str = ""                    #: why the payload is probably not Opus
 
     def why_empty(self) -> str:
-        """Return what was found instead of packets, for a message; empty if nothing was found."""
+        """Return a text about the data found instead of packets; empty if nothing was found."""
         return ", ".join(f"{count} {what}" for what, count in self.left_out.most_common(6))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The choice of a stream: by SSRC, by the number that the notes give, or neither (the one that is most Opus)."""
+    """The choice of a stream: by SSRC, by the number given in the notes, or by default the one with most Opus packets.
+    """
 
     ssrc: int | None = None
     stream: int | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Opus packets of files that other programs write; the content decides the format, not the name."""
+"""Opus packets of files of other programs; the content determines the format, not the name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_capture(path: str | Path, choice: Choice = ANY) -> Capture:
     """Return the packets of a file, a FIFO or ``-``, which gzip may have packed; `choice` selects one of several
     streams.
 
-    Raises InputError for a missing, damaged or empty file and for a stream that is not in it. A file that ends too
+    Raises InputError for a missing, damaged or empty file and for a stream that it does not have. A file that ends too
     early gives what is complete, with a note.
     """
     data, notes = _content(path)
@@ -58,7 +58,7 @@ def _content(path: str | Path) -> tuple[bytes, list[str]]:
 
 
 def _decompressed(data: bytes, notes: list[str]) -> bytes:
-    """Return what gzip packed; where the end is missing or damaged, the beginning, with a note."""
+    """Return the decompressed data; if its end is missing or damaged, the beginning, with a note."""
     out, rest = bytearray(), data
     try:
         while rest.startswith(_GZIP) and len(out) <= MAX_BYTES:
@@ -73,8 +73,8 @@ def _decompressed(data: bytes, notes: list[str]) -> bytes:
 
 
 def is_capture(path: str | Path) -> bool:
-    """Return whether a file is surely a capture and no audio to be encoded; Ogg Opus may be either, .bit counts by its
-    name.
+    """Return whether a file is certainly a capture and not audio to be encoded; Ogg Opus may be either, .bit is decided
+    by its name.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,7 +116,7 @@ def _reader(data: bytes) -> Reader:
 
 
 def _known(data: bytes) -> str:
-    """Return the name of a format that is often taken for a capture; empty for anything else."""
+    """Return the name of a format that is often mistaken for a capture; empty for anything else."""
     line = data[:200].split(b"\n", 1)[0]
     if b" RTP len=" in line or b" RTCP len=" in line:
         return "rtpdump's text, which holds no packets (record with -F dump)"

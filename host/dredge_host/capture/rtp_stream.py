@@ -15,10 +15,10 @@ from dredge_host.capture.datagrams import Flow
 from dredge_host.capture.packets import ANY, Capture, Captured, Choice
 from dredge_kernels.framing import parse_packet
 
-MAX_STREAMS = 10000          # a capture of noise must not become a dictionary of noise
-_LATE_S = 1.0                # a packet from before that comes later than this begins a new stream
+MAX_STREAMS = 10000          # limits the memory for a capture of random data
+_LATE_S = 1.0                # an older packet that arrives later than this begins a new stream
 _APART_S = 10.0              # clocks of sender and capture that differ by more belong to a new stream
-_LOOKED_AT = 500             # packets that tell whether a stream is Opus
+_LOOKED_AT = 500             # packets examined to judge whether a stream is Opus
 _NOTES = 10
 NOWHERE = Flow("", "")
 _KINDS = ((range(4), "STUN datagrams"), (range(16, 20), "ZRTP datagrams"), (range(20, 64), "DTLS datagrams (keys)"))
@@ -46,7 +46,8 @@ class _Run:
 
 @dataclass
 class Stream:
-    """The packets of one payload type of one run; like: how many of those looked at fit the timestamps as Opus would.
+    """The packets of one payload type of one run; like: how many of the examined packets have the duration that their
+    timestamps show.
     """
 
     run: _Run
@@ -61,14 +62,14 @@ class Stream:
         return 2 * self.like >= self.looked
 
     def title(self) -> str:
-        """Return a description for people: how many packets of what."""
+        """Return a description: the number and kind of packets."""
         flow = f", {self.run.flow.source} > {self.run.flow.target}" if self.run.flow.source else ""
         kind = "" if self.is_opus else ", no Opus"
         return f"{len(self.packets)} packets of SSRC 0x{self.run.ssrc:08x}, type {self.payload_type}{kind}{flow}"
 
 
 class RtpStreams:
-    """The streams found in datagrams; what is no RTP of a dynamic payload type is counted in `left_out`."""
+    """The streams found in datagrams; other datagrams than RTP of a dynamic payload type are counted in `left_out`."""
 
     def __init__(self) -> None:
         self._runs: list[_Run] = []
@@ -120,7 +121,7 @@ class RtpStreams:
         return [stream for stream in found if stream.packets]
 
     def choose(self, name: str, choice: Choice = ANY) -> Capture:
-        """Return the stream that is asked for, or the one with most packets that are Opus. Raises ValueError if there
+        """Return the chosen stream, by default the one with most Opus packets. Raises ValueError if there
         is none.
         """
         found = self.streams()
@@ -157,7 +158,7 @@ def _chosen(found: list[Stream], choice: Choice) -> Stream | None:
 
 
 def _starts_again(run: _Run, packet: rtp.RtpPacket, time_s: float) -> bool:
-    """Return whether a packet cannot belong to the stream so far of its address and SSRC."""
+    """Return whether a packet cannot belong to the present stream of its address and SSRC."""
     newest, stamp, when = run.highest
     step = rtp.distance(packet.sequence, newest & 0xFFFF)
     ticks = _signed(packet.timestamp - stamp)
@@ -197,7 +198,7 @@ def _judged(stream: Stream) -> Stream:
 
 
 def _likeness(packets: list[_Packet]) -> tuple[int, int]:
-    """Return how many packets last as long as the timestamps say, and how many were looked at."""
+    """Return the number of packets whose duration fits the timestamps, and the number examined."""
     looked = sorted(packets[:_LOOKED_AT])
     like = pairs = 0
     for packet, after in pairwise(looked):
@@ -213,7 +214,7 @@ def _likeness(packets: list[_Packet]) -> tuple[int, int]:
 
 
 def duration(packet: bytes) -> int:
-    """Return how long an Opus packet lasts in ticks of 48 kHz; 0 for what is none."""
+    """Return the duration of an Opus packet in ticks of 48 kHz; 0 for a malformed one."""
     try:
         return int(parse_packet(packet).samples_48k)
     except ValueError:
@@ -221,7 +222,8 @@ def duration(packet: bytes) -> int:
 
 
 def _in_order(capture: Capture, stream: Stream) -> None:
-    """Append each packet once; the numbers of probes and other payload types are closed up, so that a gap means loss.
+    """Append each packet once; the numbers of probes and other payload types are removed from the numbering, so that a
+    gap means loss.
     """
     own: dict[int, _Packet] = {}
     for packet in stream.packets:
@@ -245,7 +247,7 @@ def _in_order(capture: Capture, stream: Stream) -> None:
 
 
 def _kind(datagram: bytes) -> str:
-    """Return the kind of a datagram that is no RTP (RFC 7983)."""
+    """Return the kind of a datagram that is not RTP (RFC 7983)."""
     for firsts, name in _KINDS:
         if datagram[:1] and datagram[0] in firsts:
             return name

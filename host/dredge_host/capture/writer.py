@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`--capture`: the traffic of the link as a pcap file, with the .sdp that players need beside it."""
+"""`--capture`: the traffic of the link as a pcap file, with an .sdp beside it for players."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Capture:
     far: address and port of the device. The file appears under its name when it is closed, and so does the .sdp; only
     their owner may read both. Where a file of that name exists already, the next free name is taken, unless
     `overwrite`. history_ms: of redundancy in extension 32, for the .sdp. When the disk is full, the file keeps the
-    datagrams that fitted, a note says so, and later ones are not written. Raises OutputError when the file cannot be
-    written at all, UsageError for a name that promises another format.
+    datagrams written so far, a note is printed, and later ones are not written. Raises OutputError when the file cannot
+    be written at all, UsageError for a name with the ending of another format.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Capture:
         self._file = OutputFile(path, keep=not overwrite, mode=PRIVATE)
         try:
             self._file.write(struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAP, _RAW_IP))
-        except OSError:  # a full disk: nobody has this capture yet who could close it
+        except OSError:  # a full disk: the caller has no object yet that it could close
             self._file.discard()
             raise
         self._whole = self._file.size        # bytes up to the end of the last datagram that fitted

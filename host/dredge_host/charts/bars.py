@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Charts of an evaluation as inline SVG: across in per cent, down in pixels, so that text keeps its size on any screen.
+"""Charts of an evaluation as inline SVG: widths in per cent and heights in pixels, so that text keeps its size on any
+screen.
 
-Colours come from the style sheet by class, so that both themes have their own.
+Colours come from the style sheet by class, so that each theme has its own.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def scatter_chart(points: Sequence[tuple[str, str, float, Interval]], label: str
 
 
 class _Axis(NamedTuple):
-    """Values to per cent of the width; `begin` and `end` leave room for text."""
+    """The scale from values to per cent of the width; `begin` and `end` leave room for text."""
 
     low: float
     high: float

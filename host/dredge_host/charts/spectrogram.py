@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dredge_device.units import PACKET_SAMPLES
 
 ROWS = 128
-FLOOR_DB = -75.0  # below the loudest column of the reference signal
+FLOOR_DB = -75.0  # lower limit, relative to the loudest column of the reference signal
 MAX_COLUMNS = 2000
 
 # (stop, red, green, blue), dark to bright; lightness rises evenly, so it also reads in grey.
@@ -42,7 +42,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 def encode_png(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
     """Return an indexed-colour PNG (ISO/IEC 15948): uint8[height, width], palette uint8[n <= 256, 3].
 
-    Raises ValueError for an empty image, a palette that is no palette, or an index outside it.
+    Raises ValueError for an empty image, a malformed palette, or an index outside it.
     """
     if pixels.ndim != 2 or 0 in pixels.shape:
         raise ValueError(f"pixels: expected [height, width], got shape {pixels.shape}")
@@ -78,7 +78,7 @@ def power_columns(pcm: NDArray[np.int16], starts: NDArray[np.int64] | None = Non
     first = np.arange(packets) * PACKET_SAMPLES if starts is None else np.clip(starts, 0, len(pcm))
     edges = np.linspace(0, packets, min(packets, MAX_COLUMNS) + 1).astype(int)
     columns = np.zeros((len(edges) - 1, 257))
-    for at in range(0, len(edges) - 1, 100):  # a ten-minute call at once would need 120 MB
+    for at in range(0, len(edges) - 1, 100):  # in blocks, because a ten-minute call at once would need 120 MB
         part = edges[at : at + 101]
         spectrum = np.fft.rfft(windows[first[part[0] : part[-1]]] * np.hanning(512), axis=1)
         power = np.abs(spectrum) ** 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Configuration files (TOML) of the verbs that run for long: the options of the command line, by their names.
+"""Configuration files (TOML) of long-running verbs: the options of the command line, by their names.
 
-What the command line says comes first, then an environment variable, then the file, then the default.
+A value on the command line comes first, then an environment variable, then the file, then the default.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FILE, _VALUES = "dredge.config.file", "dredge.config.values"  # in the context'
 def configured(name: str, check: Callable[[Mapping[str, Any]], Any] | None = None) -> Callable[[Any], Any]:
     """Return a decorator that gives a command --config and --print-config; it stands above all options.
 
-    name: of the file, agent for agent.toml; check: raises UsageError for values that do not go together, before they
+    name: of the file, agent for agent.toml; check: raises UsageError for incompatible values, before they
     are printed.
     """
 
@@ -83,7 +83,7 @@ def found(name: str) -> Path | None:
         try:
             if path.is_file():
                 return path
-        except OSError:  # a home that this user may not look into
+        except OSError:  # a home folder that this user may not read
             continue
     return None
 

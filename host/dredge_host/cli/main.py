@@ -76,7 +76,7 @@ class VerbGroup(click.Group):
         command = import_module(f"dredge_host.cli.{VERBS[cmd_name].module}").command
         if not isinstance(command, click.Command):
             return None
-        command.name = cmd_name  # each module calls its own simply `command`
+        command.name = cmd_name  # every module names its command `command`
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,7 +100,7 @@ class VerbGroup(click.Group):
             click.echo(f"dredge: {_usage(error)}", err=True)
             return exit_code(error) or error.exit_code
         except BrokenPipeError:
-            return CHECK_FAILED  # the reader of our stdout went away; nobody is left to tell
+            return CHECK_FAILED  # the reader of stdout is gone, so no message can reach it
         except (Exception, KeyboardInterrupt) as error:
             code = exit_code(error)
             if code is None:
@@ -111,7 +111,7 @@ class VerbGroup(click.Group):
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return one line that says what is wrong and where the options are explained."""
+    """Return one line with the error and a pointer to the help."""
     text = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{text}; see `{context.command_path} --help`" if context else text

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dredge_host.capture.packets import Choice
 
 class Number(click.FloatRange):
-    """A real number within limits: `nan` and `inf` are none."""
+    """A real number within limits: `nan` and `inf` are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
@@ -34,7 +34,7 @@ class Number(click.FloatRange):
         """Return the limits as --help shows them, none without limits."""
         return "" if self.min is None and self.max is None else super()._describe_range()
 
-Given = dict[str, Any]  # the values of a verb's options by their names, as click hands them over
+Given = dict[str, Any]  # the values of a verb's options by their names, as click passes them
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,7 +161,7 @@ def stream_options(function: F) -> F:
 
 
 def choice_from(ssrc: str | None, stream: int | None) -> Choice:
-    """Return the stream of a capture that was asked for. Raises UsageError."""
+    """Return the choice of a stream in a capture. Raises UsageError."""
     from dredge_host.capture.packets import Choice
 
     if ssrc is None:
@@ -193,16 +193,16 @@ def network_options(function: F) -> F:
 
 
 def settings_from(values: Given) -> Settings:
-    """Return the settings made of the options above."""
+    """Return the settings from the options above."""
     redundancy = values["redundancy"]
     if redundancy is None:
         redundancy = 1.0 if values["conceal"] == "dred" else 0.0
     elif redundancy == "auto" and "jitter" in values:
-        redundancy = 1.0  # to begin with
+        redundancy = 1.0  # the initial value
     else:
         redundancy = _seconds(redundancy)
     lbrr = values["lbrr"]
-    if lbrr is None:  # a lost packet alone sounds best from its copy, a longer gap from the history
+    if lbrr is None:  # the copy is best for a single lost packet, the history for longer gaps
         lbrr = redundancy > 0
     adaptive, milliseconds = parse_playout(values["playout"])
     return Settings(
@@ -224,8 +224,8 @@ def settings_from(values: Given) -> Settings:
 
 
 def is_automatic(values: Given, reports: bool = True) -> bool:
-    """Return whether the receiver's reports decide what is sent: by default where it reports, and where that is asked
-    for.
+    """Return whether the receiver's reports control the redundancy: by default if it sends reports, and if requested
+    explicitly.
     """
     redundancy = values["redundancy"]
     return redundancy == "auto" or (redundancy is None and reports and values["conceal"] == "dred")

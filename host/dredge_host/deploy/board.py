@@ -24,7 +24,7 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 class BoardError(DredgeError):
-    """mpremote could not do what was asked; the message holds its words."""
+    """mpremote failed; the message contains its output."""
 
 
 def sources(firmware: Path) -> list[tuple[Path, str]]:
@@ -71,7 +71,7 @@ class BoardSettings(TypedDict, total=False):
 def settings(given: Mapping[str, Any], password: str | None = None) -> BoardSettings:
     """Return the content of dredge.json made of the command's options (None: not given).
 
-    Raises UsageError for options that do not go together, before anything is copied.
+    Raises UsageError for incompatible options, before anything is copied.
     """
     program, carrier = given["program"], given.get("carrier") or "wifi"
     hears, speaks = program in ("microphone", "intercom"), program in ("speaker", "intercom")
@@ -140,21 +140,23 @@ def compile_all(listed: list[tuple[Path, str]], arch: str, folder: Path) -> list
 
 
 def removal(listed: list[tuple[Path, str]]) -> str:
-    """Return the MicroPython program that removes our files, of either form, and nothing else from a board."""
+    """Return the MicroPython program that removes our files, as .py or .mpy, and nothing else from a board."""
     places = ["main.py", "dredge.json", *[place for _, place in listed], *twins([place for _, place in listed])]
     return f"{_REMOVE}\nremove({places!r}, {PACKAGES[::-1]!r})\n"
 
 
 def twins(places: list[str]) -> list[str]:
-    """Return the same modules in the other form, since a board imports a .py before the .mpy beside it."""
+    """Return the same modules with the other suffix, since a board imports a .py before the .mpy beside it."""
     return [place[:-3] + ".mpy" if place.endswith(".py") else place[:-4] + ".py" for place in places]
 
 
 def commands(listed: list[tuple[Path, str]], main: Path, config: Path) -> list[list[str]]:
-    """Return the words of the mpremote calls in order; main.py comes last, so that a board is never half new."""
+    """Return the words of the mpremote calls in order; main.py comes last, so that an interrupted copy is never
+    started.
+    """
     everything = [*listed, (config, "dredge.json"), (main, "main.py")]
     copies = [["fs", "cp", str(path), f":{place}"] for path, place in everything]
-    # One connection for all: every call would otherwise interrupt the board anew.
+    # One connection for all: each call interrupts the board's program.
     joined: list[str] = []
     for words in copies:
         joined += [*words, "+"]
@@ -196,13 +198,13 @@ def planned(firmware: Path, document: BoardSettings, arch: str | None) -> list[t
 
 
 def uninstall(device: str, firmware: Path) -> None:
-    """Take away everything that `install` puts onto a board, and reset it."""
+    """Remove everything that `install` copies to a board, and reset it."""
     mpremote(device, "exec", removal(sources(firmware)))
     mpremote(device, "reset")
 
 
 def install(device: str, firmware: Path, document: BoardSettings, arch: str | None, reset: bool = True) -> int:
-    """Copy everything; the number of files. The board starts the program at once if `reset`."""
+    """Copy all files and return their number. The board starts the program at once if `reset`."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "dredge.json"
         config.touch(mode=0o600)

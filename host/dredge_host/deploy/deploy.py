@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def folder(self) -> str:
-        """Where the program is installed, as the device sees it now."""
+        """The folder of the installed program, as a path on the running device."""
         return self.root.rstrip("/") + self.prefix
 
     @property
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def live(self) -> bool:
-        """Whether the service is to be started."""
+        """Whether the service is started."""
         return self.root == "/"
 
     @property
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def calibration(self) -> str:
-        """The place on the device where its measurement is kept, as the service sees it."""
+        """The file on the device that keeps its measurement, as the service sees it."""
         return f"{self.prefix}/calibration.json"
 
 
@@ -82,7 +82,7 @@ def digest(path: Path) -> str:
 def steps(plan: Plan, uploaded: str, wheel_sum: str) -> list[Step]:
     """Return the steps after the wheel was copied to the path `uploaded` on the device."""
     listed = [_packages(plan), _environment(plan), _install(plan, uploaded, wheel_sum)]
-    # An image is measured by the board that starts with it.
+    # An image is measured later, on the board that boots it.
     if plan.live:
         return [*listed, _measure(plan), _options(plan), _unit(plan), _start(plan)]
     return [*listed, _options(plan), _unit(plan), _enable(plan)]
@@ -119,7 +119,7 @@ def _install(plan: Plan, uploaded: str, wheel_sum: str) -> Step:
         others = shlex.quote(uploaded)
     action = (
         f"{pip} {others}\n"
-        # The version number may be the one that is there: only the content counts.
+        # The version may be equal to the installed one, so the wheel is reinstalled by content.
         f"{pip} --force-reinstall --no-deps {shlex.quote(uploaded)}\n"
         f"printf '%s' {shlex.quote(wanted)} >{mark}"
     )
@@ -143,7 +143,7 @@ def _measure(plan: Plan) -> Step:
 
 
 def _options(plan: Plan) -> Step:
-    """Return the step that writes the options once, since the owner of the device may change the file."""
+    """Return the step that writes the options once, so that later changes by the device's owner are kept."""
     place = f"{plan.root.rstrip('/')}{plan.agent.configuration}"
     path = shlex.quote(place)
     text = shlex.quote(plan.agent.options(f"{plan.prefix}/venv/bin/dredge"))
@@ -152,7 +152,7 @@ def _options(plan: Plan) -> Step:
 
 
 def _unit(plan: Plan) -> Step:
-    # In an image the program will be found without the image's own root in front.
+    # In an image the paths of the unit are without the image's root folder.
     text = unit(plan.agent, f"{plan.prefix}/venv/bin/dredge", plan.calibration)
     path = shlex.quote(plan.unit_path)
     action = f"mkdir -p $(dirname {path})\nprintf '%s' {shlex.quote(text)} >{path}.new\nmv {path}.new {path}"
@@ -181,7 +181,9 @@ def _start(plan: Plan) -> Step:
 
 
 def removal(plan: Plan) -> list[Step]:
-    """Return the steps that remove whichever service there is; recordings in the state folder and /etc/dredge stay."""
+    """Return the steps that remove the agent's or the talk's service; recordings in the state folder and /etc/dredge
+    stay.
+    """
     folder = shlex.quote(plan.folder)
     units = [_removed(plan, name) for name in (NAME, TALK_NAME)]
     return [*units, Step(f"remove {plan.folder} ({STATE} stays)", _say(f"[ ! -e {folder} ]", f"rm -rf {folder}"))]
@@ -196,7 +198,7 @@ def _removed(plan: Plan, name: str) -> Step:
 
 
 def privileged(step: Step, rights: str) -> str:
-    """Return the script as it is sent: through sudo where the user is not root, ending at the first failure."""
+    """Return the script to send: with sudo if the user is not root, ending at the first failure."""
     script = f"set -e\n{step.script}\n"
     return f"sudo -n sh -c {shlex.quote(script)}\n" if step.as_root and rights == "sudo" else script
 
@@ -207,7 +209,7 @@ def look(remote: Remote) -> dict[str, str]:
 
 
 def require(plan: Plan, there: dict[str, str]) -> None:
-    """Raise CapabilityError or UsageError, with advice, where the device or the wheel does not fit."""
+    """Raise CapabilityError or UsageError, with advice, if the device or the wheel does not fit."""
     machine = MACHINES.get(there.get("machine", ""))
     if machine is None:
         raise CapabilityError(f"the device is {there.get('machine')}; there are wheels for 64-bit systems only")

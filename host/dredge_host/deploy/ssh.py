@@ -11,11 +11,11 @@ from types import TracebackType
 
 from dredge_host.errors import CapabilityError, DredgeError, UnreachableError, UsageError
 
-SSH_FAILED = 255  # ssh's own exit code when it did not get through (ssh(1))
+SSH_FAILED = 255  # ssh's exit code for a failed connection (ssh(1))
 
 
 class RemoteError(DredgeError):
-    """A command on the device failed; the message holds its last words."""
+    """A command on the device failed; the message contains its last line."""
 
 
 class Remote:
@@ -41,10 +41,10 @@ class Remote:
         self._port = [] if port is None else [str(port)]
 
     def run(self, script: str) -> str:
-        """Run a POSIX shell script there; its standard output, without the last newline."""
+        """Run a POSIX shell script there and return its standard output without the last newline."""
         port = ["-p", *self._port] if self._port else []
         command = ["ssh", *self._options, *port, self.target, "sh -s"]
-        # Read as a whole before it runs, so that no program in it swallows the rest from standard input.
+        # Read as a whole before it runs, so that no program in it reads the rest from standard input.
         done = subprocess.run(
             command, input=f"{{\n{script}\n}} </dev/null\n", text=True, capture_output=True, check=False
         )

@@ -54,15 +54,15 @@ DevicePolicy=closed
 
 @dataclass(frozen=True)
 class Agent:
-    """How the agent runs on the device; the words are those of `dredge agent`."""
+    """The options of the agent on the device, named as those of `dredge agent`."""
 
     name: ClassVar[str] = NAME
-    other: ClassVar[str] = TALK_NAME  # the two cannot have the same port
+    other: ClassVar[str] = TALK_NAME  # the other service, which cannot share the port
     title: ClassVar[str] = "Dredge agent: speech over a link that loses packets"
 
     listen: str = "udp://127.0.0.1:5004"
     out: str = "null"
-    playout: str | None = None  # the verb's own, or that of its configuration file
+    playout: str | None = None  # None: the verb's default, or that of its configuration file
     allow_remote: bool = False
     key_file: str | None = None  # on the device
     core: int | None = None
@@ -80,7 +80,7 @@ class Agent:
             words += ["--key-file", "${CREDENTIALS_DIRECTORY}/key"]
         elif self.allow_remote:
             words.append("--allow-remote")
-        # systemd reads quotes like a shell; a percent sign is its own.
+        # systemd reads quotes like a shell; a percent sign is a specifier.
         quoted = [word if word.startswith("${") else shlex.quote(word) for word in words]
         return " ".join(quoted).replace("%", "%%")
 
@@ -95,7 +95,7 @@ class Agent:
 
     @property
     def sounds(self) -> list[str]:
-        """Where speech comes from and goes to."""
+        """The source and the output of speech."""
         return [self.out]
 
     @property
@@ -122,12 +122,12 @@ class Agent:
         return [self.wire, *boards] if self.on_a_wire else boards
 
     def walls(self) -> list[str]:
-        """Return the lines of the sandbox that depend on the agent's needs: devices, other users' ids, the network."""
+        """Return the lines of the sandbox that depend on the options: devices, other users' ids, the network."""
         lines = [f"DeviceAllow={device} rw" for device in self.devices()]
         groups = ["audio"] * self.plays + ["dialout"] * bool(self.wires())
         boards_on_the_network = any(scheme_of(text) is PCM_UDP for text in self.sounds)
         lines += [f"SupplementaryGroups={' '.join(groups)}"] if groups else ["PrivateDevices=yes", "PrivateUsers=yes"]
-        families = ["AF_UNIX"] * self.plays  # ALSA's mixer talks to itself through sockets
+        families = ["AF_UNIX"] * self.plays  # ALSA's mixer uses local sockets
         alone = self.on_a_wire and self.status is None and not boards_on_the_network
         if alone:
             lines.append("PrivateNetwork=yes")
@@ -146,11 +146,11 @@ class Agent:
 
     @property
     def configuration(self) -> str:
-        """Where the service finds options that are not on its command line."""
+        """The service's configuration file."""
         return f"/etc/dredge/{self.words()[0]}.toml"
 
     def options(self, program: str) -> str:
-        """Return the first text of the options file; later the device's owner changes it."""
+        """Return the first text of the options file; later the device's owner may change it."""
         verb = self.words()[0]
         return (
             f"# Options of `dredge {verb}` on this device; what `dredge deploy` was told comes before them.\n"
@@ -161,14 +161,14 @@ class Agent:
 
 @dataclass(frozen=True)
 class TalkEnd(Agent):
-    """How one end of a talk runs on the device; the words are those of `dredge talk`. out is its loudspeaker."""
+    """The options of one end of a talk on the device, named as those of `dredge talk`. out is its loudspeaker."""
 
     name: ClassVar[str] = TALK_NAME
     other: ClassVar[str] = NAME
     title: ClassVar[str] = "Dredge talk: speech both ways over a link that loses packets"
 
     out: str = "speaker"
-    call: str | None = None  # nobody: it waits
+    call: str | None = None  # None: it waits for a call
     mic: str = "mic"
     half_duplex: bool = False
 
@@ -186,7 +186,7 @@ class TalkEnd(Agent):
 
     @property
     def plays(self) -> bool:
-        """Whether it needs a sound card, for one direction or the other."""
+        """Whether it needs a sound card, for at least one direction."""
         return is_card(self.out) or self.mic.partition(":")[0] == "mic"
 
     @property
@@ -206,7 +206,7 @@ class TalkEnd(Agent):
 
 
 def unit(agent: Agent, program: str, calibration: str = "") -> str:
-    """Return the text of the unit. program: path of the `dredge` command on the device; calibration: that of its
+    """Return the text of the unit. program: path of the `dredge` command on the device; calibration: path of its
     measurement.
     """
     lines = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from dredge_host.doctor.finding import INFO, OK, WARN, Finding
 
 _SERIAL = ("serial[0-9]*", "ttyAMA*", "ttyUSB*", "ttyACM*")
-_REALTIME = 50  # what `dredge agent --realtime` asks for
+_REALTIME = 50  # the priority of `dredge agent --realtime`
 
 
 def examine(root: Path = Path("/")) -> list[Finding]:
@@ -20,7 +20,7 @@ def examine(root: Path = Path("/")) -> list[Finding]:
 
 
 def cards(root: Path) -> list[str]:
-    """Return the names of the sound cards that can play, from ALSA's own lists."""
+    """Return the names of the sound cards that can play, from ALSA's lists."""
     try:
         text = (root / "proc/asound/pcm").read_text(errors="replace")
     except OSError:

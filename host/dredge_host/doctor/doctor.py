@@ -19,7 +19,7 @@ SCHEMA = "dredge.doctor/1"
 
 
 def examine(machine: Machine | None = None) -> list[Finding]:
-    """Look at everything; never raises: what cannot be found out becomes a finding."""
+    """Return all findings. It never raises: a fact that cannot be determined becomes a finding."""
     machine = machine or Machine()
     found = [*_software(), *_board(machine), *devices.examine(machine.root)]
     for name, check in _PARTS:
@@ -29,7 +29,7 @@ def examine(machine: Machine | None = None) -> list[Finding]:
 
 
 def result(findings: list[Finding]) -> dict[str, object]:
-    """Return the JSON document."""
+    """Return the findings as a JSON document."""
     return {
         "schema": SCHEMA,
         "pass": not any(finding.state == FAIL for finding in findings),
@@ -38,7 +38,7 @@ def result(findings: list[Finding]) -> dict[str, object]:
 
 
 def page(findings: list[Finding]) -> list[str]:
-    """Return the lines for people; advice stands below the line that it belongs to."""
+    """Return the findings as lines of text, each followed by its advice."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:<5}{finding.name:<16}{finding.value}")
@@ -109,8 +109,8 @@ def _power(facts: MachineReport) -> Finding:
 
 
 def _libopus() -> Finding:
-    """Return the version of libopus and its meaning: DRED is ours, but the low-rate copies and the decoder's networks
-    are its own.
+    """Return the version of libopus and its abilities: DRED is our own, but the low-rate copies and the decoder's
+    networks are libopus'.
     """
     abilities = opus_abilities()
     version = abilities.version

@@ -11,8 +11,8 @@ OK, WARN, FAIL, INFO = "ok", "warn", "fail", "info"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: state is ok, info, warn (works, but) or fail; advice says what to do; data: the figures of a
-    measurement, for JSON."""
+    """One line. state: ok, info, warn (it works with a limitation) or fail; advice says what to do; data: the figures
+    of a measurement, for JSON."""
 
     name: str
     state: str

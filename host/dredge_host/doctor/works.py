@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Checks that things work rather than that they are installed: speech is recovered, files and sockets are used."""
+"""Checks by use and not by installation: speech is recovered, files are written and sockets are opened."""
 
 from __future__ import annotations
 

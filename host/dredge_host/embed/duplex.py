@@ -27,8 +27,8 @@ class Duplex(asyncio.DatagramProtocol):
             async for played in call:           # one every 20 ms
                 card.write(played.pcm)
 
-    Encoding and decoding run in threads, so that the loop stays free. remote None: whoever is heard is answered.
-    Raises OSError when the port is taken.
+    Encoding and decoding run in threads, so that the loop stays free. remote None: the peer is the first sender of an
+    RTP packet received. Raises OSError when the port is taken.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Duplex(asyncio.DatagramProtocol):
 
     @property
     def address(self) -> Address:
-        """Where this end can be reached."""
+        """The address of this end."""
         host, port = self._transport.get_extra_info("sockname")[:2]
         return str(host), int(port)
 
@@ -60,7 +60,7 @@ class Duplex(asyncio.DatagramProtocol):
             self.receiver.push(data)
 
     async def send(self, pcm: Pcm) -> Packet:
-        """Encode int16[320] and send it, if somebody is known to send it to."""
+        """Encode int16[320] and send it, if the peer's address is known."""
         packet = await asyncio.to_thread(self.sender.push, pcm)
         if packet.data and self.remote is not None:
             self._transport.sendto(packet.data, self.remote)

@@ -21,19 +21,20 @@ from dredge_host.settings import parse_playout
 from dredge_models import vocoders
 
 _CAPACITY = 4096  # datagrams that wait for the next pull: 80 s
-_MOST_READ = 960_000  # samples at once: a minute
+_MOST_READ = 960_000  # most samples at once: a minute
 
 
 class Receiver:
-    """A receiver that other threads may feed: RTP packets in, speech out; what is lost is filled from redundancy or
+    """A receiver that other threads may feed: RTP packets in, speech out; lost speech is recovered from redundancy or
     concealed.
 
-    `push` may be called from any thread, `pull` or `read` from one other (a sound card's callback): nobody has to hold
-    a lock, and `push` never waits.
+    `push` may be called from any thread, `pull` or `read` from one other (a sound card's callback): callers need not
+    hold a lock, and `push` never waits.
 
     playout: ``fixed:<ms>`` or ``adaptive[:<longest ms>]``; conceal: dred, plc or opus; vocoder: a name of
     `dredge_models.vocoders`; opus_complexity: of libopus' decoder (6 and 7 enhance speech, where libopus 1.5 or later
-    was built for it, else CapabilityError); clock: returns seconds; pipeline: in place of the one that these make.
+    was built for it, else CapabilityError); clock: returns seconds; pipeline: replaces the receiver made from these
+    options.
 
     Raises UsageError for a malformed playout, ValueError for an unknown mode or vocoder, ModelError for missing
     weights.
@@ -51,7 +52,7 @@ class Receiver:
     ) -> None:
         adaptive, milliseconds = parse_playout(playout)
         self._clock = clock
-        # With another clock everything is deterministic.
+        # With another clock the receiver is deterministic.
         own = None if clock is time.monotonic else lambda: microseconds(clock())
         self._pipeline = pipeline or Pipeline(
             milliseconds, conceal, clock_us=own, adaptive=adaptive, vocoder=vocoder, opus_complexity=opus_complexity
@@ -62,20 +63,20 @@ class Receiver:
         self.last: Played | None = None
 
     def push(self, datagram: bytes, now: float | None = None) -> None:
-        """Take in a datagram that arrived at `now` (seconds of the clock, None for this moment). Raises nothing,
-        whatever it holds.
+        """Take in a datagram that arrived at `now` (seconds of the clock, None for this moment). It never raises,
+        whatever the datagram holds.
         """
         self._arrived.append((bytes(datagram), microseconds(self._clock() if now is None else now)))
 
     def pull(self) -> Pcm:
-        """Return int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` tells their source."""
+        """Return int16[320], the next 20 ms at 16 kHz; call it once per 20 ms. `last` has their source."""
         with self._busy:
             self._take()
             self.last = self._pipeline.pull()
             return self.last.pcm
 
     def read(self, samples: int) -> Pcm:
-        """Return int16[samples], for a clock that asks for other pieces than 20 ms; one minute at most.
+        """Return int16[samples], for a caller that needs other lengths than 20 ms; one minute at most.
 
         Raises UsageError for another number of samples.
         """
@@ -104,7 +105,7 @@ class Receiver:
             return self._pipeline.report()
 
     def close(self) -> None:
-        """Forget what waits."""
+        """Forget the waiting datagrams and samples."""
         self._arrived.clear()
 
     def __enter__(self) -> Receiver:

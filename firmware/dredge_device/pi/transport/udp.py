@@ -86,7 +86,7 @@ class UdpEndpoint:
 
     def _next(self, timeout: float) -> socket.socket | None:
         """Return a socket with a datagram: a served peer's before others', of which only a limited number per window is
-        taken .
+        taken.
         """
         now_s = time.monotonic()
         if now_s - self._window_s >= _WINDOW_S:

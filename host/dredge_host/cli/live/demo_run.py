@@ -34,7 +34,7 @@ WAYS = {"plc": "neural concealment", "opus": "classic concealment"}  # the same 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do: `audio` through `settings`, everything into the folder `out`."""
+    """The parameters of a demo: send `audio` with `settings`, write all results to the folder `out`."""
 
     audio: Audio
     settings: Settings
@@ -46,7 +46,7 @@ def demo(job: Job, json_lines: bool = False) -> StreamResult:
 
     original.wav, dred.wav (what the agent played), plc.wav and opus.wav (the same losses offline, without
     redundancy), trace.txt, result.json, report.html. result["verdict"]["pass"] is the verdict, result["gain"] one
-    sentence about what was gained. Progress goes to standard error: one live line on a terminal, or one JSON object
+    sentence about the gain. Progress goes to standard error: one live line on a terminal, or one JSON object
     per second. Raises UnreachableError if the agent does not start or stops answering.
     """
     from dredge_host.report import write_report
@@ -94,7 +94,7 @@ def _stream(job: Job, json_lines: bool) -> tuple[StreamOutcome, Sender]:
 
 @contextmanager
 def _display(count: int, json_lines: bool) -> Iterator[Update]:
-    """Take the state of the stream and show it: one live line, or JSON for programs."""
+    """Return a function that shows the state of the stream: one live line, or JSON for programs."""
     from dredge_host.live.screen.display import Display
     from dredge_host.live.screen.figures import Figures
 
@@ -145,7 +145,7 @@ def _nothing() -> Pcm:
 
 
 def _offline(job: Job, conceal: str, words: str, loss: str = "") -> Pcm:
-    """Return what is heard without redundancy after the same losses, or after `loss`."""
+    """Return the output without redundancy after the same losses, or after `loss`."""
     settings = replace(job.settings, conceal=conceal, redundancy_s=0.0, lbrr=False)
     model = parse_loss(loss or f"trace:{job.out / 'trace.txt'}")
     with Bar(f"the same losses, {words}" if not loss else words, 0, "packets") as bar:

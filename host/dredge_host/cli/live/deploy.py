@@ -40,7 +40,7 @@ The Wi-Fi password of --board is read from DREDGE_WIFI_PASSWORD, or asked for.
 """
 
 
-# A verdict of "no" comes as a document as well; without one, what was said on standard error is the reason.
+# A negative verdict is a document as well; without a document, the text on standard error is the reason.
 _SAID = """\
 said=$({command} 2>/tmp/dredge-said.$$) || true
 if [ -z "$said" ]; then cat /tmp/dredge-said.$$ >&2; rm -f /tmp/dredge-said.$$; exit 1; fi
@@ -126,7 +126,7 @@ def _report(found: dict[str, Any]) -> list[str]:
 
 
 def to_board(given: Given) -> tuple[dict[str, object], list[str]]:
-    """Install, list or take away the MicroPython programs; the result as a document and as lines."""
+    """Install, list or remove the MicroPython programs; return the result as a document and as lines."""
     from dredge_host.deploy import board
 
     root = repository()
@@ -140,7 +140,7 @@ def to_board(given: Given) -> tuple[dict[str, object], list[str]]:
             ]
         board.uninstall(device, firmware)
         return {"schema": SCHEMA, "pass": True, "uninstalled": True}, [f"{device}: the programs were taken away"]
-    board.settings(given)  # what cannot be is said before anybody is asked for a password
+    board.settings(given)  # checks the options before asking for a password
     password = os.environ.get("DREDGE_WIFI_PASSWORD")
     if ssid and password is None and not given["dry_run"]:
         if not sys.stdin.isatty():
@@ -158,13 +158,13 @@ def to_board(given: Given) -> tuple[dict[str, object], list[str]]:
     return result, [*lines, f"copied to {device}; the board has started"]
 
 
-# Options of `dredge deploy` that mean something for one kind of target only.
+# Options of `dredge deploy` that apply to boards only.
 FOR_BOARDS = ("program", "ssid", "peer", "baud", "arch", "carrier", "gain", "channel")
 FOR_BOTH = ("board", "dry_run", "uninstall", "as_json", "target")
 
 
 def refuse_others(to_a_board: bool) -> None:
-    """Raise UsageError for an option on the command line that the target does not know."""
+    """Raise UsageError for an option on the command line that does not apply to the target."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -251,7 +251,7 @@ def command(target: str | None, as_json: bool, **given: Any) -> None:
 
 
 def agent_from(given: Given) -> Agent:
-    """Return the options of the agent, or of one end of a talk, made of the command's."""
+    """Return the options of the agent, or of one end of a talk, from those of the command."""
     reachable = given["allow_remote"] or given["key_file"]
     words = {name: given[name] for name in ("out", "playout", "status", "vocoder") if given[name] is not None}
     words.update({name: given[name] for name in ("allow_remote", "key_file", "core")})

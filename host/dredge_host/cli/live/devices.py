@@ -32,7 +32,7 @@ def command(as_json: bool) -> None:
 
 
 class CardRow(TypedDict):
-    """A sound card; mic, speaker: how other verbs call it."""
+    """A sound card; mic, speaker: its names for other verbs."""
 
     name: str
     mic: str | None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dredge_host.live.session import Session
     from dredge_host.live.stream import StreamOutcome
 
-SHOWN_CHANGES = 5  # of what was sent; the JSON has all of them
+SHOWN_CHANGES = 5  # changes of the redundancy that are printed; the JSON has all of them
 NETWORK_HELP = "\b\nNetwork models\n" + "\n".join(f"  {line}" for line in NETWORK_GRAMMAR.splitlines())
 EPILOG = (
     """\b
@@ -98,7 +98,7 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
         result["source"] = run.source
     if shared.is_automatic(given, reports=not plain):
         result["adaptation"] = run.log
-    if isinstance(run.session, PlainSession):  # what became of the packets only the receiver knows
+    if isinstance(run.session, PlainSession):  # only the receiver knows the fate of the packets
         result["receiver"] = run.session.receiver
         told = [line for line in told if not line.startswith("packets")] + [run.session.summary()]
     advice = run.source.get("advice") if run.source else None
@@ -108,7 +108,7 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
 
 
 class _Run(NamedTuple):
-    """A stream that is over; source: of a live one, its report; log: changes of the redundancy; trouble: the link's."""
+    """An ended stream. source: report of a live source; log: changes of the redundancy; trouble: fault of the link."""
 
     session: Session
     outcome: StreamOutcome
@@ -118,7 +118,7 @@ class _Run(NamedTuple):
 
 
 def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.Given) -> _Run:
-    """Send the source and return what became of it."""
+    """Send the source and return the outcome."""
     from dredge_device.pi.output import files
     from dredge_host.live.mute import MuteSwitch
     from dredge_host.live.plain import PlainSession
@@ -197,7 +197,7 @@ def adaptation_lines(log: list[Steering]) -> list[str]:
 
 
 def _speech(stack: ExitStack, text: str, seconds: float | None, rate: int) -> tuple[Source | None, Iterable[Pcm], int]:
-    """Return the live source (None for a file), the pieces to send, and their number (0 where nobody knows)."""
+    """Return the live source (None for a file), the pieces to send, and their number (0 if unknown)."""
     from dredge_host.audio_io.open import is_live, open_source
     from dredge_host.audio_io.source import pieces
     from dredge_host.sending.audio import AudioFile, repacked
@@ -220,7 +220,7 @@ def _captured(
 ) -> tuple[Link, Callable[[bytes], None] | None]:
     """Return the link with its traffic written to a file, if one is wanted.
 
-    With a key only the media is written, in the clear, since nobody could play what is on the wire.
+    With a key only the media is written, in the clear, since the encrypted datagrams could not be played.
     """
     if given["capture"] is None:
         return link, None

@@ -104,7 +104,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
         interrupted = False
         try:
             result = talk.run(display.update)
-        except KeyboardInterrupt:  # how a talk without --seconds ends
+        except KeyboardInterrupt:  # the usual end of a talk without --seconds
             result, interrupted = talk.result(), True
             if not (result["calls"] or result["received"]["sessions"]):
                 raise

@@ -137,7 +137,7 @@ def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) 
 
 
 def _check(given: Given, mode: str | None) -> None:
-    """Refuse what cannot be before hours of work."""
+    """Refuse impossible options before hours of work."""
     from dredge_device.pi.output.files import check_each
 
     if given["pictures"] and mode != "robust":
@@ -174,7 +174,7 @@ def _losses(folder: Path | None, given: Given) -> tuple[EvaluateResult, list[str
 
 
 def _cache(given: Given) -> Path | None:
-    """Folder of finished cells."""
+    """Return the folder of finished cells."""
     from dredge_host.evaluation.running.cache import default_folder
 
     return None if given["no_cache"] else given["cache"] or default_folder()
@@ -228,7 +228,7 @@ def _lines(result: EvaluateResult, plan: Plan) -> list[str]:
 
 
 def _policies(material: Material, plan: Plan) -> list[Measurement]:
-    """Return the result of every policy under the same burst losses, on up to a minute of the clips in a row."""
+    """Return the result of every policy under the same burst losses, on up to a minute of concatenated clips."""
     import numpy as np
 
     from dredge_device.units import SAMPLE_RATE
@@ -278,14 +278,14 @@ def _light_loss(source: Path, given: Given) -> tuple[LightLossResult, list[str]]
     clips, notes = read_clips(source, given["clips"], given["seconds"])
     for text in notes:
         note(text)
-    plan = replace(_plan(given), recogniser=None)  # what is played in a row has no words to compare
+    plan = replace(_plan(given), recogniser=None)  # concatenated clips have no words to compare
     cap = lightloss.CAP_BPS if given["cap"] is None else given["cap"]
     result = lightloss.run(clips, plan, source.name, cap, store=Cache(_cache(given)))
     return result, table(lightloss.table_rows(result), lightloss.HEAD)
 
 
 def _write(result: Mapping[str, Any], given: Given) -> None:
-    """Write every file that was asked for."""
+    """Write the requested files."""
     from dredge_device.pi.output.files import write_text
 
     if given["out"]:

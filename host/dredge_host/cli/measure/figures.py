@@ -215,7 +215,7 @@ def _make(
     source: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure or read, draw, write, tell."""
+    """Measure or read a document, draw and write the figure, and print the result."""
     from dredge_device.pi.output.files import write_text
     from dredge_host.evaluation.results.document import read_document
     from dredge_host.figures.style import check_plotting, write_svg

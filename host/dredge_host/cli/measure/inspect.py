@@ -86,7 +86,7 @@ def command(
 
 
 def comparison_lines(result: CompareResult) -> list[str]:
-    """Return the comparison as lines for people."""
+    """Return the comparison as lines of text."""
     limits = result["limits"]
     rows = [
         ["err4", f"{result['err4']:.4f}", f"{limits['err4']:g}"],
@@ -99,7 +99,7 @@ def comparison_lines(result: CompareResult) -> list[str]:
 
 
 def packet_lines(packets: list[PacketEntry]) -> list[str]:
-    """Return one line per packet for people."""
+    """Return one line of text per packet."""
     head = ["packet", "bytes", "mode", "LBRR", "DRED", "q0/dQ/max", "offset", "latents", "from", "to", "bytes", "bits"]
     rows, remarks = [], []
     for packet in packets:
@@ -129,7 +129,7 @@ def _row(packet: PacketEntry) -> list[str]:
 
 
 def total_lines(result: InspectResult) -> list[str]:
-    """Return the totals as lines for people."""
+    """Return the totals as lines of text."""
     totals = result["totals"]
     lines = [
         "",

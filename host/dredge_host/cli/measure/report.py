@@ -66,7 +66,7 @@ def command(result: Path, out: Path, wavs: tuple[str, ...], recording: Path | No
 def _sounds(
     document: Mapping[str, Any], folder: Path, wavs: tuple[str, ...], recording: Path | None
 ) -> dict[str, Pcm]:
-    """Return int16[n] at 16 kHz by name: the sounds asked for, else those the result names, as far as they exist."""
+    """Return int16[n] at 16 kHz by name: the requested sounds, else those named in the result, as far as they exist."""
     from dredge_host.report.document import sound_files
 
     named = dict(map(_pair, wavs))
@@ -96,10 +96,10 @@ def _read(path: Path) -> Pcm:
 
 
 def _aligned(document: Mapping[str, Any], pcm: Pcm, sounds: Mapping[str, Pcm]) -> Pcm:
-    """Return the agent's recording moved so that its sample i belongs to sample i of what was sent.
+    """Return the agent's recording shifted so that its sample i belongs to sample i of the sent speech.
 
-    The recording begins with the first packet that was played. With adaptive playout it is not moved, since its time is
-    its own.
+    The recording begins with the first packet that was played. With adaptive playout it is not shifted, because its
+    delay varies.
     """
     from dredge_host.cli.live.demo_run import place
     from dredge_host.report.document import adaptive, lookahead

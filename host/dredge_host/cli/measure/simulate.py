@@ -88,7 +88,7 @@ def command(source: Path, target: Path, as_json: bool, **given: Any) -> None:
 
 
 def _run(source: Path, settings: Settings, given: shared.Given) -> tuple[Pcm | None, Simulation]:
-    """Return the original (None for a capture) and what became of it: recorded, replayed or read, then sent."""
+    """Return the original (None for a capture) and the simulation of sending or replaying it."""
     from dredge_host.audio_io.recording import recorded, records
     from dredge_host.capture.reader import is_capture
     from dredge_host.offline.simulate import simulate
@@ -116,9 +116,9 @@ def _run(source: Path, settings: Settings, given: shared.Given) -> tuple[Pcm | N
 
 
 def _quality(original: Pcm | None, heard: Pcm) -> Quality:
-    """Return the scores of what is heard.
+    """Return the scores of the output.
 
-    PLCMOS alone judges a captured stream, which has no original, and adaptive playout, which has a time of its own
+    PLCMOS alone judges a captured stream, which has no original, and adaptive playout, whose delay varies
     (original: None).
     """
     from dredge_host.offline.quality import measure
@@ -140,7 +140,7 @@ def _replayed(source: Path, choice: Choice, settings: Settings, **extra: Any) ->
 
 
 def summary(result: RunResult) -> list[str]:
-    """Return the result in a few lines for people."""
+    """Return the result in a few lines of text."""
     from dredge_host.offline.quality import line
 
     filled = ", ".join(f"{name} {count}" for name, count in result["frames"].items() if count)
