@@ -64,7 +64,7 @@ def requirements(extra: str) -> list[str]:
 
 
 def missing(extra: str) -> list[str]:
-    """Return those of `requirements(extra)` that are not installed in a fitting version."""
+    """Return those of `requirements(extra)` that are not installed in a suitable version."""
     return [text for text in requirements(extra) if not _installed(Requirement(text))]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sources of played packets for people: names and colours, for every display, figure and page."""
+"""Sources of played packets for display: names and colours in every display, figure and page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dredge_device import timeline
 
 
 class Source(NamedTuple):
-    """How one source of packets is shown.
+    """The display of one source of packets.
 
     text: in a legend; label: on the live display; light, dark: colours of the two themes; bracket: colour on a
     spectrogram; terminal: rich's name of the colour.
@@ -36,7 +36,7 @@ SOURCES = {
     "skipped": Source("given up (adaptive playout)", "given up", "#b01e7c", "#f26fbf", "#ff86cd", "red"),
 }
 RARE = ("dtx", "skipped")  # counted only where they occur
-WHOLE = ("opus", "silence", "dtx")  # nothing is missing here that was sent
+WHOLE = ("opus", "silence", "dtx")  # sources of periods in which no sent packet is missing
 LETTERS = {name: timeline.LETTERS[timeline.SOURCES.index(name)] for name in SOURCES}
 
 

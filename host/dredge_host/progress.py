@@ -14,7 +14,7 @@ EVERY_S = 5.0
 class Bar:
     """Counts `unit`s done out of `total`, with their rate and the time that is left.
 
-    found: how many were done before (from a cache); they do not count for the rate. Use it as a context.
+    found: number of units found in a cache; they do not count for the rate. A context manager.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Bar:
             self._line()
 
     def step(self, count: int = 1) -> None:
-        """Count so many more as done."""
+        """Count `count` further units as done."""
         self.reach(self._done + count)
 
     def reach(self, done: int, total: int | None = None, *_: Any) -> None:
-        """Count so many as done in all; total: given where it is known only now. Further arguments of a hook are not
-        used.
+        """Set the number of units done; total: if it becomes known only now. Further arguments of a hook are
+        ignored.
         """
         self._done, self._total = done, self._total if total is None else total
         if self._rich is not None:
@@ -61,7 +61,7 @@ class Bar:
             self._line()
 
     def remark(self, words: str) -> None:
-        """Show these words behind the counts, from the next step on."""
+        """Show a remark behind the counts, from the next step on."""
         self._remark = f", {words}" if words else ""
 
     def text(self) -> str:

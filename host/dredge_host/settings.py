@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a run can be told: one set of values with its limits, shared by every verb."""
+"""The settings of a run with their limits, shared by all verbs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_REDUNDANCY_S = 1.02  # 26 latents of 40 ms, less the 20 ms of the packet its
 
 @dataclass(frozen=True)
 class Settings(SessionOptions):
-    """One run of the pipeline: the device's session options, and what the sender does.
+    """One run of the pipeline: the device's session options, and the sender's options.
 
     bitrate: speech in b/s, redundancy comes on top; redundancy_s: DRED history in every packet;
     lbrr: low-rate copy of the previous packet; loss: see dredge_host.sending.loss.GRAMMAR; seed: of the
-    loss model; dtx: nothing is sent while nobody speaks; loss_pct: the loss that the Opus encoder is told to expect
-    (it steers LBRR); dred_version: whose model makes the redundancy, ours (209) or an imported one (10: libopus 1.5,
+    loss model; dtx: nothing is sent in pauses of speech; loss_pct: the expected loss set in the Opus encoder
+    (which controls LBRR); dred_version: the model of the redundancy, ours (209) or an imported one (10: libopus 1.5,
     12: libopus 1.6); dred_id: the extension that carries it, 126 as libopus does or 32 as the IETF draft says.
     Raises UsageError for a value outside its limits.
     """
@@ -40,7 +40,7 @@ class Settings(SessionOptions):
 
     @property
     def standard_history_ms(self) -> int:
-        """How far back the redundancy reaches that the IETF draft describes (extension 32), in ms; 0 without it."""
+        """The length of the history in the IETF draft's extension 32, in ms; 0 without it."""
         return round(1000 * self.redundancy_s) if self.dred_id == STANDARD_ID else 0
 
     def __post_init__(self) -> None:

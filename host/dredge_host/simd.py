@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What this machine is, read from /proc and /sys; every record of a measurement carries it."""
+"""The SIMD level of the vocoder kernel on this machine."""
 
 from __future__ import annotations
 

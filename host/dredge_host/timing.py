@@ -12,7 +12,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     """Return min, p50, p95, p99, max of measured values; empty for no values.
 
     Percentiles are observed values (the smallest one that is not exceeded by that share), never interpolated: a p99 is
-    a time that really happened.
+    a measured time.
     """
     if not len(values):
         return {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Drawings of what `dredge bench --json` measured about redundancy and streams."""
+"""Drawings of the results of `dredge bench --json` by redundancy and by streams."""
 
 from __future__ import annotations
 

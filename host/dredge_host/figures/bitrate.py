@@ -17,12 +17,12 @@ from dredge_models.dred import DQ, Q0
 
 NAME, SCHEMA = "bitrate", "dredge.figure.bitrate/1"
 LENGTHS_S = (0.1, 0.2, 0.5, 1.0)
-# (level of the newest latent, its growth): the sender's own, finer and coarser ones.
+# (level of the newest latent, its growth): the sender's default, finer and coarser ones.
 QUANTISERS = tuple(sorted({(3, 6), (5, 3), (5, 6), (7, 6), (9, 6), (12, 6), (Q0, DQ)}))
 SPEECH_BPS = (8000, 12000, 16000, 24000)
 PACKETS_PER_S = 50
 BUNDLED = "bundled clip"
-WARM_UP = 52  # packets until 1 s of history is there to be sent
+WARM_UP = 52  # packets until 1 s of history is available
 GOAL_BPS, GOAL_TOTAL_BPS, GOAL_PER_SECOND_BPS = 25000, 31000, 500
 SPLITS = {
     "opus": {"redundancy_s": 0.0},

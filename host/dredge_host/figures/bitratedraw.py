@@ -50,7 +50,7 @@ def _quantiser(row: Mapping[str, Any], document: Mapping[str, Any]) -> str:
 
 
 def _is_default(row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Return whether senders quantised like this when the document was made."""
+    """Return whether this was the sender's default quantiser when the document was made."""
     return bool({"q0": row["q0"], "dq": row["dq"]} == document["default"])
 
 

@@ -33,7 +33,7 @@ def measure(
     """Return the results of all policies on `seconds` of int16[n] (repeated as needed) and one loss trace of every
     model.
 
-    score: quality of what is heard, judged in pieces of 10 s. Raises UsageError for a bad loss model or less than a
+    score: the quality of the output, judged in pieces of 10 s. Raises UsageError for a bad loss model or less than a
     second.
     """
     if not seconds >= 1:

@@ -31,7 +31,7 @@ def measure(pcm: Pcm, count: int = PACKETS) -> Document:
 
 
 def draw(figure: Any, document: Document) -> None:
-    """Draw the medians relative to 100 ms with the goal above them, and the bytes that they buy."""
+    """Draw the medians relative to 100 ms with the goal above them, and the bytes of redundancy."""
     figure.set_size_inches(7.5, 4)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     rows, base = document["rows"], document["rows"][0]["cpu_us"]["p50"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""All plots of one evaluation; those of what was not measured are left out."""
+"""All plots of one evaluation; those without measurements are left out."""
 
 from __future__ import annotations
 

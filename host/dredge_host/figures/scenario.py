@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The loss scenario: one burst and a single loss, met without redundancy, with LBRR and with DRED.
 
-Packets, what they carry and what the receiver did come from real runs of sender and receiver over bundled or
+Packets, their content and the receiver's sources come from runs of the real sender and receiver over bundled or
 given speech.
 """
 
@@ -36,7 +36,7 @@ WAYS = {
 
 
 def measure(pcm: Pcm, burst_ms: int = 240) -> Document:
-    """Run the scenario on the loudest place of int16[n] (16 kHz) and return what the picture shows.
+    """Run the scenario on the loudest place of int16[n] (16 kHz) and return the data of the picture.
 
     Packets count from the first one shown. Raises UsageError for a burst outside 20 ms to 1 s, InputError for
     speech too short to have a second before the burst.
@@ -62,8 +62,8 @@ def measure(pcm: Pcm, burst_ms: int = 240) -> Document:
 
 
 def _loudest(pcm: Pcm, burst: int) -> Pcm:
-    """Return the stretch in which the gap and the 100 ms before it hold the most speech, since losing a pause shows
-    nothing.
+    """Return the stretch in which the gap and the 100 ms before it hold the most speech, since the loss of a pause
+    shows nothing.
     """
     count = len(pcm) // PACKET_SAMPLES
     need = LEAD_IN + BEFORE + burst + AFTER

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How the figures look, and how they become SVG: text stays text, the same data give the same bytes."""
+"""The style of the figures, and their SVG files: text stays text, and equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_plotting() -> None:
 
 
 def svg(draw: Draw, document: Mapping[str, Any]) -> bytes:
-    """Return what `draw(figure, document)` draws, as SVG. Raises CapabilityError without matplotlib."""
+    """Return the drawing of `draw(figure, document)` as SVG. Raises CapabilityError without matplotlib."""
     check_plotting()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -71,5 +71,5 @@ def _settle(figure: Any) -> None:
 
 
 def write_svg(path: str | Path, draw: Draw, document: Mapping[str, Any]) -> Path:
-    """Write the drawing as a file that is complete or not there at all, and return its path."""
+    """Write the drawing as a file that is complete or absent, and return its path."""
     return write_bytes(path, svg(draw, document))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Speech between a browser (48 kHz, aiortc) and a talk (16 kHz): a source, an output, and the track that is sent.
 
-aiortc hands out decoded audio, and the history is made of samples, so speech is coded anew on the lossy leg.
+aiortc hands out decoded audio, and DRED is computed from samples, so speech is re-encoded for the lossy leg.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dredge_host.errors import need
 
 BROWSER_RATE = 48000
 _PIECE = BROWSER_RATE // 50  # samples of 20 ms
-_CAPACITY = 10  # packets that wait for the other side; older ones are left out
-_PATIENCE_S = 0.04  # how long a browser's next packet is waited for before there is silence
+_CAPACITY = 10  # most packets that wait for the other side; older ones are dropped
+_PATIENCE_S = 0.04  # longest wait for a browser's next packet before silence is inserted
 
 
 class BrowserSource:
@@ -34,12 +34,12 @@ class BrowserSource:
         self._queue: queue.Queue[Pcm] = queue.Queue(_CAPACITY)
         self._resampler = Resampler(BROWSER_RATE, SAMPLE_RATE)
         self._rest = np.zeros(0, np.int16)
-        self._pacer: Pacer | None = None  # while no browser is there
+        self._pacer: Pacer | None = None  # while no browser is connected
         self._skipped = self._silent = 0
 
     @property
     def backlog_us(self) -> int:
-        """The length of the speech that waits beyond what was read, microseconds."""
+        """The length of the speech buffered after the last one read, microseconds."""
         waiting = PACKET_SAMPLES * self._queue.qsize() + len(self._rest)
         return 1_000_000 * waiting // SAMPLE_RATE + self._resampler.delay_us
 
@@ -59,7 +59,7 @@ class BrowserSource:
         self._rest = rest
 
     def read(self) -> Pcm | None:
-        """Return int16[320]; silence while no browser speaks."""
+        """Return int16[320]; silence while no browser sends."""
         if self._pacer is not None:
             self._pacer.wait()
         try:
@@ -68,11 +68,11 @@ class BrowserSource:
             self._pacer = self._pacer or Pacer()
             self._silent += 1
             return np.zeros(PACKET_SAMPLES, np.int16)
-        self._pacer = None  # the browser keeps time
+        self._pacer = None  # the browser's packets give the pace
         return piece
 
     def flush(self) -> None:
-        """Leave out what waits."""
+        """Drop the buffered speech."""
         while not self._queue.empty():
             self._queue.get_nowait()
 
@@ -111,7 +111,7 @@ class BrowserOutput:
         self._queue.put_nowait(piece)
 
     async def piece(self) -> Pcm:
-        """Return int16[960] at 48 kHz; silence when nothing comes."""
+        """Return int16[960] at 48 kHz; silence when nothing arrives."""
         try:
             return await asyncio.wait_for(self._queue.get(), PACKET_SECONDS)
         except TimeoutError:

@@ -39,7 +39,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """What to open in the browser."""
+        """The address to open in the browser."""
         host, port = self._http
         shown = f"[{host}]" if ":" in host else host
         return f"http{'s' if self._tls else ''}://{shown}:{port}/?t={self.token}"
@@ -90,7 +90,7 @@ class Gateway:
             await call.setRemoteDescription(description)
             call.addTrack(track(self._output))
             await call.setLocalDescription(await call.createAnswer())
-        except Exception as error:  # aiortc parses SDP with whatever its parser raises
+        except Exception as error:  # aiortc's SDP parser raises many kinds of errors
             await self._hang_up()
             raise self._web.HTTPBadRequest(text=f"this offer cannot be answered: {error}") from None
         self.browsers += 1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The distance of decoded speech from that of a reference decoder, as libopus measures it for conformance.
 
-Two decoders of DRED may differ in rounding, and a vocoder's samples depend on it, so samples are not compared. Compared
-are the loudness over time and frequency after masking, and the periodicity. The figures are those of the program
-dred_compare of libopus 1.6, written anew from what it calculates; docs/reference/interop.md has its limits.
+Two decoders of DRED may differ in rounding, and a vocoder's samples depend on it, so samples are not compared, but
+the loudness over time and frequency after masking, and the periodicity. The figures are those of the program
+dred_compare of libopus 1.6, reimplemented from its definition; docs/reference/interop.md has its limits.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _BINS = WINDOW // 2
 _EDGES = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 272, 320)
 _LOUDNESS = 0.2                      # exponent from power to loudness
 _FLOOR = 0.1                         # power that is added to every bin
-_RANGE = 1e-8                        # 80 dB below the loudest bin of the reference nothing is heard
-_AFTER, _BEFORE = 0.5, 0.1           # how much of a frame still masks the next one, and already the one before
+_RANGE = 1e-8                        # levels 80 dB below the loudest bin of the reference are inaudible
+_AFTER, _BEFORE = 0.5, 0.1           # the part of a frame's masking that reaches the next one, and the one before
 _SHORTEST, _LONGEST = 32, 256        # samples of a pitch period
 _PITCH_SAMPLES = 320
 _VOICED = 0.7                        # correlation from which on a frame of the reference has a pitch
@@ -48,7 +48,7 @@ class Comparison:
     """err4, err16: means over all frames of the loudness error to the 4th and to the 16th power, of which err16 is near
     that of the worst frame; in percent of the reference's loudness, which is a root of a sum over its frames, so that
     both are smaller for a longer file (libopus' vectors last tens of seconds). pitch: mean difference of the
-    correlation at the reference's pitch, over its voiced frames. frames, voiced: how many were compared."""
+    correlation at the reference's pitch, over its voiced frames. frames, voiced: the numbers of compared ones."""
 
     err4: float
     err16: float
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def compare(reference: Pcm, output: Pcm) -> Comparison:
-    """Compare int16[n] with int16[m], both 16 kHz mono; m may be larger, the rest is not looked at.
+    """Compare int16[n] with int16[m], both 16 kHz mono; m may be larger, the rest is ignored.
 
     Raises InputError for less than 40 ms, more than ten minutes, or an output that ends before the reference.
     """
@@ -83,8 +83,8 @@ def compare(reference: Pcm, output: Pcm) -> Comparison:
 def read_speech(path: str | Path) -> Pcm:
     """Return int16[n] of an audio file, or of raw samples (16 kHz mono, as opus_demo writes them) by the name's ending.
 
-    Raises InputError for a missing or damaged file, and for one with another sample rate or more channels: a conversion
-    would be compared instead of a decoder.
+    Raises InputError for a missing or damaged file, and for one with another sample rate or more channels, because a
+    conversion would be compared as well as the decoder.
     """
     from dredge_host.sending.audio import read_audio
 
@@ -130,7 +130,7 @@ def document(reference: str, output: str, skip: int, limits: str) -> CompareResu
 
 
 def _high_passed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the signal without its part below about 50 Hz: a second-order filter whose response is over after 0.25 s.
+    """Return the signal without its part below about 50 Hz: a second-order filter whose response ends after 0.25 s.
     """
     response = np.zeros(_RINGING)
     response[:3] = _ZEROS
@@ -192,7 +192,7 @@ def _slopes() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _spread(spectrum: Spectrum) -> None:
-    """Apply masking over frequency in place, scaled so that a flat spectrum stays what it is."""
+    """Apply masking over frequency in place, scaled so that a flat spectrum is unchanged."""
     up, down = _slopes()
     flat = np.ones((1, _BINS), np.float32)
     for rows in (flat, spectrum):

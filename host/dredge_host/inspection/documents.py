@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The documents of `dredge inspect`, declared once for those who make and print them."""
+"""The documents of `dredge inspect`, declared once for producers and readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Toc(TypedDict):
 
 
 class Span(TypedDict, total=False):
-    """The time that latents cover, in ms from the packet's first decoded sample; the symbols where they were asked for.
+    """The time that latents cover, in ms from the packet's first decoded sample; the symbols on request.
     """
 
     latents: int | None
@@ -118,7 +118,7 @@ _Passed = TypedDict("_Passed", {"pass": bool})  # a keyword of Python
 
 
 class CompareResult(_Passed):
-    """The comparison of two decodings (inspection.comparison); exceeded: limits that were, in words."""
+    """The comparison of two decodings (inspection.comparison); exceeded: the exceeded limits in words."""
 
     schema: str
     reference: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The limits of the distance between a conforming decoder of DRED and libopus' (of its own conformance test)."""
+"""The limits of libopus' conformance test for the distance between another decoder of DRED and its own."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Inspector:
     """The inspection of packets one by one; the tables of a DRED version are loaded when a packet first needs them."""
 
     def __init__(self, symbols: bool = False) -> None:
-        """Make an inspector; symbols: the quantised integers of state and latents are given too."""
+        """Make an inspector; symbols: the quantised integers of state and latents are included."""
         self._symbols = symbols
         self._tables: dict[int, QuantTables | None] = {}
         self.notes: list[str] = []

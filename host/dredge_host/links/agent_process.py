@@ -23,8 +23,8 @@ STOP_S = 5.0
 class AgentProcess:
     """`python -m dredge_device` for one session, by default on a free port of the loopback interface.
 
-    A context manager: `url` is where it listens; at the end the process is gone, whatever
-    happened. Raises UnreachableError, with what the agent said, if it does not start.
+    A context manager: `url` is where it listens; at the end the process is ended in any
+    case. Raises UnreachableError with the agent's message if it does not start.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AgentProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            start_new_session=True,  # Ctrl-C reaches us first; we tell the agent ourselves
+            start_new_session=True,  # so that Ctrl-C does not reach the agent, which this process ends
         )
         try:
             self.url = self._address()
@@ -81,7 +81,7 @@ class AgentProcess:
         return words[-1] if words else "it said nothing"
 
     def close(self) -> int | None:
-        """Wait a little for a normal end, then ask, then insist. Returns the exit code."""
+        """Wait a little for a normal end, then terminate, then kill the process; return its exit code."""
         try:
             self._process.wait(0.5 if self._process.poll() is None else 0)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The session description of what is sent over a link."""
+"""The session description of a stream over a link."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def write_description(
 ) -> None:  # fmt: skip
     """Write the SDP (RFC 8866) of the stream that goes to this URL, for its owner only.
 
-    key: of SRTP, where it is static; keyed: both ends make keys of their own for the session, which no file can hold.
-    Raises UsageError for such a stream and for a link that is no RTP over UDP, OutputError for a file that cannot be
+    key: of SRTP, where it is static; keyed: the two ends negotiate keys for the session, which a file cannot contain.
+    Raises UsageError for such a stream and for a link other than RTP over UDP, OutputError for a file that cannot be
     written.
     """
     if scheme_of(url) not in (UDP, RTP):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a link offers: anything that sends and receives datagrams."""
+"""The interface of a link, which sends and receives datagrams."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Link(Protocol):
 
 
 def trouble_of(link: Link) -> str:
-    """Return the link's own knowledge of a fault as a sentence, empty when it knows of none."""
+    """Return the link's fault as a sentence, empty without one."""
     return str(getattr(link, "trouble", ""))
 
 
 def damaged_of(link: Link) -> int:
-    """Return how many frames came damaged over the link's own wire; 0 for links without one."""
+    """Return the number of damaged frames on the link's serial line; 0 for links without one."""
     return int(getattr(link, "damaged", 0))

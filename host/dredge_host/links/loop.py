@@ -10,7 +10,7 @@ from dredge_host.errors import UnreachableError
 
 
 class LoopLink:
-    """One end of an in-process pair; nothing is lost, nothing is late."""
+    """One end of an in-process pair, without loss and delay."""
 
     url = "loop://"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Links carry datagrams: anything with send, recv and close."""
+"""Links by URL."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def open_link(url: str) -> Link:
 
 
 def open_secured(url: str, key_file: str | None) -> Link:
-    """`open_link`, with the key of a file if there is one and the link takes keys. Raises UsageError for a bad one."""
+    """Return `open_link(url)`, secured with the key of a file if one is given and the link can be keyed. Raises
+    UsageError for a bad one.
+    """
     link = open_link(url)
     if key_file is None or not scheme_of(url).keyed:
         return link

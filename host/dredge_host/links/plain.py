@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""RTP to a receiver that knows nothing of us: media to one port, RTCP to the next, SRTP where a key is given."""
+"""RTP to a receiver without our control protocol: media to one port, RTCP to the next, SRTP with a key."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dredge_host.links.udp import UdpLink
 class RtpLink:
     """Sends RTP to ``port`` and RTCP to the next one (RFC 3550 section 11), or both to one (``mux``, RFC 5761).
 
-    key: 30 bytes of SRTP (AES-128 counter mode, HMAC-SHA1-80) for both; payload_type: what the receiver takes for Opus.
-    What the receiver reports comes by `recv`;
-    that nobody listens for RTCP is no failure. Raises UnreachableError, and CapabilityError without pylibsrtp.
+    key: 30 bytes of SRTP (AES-128 counter mode, HMAC-SHA1-80) for both; payload_type: the receiver's type for Opus.
+    `recv` returns the receiver's reports;
+    a closed RTCP port is no failure. Raises UnreachableError, and CapabilityError without pylibsrtp.
     """
 
     def __init__(

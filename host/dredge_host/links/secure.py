@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A link on which only holders of the key are heard: SRTP media, authenticated control."""
+"""A keyed link: SRTP media and authenticated control; other datagrams are dropped."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _COOKIE_BYTES = len(MAGIC) + 1 + NONCE + 4 + 16
 class SecureLink:
     """Wraps another link; the handshake runs on first use and again on `renew`.
 
-    Keys are changed only when the device does not know the present ones any more: `renew` asks for a cookie, and
-    anything genuine that arrives before it withdraws the question. `key_changes` counts; what is sent after a change
-    must not repeat what was said before it (docs/reference/threat-model.md).
+    Keys are changed only when the device has lost the present ones: `renew` asks for a cookie, and
+    a genuine datagram that arrives before it cancels the request. `key_changes` counts; packets after a change
+    must not repeat speech from before it (docs/reference/threat-model.md).
 
     Raises UnreachableError when no device with the same key answers, CapabilityError without
     pylibsrtp.
@@ -47,7 +47,7 @@ class SecureLink:
         self._keys: Keys | None = None
         self._nonce = self._epoch = b""  # nonce: of the opening that waits for a cookie
         self.key_changes = 0
-        self.ignored = 0  # datagrams that no holder of the key has sent now
+        self.ignored = 0  # datagrams that failed authentication or were replayed
         try:
             session_keys.srtp(bytes(30), outbound=True)
         except ImportError as error:
@@ -55,16 +55,16 @@ class SecureLink:
 
     @property
     def trouble(self) -> str:
-        """What the link below says."""
+        """The fault of the wrapped link."""
         return trouble_of(self._link)
 
     @property
     def damaged(self) -> int:
-        """Frames that were damaged on the wire below."""
+        """The damaged frames of the wrapped link."""
         return damaged_of(self._link)
 
     def renew(self) -> None:
-        """Ask for another cookie, in case the device has started anew, and take it when it comes."""
+        """Ask for another cookie, in case the device has restarted, and use it when it arrives."""
         self._nonce = os.urandom(NONCE)
         self._link.send((MAGIC + bytes([OPEN]) + self._nonce).ljust(OPEN_BYTES, b"\0"))
 
@@ -79,7 +79,7 @@ class SecureLink:
             self._link.send(self._media.protect(datagram))
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
-        """Return the next genuine datagram; whatever else arrives is counted and dropped."""
+        """Return the next genuine datagram; others are counted and dropped."""
         until = self._clock() + timeout
         while True:
             datagram = self._link.recv(max(0.0, until - self._clock()))
@@ -111,7 +111,7 @@ class SecureLink:
         if self._keys is not None and datagram.startswith(MAGIC + bytes([TO_HOST])):
             try:
                 clear = self._keys.to_host.open(datagram, len(MAGIC) + 1)
-                self._nonce = b""  # the device knows our keys
+                self._nonce = b""  # the device still has our keys
                 return clear
             except SealError:
                 pass

@@ -24,10 +24,10 @@ class SerialLink:
 
     @property
     def trouble(self) -> str:
-        """The line's."""
+        """The fault of the line, empty without one."""
         return self.line.trouble
 
     @property
     def damaged(self) -> int:
-        """Frames that were damaged on the wire."""
+        """The number of damaged frames."""
         return self.line.counters()["damaged"]

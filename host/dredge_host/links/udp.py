@@ -9,7 +9,7 @@ import socket
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import MAX_DATAGRAM
 
-_TRIES = 3  # datagrams that an address leaves unanswered before the next one of the name is tried
+_TRIES = 3  # unanswered datagrams to one address before the next address of the name is tried
 
 
 class UdpLink:
@@ -55,7 +55,7 @@ class UdpLink:
         except ConnectionRefusedError:
             self._refuse()
             return None
-        except OSError as error:  # a router says that there is no way, or the interface is down
+        except OSError as error:  # for example no route to the host, or an interface that is down
             raise UnreachableError(f"{self.url}: {error.strerror}") from None
         self._heard = True
         return datagram
@@ -69,7 +69,7 @@ class UdpLink:
         return self._socket
 
     def _refuse(self) -> None:
-        """Go on to the next address where nobody listens at this one, if one was not tried."""
+        """Change to the next untried address when this one's port is closed."""
         if self._heard or not self._left:
             self._left = 0 if self._heard else len(self._addresses) - 1
             raise UnreachableError(
@@ -79,14 +79,14 @@ class UdpLink:
         self._next()
 
     def _next(self) -> None:
-        """Connect to the next address; UnreachableError when there is no way to any of them."""
+        """Connect to the next address; UnreachableError when none of them is reachable."""
         why = ""
         for _ in self._addresses:
             self._turn = (self._turn + 1) % len(self._addresses)
             family, address = self._addresses[self._turn]
             try:
                 fresh = socket.socket(family, socket.SOCK_DGRAM)
-            except OSError as error:  # no IPv6 here
+            except OSError as error:  # for example without IPv6
                 why = error.strerror or str(error)
                 continue
             try:

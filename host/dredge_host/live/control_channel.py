@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Requests to a device and its answers and reports; only what was asked for and is well formed is believed."""
+"""Requests to a device and its answers and reports; only requested and well-formed ones are accepted."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Update = Callable[[LiveFigures], None]
 
 
 class ControlChannel:
-    """The exchange with a device over a link: requests, answers to what was asked, and reports; all else is counted.
+    """The exchange with a device over a link: requests, their answers, and reports; other datagrams are counted.
 
-    A question is noted in `_awaited` (kind and number); its answer is in `_answer` then. `clock` replaces real time in
-    tests. Errors: UnreachableError (nobody there, unless ``tolerant``), VersionMismatch (another protocol).
+    A request is noted in `_awaited` (kind and number); its answer is stored in `_answer`. `clock` replaces real time in
+    tests. Errors: UnreachableError (no device, unless ``tolerant``), VersionMismatch (another protocol).
     """
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic, update: Update | None = None) -> None:
@@ -33,28 +33,28 @@ class ControlChannel:
         self._update = update or (lambda state: None)
         self._incoming = fragments.Incoming()
         self._final_number: int | None = None
-        self.heard_s = self._clock()  # when the device was last heard
-        self.reported_s = self._clock()  # when its last report came
-        self.boot: Any = None  # identity of the device process; another one means it started anew
+        self.heard_s = self._clock()  # time of the device's last datagram
+        self.reported_s = self._clock()  # time of its last report
+        self.boot: Any = None  # identity of the device process; another one means that it restarted
         self.tolerant = False  # a stream is running: a refused datagram is a loss, not the end
         self.refused = 0
         self.reports = 0
         self.newest: DeviceReport = {}  # the newest report
-        self.arrived_before = 0  # packets, by the last reports of processes and sessions that are gone
-        self._arrived: tuple[Any, int] = (None, 0)  # the present process, and how many packets it has had
-        self.ignored = 0  # datagrams that say nothing that was asked, or nothing that may be believed
-        self._awaited: tuple[int, int] | None = None  # kind and number of the request that waits for its answer
+        self.arrived_before = 0  # packets in the last reports of earlier processes and sessions
+        self._arrived: tuple[Any, int] = (None, 0)  # the present process, and the packets that it has received
+        self.ignored = 0  # datagrams that were not requested or are malformed
+        self._awaited: tuple[int, int] | None = None  # kind and number of the pending request
         self._answer: dict[str, Any] | None = None
         self._echo: tuple[int, bytes] | None = None
         self._ping: tuple[int, float] | None = None
-        self.round_trip_s: float | None = None  # of the last `ping` that came back
+        self.round_trip_s: float | None = None  # of the last answered `ping`
 
     def transmit(self, datagram: bytes) -> bool:
         """Send; while streaming a refusal is counted instead of raised. True when it went out."""
         return self._tolerantly(lambda: self.link.send(datagram))
 
     def _tolerantly(self, work: Callable[[], None]) -> bool:
-        """Send and return True; while streaming, a refused datagram is only counted and returns False."""
+        """Send and return True; while streaming, a refused datagram is counted and False is returned."""
         try:
             work()
         except UnreachableError:
@@ -70,7 +70,7 @@ class ControlChannel:
         return round(max(0.0, self._clock() - self.reported_s), 2)
 
     def listen(self, until: float, once: bool = False) -> None:
-        """Handle what arrives until that time (or only the first datagram)."""
+        """Handle the datagrams that arrive until that time (or only the first one)."""
         while True:
             try:
                 datagram = self.link.recv(max(0.0, until - self._clock()))
@@ -85,7 +85,7 @@ class ControlChannel:
                 return
 
     def _handle(self, datagram: bytes) -> None:
-        """Handle a datagram; count it without effect when it is not asked for, malformed or not to be believed."""
+        """Handle a datagram; count it without effect when it was not requested or is malformed."""
         try:
             messages = control.parse(datagram)
         except control.VersionError as error:
@@ -110,7 +110,7 @@ class ControlChannel:
                 self.ignored += 1
 
     def _take(self, message: control.Message) -> bool:
-        """Return True for a message that a device may send now."""
+        """Return True for a message that the device may send in this state."""
         if message.kind == control.REPORT:
             self._take_report(message)
             return True
@@ -146,7 +146,7 @@ class ControlChannel:
         self._count_arrived(report, self.boot)
         if final:
             self._final_number = number
-            if self.tolerant:  # the device gave the session up while nothing of ours arrived
+            if self.tolerant:  # the device ended the session because none of our datagrams arrived
                 self._count_arrived({}, number)
                 self.boot = ("session over", number)
                 return
@@ -162,7 +162,7 @@ class ControlChannel:
     def _took(self, number: int) -> bool:
         if self._ping is None or self._ping[0] != number:
             return False
-        arrived_us = getattr(self.link, "arrived_us", 0)  # links that look later than datagrams arrive say when
+        arrived_us = getattr(self.link, "arrived_us", 0)  # links that are read later record the arrival
         arrived_s = arrived_us / 1e6 if arrived_us else self._clock()
         self.round_trip_s, self._ping = max(0.0, arrived_s - self._ping[1]), None
         return True

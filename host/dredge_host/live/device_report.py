@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The check of a device's report: every field that is used has the type and size that it should have.
 
-A report comes from a network. What passes here can be counted, drawn and printed without further checks, and is not
+A report comes from a network. A report that passes can be counted, drawn and printed without further checks, and is not
 larger in memory than it was on the wire.
 """
 
@@ -20,8 +20,8 @@ _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u206
 
 
 def sound(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document itself. Raises ValueError for numbers that are none, text that steers a terminal, or more
-    depth than a device sends. Every answer and every report passes here first.
+    """Return the document itself. Raises ValueError for invalid numbers, text with control characters, or more
+    nesting than a device sends. Every answer and every report passes here first.
     """
     if not _harmless(document, _DEEPEST):
         raise ValueError("the device's answer holds what no device sends")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The JSON documents of a live stream, declared once for those who make, print and read them: its result, the verdict
-on it, `dredge check`, and what a display shows meanwhile.
+"""The JSON documents of a live stream, declared once for producers and readers: its result, the verdict
+on it, `dredge check`, and the figures of the live display.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dredge_host.sending.loss_statistics import LossPart
 
 
 class LiveFigures(TypedDict, total=False):
-    """What a display shows (live.screen.display.Display.update); absent figures keep their last value.
+    """The figures of a display (live.screen.display.Display.update); absent figures keep their last value.
 
     by_source: packets so far; cpu_us: the slowest packet of the last report; split_bps: bit rate by part; report_age_s:
     since the device's last report, None where none is expected.
@@ -88,7 +88,7 @@ class CpuPart(TypedDict, total=False):
 
 
 class MeasuredLoss(LossPart):
-    """The losses of a stream: what was asked for, and what came of it."""
+    """The losses of a stream: the requested ones and the measured ones."""
 
     model: str
     seed: int
@@ -96,7 +96,7 @@ class MeasuredLoss(LossPart):
 
 
 class SentPart(TypedDict):
-    """What was sent, and how the path and the device's clock behaved."""
+    """The sent packets, and the behaviour of the path and of the device's clock."""
 
     bitrate_total_bps: float
     bitrate_bps: dict[str, float]
@@ -111,7 +111,7 @@ class SentPart(TypedDict):
 
 
 class FramesPart(TypedDict):
-    """Packets by the source of what was played for them; reasons: why no better source served."""
+    """Packets by the source of the speech played for them; reasons: why no better source served."""
 
     by_source: dict[str, int]
     total: int
@@ -172,7 +172,7 @@ class CheckResult(_Passed):
 
 
 class StreamResultNeeded(TypedDict):
-    """What every result of a stream has; timeline: [packet, source, delay in ms, CPU time in us]."""
+    """The fields of every result of a stream; timeline: [packet, source, delay in ms, CPU time in us]."""
 
     schema: str
     settings: dict[str, Any]

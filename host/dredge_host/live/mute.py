@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Muting a running stream: the signals SIGUSR1 and SIGUSR2, at a terminal the key m."""
+"""The mute switch of a running stream: the signals SIGUSR1 and SIGUSR2, and the key m at a terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KEY = b"m"
 
 
 class MuteSwitch:
-    """Call it to learn whether the stream is muted now. A context manager: at its end the terminal and the signals
-    are as they were.
+    """A call returns whether the stream is muted now. A context manager: at its end the terminal and the signals
+    are restored.
 
-    Two signals, not one that toggles: a script that sends one twice still knows what it has done. Signals need the
-    main thread, the key a terminal whose foreground belongs to this process; without them the switch stays as it is.
-    others: what further keys do.
+    There are two signals and not one that toggles, so that a script that sends one twice knows the state. Signals need
+    the main thread, the key a terminal whose foreground belongs to this process; otherwise the switch cannot change.
+    others: actions of further keys.
     """
 
     def __init__(self, keys: TextIO | None = None, others: Mapping[bytes, Callable[[], None]] | None = None) -> None:
@@ -68,13 +68,13 @@ class MuteSwitch:
         if not os.isatty(fd) or not self._foreground(fd):
             return
         before: Any = termios.tcgetattr(fd)
-        tty.setcbreak(fd)  # single keys, and Ctrl-C stays a signal
+        tty.setcbreak(fd)  # single keys, and Ctrl-C remains a signal
         self._undo.callback(termios.tcsetattr, fd, termios.TCSADRAIN, before)
         self._fd = fd
 
     def _foreground(self, fd: int) -> bool:
-        """Return whether this process is in the foreground of its terminal; one in the background would be stopped
-        there.
+        """Return whether this process is in the foreground of its terminal; reading in the background would stop
+        it.
         """
         try:
             return os.tcgetpgrp(fd) == os.getpgrp()

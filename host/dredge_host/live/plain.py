@@ -23,8 +23,8 @@ _NTP_EPOCH = 2208988800  # 1900 to 1970, in seconds
 class PlainSession(Session):
     """A session with a receiver that speaks RTP and RTCP only; it takes the place of `Session`.
 
-    ``receiver``: what the receiver's own reports say, {} when it sends none: packets lost, loss now in %, jitter in ms.
-    wall: the clock of the sender reports.
+    ``receiver``: the figures of the receiver's reports, {} when it sends none: packets lost, loss now in %, jitter in
+    ms. wall: the clock of the sender reports.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PlainSession(Session):
         self._next_s: float | None = None
 
     def greet(self, models: list[str] | None = None) -> Description:
-        """Return the description of a device of which nothing is known, without asking anything."""
+        """Return the description of an unknown device, without a request."""
         del models
         self.device = {"ok": True, "role": "plain RTP receiver"}
         return self.device
@@ -61,7 +61,7 @@ class PlainSession(Session):
 
     @property
     def report_age_s(self) -> float | None:
-        """None: a plain receiver owes no report."""
+        """None: a plain receiver need not send reports."""
         return None
 
     def transmit(self, datagram: bytes) -> bool:
@@ -77,13 +77,13 @@ class PlainSession(Session):
         return went
 
     def goodbye(self, last_sequence: int | None, wait_s: float, timestamp: int | None = None) -> None:
-        """Say that the stream is over; nothing is waited for."""
+        """Send the goodbye without waiting for an answer."""
         del last_sequence, wait_s
         self.tolerant = True
         super().transmit(self._report(timestamp or 0) + rtcp.build_bye(self._ssrc))
 
     def summary(self) -> str:
-        """Return one line: what was sent, and what the receiver's reports say."""
+        """Return one line: the sent packets, and the figures of the receiver's reports."""
         text = f"sent     {self._sent} packets, {self._octets} bytes of payload"
         if self.refused:
             text += f"; {self.refused} more found nobody who listens at {self.link.url}"

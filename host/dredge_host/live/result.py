@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The result document of a live stream: what was sent, and what the device reported of it."""
+"""The result document of a live stream: the sent packets, and the device's report."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[
 
 
 def by_source(rows: list[Row], packets: int) -> dict[str, int]:
-    """Return the packets of the stream per source, in all `packets`; `silence` is what the device never played.
+    """Return the packets of the stream per source, in all `packets`; `silence` counts those that the device never
+    played.
 
-    A device that is starved predicts what it then receives: a packet that was played twice counts as it was last.
+    A late packet may be predicted first and received then: a packet played twice counts by its last source.
     """
     played = {row[0]: row[1] for row in rows}
     counts = Counter(played.values())
@@ -85,9 +86,9 @@ def accounting(outcome: StreamOutcome) -> Accounting:
     """Return the fate of every packet: made = lost by the model + sent + refused + withheld; sent (copies included) =
     arrived + missing on the way.
 
-    complete: the device's counts agree with ours to the packet. After a restart they cannot: what came to the process
-    before it is known up to its last report (arrived_before_restart); of the unaccounted packets nobody knows whether
-    they arrived.
+    complete: the device's counts agree with ours to the packet. After a restart they cannot agree: the packets of the
+    process before it is known up to its last report (arrived_before_restart); for the unaccounted packets it is unknown
+    whether they arrived.
     """
     report = outcome.report or {}
     packets = report.get("packets") or {}
@@ -140,7 +141,7 @@ def cpu_part(budget: BudgetReport | None) -> CpuPart:
 
 
 def lines(result: StreamResult) -> list[str]:
-    """Return the result in a few lines for people."""
+    """Return the result in a few lines of text."""
     rates = result["stream"]["bitrate_bps"]
     parts = ", ".join(f"{name} {rate / 1000:.1f}" for name, rate in rates.items() if rate)
     filled = result["frames"]["by_source"]
@@ -163,7 +164,7 @@ def lines(result: StreamResult) -> list[str]:
 
 
 def overload_lines(report: DeviceReport) -> list[str]:
-    """Return the periods that a device beyond its rating rendered at lower quality; nothing while it gave all."""
+    """Return the periods that a device beyond its rating rendered at lower quality; empty at full quality."""
     load = report.get("load") or {}
     spent = ", ".join(f"{name} {periods}" for name, periods in load.items() if name != "full" and periods)
     return [f"load     the device was beyond its rating; periods at each level: {spent}"] if spent else []

@@ -18,7 +18,7 @@ from dredge_host.settings import Settings
 
 RETRY_S = 0.25
 GREETING_S = 3.0
-REQUEST_BYTES = 1100  # requests over UDP are this long: a device never answers more than it was sent
+REQUEST_BYTES = 1100  # padded length of requests over UDP, since a device never answers more than it received
 
 
 
@@ -52,19 +52,19 @@ class Session(ControlChannel):
     def configure(
         self, settings: Settings, ssrc: int, first_sequence: int, first_timestamp: int = 0
     ) -> Description:
-        """Tell the device how to play, and where the stream begins."""
+        """Configure the device's playout, and announce where the stream begins."""
         self._wanted = {
             **settings.for_session(),
             "ssrc": ssrc,
             "first_sequence": first_sequence,
             "first_timestamp": first_timestamp,
         }
-        self.report = None  # a final report that came before is the last word of somebody else's session
+        self.report = None  # an earlier final report belongs to another session
         return self._ask(control.CONFIGURE, self._wanted, GREETING_S)
 
     @property
     def key_changes(self) -> int:
-        """How often the link got other keys since its first ones; 0 without keys."""
+        """The number of key changes of the link since its first keys; 0 without keys."""
         return int(getattr(self.link, "key_changes", 0))
 
     def rehello(self) -> None:
@@ -80,7 +80,7 @@ class Session(ControlChannel):
             self._tolerantly(renew)
 
     def probe(self, body: bytes, timeout: float = 1.0) -> float | None:
-        """Send these bytes and return the seconds until the device has sent them back unchanged; None if it did not."""
+        """Send these bytes and return the seconds until the device has echoed them unchanged; None if it did not."""
         self._number += 1
         begin = self._clock()
         self._echo = None
@@ -93,7 +93,7 @@ class Session(ControlChannel):
         return None
 
     def ping(self) -> None:
-        """Send a probe without waiting for it; `round_trip_s` is set when it comes back."""
+        """Send a probe without waiting for it; `round_trip_s` is set when it returns."""
         self._number += 1
         self._ping = (self._number & 0xFFFF, self._clock())
         self.transmit(control.build(control.Message(control.PROBE, self._number)))
@@ -108,7 +108,7 @@ class Session(ControlChannel):
         while self.report is None and self._clock() < until:
             self.listen(min(until, self._clock() + 0.1))
         if self.report is not None:
-            self.listen(self._clock() + 0.05)  # acknowledge repetitions that are on their way
+            self.listen(self._clock() + 0.05)  # acknowledge repetitions still in transit
         return self.report
 
     def _ask(self, kind: int, document: Mapping[str, object], timeout: float) -> Description:

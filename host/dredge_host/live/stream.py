@@ -24,8 +24,8 @@ from dredge_host.sending.sender import BitrateMeter, Sender
 from dredge_host.settings import Settings
 
 FINAL_REPORT_S = 8.0  # after playout: the device drains, then repeats its report for 5 s
-STALL_S = 0.2  # this far behind, deadlines start anew instead of being caught up in one burst
-SILENT_S = 2.5  # reports come every second; after this long without one the device is asked again
+STALL_S = 0.2  # beyond this delay, deadlines restart instead of being caught up in one burst
+SILENT_S = 2.5  # reports come every second; after this long without one the device is greeted again
 REHELLO_S = 0.25
 
 
@@ -37,12 +37,12 @@ class Control(Protocol):
 
 @dataclass
 class StreamOutcome:
-    """What a stream did. report: the device's final report, None if it never came complete.
+    """The outcome of a stream. report: the device's final report, None if it never arrived complete.
 
-    dropped: packets that the loss model took; sent: datagrams given to the link; refused: those that found nobody;
-    withheld: those that hold speech from before a mute or under other keys; restarts: how often another device
-    process was found at the same address; arrived_before: packets that those before it have reported;
-    longest_silence_s: without a report, while it ran.
+    dropped: packets that the loss model dropped; sent: datagrams given to the link; refused: those that the link
+    refused; withheld: those with speech from before a mute or a change of keys; restarts: how often another device
+    process was found at the same address; arrived_before: packets in the reports of earlier processes;
+    longest_silence_s: longest time without a report.
     """
 
     device: Description
@@ -79,13 +79,13 @@ def stream(
 ) -> StreamOutcome:
     """Send int16[320] pieces, one per 20 ms, and wait for the device's final report.
 
-    live: every piece comes when it is due and goes out at once; otherwise it waits for its deadline here.
+    live: every piece arrives when it is due and is sent at once; otherwise it waits for its deadline here.
 
-    Packets that `loss` takes are built but not sent; `network` delays, reorders and repeats the
-    others; `tap` sees every datagram that goes out; `muted` is asked once per packet. When it turns true, and
-    when the link got other keys, nothing said before goes out any more (docs/reference/threat-model.md). A device that
-    vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device is told that the
-    stream ended, so that its files are complete too, and KeyboardInterrupt goes on.
+    Packets that `loss` drops are built but not sent; `network` delays, reorders and repeats the
+    others; `tap` is called with every sent datagram, `muted` once per packet. When it turns true, and
+    when the keys change, no speech from before is sent any more (docs/reference/threat-model.md). A device that
+    vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device gets a goodbye when the
+    stream ends, so that its files are complete too, and KeyboardInterrupt is raised again.
     """
     sender = sender or Sender.from_settings(settings, live=True)
     outcome = StreamOutcome(
@@ -129,14 +129,14 @@ class StreamRun:
         self._rehelloed = self._clock()
         self._boot = session.boot
         self._considered, self._unsure = 0, False
-        self._refusals = session.refused  # refused datagrams that were looked into
+        self._refusals = session.refused  # refused datagrams that were handled already
         self._media_refused = 0
         self._key_changes = session.key_changes
-        self._stale = False  # the packet in hand holds what must not go out any more
+        self._stale = False  # the current packet holds speech that must not be sent any more
         self.control: Control | None = None
 
     def all(self, pieces: Iterable[Pcm], update: Update | None) -> None:
-        """Send all pieces, then what the network model still holds."""
+        """Send all pieces, then the packets held by the network model."""
         self.begin()
         try:
             for pcm in pieces:
@@ -149,7 +149,7 @@ class StreamRun:
 
     @property
     def recent_bps(self) -> float:
-        """On the wire, over the last second."""
+        """The b/s on the wire over the last second."""
         return self._outcome.meter.recent_total()
 
     def begin(self) -> None:
@@ -193,9 +193,9 @@ class StreamRun:
             self._network.put(self._clock(), datagram)
 
     def _forget(self) -> None:
-        """Forget what was said before a change of keys or a mute, so that no later packet holds it.
+        """Forget the speech before a change of keys or a mute, so that no later packet holds it.
 
-        What the network model holds was sent under the old keys, so nobody could read it any more.
+        The packets held by the network model are under the old keys, so the device could not read them.
         """
         changes = self._session.key_changes
         if changes != self._key_changes:
@@ -209,7 +209,7 @@ class StreamRun:
             self._sender.mute(muted)
 
     def _wait(self) -> float:
-        """Return at the next deadline; the result is how late that is, in ms."""
+        """Wait for the next deadline and return the lateness in ms."""
         if self._live or self._next is None:
             self._next = self._clock()  # the first packet may have taken long to make
         while (due := self._network.due()) is not None and due < self._next:
@@ -219,7 +219,7 @@ class StreamRun:
         late = self._clock() - self._next
         self._next += PACKET_SECONDS
         if late > STALL_S:
-            self._refusals = -1  # as after a refusal: the device may have given us up meanwhile
+            self._refusals = -1  # as after a refusal: the device may have ended the session meanwhile
             self._next = self._clock() + PACKET_SECONDS
         return 1000 * max(0.0, late)
 
@@ -234,7 +234,7 @@ class StreamRun:
                 self._media_refused += 1
 
     def flush(self) -> None:
-        """Send what the network model still holds when the stream ends."""
+        """Send the packets that the network model holds at the end of the stream."""
         while (due := self._network.due()) is not None:
             self._session.listen(max(due, self._clock()))
             self._release()
@@ -247,7 +247,7 @@ class StreamRun:
         return bool(changed)
 
     def _look_after_the_device(self) -> None:
-        """Ask the device after a refusal, a stand-still of ours or a long silence, until it is heard again."""
+        """Greet the device after a refusal, a pause of this process or a long silence, until it answers."""
         session, now = self._session, self._clock()
         self._outcome.longest_silence_s = max(self._outcome.longest_silence_s, session.report_age_s or 0.0)
         if self.count_restart():
@@ -261,7 +261,7 @@ class StreamRun:
 
 
 def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> LiveFigures:
-    """Return what a display shows of this end, and the age of the device's figures."""
+    """Return the displayed figures of this end, and the age of the device's figures."""
     return {
         "t_s": round(sender.index * PACKET_SECONDS, 2),
         "bitrate_bps": meter.recent_total(),
@@ -273,8 +273,8 @@ def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> LiveFigur
 
 
 def _hang_up(session: Session) -> None:
-    """Try to tell the device to end now, without playing what it has buffered."""
+    """Try to end the device's session now, without playing its buffer."""
     try:
         session.goodbye(None, 2.0)
     except (UnreachableError, VersionMismatch, OSError):
-        return  # nobody is there to be told
+        return  # the device is unreachable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The reports of a board: its description, then one document per second for as long as somebody asks."""
+"""The reports of a board: its description, then one document per second while hellos renew the request."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class BoardReport(TypedDict, total=False):
 
 
 class Watch:
-    """The reports of a bridge (docs/guide/micropython.md), asked for over a link.
+    """The reports of a bridge (docs/guide/micropython.md), requested over a link.
 
-    `info`: what the board answered to the hello. Raises UnreachableError when nobody answers, VersionMismatch when the
+    `info`: the board's answer to the hello. Raises UnreachableError without an answer, VersionMismatch when the
     board speaks another version of the protocol.
     """
 
@@ -80,7 +80,7 @@ class Watch:
         return None
 
     def reports(self, count: int | None = None) -> Iterator[BoardReport]:
-        """Yield the next `count` reports as they come (None: until the caller stops)."""
+        """Yield the next `count` reports as they arrive (None: until the caller stops)."""
         heard = self._clock()
         seen = 0
         while count is None or seen < count:
@@ -94,12 +94,12 @@ class Watch:
                 raise UnreachableError(f"{self._link.url}: the board has stopped reporting")
 
     def close(self) -> None:
-        """Tell the board that nobody listens any more."""
+        """Tell the board to stop its reports."""
         self._link.send(control.build(control.Message(control.BYE, self._number + 1)))
 
 
 def line(report: BoardReport) -> str:
-    """Return one report of a board for people: its traffic, in the order of the path."""
+    """Return one report of a board as a line of text: its traffic, in the order of the path."""
     counts: Mapping[str, Any] = report
     parts = [words(counts[name]) for name, words in _WORDS.items() if name in counts]
     wire, budget = report.get("line") or {}, report.get("budget")

@@ -26,8 +26,8 @@ def capacity(
 ) -> Capacity:
     """Return the largest number of streams whose CPU time stays below 20 ms in 99 of 100 periods.
 
-    All streams carry the same speech with the losses of ``settings``, each from another point on. One thread decodes
-    them one after the other; `runs` holds what was measured for each number tried.
+    All streams carry the same speech with the losses of ``settings``, each from a different point on. One thread
+    decodes them one after the other; `runs` holds the measurements for each number tried.
     """
     feed = _feed(pcm, settings, seconds)
     runs: dict[int, dict[str, float]] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The results of offline runs, declared once for those who make, print and read them."""
+"""The results of offline runs, declared once for producers and readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dredge_host.sending.loss_statistics import LossPart
 
 
 class Alignment(TypedDict):
-    """How sample i of what is heard lies to sample i that was sent."""
+    """The position of sample i of the output relative to sample i of the input."""
 
     opus_lookahead_samples: int
     offset_samples: int
@@ -27,7 +27,7 @@ class PipelineCpu(TypedDict):
 
 
 class PlayedResult(TypedDict):
-    """What every run has: packets by source (frames) and losses."""
+    """The fields of every run: packets by source (frames) and losses."""
 
     packets: int
     loss: LossPart
@@ -62,7 +62,7 @@ class RunResult(PlayedResult, total=False):
 
 
 class Capacity(TypedDict):
-    """How many streams a core decodes; runs: times per period by number of streams."""
+    """The number of streams that a core decodes; runs: times per period by number of streams."""
 
     streams: int
     resolution: int
@@ -71,7 +71,7 @@ class Capacity(TypedDict):
 
 
 class ReceiverCard(TypedDict):
-    """What a receiver costs per 20 ms, and what it recovers."""
+    """The cost of a receiver per 20 ms, and the share of losses that it recovers."""
 
     cpu_us: dict[str, float]
     by_source_us: dict[str, dict[str, float]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A receiver on a virtual clock, driven period by period, and what it played."""
+"""A receiver on a virtual clock, driven period by period, and the recording of its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dredge_host.sending.sender import Packet
 
 
 class PacketSender(Protocol):
-    """What the simulation needs of dredge_host.sending.sender.Sender."""
+    """The methods that the simulation needs of dredge_host.sending.sender.Sender."""
 
     ssrc: int
     first_sequence: int
@@ -30,7 +30,7 @@ class PacketSender(Protocol):
 
 
 class PacketReceiver(Protocol):
-    """What the simulation needs of dredge_device.pi.receiver.Receiver."""
+    """The methods that the simulation needs of dredge_device.pi.receiver.Receiver."""
 
     def push(self, datagram: bytes, now_us: int) -> None: ...
 
@@ -43,8 +43,8 @@ class PacketReceiver(Protocol):
 class Simulation:
     """The outcome of a run.
 
-    pcm: int16[n], as long as the input and aligned with it (with adaptive playout: what is heard, as long as that
-    takes); result: the JSON document; trace: the losses, True = lost; timeline: (packet, source, delay_us, cpu_us) per
+    pcm: int16[n], as long as the input and aligned with it (with adaptive playout: all the output, as long as it
+    lasts); result: the JSON document; trace: the losses, True = lost; timeline: (packet, source, delay_us, cpu_us) per
     packet.
     """
 
@@ -65,13 +65,14 @@ class VirtualClock:
 
 
 class OfflineStream:
-    """A receiver on a virtual clock. `period` is one packet period of 20 ms: what arrives, then what is played."""
+    """A receiver on a virtual clock. `period` is one packet period of 20 ms: datagrams arrive, then 20 ms are played.
+    """
 
     def __init__(self, make: Callable[[VirtualClock], PacketReceiver]) -> None:
-        """make: a receiver on the clock that it is given."""
+        """Make the receiver; make: returns one on the given clock."""
         self.clock = VirtualClock()
         self.receiver = make(self.clock)
-        self.number = 0  # of the next period
+        self.number = 0  # number of the next period
 
     def period(self, *datagrams: bytes | None) -> Any:
         """Play the next period and return it (dredge_device.pi.playing.played.Played); datagrams: what arrives, None
@@ -89,7 +90,7 @@ class Recording:
     """The speech that a receiver plays of `count` packets, by packet number; lookahead: of the sender's encoder, in
     samples.
 
-    adaptive: what is heard is kept as it comes, since speech is shortened and lengthened.
+    adaptive: the output is kept in sequence, since speech is shortened and lengthened.
     """
 
     def __init__(self, count: int, lookahead: int = 0, adaptive: bool = False) -> None:
@@ -125,7 +126,7 @@ class Recording:
         self.timeline.append((frame.packet, frame.source, frame.delay_us, frame.cpu_us))
 
     def drain(self, stream: OfflineStream, limit: int) -> None:
-        """Let playout catch up within so many periods; a receiver that heard nothing at all leaves silence."""
+        """Let playout catch up within so many periods; a receiver without any packet leaves silence."""
         while self._last < self.count - 1 and limit > 0:
             self.take(stream.period())
             limit -= 1
@@ -135,7 +136,7 @@ class Recording:
         self.sources["silence"] += missing  # lost before the receiver knew of the stream
 
     def aligned(self, length: int) -> Pcm:
-        """Return int16[length] whose sample i belongs to sample i that was sent (adaptive: all that was heard)."""
+        """Return int16[length] whose sample i belongs to sample i that was sent (adaptive: all the output)."""
         if self._heard is not None:
             return np.concatenate([*self._heard, np.zeros(0, np.int16)])
         return np.ascontiguousarray(self._pcm[self.lookahead : self.lookahead + length])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The quality of a run by whatever metrics are installed, and one sentence about the gain."""
+"""The quality of a run by the installed metrics, and one sentence about the gain."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FORMS = {"plcmos": ".2f", "estoi": ".3f"}
 NONE = "not measured; install the metrics: dredge extras add metrics"
 Step = Callable[[int, int], None]
 
-Quality = dict[str, Any]  # by metric (TITLES): scores by condition; missing: why a metric is not there
+Quality = dict[str, Any]  # by metric (TITLES): scores by condition; missing: why a metric is missing
 
 
 def measure(original: Pcm | None, played: Mapping[str, Pcm], step: Step | None = None) -> Quality:
-    """Return {"plcmos": {condition: score}, "estoi": {condition: score}, "missing": [why a metric is not there]}.
+    """Return {"plcmos": {condition: score}, "estoi": {condition: score}, "missing": [why a metric is missing]}.
 
     original, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other; without an original
     (None) there is no ESTOI. PLCMOS is 1 to 5, ESTOI 0
@@ -67,7 +67,7 @@ def _rounded(score: float | None) -> float | None:
 
 
 def won_back(scores: Mapping[str, float | None], way: str = "dred") -> float | None:
-    """Return the share of the quality lost to classic concealment that `way` gives back, 0 to 1 (or beyond).
+    """Return the share of the quality lost to classic concealment that `way` recovers, 0 to 1 (or beyond).
 
     It is (way − opus) / (clean − opus); None where a score is missing or classic concealment loses nothing.
     """
@@ -87,7 +87,7 @@ def line(quality: Mapping[str, Any], condition: str) -> str:
 
 
 def unmeasured(quality: Mapping[str, Any]) -> list[str]:
-    """Return one line per metric that is not there, saying why; one in all where there is none."""
+    """Return one line per missing metric with its reason; a single line when all are missing."""
     return list(quality["missing"]) if any(name in quality for name in TITLES) else [f"quality  {NONE}"]
 
 

@@ -28,7 +28,7 @@ from dredge_host.timing import percentiles
 SCHEMA = "dredge.report-card/1"
 VOCODERS = ("standard", "small")
 SENT_PACKETS = 250  # of the sender's measurement
-_WARM_UP = 60  # packets: more than one second of history, so that 1 s is really sent
+_WARM_UP = 60  # packets: more than one second of history, so that the whole 1 s is sent
 
 Say = Callable[[str, int, int], None]
 
@@ -37,7 +37,8 @@ def report_card(pcm: Pcm, loss: str, playout_ms: int, seed: int = 1, say: Say | 
     """Return the card of this machine as a JSON document.
 
     pcm: int16[n] at 16 kHz; loss: a loss model (`dredge simulate --help`); say(what, done, total) reports progress. CPU
-    times are of this thread, in microseconds per 20 ms. PLCMOS and ESTOI are there when their packages are installed.
+    times are of this thread, in microseconds per 20 ms. PLCMOS and ESTOI are included when their packages are
+    installed.
     """
     say = say or (lambda what, done, total: None)
     base = Settings(loss=loss, playout_ms=playout_ms, seed=seed)

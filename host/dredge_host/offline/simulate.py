@@ -33,10 +33,10 @@ def simulate(
     receiver_factory: Callable[[Settings, VirtualClock], PacketReceiver] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
-    """Send int16[n] (16 kHz mono) through a lossy link and return what is played.
+    """Send int16[n] (16 kHz mono) through a lossy link and return the played speech.
 
-    Output sample i belongs to input sample i: the Opus look-ahead and the playout delay are taken
-    out. `loss` overrides settings.loss; `sender` and `receiver_factory` replace the real parts.
+    Output sample i belongs to input sample i: the Opus look-ahead and the playout delay are
+    removed. `loss` overrides settings.loss; `sender` and `receiver_factory` replace the real parts.
     Raises InputError for empty input, UsageError for impossible settings.
     """
     settings = settings or Settings()
@@ -63,7 +63,7 @@ def simulate(
 
 
 def arriving(packet: Packet, loss: LossModel) -> bytes | None:
-    """Return the packet's datagram, None where it is lost or left out by DTX; the loss model takes its step."""
+    """Return the packet's datagram, None where it is lost or left out by DTX; the loss model advances."""
     if not packet.data:
         loss.skip()
         return None

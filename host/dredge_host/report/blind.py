@@ -19,7 +19,7 @@ _ANSWERS = (
 def panel(signals: Sequence[Signal], pair: tuple[str, str]) -> str:
     """Return the panel as HTML; pair: the signals that A and B are at first.
 
-    Before the end of the test nothing in it tells which signal X is, or how the listener is doing.
+    Before the end of the test it reveals neither which signal X is nor the listener's score.
     """
     hear = "".join(
         f'<button type="button" id="hear-{key}" aria-pressed="false">'

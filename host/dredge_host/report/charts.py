@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 
 class Scale(NamedTuple):
-    """A vertical axis: where a value lies, 0 at the top to 100 at the bottom, and labelled values."""
+    """A vertical axis: the position of a value, from 0 at the top to 100 at the bottom, and labelled values."""
 
     at: Callable[[float], float]
     ticks: list[float]
@@ -37,7 +37,7 @@ def source_strip(rows: Sequence[Row], packets: int) -> str:
 
 
 def _bands(parts: Sequence[Run]) -> str:
-    """Return one path per source, so that thousands of packets are a few elements."""
+    """Return one path per source, so that thousands of packets need only a few elements."""
     paths: dict[str, list[str]] = {}
     for part in parts:
         paths.setdefault(part.source, []).append(f"M{part.start} 0h{part.end - part.start}v1H{part.start}z")
@@ -45,7 +45,8 @@ def _bands(parts: Sequence[Run]) -> str:
 
 
 def gap_marks(rows: Sequence[Row], packets: int, fill: str | None) -> str:
-    """Return the brackets around the gaps for a spectrogram: bars above and below, thin edges, the picture stays free.
+    """Return the brackets around the gaps for a spectrogram: bars above and below, with thin edges, so that the picture
+    stays visible.
 
     fill: the source that filled all gaps of this signal; "" where it has none (neutral marks); None: as in the rows.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Distributions: histograms with labelled percentiles, and ranges from p50 to the worst on one scale."""
+"""Distributions: histograms with labelled percentiles, and ranges from p50 to the maximum on one scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = ("p50", "p95", "p99")
 
 
 class Histogram(NamedTuple):
-    """Bars (left, right, count) and percentiles by name, all in ms; log: what axis to show them on."""
+    """Bars (left, right, count) and percentiles by name, all in ms; log: logarithmic axis."""
 
     bars: list[tuple[float, float, float]]
     marks: dict[str, float]
@@ -48,7 +48,7 @@ def of_times(values_ms: Sequence[float]) -> Histogram:
 def of_bins(edges_us: Sequence[float], counts: Sequence[float], marks_ms: Mapping[str, float]) -> Histogram:
     """Return the histogram of a device: edges_us are the upper edges of the bins that are not empty, after a first 0.
 
-    A bin is a sixteenth of an octave wide (dredge_device.budget), however far the bin before it is away. Raises
+    A bin is a sixteenth of an octave wide (dredge_device.budget), independent of the distance to the bin before. Raises
     ValueError unless there is one edge more than counts.
     """
     if len(edges_us) != len(counts) + 1 or not counts:
@@ -69,7 +69,7 @@ def _marks(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def figure(histogram: Histogram, label: str, limit: tuple[str, float] | None = None) -> str:
-    """Return the drawn histogram with its marks; each label has a line of its own, so that none overlap.
+    """Return the drawn histogram with its marks; each label has a separate line, so that none overlap.
 
     Heights grow with the square root of the count, which keeps the rare slow packets visible. limit: name and value of
     a strong line.
@@ -95,7 +95,7 @@ def figure(histogram: Histogram, label: str, limit: tuple[str, float] | None = N
 
 
 class Place:
-    """Where a value lies on an axis of 0 to 1000 that holds all the given values."""
+    """The position of a value on an axis of 0 to 1000 that spans all the given values."""
 
     def __init__(self, values: Sequence[float], log: bool) -> None:
         self._map = math.log10 if log else float
@@ -147,7 +147,7 @@ def _range(row: Mapping[str, float], place: Place, limit: tuple[str, float] | No
 
 
 def ms(value: float) -> str:
-    """Return milliseconds for people, with three digits."""
+    """Return milliseconds as text with three digits."""
     if value < 0.0995:
         return f"{1000 * value:.0f} µs"
     return f"{value:.2f} ms" if value < 9.995 else f"{value:.1f} ms" if value < 99.95 else f"{value:.0f} ms"

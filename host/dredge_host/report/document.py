@@ -36,7 +36,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def normal(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the result in the shape of a stream's; what it does not hold is left out. Raises nothing."""
+    """Return the result in the shape of a stream's; missing parts are left out. It never raises."""
     if result.get("schema") not in SCHEMAS or result.get("schema") in _LIVE:
         return dict(result)
     settings, cpu, loss = part(result, "settings"), part(result, "cpu"), part(result, "loss")
@@ -66,12 +66,12 @@ def sound_files(result: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         if isinstance(result.get("output"), str):
             found["received"] = Path(result["output"])
     if found.get("original") and is_capture(found["original"]):
-        del found["original"]  # packets that were played, not a sound
+        del found["original"]  # a capture of packets, not a sound file
     return found
 
 
 def lookahead(result: Mapping[str, Any]) -> int:
-    """Return the samples by which decoded Opus is later than what was sent; libopus' value at 16 kHz where none is
+    """Return the samples by which decoded Opus is later than the input; libopus' value at 16 kHz where none is
     given.
     """
     samples = part(result, "alignment").get("opus_lookahead_samples")
@@ -87,5 +87,5 @@ def part(result: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 def adaptive(result: Mapping[str, Any]) -> bool:
-    """Return whether playout was adaptive, so that a recording's time is not that of the packets."""
+    """Return whether playout was adaptive, so that a recording is not aligned with the packets."""
     return bool(part(result, "settings").get("adaptive") or part(result, "device_report").get("adaptive"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The part of the page to listen to: players, blind test, and everything on the shared time axis."""
+"""The listening section of the page: players, blind test, and the drawings on the shared time axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dredge_host.report.sections import legend, section
 from dredge_host.report.signals import Signal
 from dredge_host.report.timeline import Run
 
-LEAST_DB = 0.1  # a smaller difference in level is not worth a switch
+LEAST_DB = 0.1  # a smaller difference in level gets no switch
 LONGEST_GAPS = 8
 
 
@@ -126,7 +126,7 @@ def _letter(letter: str | None) -> str:
 
 
 def _what_to_hear(signals: Sequence[Signal], worst: Run | None, letters: Mapping[str, str]) -> str:
-    """Return two lines: where the page opens, and how A and B differ."""
+    """Return two lines: the place at which the page opens, and the difference of A and B."""
     if worst is None or not letters:
         return ""
     label = {letter: next(s.label for s in signals if s.name == name) for name, letter in letters.items()}

@@ -29,8 +29,8 @@ Step = Callable[[int, int], None]
 def write_report(path: str | Path, result: Mapping[str, Any], wavs: Mapping[str, Path]) -> Path:
     """Write the report of a run to `path` and return it.
 
-    result: what `dredge demo`, `stream` or `simulate` made; parts that are missing leave their section out.
-    wavs: 16 kHz mono files by name (original, dred, plc, opus, ...) in the order of the page; one
+    result: a result of `dredge demo`, `stream` or `simulate`; sections without data are left out.
+    wavs: 16 kHz mono files by name (original, dred, plc, opus, ...) in the order of the page; a file
         that does not exist is left out. The timeline belongs to the first whose name starts "dred" or "received".
     Sample 0 of every file is the first sample of packet 0; with adaptive playout the timeline's own file begins
     with the first packet that was played.
@@ -73,7 +73,7 @@ def render(result: Mapping[str, Any], pcm: Mapping[str, Pcm], step: Step | None 
 
 
 def _worst(rows: Sequence[Row], sounds: Sequence[signals.Signal]) -> Run | None:
-    """Return the gap at which the page opens: the one that took most speech of the first signal on the common time."""
+    """Return the gap at which the page opens: the one with most speech of the first signal on the common time axis."""
     speech = signals.speech_packets(sounds[0].pcm) if sounds and sounds[0].heard is None else None
     return worst_gap(gaps(rows), speech)
 
@@ -124,7 +124,7 @@ def _lanes(
 def _notes(
     result: Mapping[str, Any], rows: Sequence[Row], packets: int, sounds: Sequence[signals.Signal], exact: bool
 ) -> list[str]:
-    """Return notes on what readers easily mistake."""
+    """Return notes against common misreadings."""
     notes = []
     if sounds and not exact:
         notes.append("The run is long: its sounds are in this page as Ogg Vorbis, not bit by bit. Judge by the files.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The report's tables and figures as HTML strings; every value from outside is escaped here."""
+"""The report's tables and figures as HTML strings; every external value is escaped here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIGN = {
 
 
 def text(value: Any) -> str:
-    """Return a value for people: short numbers, dictionaries as `key value` pairs, escaped."""
+    """Return a value as text: short numbers, dictionaries as `key value` pairs, escaped."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -59,9 +59,9 @@ def title(result: Mapping[str, Any]) -> str:
 
 
 def verdict(given: Mapping[str, Any], gain: Any = None) -> str:
-    """Pass or fail, what was gained in a sentence, and every check with what was measured and what was allowed.
+    """Return pass or fail, the gain in a sentence, and every check with its measured value and its limit.
 
-    The checks are folded while all of them held.
+    The checks are folded when all of them pass.
     """
     if "pass" not in given:
         return ""
@@ -97,7 +97,7 @@ def _allowed(check: Mapping[str, Any]) -> str:
 
 
 def folded(summary: str, body: str, opened: bool = False) -> str:
-    """Return HTML that is hidden until it is asked for."""
+    """Return HTML that is hidden until it is unfolded."""
     return f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>{body}</details>"
 
 
@@ -151,7 +151,7 @@ def legend(counts: Mapping[str, int]) -> str:
 
 
 def bitrate(stream: Mapping[str, Any]) -> str:
-    """Return the table of the bits on the wire by what they were spent for."""
+    """Return the table of the bits on the wire by their use."""
     split = {str(k): number(v) or 0.0 for k, v in part(stream, "bitrate_bps").items()}
     if not split:
         return ""

@@ -16,7 +16,7 @@ import numpy as np
 
 from dredge_host.legend import style_sheet
 
-# No script runs but the one whose hash is here, whatever else might get into the page.
+# No script runs but the one whose hash is here, even if other script text got into the page.
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src '{hash}'"
 
 
@@ -24,7 +24,7 @@ def page(title: str, sections: Iterable[str], styles: Iterable[str], scripts: It
     """Return a whole page: `sections` are HTML, styles and scripts name files among the assets; the colours of the
     sources are added.
 
-    data: what the scripts read from the element `data`; NaN becomes null.
+    data: the content of the element `data` for the scripts; NaN becomes null.
     """
     script = "".join(map(asset, scripts))
     return _PAGE.format(
@@ -49,7 +49,7 @@ def asset(name: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return the same document as JSON wants it: NaN as null, NumPy scalars as numbers."""
+    """Return the document with JSON values only: NaN as null, NumPy scalars as numbers."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
 
 
 def _script_json(value: Any) -> str:
-    """Return JSON for a script element: nothing in it can end the element."""
+    """Return JSON for a script element: escaped so that it cannot end the element."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The signals of a page: names, levels, pictures, and the audio itself inside the page."""
+"""The signals of a page: names, levels, pictures, and the audio embedded in the page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dredge_host.charts.spectrogram import power_columns
 from dredge_host.report.timeline import Row, heard_at
 from dredge_kernels.arrays import Pcm
 
-LOSSLESS_S = 600.0  # all signals together; beyond that a page of FLAC takes long to open
-ACTIVE_DB = 40.0  # packets this far below the loudest are pauses and say nothing about the level
+LOSSLESS_S = 600.0  # length of all signals together, above which a page of FLAC opens slowly
+ACTIVE_DB = 40.0  # packets this far below the loudest are pauses and do not count for the level
 
 SIGNAL_TEXT = {
     "original": "Original",
@@ -31,7 +31,7 @@ SIGNAL_TEXT = {
     "opus": "Classic Opus concealment",
     "classic": "Classic Opus concealment",
 }
-# What filled the gaps of signals that the timeline is not about.
+# The sources that filled the gaps of signals without a timeline.
 FILLED_BY = {"plc": "plc", "opus": "conceal", "classic": "conceal"}
 
 
@@ -39,7 +39,7 @@ FILLED_BY = {"plc": "plc", "opus": "conceal", "classic": "conceal"}
 class Signal:
     """One sound on the common time axis.
 
-    pcm: int16[n] at 16 kHz; owner: the timeline tells where its packets came from; level_db: how much louder than
+    pcm: int16[n] at 16 kHz; owner: the timeline has the sources of its packets; level_db: how much louder than
     the first signal; heard: float64[packets + 1], seconds of pcm at which each packet begins, None where packet n
     begins at n periods.
     """
@@ -56,7 +56,7 @@ class Signal:
 
     @property
     def fill(self) -> str | None:
-        """The source of all its gaps, "" for none, None when the timeline tells."""
+        """The source of all its gaps, "" for none, None if the timeline has them."""
         return None if self.owner else FILLED_BY.get(self.name, "")
 
     def columns(self, packets: int) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ class Signal:
         return power_columns(padded)
 
     def warp(self) -> list[list[float]]:
-        """Return [packet, seconds of the recording] at the points where the difference of the two changes; linear
+        """Return [packet, seconds of the recording] at the points where their difference changes; linear
         between.
         """
         if self.heard is None:
@@ -84,8 +84,8 @@ def gather(
 ) -> list[Signal]:
     """Return the signals of a page in order.
 
-    adaptive: the one that the timeline is about was played with adaptive playout and has a time of its own; lookahead:
-    samples by which that one's recording is late.
+    adaptive: the signal of the timeline was played with adaptive playout and is not aligned; lookahead:
+    samples by which its recording is late.
     """
     owner = owner_of(pcm)
     reference = next(iter(pcm.values()), None)
@@ -105,10 +105,10 @@ def owner_of(pcm: Iterable[str]) -> str | None:
 
 
 def pair_of(pcm: Sequence[str]) -> tuple[str, str] | None:
-    """Return the names of the two signals to compare, A and B: what was received, and the same losses with classic
+    """Return the names of the two signals to compare, A and B: the received one, and the same losses with classic
     concealment.
 
-    Where these are not on the page others stand in; None for fewer than two signals.
+    Missing ones are replaced by other signals; None for fewer than two signals.
     """
     if len(pcm) < 2:
         return None
@@ -154,7 +154,7 @@ def lossless(pcm: Mapping[str, Pcm]) -> bool:
 
 
 def data_uri(pcm: Pcm, exact: bool) -> str:
-    """Return the sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of that again."""
+    """Return the sound as FLAC (bit-exact, half the bytes of WAV), or as Ogg Vorbis, a third of its size."""
     form, subtype, kind = ("FLAC", "PCM_16", "audio/flac") if exact else ("OGG", "VORBIS", "audio/ogg")
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", SAMPLE_RATE, 1, subtype=subtype, format=form) as file:
@@ -164,7 +164,7 @@ def data_uri(pcm: Pcm, exact: bool) -> str:
 
 
 def packet_count(rows: Sequence[Row], pcm: Mapping[str, Pcm], adaptive: bool) -> int:
-    """Return the length of the common axis in packets; a stretched recording does not make it longer than its packets.
+    """Return the length of the common axis in packets; a stretched recording does not extend it beyond its packets.
     """
     stretched = owner_of(pcm) if adaptive and rows else None
     longest = max((len(samples) for name, samples in pcm.items() if name != stretched), default=0)

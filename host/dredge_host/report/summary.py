@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The texts around the pictures: the few numbers first, counters and environment last."""
+"""The texts around the pictures: the main figures first, counters and environment last."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def _filled(result: Mapping[str, Any], rows: Sequence[Row]) -> Tile:
 
 
 def _quality(result: Mapping[str, Any]) -> Tile:
-    """Return the share of the quality won back, which is not that of the packets: a rebuilt packet is not the original.
+    """Return the share of the quality won back, which differs from that of the packets, because a recovered packet is
+    not the original.
     """
     for metric, title in TITLES.items():
         scores = part(result, "quality", metric)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The fate of every packet as the page needs it: rows, runs, gaps, and a compact form for its scripts."""
+"""The fate of every packet for the page: rows, runs, gaps, and a compact form for its scripts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def runs(rows: Sequence[Row]) -> list[Run]:
 
 
 def gaps(rows: Sequence[Row]) -> list[Run]:
-    """Return the runs of packets that did not arrive, whatever filled them; source: what filled most of each."""
+    """Return the runs of packets that did not arrive, with any source; source: the one that filled most of each."""
     joined: list[list[Run]] = []
     for run in runs(rows):
         if run.source in WHOLE:
@@ -75,9 +75,9 @@ def gaps(rows: Sequence[Row]) -> list[Run]:
 
 
 def worst_gap(found: Sequence[Run], speech: NDArray[np.bool_] | None = None) -> Run | None:
-    """Return the gap that took most speech, of equal ones the longest; None without gaps.
+    """Return the gap with most speech, among equal ones the longest; None without gaps.
 
-    found: from `gaps`; speech: bool[packets], True where somebody spoke; None counts every packet.
+    found: from `gaps`; speech: bool[packets], True for speech; None counts every packet.
     """
 
     def taken(gap: Run) -> tuple[int, int]:
@@ -103,7 +103,7 @@ class Packed(TypedDict):
 def packed(rows: Sequence[Row], packets: int) -> Packed:
     """Return the rows for the page's scripts.
 
-    One letter per packet ("." where nothing is known), delays as [value, packets] pairs, CPU in us.
+    One letter per packet ("." where unknown), delays as [value, packets] pairs, CPU in us.
     """
     letters, cpu = ["."] * packets, [-1] * packets
     delay: list[float | None] = [None] * packets
@@ -124,8 +124,8 @@ def heard_at(rows: Sequence[Row], packets: int) -> NDArray[np.float64]:
     """Return the seconds in a recording of adaptive playout at which packet 0, 1, ... packets begins; float64[packets +
     1].
 
-    Packet n is played n periods and its delay after the first was sent, so the difference of two delays is how much
-    speech was shortened or held between them. The values never decrease: packets given up have no length.
+    Packet n is played n periods and its delay after the first was sent, so the difference of two delays is the amount
+    by which speech was shortened or held between them. The values never decrease: packets given up have no length.
     """
     known = [row for row in rows if row.delay_ms is not None and row.source not in ("silence", "skipped")]
     if not known:
@@ -133,7 +133,7 @@ def heard_at(rows: Sequence[Row], packets: int) -> NDArray[np.float64]:
     at = np.array([row.packet for row in known], np.float64)
     delay = np.array([row.delay_ms for row in known], np.float64) / 1000.0
     own = (at - at[0]) * PACKET_SECONDS + delay - delay[0]
-    # Outside the known packets speech goes on at its own pace.
+    # Outside the known packets the speech is not stretched.
     grid = np.arange(packets + 1, dtype=np.float64)
     heard = np.interp(grid, at, own) + np.clip(grid - at[-1], 0, None) * PACKET_SECONDS
     heard = heard - np.clip(at[0] - grid, 0, None) * PACKET_SECONDS
@@ -146,5 +146,5 @@ def number(value: Any) -> float | None:
         return None
     try:
         return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer beyond every float
+    except OverflowError:  # an integer beyond the range of float
         return None

@@ -36,7 +36,7 @@ def charts(rows: Sequence[Row], packets: int) -> list[Chart]:
 
 
 def distributions(result: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Return the section with histograms and ranges; a part that the result does not hold is left out."""
+    """Return the section with histograms and ranges; parts missing in the result are left out."""
     cpu = part(result, "cpu")
     body = _cpu(cpu, [r.cpu_us / 1000.0 for r in rows if r.cpu_us is not None])
     delays = [r.delay_ms for r in rows if r.delay_ms is not None and r.source != "silence"]

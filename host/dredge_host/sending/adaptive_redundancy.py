@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The control of `--redundancy auto`: as much history as the losses call for, within a bit rate.
+"""The control of `--redundancy auto`: the shortest history that covers the recent losses, within a bit rate.
 
-The device reports every second which bursts it met. The history in every packet is made as long as
-the bursts that hold 95 % of the lost packets lately, and some margin. With LBRR in the packets no
-history is sent while hardly any packet is lost but alone: the copy is better there, and costs nothing more. Where
-nothing is lost lately it covers the longest burst of the last minutes: what happened on a path happens there again.
+The device reports the bursts of every second. The history in every packet is as long as
+the bursts with 95 % of the recently lost packets, plus a margin. With LBRR in the packets no
+history is sent while nearly all losses are single packets, where the copy is better at no extra cost. While
+no packet was lost lately, it covers the longest burst of the last minutes, since such bursts recur on a path.
 
-Under a cap everything that is sent takes from the speech. Where the speech would have too little beside both, one of
-them goes: LBRR where bursts are long, the history where most are of one packet. What is left goes to the speech; where
-there is too little even so the quantiser gets coarser, then the history shorter. Each change says why.
+Under a cap all redundancy reduces the rate of the speech. Where too little would be left beside both, one of
+them is dropped: LBRR where bursts are long, the history where most have one packet. The rest goes to the speech; if
+that is still too little, the quantiser gets coarser, then the history shorter. Each change has a reason.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from dredge_models.dred import Q0
 COVER = 0.95
 MARGIN_PACKETS = 2
 MEMORY_REPORTS = 20  # seconds of reports that count
-LONG = 5  # packets of a burst that is remembered longer, for so many seconds of reports
+LONG = 5  # a burst of at least so many packets is remembered for REMEMBERED_REPORTS
 REMEMBERED_REPORTS = 300
-IDLE_S = 0.1  # kept without LBRR while nothing is lost: the first burst has to be met by something
-LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below that LBRR is enough
+IDLE_S = 0.1  # history kept without LBRR while nothing is lost, for the first burst
+LONGER_SHARE = 0.01  # of all packets lost in bursts of two and more; below this share LBRR is enough
 PACKETS_PER_REPORT = round(1 / PACKET_SECONDS)
 Q0_FINEST, Q0_COARSEST = Q0, 12
 # Under a cap, by `dredge evaluate --light-loss`: packets of a burst below which history is worth less than bits for
 # the speech, and the least b/s of speech beside both of LBRR and history for such bursts and for longer ones.
 SHORT_MEAN = 1.5
 ENOUGH_BPS = {"short": 40_000, "long": 30_000}
-MOST_BPS = 48_000  # more is not heard at 16 kHz
+MOST_BPS = 48_000  # more is inaudible at 16 kHz
 STEP_BPS = 1000
-STEP = 0.8  # shrinks by at most a fifth per report, grows at once
+STEP = 0.8  # the history shrinks by at most a fifth per report and grows at once
 
 # Fitted to a minute of test speech, levels 3 to 12 and 0.08 to 1 s of history: within 4 %.
 LATENT_SECONDS = 0.04
 LEVEL_SIXTEENTHS = 16  # by which a latent's level grows per latent, at the default slope (dQ 7)
 FRAMING_BYTES = 5
-STATE_BITS, STATE_LESS = 126.4, 5.03  # header and state at level 0, and what each level saves of them
-FINEST_BITS, RATIO = 75.8, 0.846  # of a latent at level 0 as the fit sees it, and what each level leaves of them
+STATE_BITS, STATE_LESS = 126.4, 5.03  # header and state at level 0, and the bits that each level saves of them
+FINEST_BITS, RATIO = 75.8, 0.846  # of a latent at level 0 by the fit, and the factor per level
 
 
 class Choice(NamedTuple):
-    """What a packet carries: seconds of history at level q0, b/s of speech, LBRR or not."""
+    """The content of a packet: seconds of history at level q0, b/s of speech, with or without LBRR."""
 
     redundancy_s: float
     q0: int
@@ -59,7 +59,8 @@ class Choice(NamedTuple):
 
 
 class Steering(TypedDict):
-    """A change: when, the history's length and level, the bit rate of the speech, low-rate copies, and why."""
+    """A change: its time, the history's length and level, the bit rate of the speech, low-rate copies, and the reason.
+    """
 
     t_s: float
     redundancy_s: float
@@ -72,24 +73,24 @@ class Steering(TypedDict):
 class AutoRedundancy:
     """Steers one sender by the device's reports.
 
-    cap_bps: all bits per second on the wire; None: what the sender would take with 1 s of history; 0: no cap, and the
-    speech keeps the bit rate that it has.
+    cap_bps: all bits per second on the wire; None: the rate of the sender with 1 s of history; 0: no cap, and the
+    speech keeps its bit rate.
     """
 
     def __init__(self, sender: Sender, playout_ms: int, cap_bps: int | None = None) -> None:
         self._sender = sender
-        self._lbrr, self._least_bps = sender.lbrr, sender.bitrate  # what was asked for
+        self._lbrr, self._least_bps = sender.lbrr, sender.bitrate  # the initial settings
         self._idle = 0.0 if sender.lbrr else IDLE_S
         self._longest = min(MAX_REDUNDANCY_S, max(IDLE_S, playout_ms / 1000))
         self._cap_bps = usual_cap_bps(sender.bitrate, sender.lbrr) if cap_bps is None else cap_bps
         self._before: dict[int, int] = {}
         self._unfilled = 0
         self._recent: deque[tuple[dict[int, int], int]] = deque(maxlen=MEMORY_REPORTS)
-        self._longest_bursts: deque[int] = deque(maxlen=REMEMBERED_REPORTS)  # in packets, 0 where there was no long one
+        self._longest_bursts: deque[int] = deque(maxlen=REMEMBERED_REPORTS)  # in packets, 0 without a long one
         self.log: list[Steering] = []
 
     def consider(self, t_s: float, report: Mapping[str, Any], meter: BitrateMeter) -> None:
-        """Take in one report of the device and change the sender where that is called for."""
+        """Take in one report of the device and change the sender if needed."""
         self._learn(report)
         now, sender = self._now(), self._sender
         wanted, why = self._wanted()
@@ -151,7 +152,7 @@ class AutoRedundancy:
         return seconds, why
 
     def _calm(self) -> tuple[float, str]:
-        """Return how long the history is while nothing is lost, and why."""
+        """Return the length of the history while nothing is lost, and the reason."""
         why, longest = f"nothing lost for {len(self._recent)} s", max(self._longest_bursts, default=0)
         if not longest:
             return self._idle, why
@@ -159,11 +160,11 @@ class AutoRedundancy:
         return self._covering(longest), f"{why}, {longest * 20} ms at once {ago} s ago"
 
     def _covering(self, burst: int) -> float:
-        """Return the seconds of history that cover a burst of so many packets, as far as playout waits for them."""
+        """Return the seconds of history that cover a burst of so many packets, up to the playout delay."""
         return min(self._longest, max(IDLE_S, (burst + MARGIN_PACKETS) * PACKET_SECONDS))
 
     def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
-        """Return the length of the history and whether LBRR stays, when the cap does not leave enough for both."""
+        """Return the length of the history and whether LBRR is kept, when the cap is too low for both."""
         lost = [(length, count) for fresh, _ in self._recent for length, count in fresh.items()]
         bursts = sum(count for _, count in lost)
         short = bursts and sum(length * count for length, count in lost) < SHORT_MEAN * bursts
@@ -175,13 +176,13 @@ class AutoRedundancy:
         return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
 
     def _left_for_speech(self, redundancy_s: float, q0: int, lbrr: bool, meter: BitrateMeter) -> int:
-        """Return the b/s that the cap leaves beside headers, that history and LBRR."""
+        """Return the b/s that the cap leaves for speech beside headers, history and LBRR."""
         history = estimated_bps(redundancy_s, q0) if redundancy_s else 0.0
         left = self._cap_bps - meter.recent()["headers"] - history
         return int(left / (LBRR_RATE_FACTOR if lbrr else 1.0) // STEP_BPS) * STEP_BPS
 
     def _within_cap(self, wanted: float, lbrr: bool, meter: BitrateMeter, why: str) -> tuple[int, float, str]:
-        """Return the quantiser and the length that fit: coarser first, then shorter."""
+        """Return the quantiser and the length that fit the cap: coarser first, then shorter."""
         for q0 in range(Q0_FINEST, Q0_COARSEST + 1):
             if self._left_for_speech(wanted, q0, lbrr, meter) >= self._least_bps:
                 return q0, wanted, why
@@ -192,7 +193,7 @@ class AutoRedundancy:
 
 
 def usual_cap_bps(bitrate: int, lbrr: bool) -> int:
-    """Return the b/s on the wire of speech at this bit rate with 1 s of history, and with LBRR if that is sent."""
+    """Return the b/s on the wire of speech at this bit rate with 1 s of history, and with LBRR if it is on."""
     speech = bitrate * (LBRR_RATE_FACTOR if lbrr else 1.0)
     total = speech + estimated_bps(1.0, Q0_FINEST) + 8 * HEADER_BYTES / PACKET_SECONDS
     return -(-round(total) // STEP_BPS) * STEP_BPS

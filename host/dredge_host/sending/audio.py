@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audio files: what soundfile reads becomes 16 kHz mono int16; a written file is whole or absent."""
+"""Audio files: reading with soundfile as 16 kHz mono int16; a written file is complete or absent."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from dredge_host.sending.levels import Treatment, examine, treat
 from dredge_kernels.arrays import Pcm
 
 CLIP_NAME = "demo_speech.flac"
-RATES = (1000, 768000)       # Hz; a header may promise anything
+RATES = (1000, 768000)       # Hz; limits of the rate in a header
 CONTAINERS = {
     ".wav": "WAV", ".flac": "FLAC PCM_16", ".ogg": "OGG VORBIS", ".opus": "OGG OPUS", ".mp3": "MP3",
 }  # fmt: skip
 MAX_VALUES = 1 << 29         # samples in memory: 1 GiB, over nine hours at 16 kHz
 
 _BLOCK = 1 << 20              # values that are read at a time
-_INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # what cannot exceed full scale
+_INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # formats that cannot exceed full scale
 
 
 
@@ -38,7 +38,7 @@ _INTEGERS = ("PCM_", "ALAC", "ULAW", "ALAW")  # what cannot exceed full scale
 class Audio:
     """Speech that is ready for the pipeline.
 
-    pcm: int16[n], 16 kHz mono; rate (Hz), channels: what the file had; notes: what was changed.
+    pcm: int16[n], 16 kHz mono; rate (Hz), channels: those of the file; notes: the changes.
     """
 
     pcm: Pcm
@@ -54,9 +54,9 @@ class Audio:
 class AudioFile:
     """An audio file as speech, read block by block, so that a file of any length takes little memory.
 
-    path: a file, a FIFO, ``-`` or another name of standard input. rate (Hz), channels, frames: what its header says (of
-    the first link, where several follow each other in an Ogg file; frames: of all); notes: what is changed. A context
-    manager. Raises InputError when it is missing or damaged, while it is read too.
+    path: a file, a FIFO, ``-`` or another name of standard input. rate (Hz), channels, frames: from its header (of
+    the first link, where several follow each other in an Ogg file; frames: of all); notes: the changes. A context
+    manager. Raises InputError when it is missing or damaged, also while it is read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -94,7 +94,7 @@ class AudioFile:
 
 
 class _Link:
-    """What one header describes."""
+    """The part of a file that one header describes."""
 
     def __init__(self, path: str | Path, file: IO[bytes]) -> None:
         import soundfile
@@ -174,7 +174,7 @@ def read_audio(path: str | Path) -> Audio:
 
 
 def audio_length(path: str | Path) -> tuple[int, int]:
-    """Return the samples per channel and their rate in Hz, as the header says. Raises InputError."""
+    """Return the samples per channel and their rate in Hz, from the header. Raises InputError."""
     import soundfile
 
     with open_input(path) as (opened, _):
@@ -197,7 +197,7 @@ def to_int16(signal: NDArray[np.float32]) -> Pcm:
 
 
 def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
-    """Cut int16[n] into int16[320] pieces, the rest filled with zeros; `count` forces how many."""
+    """Cut int16[n] into int16[320] pieces, the rest filled with zeros; `count`: number of pieces."""
     total = -(-len(pcm) // PACKET_SAMPLES) if count is None else count
     for start in range(0, total * PACKET_SAMPLES, PACKET_SAMPLES):
         piece = pcm[start : start + PACKET_SAMPLES]
@@ -207,7 +207,7 @@ def packets(pcm: Pcm, count: int | None = None) -> Iterator[Pcm]:
 
 
 def check_audio_target(path: str | Path) -> str:
-    """Return the container that the name asks for, WAV where it says nothing. Raises UsageError for any other."""
+    """Return the container by the name's ending, WAV without one. Raises UsageError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix in CONTAINERS:
         return CONTAINERS[suffix]
@@ -217,9 +217,9 @@ def check_audio_target(path: str | Path) -> str:
 
 
 def write_audio(path: str | Path, pcm: Pcm, rate: int = SAMPLE_RATE) -> Path:
-    """Write int16[n], mono, as a file that is complete or not there at all; its name decides the format.
+    """Write int16[n], mono, as a file that is complete or absent; its name determines the format.
 
-    WAV and FLAC keep every sample, .ogg is Vorbis, .opus and .mp3 are what they say. Raises UsageError for another
+    WAV and FLAC keep every sample, .ogg is Vorbis, .opus and .mp3 are Opus and MP3. Raises UsageError for another
     name, OutputError when it cannot be written.
     """
     container = check_audio_target(path)
@@ -261,7 +261,7 @@ def repacked(blocks: Iterable[Pcm], samples: int | None = None) -> Iterator[Pcm]
 
 @contextmanager
 def bundled_clip() -> Iterator[Path]:
-    """Yield the path of the speech clip that comes with the package."""
+    """Yield the path of the speech clip in the package."""
     entry = resources.files("dredge_host") / "assets" / CLIP_NAME
     if not entry.is_file():
         raise InputError(f"the bundled clip {CLIP_NAME} is missing; reinstall the package")

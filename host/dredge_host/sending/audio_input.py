@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audio is opened wherever it comes from: files, links, FIFOs, standard input, recordings that were never finished."""
+"""Opening of audio files, links, FIFOs, standard input and unfinished recordings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import IO, Any, BinaryIO
 from dredge_host.errors import InputError
 
 STDIN = "-"
-_IN_MEMORY = 1 << 24  # bytes of a pipe that are kept in memory; what is more goes to a temporary file
-_MOST_PIPED = 1 << 32  # bytes that are taken from a pipe or device: /dev/zero has no end
+_IN_MEMORY = 1 << 24  # bytes of a pipe that are kept in memory; longer input goes to a temporary file
+_MOST_PIPED = 1 << 32  # most bytes read from a pipe or device, since /dev/zero has no end
 _PIECE = 1 << 16
 _MOST_CHUNKS = 1000
 _HEAD = struct.Struct("<4sI")
@@ -28,9 +28,9 @@ _OGG_HEAD, _OGG_FIRST = 27, 2
 def open_input(
     path: str | os.PathLike[str], what: str = "an audio file"
 ) -> Iterator[tuple[IO[bytes], list[str]]]:
-    """Yield a file in which one can seek, and notes about repairs; what: its name in messages.
+    """Yield a seekable file, and notes about repairs; what: its name in messages.
 
-    A pipe, FIFO or device is read to its end first. Raises InputError for what is absent or cannot be read.
+    A pipe, FIFO or device is read to its end first. Raises InputError for a file that is missing or unreadable.
     """
     name = os.fspath(path)
     file = _opened(name, what)
@@ -75,7 +75,7 @@ def _is_terminal(name: str) -> bool:
 
 
 def _kept(name: str, source: BinaryIO | Any) -> IO[bytes]:
-    """Return a file with everything that a stream gives."""
+    """Return a file with the whole content of a stream."""
     kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
     while piece := source.read(_PIECE):
         kept.write(piece)
@@ -87,8 +87,8 @@ def _kept(name: str, source: BinaryIO | Any) -> IO[bytes]:
 
 
 def _repaired(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
-    """Return a WAV with a header whose lengths are right, and notes; its recorder may have been killed or written into
-    a pipe.
+    """Return a WAV with corrected lengths in its header, and notes; its recorder may have been killed or have written
+    into a pipe.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -115,7 +115,7 @@ def _repaired(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
 
 
 def _samples_at(file: IO[bytes], size: int) -> tuple[int, int] | None:
-    """Return where the samples of a WAV begin, and how many bytes of them its header promises; None without samples."""
+    """Return the position of the samples of a WAV, and their size in its header; None without samples."""
     at = 12
     for _ in range(_MOST_CHUNKS):
         file.seek(at)

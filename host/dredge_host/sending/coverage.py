@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The losses that redundancy can fill at all."""
+"""The losses that redundancy can recover."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def coverable(trace: Sequence[bool], settings: Settings, delays_us: Mapping[int,
     """Return the lost packets that a later packet describes before playout needs them.
 
     Packet n + d arrives d periods later and carries redundancy_s of history before itself: it helps packet n if d lies
-    within the history and before packet n is played. delays_us: how late each packet was played, microseconds, where
+    within the history and before packet n is played. delays_us: playout delay of each packet, microseconds, where
     that is not settings.playout_ms for all (adaptive playout).
     """
     history = int(round(settings.redundancy_s / PACKET_SECONDS, 6))

@@ -10,7 +10,7 @@ from dredge_models.registry import ModelError
 
 
 class HistoryEncoder(Protocol):
-    """What PacketHistory needs of dredge_models.dred.DredEncoder."""
+    """The methods that PacketHistory needs of dredge_models.dred.DredEncoder."""
 
     def push(self, pcm: Any) -> None: ...
 
@@ -20,7 +20,7 @@ class HistoryEncoder(Protocol):
 
 
 class PacketHistory:
-    """The history of a stream and its way into the packets. extension_id: 126 with a prefix (libopus), or 32 without.
+    """The history of a stream, which it puts into packets. extension_id: 126 with a prefix (libopus), or 32 without.
     """
 
     def __init__(self, encoder: HistoryEncoder, extension_id: int = DRED_EXTENSION_ID) -> None:
@@ -28,29 +28,29 @@ class PacketHistory:
         self._id = extension_id
 
     def push(self, pcm: Any) -> None:
-        """Take in int16[320], the speech of the packet that is made next."""
+        """Take in int16[320], the speech of the next packet."""
         self._encoder.push(pcm)
 
     def put_into(self, packet: bytes, redundancy_s: float, q0: int, dq: int) -> bytes:
-        """Return the Opus packet with so many seconds of history in its padding; as it is where there is none."""
+        """Return the Opus packet with this many seconds of history in its padding; unchanged without history."""
         if redundancy_s <= 0:
             return packet
         from dredge_kernels.extensions import add_extension
 
         data = self._encoder.payload(redundancy_s, q0, dq)
         if self._id != DRED_EXTENSION_ID:
-            data = data[PREFIX_BYTES:]  # the id alone says which model made it
+            data = data[PREFIX_BYTES:]  # the id alone identifies the model
         return bytes(add_extension(packet, self._id, data)) if data else packet
 
     def flush(self) -> None:
-        """Forget what was said."""
+        """Forget the speech so far."""
         self._encoder.flush()
 
 
 def open_encoder(lookahead: int, version: int) -> HistoryEncoder:
     """Return the encoder of this DRED version's model for speech that is `lookahead` samples late once decoded.
 
-    Raises ModelError when the model is not here.
+    Raises ModelError when the model is not installed.
     """
     from dredge_models import modelset
     from dredge_models.dred import DredEncoder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The preparation of a recording for 16-bit mono speech: which channel is used, and which gain."""
+"""The preparation of a recording for 16-bit mono speech: the choice of channel and gain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Block = NDArray[np.float32]
 
-_OVERSHOOT = 10 ** (1 / 20)  # lossy codecs exceed full scale by up to 1 dB; that is clipped
+_OVERSHOOT = 10 ** (1 / 20)  # lossy codecs exceed full scale by up to 1 dB; such peaks are clipped
 _HOT = 32.0  # floats beyond full scale by more (30 dB) are integers that were stored as floats
 _SCALES = (1 << 15, 1 << 23, 1 << 31)
 _CANCELLED = 0.1  # a mix with less of its loudest channel's energy (-10 dB) has lost the speech
@@ -20,9 +20,9 @@ _CANCELLED = 0.1  # a mix with less of its loudest channel's energy (-10 dB) has
 
 @dataclass(frozen=True)
 class Treatment:
-    """How a recording becomes mono speech.
+    """The conversion of a recording to mono speech.
 
-    channel: the one that is used, None for the mean of all; gain: of the samples; notes: what was chosen and why.
+    channel: the one used, None for the mean of all; gain: of the samples; notes: the choices with their reasons.
     """
 
     channel: int | None = None
@@ -31,7 +31,7 @@ class Treatment:
 
 
 def examine(blocks: Iterable[Block], channels: int) -> Treatment:
-    """Return the treatment that all samples call for; blocks: float32[n, channels], full scale 1."""
+    """Return the treatment for a recording; blocks: float32[n, channels], full scale 1."""
     energy, peaks = np.zeros(channels), np.zeros(channels)
     mixed_energy = mixed_peak = 0.0
     bad = 0
@@ -61,7 +61,7 @@ def examine(blocks: Iterable[Block], channels: int) -> Treatment:
 
 
 def treat(block: Block, treatment: Treatment) -> Block:
-    """Return float32[n] made of float32[n, channels] by the treatment's channel and gain."""
+    """Return float32[n] from float32[n, channels] by the treatment's channel and gain."""
     data, _ = finite(block)
     mono = data[:, treatment.channel] if treatment.channel is not None else data.mean(axis=1, dtype=np.float64)
     if treatment.gain != 1.0:
@@ -70,7 +70,7 @@ def treat(block: Block, treatment: Treatment) -> Block:
 
 
 def finite(block: Block) -> tuple[Block, int]:
-    """Return the block with zeros in place of NaN and infinity, and how many values these were."""
+    """Return the block with zeros in place of NaN and infinity, and the number of these values."""
     bad = ~np.isfinite(block)
     count = int(bad.sum())
     return (np.where(bad, np.float32(0), block), count) if count else (block, 0)

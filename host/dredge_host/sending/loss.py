@@ -14,7 +14,7 @@ from dredge_host.errors import InputError, UsageError
 
 MAX_BURST = 100_000          # packets: more than half an hour
 MAX_PHASES = 100
-_ALWAYS = 1e-4               # a run that ends with less probability than this after a packet reaches its longest
+_ALWAYS = 1e-4               # below this probability to end per packet, a run always gets its longest length
 
 GRAMMAR = """none                         no loss
 10%                          independent losses
@@ -45,7 +45,7 @@ class LossModel:
         return decision
 
     def skip(self) -> None:
-        """Pass over a period in which nothing is sent and so nothing lost; the history gets a place for it."""
+        """Skip a period in which nothing is sent; the history gets an entry for it."""
         self.history.append(False)
 
 
@@ -97,7 +97,7 @@ def save_trace(path: str | Path, trace: Iterable[bool]) -> None:
 
 
 def _forms() -> list[str]:
-    """Return the first words of the grammar but for the percentage, each with a colon where arguments follow."""
+    """Return the keywords of the grammar except the percentage, each with a colon where arguments follow."""
     words = [line.split()[0] for line in GRAMMAR.splitlines()]
     return [head + colon for head, colon, _ in (word.partition(":") for word in words) if not head.endswith("%")]
 
@@ -173,7 +173,7 @@ def _leave_probability(mean: float, longest: int) -> float:
 def _gilbert_elliott(spec: str, arguments: str, rng: random.Random) -> LossModel:
     """Return the model with p: good to bad, r: bad to good, h: delivered in bad, k: delivered in good (tc-netem(8)).
 
-    netem takes 1-h and 1-k on its command line; both forms are understood here by name.
+    netem takes 1-h and 1-k on its command line; both forms are accepted here by name.
     """
     order = ["p", "r", "h", "k"]
     parts = [part.strip() for part in arguments.split(",")]
@@ -230,7 +230,7 @@ def _bursts(start: int, length: int, period: int) -> Iterator[bool]:
 
 
 def _phases(spec: str, arguments: str, rng: random.Random) -> LossModel:
-    """Return a model that changes with time: so much of each model in turn. Every model has a seed of its own."""
+    """Return a model that plays several models in turn, each for its length. Every model has its own seed."""
     length, *parts = (part.strip() for part in arguments.split("/"))
     count = round(_milliseconds(spec, length, "the time") / PACKET_MS)
     if count < 1 or not all(parts) or not 2 <= len(parts) <= MAX_PHASES:
@@ -251,7 +251,7 @@ def _in_turn(models: list[LossModel], count: int) -> Iterator[bool]:
 
 
 def _trace(spec: str, arguments: str, rng: random.Random) -> LossModel:
-    del rng  # a recorded trace is its own seed
+    del rng  # a recorded trace needs no random numbers
     trace = read_trace(arguments)
     return LossModel(spec, sum(trace) / len(trace), _forever(trace))
 
@@ -287,7 +287,7 @@ def _number(spec: str, name: str, text: str) -> float:
 
 
 def _share(spec: str, name: str, text: str) -> float:
-    """Return the probability that a text such as `10%` or `0.1` names."""
+    """Return the probability in a text such as `10%` or `0.1`."""
     percent = text.endswith("%")
     try:
         value = float(text.removesuffix("%")) / (100 if percent else 1)

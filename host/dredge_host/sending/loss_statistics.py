@@ -26,7 +26,7 @@ class LossPart(TypedDict):
 
 @dataclass
 class LossStats:
-    """Measured loss; `histogram` maps burst length in packets to how often it came."""
+    """Measured loss; `histogram` maps burst length in packets to its count."""
 
     packets: int = 0
     lost: int = 0
@@ -49,7 +49,7 @@ class LossStats:
         return max(self.histogram, default=0)
 
     def __add__(self, other: LossStats) -> LossStats:
-        """Return the statistics of both patterns together; no burst goes on from one to the other."""
+        """Return the statistics of both patterns together; no burst continues from one to the other."""
         histogram = self.histogram + other.histogram
         return LossStats(self.packets + other.packets, self.lost + other.lost, histogram)
 

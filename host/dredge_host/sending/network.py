@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a network does to packets that it does not lose: delay, jitter, disorder, copies.
+"""A simulated network: delay, jitter, reordering and duplication of packets that are not lost.
 
 All of it is simulated on the sending side with a seed, like losses.
 """
@@ -24,7 +24,7 @@ _PARETO_SHAPE = 3.0
 
 
 class Network:
-    """The packets on their way through the simulated network; times are seconds and come from outside.
+    """The packets inside the simulated network; times are seconds and are passed in.
 
     Raises UsageError for a malformed value, see GRAMMAR.
     """
@@ -49,7 +49,7 @@ class Network:
             self._hold(now + self.lag(), datagram)
 
     def lag(self) -> float:
-        """Return how late the next packet will be, in seconds."""
+        """Return the delay of the next packet, in seconds."""
         lag = self.delay_s + self._jitter()
         if self.reorder and self._rng.random() < self.reorder:
             self._counters["reordered"] += 1
@@ -58,7 +58,7 @@ class Network:
         return lag
 
     def due(self) -> float | None:
-        """Return when the next packet leaves, in seconds; None when none is held."""
+        """Return the time at which the next packet leaves, in seconds; None when none is held."""
         return self._held[0][0] if self._held else None
 
     def take(self, now: float) -> list[bytes]:
@@ -83,7 +83,7 @@ class Network:
             return self._rng.uniform(0, self.jitter_s)
         if self.shape == "normal":
             return max(0.0, self._rng.gauss(0, self.jitter_s))
-        mean = 1 / (_PARETO_SHAPE - 1)  # of a Pareto variable that starts at 0
+        mean = 1 / (_PARETO_SHAPE - 1)  # mean of a Pareto variable that starts at 0
         return (self._rng.paretovariate(_PARETO_SHAPE) - 1) / mean * self.jitter_s
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sender: speech in, RTP packets with Opus and deep redundancy out."""
+"""The sender: it encodes speech to RTP packets with Opus and deep redundancy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SSRC = 0x44524447  # "DRDG"
 PARTS = ("speech", "lbrr", "dred", "headers")
 HEADER_BYTES = 12 + 8 + 20  # RTP, UDP, IPv4
 
-# With LBRR the encoder pays the low-rate copy out of its own bit rate, so it gets this much more (12 kb/s at 24). The
+# With LBRR the low-rate copy takes part of the encoder's bit rate, which is therefore higher (by 12 kb/s at 24). The
 # more loss libopus expects, the finer and larger it makes the copy: with 2 % it leaves more to the speech. With 1.5 and
 # 2 % DRED + LBRR scores what it does with 1.7 and 5 %, or more, at 5 kb/s less (docs/notes/results.md).
 LBRR_RATE_FACTOR = 1.5
@@ -32,11 +32,11 @@ LBRR_LOSS_PCT = 2
 
 @dataclass(frozen=True)
 class Split:
-    """Where the bytes of one packet go.
+    """The bytes of one packet by their use.
 
-    `dred` is what the packet grew by when the extension was put in, framing and padding length included. `lbrr` cannot
-    be read from a packet, so it is estimated against a twin encoder that hears the same speech at the same bit rate
-    without LBRR: what the real packet is larger than the twin's. The twin runs only when LBRR is on.
+    `dred` is the growth of the packet by the extension, framing and padding length included. `lbrr` cannot
+    be read from a packet, so it is estimated against a twin encoder that gets the same speech at the same bit rate
+    without LBRR: the size of the real packet minus that of the twin's. The twin runs only when LBRR is on.
     """
 
     speech: int
@@ -53,7 +53,7 @@ class Split:
 class Packet:
     """One RTP datagram; index counts periods from 0, split is in bytes on the wire.
 
-    data is empty in a period in which nothing is sent because nobody speaks (DTX).
+    data is empty in a period in which DTX sends nothing.
     """
 
     data: bytes
@@ -62,7 +62,7 @@ class Packet:
 
 
 class SpeechEncoder(Protocol):
-    """What Sender needs of dredge_kernels.opus.OpusEncoder."""
+    """The methods that Sender needs of dredge_kernels.opus.OpusEncoder."""
 
     @property
     def lookahead(self) -> int: ...
@@ -83,9 +83,9 @@ class Sender:
 
     bitrate: speech in b/s; LBRR and DRED come on top (`steer` changes that between packets). redundancy_s: history
     in every packet, 0 sends none. q0, dq: quantiser level of the newest latent and how fast it grows with age; all
-    three may change between packets. dtx: in a pause one short packet says so (and repeats the history, or a loss
-    before the pause could not be filled), then nothing is sent until Opus renews the background noise or somebody
-    speaks (RFC 7587 section 3.1.3). dred_version: whose model makes the history; ModelError when it is not imported.
+    three may change between packets. dtx: in a pause one short packet announces it (and repeats the history, so that
+    a loss before the pause can be recovered), then nothing is sent until Opus renews the background noise or speech
+    resumes (RFC 7587 section 3.1.3). dred_version: the model of the history; ModelError when it is not imported.
     dred_id: the extension that carries it, 126 with a prefix (libopus) or 32 without (draft-ietf-mlcodec-opus-dred).
     Raises UsageError for a value outside the limits of `Settings`.
     """
@@ -114,7 +114,7 @@ class Sender:
         self.redundancy_s, self.lbrr, self.q0, self.dq = redundancy_s, lbrr, q0, dq
         self.ssrc, self.first_sequence, self.first_timestamp = ssrc, first_sequence, first_timestamp
         self.muted, self.index = False, 0
-        self.sent = 0  # packets, and so the distance to the next sequence number
+        self.sent = 0  # packets sent, the distance to the next sequence number
         self._resting = False
         self.bitrate, self._loss_pct = bitrate, loss_pct
         self._encoder = encoder or _opus(_with_lbrr(bitrate, lbrr), lbrr, loss_pct, dtx)
@@ -146,7 +146,7 @@ class Sender:
 
     @property
     def lookahead(self) -> int:
-        """Samples by which decoded speech is later than the input (16 kHz)."""
+        """The samples by which decoded speech is later than the input (16 kHz)."""
         return self._encoder.lookahead
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Sender:
         self.close()
 
     def steer(self, bitrate: int, lbrr: bool) -> None:
-        """Give the speech this many b/s from the next packet on, with LBRR (if made with it) or without."""
+        """Set the b/s of speech from the next packet on, with LBRR (if the sender was made with it) or without."""
         lbrr = lbrr and self._twin is not None
         self._encoder.set_bitrate(_with_lbrr(bitrate, lbrr))
         if self._twin is not None:
@@ -173,16 +173,16 @@ class Sender:
         self.bitrate, self.lbrr = bitrate, lbrr
 
     def mute(self, on: bool = True) -> None:
-        """Send silence, or speech again; nothing said before or meanwhile is in any later packet (`flush`)."""
+        """Send silence, or speech again; no later packet holds speech from before or during the mute (`flush`)."""
         if on and not self.muted:
             self.flush()
         self.muted = on
 
     def flush(self) -> None:
-        """Forget everything said before, so that no later packet holds it: on mute, and before packets under new keys.
+        """Forget all speech so far, so that no later packet holds it: on mute, and before packets under new keys.
 
-        The history is not the only memory. The next packet's low-rate copy (LBRR) repeats the last 20 ms, its own
-        samples begin with the look-ahead of what was said before, and the coder predicts from that.
+        Not only the history is cleared: the next packet's low-rate copy (LBRR) repeats the last 20 ms, its own
+        samples begin with the look-ahead of earlier speech, and the coder predicts from that.
         """
         for part in (self._encoder, self._twin):
             if part is not None:
@@ -218,12 +218,12 @@ class Sender:
 
     @property
     def next_sequence(self) -> int:
-        """Running sequence number of the next packet; the wire has its lower 16 bits."""
+        """The running sequence number of the next packet, whose lower 16 bits are sent."""
         return self.first_sequence + self.sent
 
     @property
     def last_timestamp(self) -> int:
-        """RTP timestamp of the last period."""
+        """The RTP timestamp of the last period."""
         return self._timestamp(self.index - 1) & 0xFFFFFFFF
 
     def _timestamp(self, index: int) -> int:
@@ -262,13 +262,15 @@ class BitrateMeter:
 
 
 def _split(plain: bytes, payload: bytes, twin: bytes | None) -> Split:
-    """Return the split. plain, payload: the packet without and with DRED; twin: that without LBRR, None if none is."""
+    """Return the split. plain, payload: the packet without and with DRED; twin: the packet without LBRR, None without a
+    twin.
+    """
     speech = len(plain) if twin is None else min(len(plain), len(twin))
     return Split(speech, len(plain) - speech, len(payload) - len(plain), HEADER_BYTES)
 
 
 def _with_lbrr(bitrate: int, lbrr: bool) -> int:
-    """Return the rate that the encoder gets so that the speech keeps `bitrate` beside its low-rate copy."""
+    """Return the encoder's rate with which the speech keeps `bitrate` beside its low-rate copy."""
     return round(bitrate * LBRR_RATE_FACTOR) if lbrr else bitrate
 
 
@@ -286,5 +288,5 @@ def _opus(bitrate: int, lbrr: bool, loss_pct: int, dtx: bool = False) -> SpeechE
 
 
 def _expected(loss_pct: int, lbrr: bool) -> int:
-    """Return the loss that the Opus encoder is told."""
+    """Return the expected loss to set in the Opus encoder."""
     return min(loss_pct, LBRR_LOSS_PCT) if lbrr else loss_pct

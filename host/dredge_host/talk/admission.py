@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Who may talk with this end, and what it may send to a peer that has not proven its address."""
+"""The access to one end of a talk, and the limit on datagrams to a peer with an unproven address."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dredge_host.talk.options import TalkOptions
 
 
 class Admission:
-    """The key of both directions, if there is one. rekeyed: is told which peer has new keys; notices: are told who is
-    turned away.
+    """The key of both directions, if there is one. rekeyed: called with a peer that has new keys; notices: reports
+    peers that are refused.
 
     Raises UsageError for a bad key file, ImportError without pylibsrtp.
     """
@@ -35,7 +35,7 @@ class Admission:
 
     @property
     def keyed(self) -> bool:
-        """True when only holders of the key are heard."""
+        """True when only holders of the key are accepted."""
         return self._key is not None
 
     def secured(self, link: Link) -> Link:
@@ -47,14 +47,14 @@ class Admission:
         return SecureLink(link, self._key)
 
     def may_send(self, datagram: bytes, peer: Any) -> bool:
-        """Return whether a datagram may go to a peer: always to the one we call or who holds the key, to others in
-        proportion.
+        """Return whether a datagram may go to a peer: always to the called one and to holders of the key, to others in
+        proportion to the bytes received.
         """
         return self._calls or self.keyed or self.access.wrap(datagram, peer) is not None
 
 
 def _is_local(options: TalkOptions) -> bool:
-    """Return whether nobody can forge a sender's address there."""
+    """Return whether senders' addresses cannot be forged on this link."""
     if options.to is not None and not scheme_of(options.to).may_amplify:
         return True
     return is_local(options.listen or "udp://127.0.0.1:0")

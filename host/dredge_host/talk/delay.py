@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The delay from mouth to ear in its parts.
 
-capture    the 20 ms of a packet, and what had waited in the card or pipe before it
+capture    the 20 ms of a packet, and the speech that waited in the card or pipe before it
 encode     from the last sample to the link, and the codec's look-ahead
-network    half of the fastest recent round trip; what a packet needed beyond the fastest is in playout
-playout    from the arrival (had it met no jitter) to the moment at which the loudspeaker takes the packet
+network    half of the fastest recent round trip; delays beyond it are part of playout
+playout    from the arrival (without jitter) to the time at which the loudspeaker takes the packet
 card       speech that the loudspeaker has taken and not played
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dredge_device.units import PACKET_US, SAMPLE_RATE
 from dredge_host.talk.documents import PathDelay
 
-_ROUND_TRIPS = 16  # round trips of which the fastest counts
+_ROUND_TRIPS = 16  # the fastest of this many round trips counts
 
 
 class Mean:
@@ -35,7 +35,7 @@ class Mean:
 
 
 class SendDelay:
-    """This end's share of the delay at which the other end hears it, microseconds."""
+    """This end's part of the delay of its speech at the other end, microseconds."""
 
     def __init__(self, lookahead: int) -> None:
         self._lookahead_us = 1_000_000 * lookahead // SAMPLE_RATE
@@ -44,7 +44,9 @@ class SendDelay:
         self.network_us: int | None = None
 
     def packet(self, backlog_us: int, encode_us: int) -> None:
-        """Count a packet that was sent; backlog_us: what had waited before it, encode_us: from its last sample on."""
+        """Count a packet that was sent; backlog_us: speech that waited before it, encode_us: time since its last
+        sample.
+        """
         self._capture.add(PACKET_US + backlog_us)
         self._encode.add(encode_us + self._lookahead_us)
 
@@ -54,18 +56,18 @@ class SendDelay:
         self.network_us = min(self._round_trips) // 2
 
     def report(self) -> dict[str, float]:
-        """Return the means for the other end, in ms as its report has them."""
+        """Return the means for the other end, in ms as in its report."""
         return {"capture": _milliseconds(self._capture.mean), "encode": _milliseconds(self._encode.mean)}
 
 
 class ReceiveDelay:
-    """This end's share of the delay at which it hears the other, microseconds."""
+    """This end's part of the delay of the other end's speech, microseconds."""
 
     def __init__(self) -> None:
         self.playout, self.card = Mean(), Mean()
 
     def report(self) -> dict[str, float]:
-        """Return the means for the other end, in ms as its report has them."""
+        """Return the means for the other end, in ms as in its report."""
         return {"playout": _milliseconds(self.playout.mean), "card": _milliseconds(self.card.mean)}
 
 
@@ -76,7 +78,7 @@ def _milliseconds(mean: float) -> float:
 def path(
     sent: Mapping[str, float] | None, network_us: int | None, received: Mapping[str, float] | None
 ) -> PathDelay:
-    """Return all pieces of one direction and their sum in ms; None for what one end does not know of the other."""
+    """Return all pieces of one direction and their sum in ms; None for parts unknown to this end."""
 
     def known(name: str) -> float | None:
         values = [(part or {}).get(name) for part in (received, sent)]

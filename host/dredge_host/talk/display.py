@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The display of a talk on standard error.
 
-On a terminal it is one line that is drawn anew; elsewhere a line per second; in systemd's journal a line whenever the
+On a terminal it is one line that is redrawn; elsewhere a line per second; in systemd's journal a line whenever the
 state changes; or JSON lines.
 """
 
@@ -76,7 +76,7 @@ def line(state: TalkState) -> str:
 
 
 def _side(part: SentNow | ReceivedNow, age_s: float | None, what: str) -> str:
-    """Return one direction as text; age_s: seconds since it was last heard of, shown in place of figures that are old.
+    """Return one direction as text; age_s: seconds since the last report, shown in place of old figures.
     """
     if age_s is not None and age_s >= SILENT_S:
         return f"no {what} for {age_s:.0f} s"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The JSON documents of a talk, declared once for those who make, print and read them."""
+"""The JSON documents of a talk, declared once for producers and readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dredge_host.live.documents import Accounting
 
 
 class PathDelay(TypedDict):
-    """The delay from mouth to ear in ms, in its parts (talk.delay); None: one end does not know it of the other."""
+    """The delay from mouth to ear in ms, in its parts (talk.delay); None: unknown to this end."""
 
     capture: float | None
     encode: float | None
@@ -31,7 +31,7 @@ class PathDelay(TypedDict):
 
 
 class CallAccounting(Accounting):
-    """The accounting of a call, and the bit rate of all that was sent."""
+    """The accounting of a call, and the bit rate of all sent datagrams."""
 
     bitrate_total_bps: float
 
@@ -82,7 +82,7 @@ class TalkResult(TypedDict):
 
 
 class SentNow(TypedDict):
-    """This end's speech, a second old at most."""
+    """This end's speech, at most a second old."""
 
     loss_pct: float | None
     by_source: dict[str, int] | None
@@ -92,7 +92,7 @@ class SentNow(TypedDict):
 
 
 class ReceivedNow(TypedDict):
-    """The other end's speech, a second old at most; silent_s: since its last datagram."""
+    """The other end's speech, at most a second old; silent_s: since its last datagram."""
 
     loss_pct: float | None
     by_source: dict[str, int] | None
@@ -102,7 +102,7 @@ class ReceivedNow(TypedDict):
 
 
 class TalkState(TypedDict):
-    """What a display shows of a talk while it runs."""
+    """The displayed state of a running talk."""
 
     t_s: float
     state: str

@@ -22,10 +22,10 @@ _SILENCE = np.zeros(PACKET_SAMPLES, np.int16)
 
 
 class Loudspeaker:
-    """An output in a thread of its own, which takes periods before their time and plays them at it.
+    """An output in a separate thread, which takes periods before their time and plays them on time.
 
-    ``clock``: of a card, whose time the periods have to follow; None for everything else. output: in place of the
-    text's. Raises UsageError, and what `open_output` raises.
+    ``clock``: the clock of a card, which the periods must follow, else None. output: replaces the
+    one of the text. Raises UsageError, and what `open_output` raises.
     """
 
     def __init__(self, text: str, rate: int, volume: float, output: Output | None = None) -> None:
@@ -38,20 +38,20 @@ class Loudspeaker:
         self.volume = volume
         self.level = Level()
         self.delay: ReceiveDelay | None = None
-        self.heard: Callable[[Pcm], None] | None = None  # is told what is played
+        self.heard: Callable[[Pcm], None] | None = None  # called with the played samples
         self._output = ThreadedOutput(opened, is_file(text), heard=self._play)
         self.clock = self._output.clock
 
     def write(self, pcm: Pcm, of_stream: bool, at_us: int) -> None:
-        """Queue 20 ms of a stream, to be played at this time as loud as `volume` says then."""
+        """Queue 20 ms of a stream, to be played at this time with the `volume` of that moment."""
         self._output.write(pcm, of_stream, at_us)
 
     def idle(self) -> None:
-        """Keep a card filled with silence while nobody is heard; call it every 20 ms."""
+        """Keep a card filled with silence while no stream is received; call it every 20 ms."""
         self._output.rest(_SILENCE)
 
     def _play(self, pcm: Pcm, of_stream: bool) -> Pcm:
-        """Return these 20 ms as they are played now."""
+        """Return these 20 ms with the present volume."""
         pcm = self._fader.apply(pcm, self.volume)
         self.level.add(pcm)
         if self.heard is not None:
@@ -66,5 +66,5 @@ class Loudspeaker:
         return {**self._output.close(), "clock": "card" if by_card else "machine"}
 
     def discard(self) -> None:
-        """Release the sink; what is queued is written first."""
+        """Release the sink; the queued periods are written first."""
         self._output.discard()

@@ -9,7 +9,7 @@ from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
 from dredge_host.settings import Settings
 
-ECHO = ("system", "speex")  # what cancels echo: the sound server if it does, or this program
+ECHO = ("system", "speex")  # echo cancellers: the sound server's, if it has one, or this program's
 
 
 def _settings() -> Settings:
@@ -20,14 +20,14 @@ def _settings() -> Settings:
 class TalkOptions:
     """One end of a talk.
 
-    to: whom to call (udp://HOST:PORT or a serial URL), None waits for a call; listen: where to be called, None is any
-    free port; mic, speaker: dredge_host.audio_io.open.GRAMMAR and dredge_device.pi.output.open.GRAMMAR; rate: of raw
-    samples; settings: as for a stream, the loss model included; delay, jitter, reorder, duplicate: network models
-    (dredge_host.sending.network); auto: the other end's reports decide what is sent, cap_bps: within so many b/s on the
-    wire (dredge_host.sending.adaptive_redundancy); key_file: both ends need the same;
-    allow_remote: listen where others can reach it without a key; seconds: from the first call on, and the longest
-    wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is turned
-    down while the other end speaks; echo: speex cancels it here (libspeexdsp); volume: factor of what is heard;
+    to: the end to call (udp://HOST:PORT or a serial URL), None waits for a call; listen: the address for calls, None is
+    any free port; mic, speaker: dredge_host.audio_io.open.GRAMMAR and dredge_device.pi.output.open.GRAMMAR; rate: of
+    raw samples; settings: as for a stream, the loss model included; delay, jitter, reorder, duplicate: network models
+    (dredge_host.sending.network); auto: the other end's reports control the redundancy, cap_bps: within this many b/s
+    on the wire (dredge_host.sending.adaptive_redundancy); key_file: the same at both ends;
+    allow_remote: listen on addresses that others can reach without a key; seconds: from the first call on, and the
+    longest wait for one; once: leave when the other end hangs up; ptt: key or gpio:N; half_duplex: the microphone is
+    turned down while the other end speaks; echo: speex cancels it here (libspeexdsp); volume: gain of the output;
     realtime, core, lock_memory, status: as for an agent. Raises UsageError.
     """
 

@@ -32,12 +32,12 @@ from dredge_host.talk.loudspeaker import Loudspeaker
 from dredge_host.talk.shared_endpoint import SharedEndpoint
 from dredge_models.vocoders import DEFAULT
 
-_SHOWN = 50  # periods between two looks at the figures, which another thread shows
-SILENT_S = 5.0  # an end not heard for so long is gone; whoever calls next is answered
+_SHOWN = 50  # periods between two updates of the figures, which another thread shows
+SILENT_S = 5.0  # an end silent for this long is gone, and the next caller is answered
 
 
 class _MeasuredReceiver:
-    """A receiver whose periods are timed and whose reports carry this end's share of the delays."""
+    """A receiver whose periods are timed and whose reports carry this end's part of the delays."""
 
     def __init__(self, receiver: Any, delay: ReceiveDelay, about: Callable[[], TalkPart]) -> None:
         self._receiver, self._delay, self._about = receiver, delay, about
@@ -58,7 +58,7 @@ class _MeasuredReceiver:
 class ReceivingHalf:
     """The receiving half of a talk: `run` in a thread; `peer` and `hung_up` may be read from others.
 
-    about: what the reports to the other end say beyond what was heard. Raises the models' errors.
+    about: further parts of the reports to the other end. Raises the models' errors.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class ReceivingHalf:
         self._shared, self._access, self._speaker = shared, access, speaker
         self._about = about
         self.delay = ReceiveDelay()
-        self.last: LastSession = {}  # what the last session was like, once it is over
-        self.figures: DeviceReport = {}  # of the running session, a second old at most, or of the last one
+        self.last: LastSession = {}  # the report of the last session, once it has ended
+        self.figures: DeviceReport = {}  # figures of the running session, at most a second old, or of the last one
         self.sessions_ended = 0
-        self.closing = False  # this end is about to leave: nobody is answered who would begin a session
-        self.turns = 0  # of 20 ms, with or without a session
+        self.closing = False  # this end is leaving, so requests for a session are not answered
+        self.turns = 0  # periods of 20 ms, with or without a session
         self._cache = ModelCache()
-        measured = calibration_for("", Machine())  # nobody waits for a measurement before a talk
+        measured = calibration_for("", Machine())  # a talk does not begin with a measurement
         self._vocoder = settings.known_vocoder(measured.choice.vocoder if measured is not None else DEFAULT)
         expected = expected_costs(self._vocoder, measured)
         self.governor = Governor(monotonic_us, lambda: time.thread_time_ns() // 1000, expected)
@@ -92,40 +92,40 @@ class ReceivingHalf:
 
     @property
     def _agent(self) -> Agent:
-        """Of the newest session."""
+        """The agent of the newest session."""
         return self._sessions.streams[0].agent
 
     @property
     def log(self) -> SessionLog:
-        """What is known of the sessions."""
+        """The log of the sessions."""
         return self._sessions.log
 
     def rekeyed(self, peer: Any) -> None:
-        """Tell the sessions that a peer has new keys (dredge_device.pi.security.access.KeyedAccess)."""
+        """Note that a peer has new keys (dredge_device.pi.security.access.KeyedAccess)."""
         self._sessions.rekeyed(peer)
 
     @property
     def peer(self) -> Any | None:
-        """Who is heard, None for nobody."""
+        """The peer of the running session, None without one."""
         return self._agent.peer if self._agent.state in (states.ACTIVE, states.DRAINING) else None
 
     @property
     def silent_s(self) -> float | None:
-        """Seconds since the other end's last datagram; None while nobody is heard."""
+        """Seconds since the other end's last datagram; None without a session."""
         return None if self.peer is None else round(max(0.0, (monotonic_us() - self._heard_us) / 1e6), 2)
 
     @property
     def hung_up(self) -> bool:
-        """True from the other end's goodbye until all is played."""
+        """True from the other end's goodbye until the buffer is played."""
         return self._agent.state in (states.DRAINING, states.REPORTING)
 
     @property
     def idle(self) -> bool:
-        """True while there is no session, not even one to report."""
+        """True while there is no session and no report to deliver."""
         return self._agent.state == states.IDLE
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Render 20 ms after 20 ms until told to stop; then end the session and report it."""
+        """Render period after period until `stop` returns True; then end the session and report it."""
         self._pacer = Pacer(sleep=self._answer_until)
         while not stop():
             self._answer()
@@ -136,7 +136,7 @@ class ReceivingHalf:
         self._last_words()
 
     def _tick(self, now_us: int) -> None:
-        """Do what is due every 20 ms."""
+        """Do the work of one period of 20 ms."""
         self._send(self._sessions.tick(now_us))
         if self.status is not None:
             self.status.tick(now_us)
@@ -152,7 +152,7 @@ class ReceivingHalf:
         return _MeasuredReceiver(make_receiver(wanted, self._cache), self.delay, self._about)
 
     def _answer_until(self, seconds: float) -> None:
-        """Wait so many seconds and answer meanwhile what is asked at once, since round trips are measured by it."""
+        """Wait this long and answer requests at once meanwhile, because the other end measures round trips by them."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self._shared.asked.wait(left):
@@ -160,7 +160,7 @@ class ReceivingHalf:
                 self._answer()
 
     def _answer(self) -> None:
-        """Answer everything that arrived since the last period."""
+        """Answer the datagrams since the last period."""
         questions = self._shared.questions
         while questions:
             datagram, peer, now_us = questions.popleft()

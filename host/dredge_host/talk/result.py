@@ -26,7 +26,7 @@ def document(
     """Return the JSON result.
 
     sent: this end's speech, as the other end reports it, with the accounting of the last call; received: the other
-    end's, as it was played here. delay_ms: mean of every part in ms (dredge_host.talk.delay). source, line: reports of
+    end's, as played here. delay_ms: mean of every part in ms (dredge_host.talk.delay). source, line: reports of
     the source and of the line.
     """
     told = sending.session.report or sending.session.newest if sending.session is not None else {}
@@ -71,7 +71,7 @@ def _without_histogram(report: DeviceReport) -> BudgetReport | None:
 def state(
     sending: SendingHalf, receiving: ReceivingHalf, gate: MicrophoneGate, speaker_db: float, seconds: float
 ) -> TalkState:
-    """Return what a display shows now; figures are a second old at most. Any thread may call it."""
+    """Return the displayed state; figures are at most a second old. Any thread may call it."""
     heard = receiving.figures
     budget = heard.get("budget")
     session = sending.session
@@ -94,13 +94,13 @@ def state(
 
 
 def receive_path(sending: SendingHalf, receiving: ReceivingHalf) -> PathDelay:
-    """Return the delays of what is heard here (dredge_host.talk.delay)."""
+    """Return the delays of the other end's speech (dredge_host.talk.delay)."""
     network_us = sending.delay.network_us if sending.delay is not None else None
     return path(sending.send_delay_there(), network_us, receiving.delay.report())
 
 
 def lines(result: TalkResult) -> list[str]:
-    """Return the result in a few lines for people."""
+    """Return the result in a few lines of text."""
     out = [f"talked   {result['seconds']:.1f} s in {result['calls']} call{'' if result['calls'] == 1 else 's'}"]
     sides: dict[str, SentResult | ReceivedResult] = {"sent": result["sent"], "received": result["received"]}
     for side, part in sides.items():

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The sending half of a talk: it calls the other end, sends what the source gives, and calls again when it is gone."""
+"""The sending half of a talk: it calls the other end, sends the source's speech, and calls again when the other end is
+gone.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.shared_endpoint import PeerLink, SharedEndpoint, StoppedError
 from dredge_host.talk.signal.endless_source import EndlessSource
 
-_AGAIN_S = 0.3  # between two calls that nobody answered
-_GONE_S = 6.0  # an end whose reports stay away for so long is called anew
+_AGAIN_S = 0.3  # between two unanswered calls
+_GONE_S = 6.0  # an end without reports for this long is called again
 _PROBE_S = 1.0
 _FINAL_S = 8.0  # after playout: the other end drains, then repeats its report for 5 s
 
@@ -37,8 +39,9 @@ _FINAL_S = 8.0  # after playout: the other end drains, then repeats its report f
 class SendingHalf:
     """The sending half of a talk: `run` in a thread; the figures may be read from others.
 
-    peer: whom to call, None while nobody is known; hung_up: True when the other end has said goodbye; gate: what is
-    sent of int16[320]; muted: asked once per packet; secure: wraps the link with keys; may_send: see PeerLink.
+    peer: the end to call, None while unknown; hung_up: True when the other end has said goodbye; gate: returns the
+    samples to send for int16[320]; muted: asked once per packet; secure: wraps the link with keys; may_send: see
+    PeerLink.
     """
 
     def __init__(
@@ -61,8 +64,8 @@ class SendingHalf:
         self.level = self._source.level
         self.state = "waiting"  # waiting, calling, talking
         self.calls = 0
-        self.turns = 0  # grows while this half is alive
-        self.first_s: float | None = None  # when the first call was answered, time.monotonic
+        self.turns = 0  # counter that grows while this half is alive
+        self.first_s: float | None = None  # time of the first answered call, time.monotonic
         self.problem = ""  # why the last call failed
         self.accounting: CallAccounting | None = None  # of the last call
         self.session: Session | None = None
@@ -71,7 +74,7 @@ class SendingHalf:
         self._loss: LossModel = parse_loss(options.settings.loss, options.settings.seed)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Call and speak until told to stop; then say goodbye and wait for the other end's report."""
+        """Call and send until `stop` returns True; then say goodbye and wait for the other end's report."""
         while not stop():
             self.turns += 1
             peer = self._peer()
@@ -88,13 +91,13 @@ class SendingHalf:
                 self._rest(stop)
 
     def path(self) -> PathDelay:
-        """Return the delays of what this end says (dredge_host.talk.delay)."""
+        """Return the delays of this end's speech (dredge_host.talk.delay)."""
         if self.delay is None or self.session is None:
             return path(None, None, None)
         return path(self.delay.report(), self.delay.network_us, self._reported().get("received"))
 
     def send_delay_there(self) -> dict[str, float] | None:
-        """Return the other end's report of its own share of the delay of what is heard here."""
+        """Return the other end's part of the delay of its speech, from its report."""
         return self._reported().get("sent")
 
     def _reported(self) -> TalkPart:
@@ -146,7 +149,7 @@ class SendingHalf:
         steering: AutoRedundancy | None,
         stop: Callable[[], bool],
     ) -> None:
-        """Send until told to stop, or until the other end has hung up. Raises UnreachableError when it is gone."""
+        """Send until `stop` returns True or the other end has hung up. Raises UnreachableError when it is gone."""
         self._source.flush()
         run.begin()
         probed = 0.0
@@ -157,7 +160,7 @@ class SendingHalf:
                 begin = time.monotonic()
                 backlog_us = self._source.backlog_us
                 run.one(self._gate(pcm))
-                self._loss.history.clear()  # a talk may last for weeks
+                self._loss.history.clear()  # bounds the memory of a talk that lasts for weeks
                 if steering is not None:
                     steering.log.clear()
                 self.bitrate_bps = run.recent_bps

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The one socket (or serial line) of a talk, shared by its two halves.
 
-This end is a host for what it says and a device for what it hears, and so is the other end. Questions and media go to
-the receiving half, answers and reports to the sending half; a datagram's own kind says which it is, with keys too. One
-socket means that an end behind a NAT can be talked to as soon as it calls.
+Each end is a host for its own speech and a device for the other end's. Requests and media go to
+the receiving half, answers and reports to the sending half; the kind of a datagram decides, with keys too. One
+socket makes an end behind a NAT reachable as soon as it calls.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from dredge_device.pi.transport.udp import UdpEndpoint
 from dredge_host.errors import DredgeError, UnreachableError, UsageError
 from dredge_host.links.open import parse_udp
 
-_CAPACITY = 4096  # datagrams that wait for a half that is busy
+_CAPACITY = 4096  # most datagrams that wait for a busy half
 
 
 class StoppedError(DredgeError):
-    """The talk ends; whoever waits for an answer need not."""
+    """The talk ends, so waiting for an answer is useless."""
 
 
 class SharedEndpoint:
     """The socket of a talk.
 
     ``questions``: (datagram, peer, arrival in µs) for the receiving half; ``answers``: the same for the sending half;
-    notices: are told who is not heard. Raises UsageError for a URL that cannot be used, UnreachableError for one that
-    cannot be opened.
+    notices: reports peers that are ignored. Raises UsageError for a URL that cannot be used, UnreachableError for one
+    that cannot be opened.
     """
 
     def __init__(self, to: str | None, listen: str | None, remote: bool, keyed: bool, notices: Notices) -> None:
@@ -53,15 +53,15 @@ class SharedEndpoint:
             raise
         self.questions: deque[tuple[bytes, Any, int]] = deque(maxlen=_CAPACITY)
         self.answers: queue.Queue[tuple[bytes, Any, int]] = queue.Queue(_CAPACITY)
-        self.asked = threading.Event()  # a question other than speech has come
-        self.strangers = 0  # datagrams of somebody whom we have not called
+        self.asked = threading.Event()  # a request other than speech has arrived
+        self.strangers = 0  # datagrams of other peers than the called one
         self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="talk endpoint", daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """Where this end can be called."""
+        """The address at which this end can be called."""
         return self._endpoint.address
 
     def send(self, datagram: bytes, peer: Any) -> None:
@@ -70,7 +70,7 @@ class SharedEndpoint:
 
     @property
     def trouble(self) -> str:
-        """What the endpoint itself knows to be wrong, one sentence; empty when it knows nothing."""
+        """The fault of the endpoint as a sentence, empty without one."""
         return str(getattr(self._endpoint, "trouble", ""))
 
     def report(self) -> Link:
@@ -88,7 +88,7 @@ class SharedEndpoint:
             arrived = self._endpoint.recv(0.1)
             if arrived is None:
                 continue
-            # Without keys an address is all that speaks for the one who was called.
+            # Without keys, the called end is recognised by its address only.
             if self.called is not None and not self._keyed and arrived[1] != self.called:
                 self.strangers += 1
                 self._notices.warn("stranger", _stranger(arrived[1], self.called))
@@ -109,13 +109,13 @@ class SharedEndpoint:
 class PeerLink:
     """The shared endpoint as a link to one peer, for a session.
 
-    ``may_send``: False withholds a datagram from a peer that has not proven that it is there, so that a forged call
-    makes nobody send much. Raises StoppedError at the end.
+    ``may_send``: False withholds a datagram from a peer with an unproven address, so that a forged call
+    causes little traffic. Raises StoppedError at the end.
     """
 
     def __init__(self, shared: SharedEndpoint, peer: Any, may_send: Callable[[bytes], bool]) -> None:
         self.url = shared.url if shared.called is not None else _url(peer)
-        self.arrived_us = 0  # of the last datagram
+        self.arrived_us = 0  # arrival of the last datagram
         self._shared, self._peer, self._may_send = shared, peer, may_send
 
     def send(self, datagram: bytes) -> None:
@@ -124,7 +124,7 @@ class PeerLink:
 
     @property
     def trouble(self) -> str:
-        """What the endpoint knows to be wrong, one sentence."""
+        """The fault of the endpoint as a sentence, empty without one."""
         return self._shared.trouble
 
     @property
@@ -162,7 +162,7 @@ def _is_answer(datagram: bytes) -> bool:
     try:
         messages = control.parse(datagram)
     except control.VersionError:
-        return True  # a session says what it means
+        return True  # the session handles the error
     except ValueError:
         return False
     # An acknowledgement is flagged as a reply, but it answers the receiving half's report.
@@ -189,7 +189,7 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
 
 
 def _peer(url: str, endpoint: Endpoint) -> Any:
-    """Return the endpoint's name for the peer of this URL. Raises UsageError, UnreachableError."""
+    """Return the endpoint's peer for this URL. Raises UsageError, UnreachableError."""
     if not isinstance(endpoint, UdpEndpoint):
         return "serial"
     host, port = parse_udp(url)

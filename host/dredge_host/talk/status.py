@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The status of one end of a talk: that of a device's session for what it hears, with what it says beside."""
+"""The status of one end of a talk: the session of the received speech as for a device, and the sent speech."""
 
 from __future__ import annotations
 

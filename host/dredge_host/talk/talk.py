@@ -30,17 +30,17 @@ from dredge_host.talk.signal.gate import MicrophoneGate
 from dredge_host.talk.status import tell
 
 _UPDATE_S = 0.25
-_LOOK_S = 5.0  # between two looks whether both halves are alive; a call that is not answered takes 3 s
+_LOOK_S = 5.0  # between two checks that both halves are alive; an unanswered call takes 3 s
 
 Update = Callable[[TalkState], None]
 
 
 class Talk:
-    """One end of a talk; both ends run the same. Opens everything at once and starts with `start`.
+    """One end of a talk; both ends run the same. The constructor opens all devices and ports; `start` begins.
 
-    muted: asked once per packet besides the attribute of the same name; source: 20 ms at a time in place of
-    options.mic; output: takes 20 ms at a time in place of options.speaker, in a thread of its own. Attributes to set
-    at any time: ``muted``, ``volume``. A context manager: at its end the other end is told goodbye and everything is
+    muted: called once per packet beside the attribute of the same name; source: gives 20 ms at a time in place of
+    options.mic; output: takes 20 ms at a time in place of options.speaker, in a separate thread. Attributes to set
+    at any time: ``muted``, ``volume``. A context manager: at its end the other end gets a goodbye and everything is
     closed.
 
     Raises UsageError, InputError (file), CapabilityError (card, pylibsrtp, libspeexdsp), UnreachableError (port taken).
@@ -95,12 +95,12 @@ class Talk:
 
     @property
     def address(self) -> str:
-        """Where this end can be called."""
+        """The address at which this end can be called."""
         return self._shared.address
 
     @property
     def muted(self) -> bool:
-        """Whether silence is sent, and nothing said before."""
+        """Whether silence is sent, and no earlier speech."""
         return self.gate.muted
 
     @muted.setter
@@ -109,7 +109,7 @@ class Talk:
 
     @property
     def volume(self) -> float:
-        """Factor of what is heard."""
+        """The gain of the output."""
         return self._speaker.volume
 
     @volume.setter
@@ -117,13 +117,13 @@ class Talk:
         self._speaker.volume = min(max(factor, 0.0), 16.0)
 
     def start(self) -> None:
-        """Call, answer, speak and play from now on, in threads of its own."""
+        """Start the threads that call, answer, send and play."""
         self._halves.start()
 
     def run(self, update: Update | None = None) -> TalkResult:
         """Talk until `options.seconds` are over, the other end has hung up (`options.once`), `end` or Ctrl-C.
 
-        Returns `result`. Raises UnreachableError when nobody came, and the halves' errors; Ctrl-C's KeyboardInterrupt.
+        Returns `result`. Raises UnreachableError without any call, and the halves' errors; Ctrl-C's KeyboardInterrupt.
         """
         if not self._halves.started:
             self.start()
@@ -166,16 +166,16 @@ class Talk:
 
     @property
     def seconds(self) -> float:
-        """Since the first call was answered."""
+        """The seconds since the first call was answered."""
         first = self._sending.first_s
         return 0.0 if first is None else round(time.monotonic() - first, 2)
 
     def state(self) -> TalkState:
-        """Return what a display shows now (dredge_host.talk.result)."""
+        """Return the displayed state (dredge_host.talk.result)."""
         return state(self._sending, self._receiving, self.gate, self._speaker.level.db, self.seconds)
 
     def notes(self) -> list[str]:
-        """Apply to this process what was asked of the system for all of it; what came of it, and the status."""
+        """Apply the process-wide scheduling options and start the status; return the outcomes as sentences."""
         said = [f"status at {self.status_url}"] if self.status_url is not None else []
         return [*said, scheduling.lock_memory()] if self.options.lock_memory else said
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two checks that need no listener: whether recovered speech is in time, and whether there is a click at a seam."""
+"""Two checks that need no listener: the lag of recovered speech, and clicks at changes of source."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_kernels.arrays import Pcm
 
-STEP = 16  # samples between envelope values: 1 ms, the parabola finds what is between
+STEP = 16  # samples between envelope values: 1 ms, a parabola interpolates between them
 BANDS_HZ = ((100, 400), (400, 800), (800, 1600), (1600, 3000), (3000, 5000), (5000, 7500))
 SMOOTH_HZ = 80.0  # envelopes keep syllables and onsets, not the pitch
-QUIET = 32.0  # int16 steps; a smaller jump (-60 dBFS) is no click, whatever surrounds it
+QUIET = 32.0  # int16 steps; a smaller jump (-60 dBFS) is never a click
 
 Envelopes = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def _peak(scores: NDArray[np.float64]) -> float:
 
 
 class Seam(NamedTuple):
-    """One change of source: first sample after it, jump there, and what its neighbourhood does."""
+    """One change of source: first sample after it, jump there, and the steps around it."""
 
     sample: int
     jump: float  # largest sample-to-sample step within `near` samples of the seam, int16 steps
@@ -98,7 +98,7 @@ class Seam(NamedTuple):
 
     @property
     def click(self) -> bool:
-        """A jump beyond everything that the speech around the seam does."""
+        """True for a jump larger than every step of the speech around it."""
         return self.jump > max(self.largest, QUIET)
 
 

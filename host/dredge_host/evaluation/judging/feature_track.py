@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The codec's features of a whole signal, and what judges take from them: band levels, activity, voicing."""
+"""The codec's features of a whole signal, and the band levels, activity and voicing that the metrics use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dredge_kernels.arrays import Pcm, Rows
 
 DELAY = 80  # frame i of the extractor describes input frame i - 1 (docs/reference/architecture.md)
 ACTIVE_DB = 40.0  # frames further below the loudest one do not count
-VOICED = 0.1  # correlation feature above which a pitch means something
+VOICED = 0.1  # correlation feature above which the pitch is meaningful
 
 
 def track(pcm: Pcm) -> Rows:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The metrics that a plan asks for, loaded once per process, and what decides their answers."""
+"""The metrics that a plan asks for, loaded once per process, and the versions that their scores depend on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dredge_kernels.arrays import Pcm
 
 
 class Asked(Protocol):
-    """What an evaluation asks of its judges (dredge_host.evaluation.material.plan.Plan)."""
+    """The fields of a plan that determine its metrics (dredge_host.evaluation.material.plan.Plan)."""
 
     @property
     def scores(self) -> tuple[str, ...]: ...
@@ -53,7 +53,7 @@ def load_judges(plan: Asked) -> Judges:
 def metric_versions(plan: Asked) -> dict[str, str]:
     """Return the versions on which the scores of this plan depend: packages, and the recogniser's model."""
     wanted = ["numpy", *(package for name in plan.scores for package in SCORES[name].packages)]
-    wanted += [plan.recogniser] if plan.recogniser else []  # each is called as its package is
+    wanted += [plan.recogniser] if plan.recogniser else []  # each has the name of its package
     found: dict[str, str] = {name: _version(name) for name in wanted}
     if plan.recogniser and plan.recogniser_model:
         found["recogniser model"] = _model_digest(Path(plan.recogniser_model))

@@ -33,7 +33,7 @@ def estoi(reference: Pcm, played: Pcm) -> float | None:
     reference, played: int16[n] at 16 kHz, sample i of one belonging to sample i of the other. Source: J. Jensen, C. H.
     Taal, IEEE/ACM TASLP 24(11), 2016. None when the reference is silent or its speech fills no segment of 384 ms. The
     same input gives the same figure: pystoi draws its tiny noise from NumPy's global generator, which is seeded here
-    and put back. Raises ValueError for different lengths, CapabilityError without pystoi.
+    and restored afterwards. Raises ValueError for different lengths, CapabilityError without pystoi.
     """
     if len(reference) != len(played):
         raise ValueError(f"played: expected {len(reference)} samples as in the reference, got {len(played)}")

@@ -18,7 +18,7 @@ from dredge_kernels.arrays import Pcm
 
 CHUNK = 8000  # bytes handed to vosk at a time: a quarter of a second
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")  # without the last one it would go and fetch it
+WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")  # without the last one it would try to download it
 
 Hear = Callable[[Pcm], list[str]]
 
@@ -27,7 +27,7 @@ def open_recogniser(name: str = "pocketsphinx", model: str | Path | None = None)
     """Return a recogniser by name: pocketsphinx, vosk, faster-whisper.
 
     model: folder of the model; needed by the last two, refused by pocketsphinx, which has its own (US English). Raises
-    UsageError for an unknown name or a model too many or too few, InputError for a folder that holds no such model,
+    UsageError for an unknown name or a superfluous or missing model, InputError for a folder that holds no such model,
     CapabilityError when the package is missing.
     """
     if name not in RECOGNISERS:
@@ -50,7 +50,7 @@ class PocketSphinx:
         self._decoder: Any = decoder(samprate=SAMPLE_RATE, fwdflat=False, bestpath=False, loglevel="FATAL")
 
     def __call__(self, pcm: Pcm) -> list[str]:
-        self._decoder.reinit_feat()  # otherwise the level of the clip before would be heard in this one
+        self._decoder.reinit_feat()  # otherwise the level of the previous clip would affect this one
         self._decoder.start_utt()
         self._decoder.process_raw(_bytes(pcm), False, True)
         self._decoder.end_utt()
@@ -62,7 +62,7 @@ class Vosk:
     """Words by vosk (0.3.45) and a model folder of any language.
 
     Its front end adds dither from the C library's generator, so that without a seed the same clip
-    gives other words each time.
+    gives different words each time.
     """
 
     def __init__(self, model: str | Path) -> None:

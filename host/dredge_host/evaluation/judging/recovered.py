@@ -10,8 +10,8 @@ from dredge_device.units import FRAME_SAMPLES, PACKET_SAMPLES
 from dredge_host.evaluation.judging.feature_track import VOICED, active, band_levels, track
 from dredge_kernels.arrays import Pcm, Rows
 
-FLOOR_DB = 60.0  # what lies further below the loudest band of the reference is silence, however deep
-GROSS = 0.2  # a pitch further off is another pitch (L. R. Rabiner et al., IEEE TASSP 24(5), 1976; 20 % as usual since)
+FLOOR_DB = 60.0  # levels further below the loudest band of the reference count as equal silence
+GROSS = 0.2  # gross pitch errors deviate by more (L. R. Rabiner et al., IEEE TASSP 24(5), 1976; 20 % as usual since)
 
 Mask = NDArray[np.bool_]
 

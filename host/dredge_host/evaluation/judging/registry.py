@@ -21,7 +21,7 @@ Score = Callable[[NDArray[np.int16], NDArray[np.int16]], float | None]
 
 
 class Metric(NamedTuple):
-    """One figure of an evaluation: its name, how it is shown and how it is computed."""
+    """One figure of an evaluation: its name, its format and its computation."""
 
     title: str
     what: str
@@ -73,7 +73,7 @@ def _pesq() -> Score:
 
 
 def _tried(score: Score) -> Score:
-    """Return the score itself after one call, so that a missing package shows now and not hours later."""
+    """Return the score itself after one call, so that a missing package raises now and not hours later."""
     score(np.zeros(SAMPLE_RATE, np.int16), np.zeros(SAMPLE_RATE, np.int16))
     return score
 

@@ -42,7 +42,7 @@ def choose_clips(folder: Path, clips: int, notes: list[str] | None = None) -> li
     """Return the speech files, evenly over the speakers (the part of the name before `_`), in a fixed order; clips: 0 =
     all.
 
-    What is left out is added to `notes`. Raises InputError for a folder without speech.
+    Omitted files are added to `notes`. Raises InputError for a folder without speech.
     """
     files = speech_files(folder, notes)
     demand_speech(folder, files)

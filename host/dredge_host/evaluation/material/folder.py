@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A folder of speech as it comes from a disk, a Mac or a stick: its speech files and its manifest."""
+"""A user's folder of speech: its speech files and its manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _APPLE_DOUBLE = bytes.fromhex("00051607")
 
 
 def speech_files(folder: Path, notes: list[str] | None = None) -> list[Path]:
-    """Return the speech files by their names, sorted; a note says what is left out: hidden, empty, dangling or Mac's
+    """Return the speech files by their names, sorted; a note lists the omitted ones: hidden, empty, dangling or Mac's
     own files.
 
     Raises InputError when the folder cannot be listed.
@@ -36,7 +36,7 @@ def speech_files(folder: Path, notes: list[str] | None = None) -> list[Path]:
 
 
 def demand_speech(folder: Path, found: list[Path]) -> None:
-    """Raise InputError for a folder without speech, and say where below it there is some."""
+    """Raise InputError for a folder without speech, and name the folders below it that have some."""
     if found:
         return
     text = f"{folder}: no speech files ({', '.join(SUFFIXES)}) in it"
@@ -48,7 +48,7 @@ def demand_speech(folder: Path, found: list[Path]) -> None:
 
 
 def _no_speech(path: Path) -> str:
-    """Return why a file with a speech file's name is none, empty if it may be one."""
+    """Return why a file with a speech file's name cannot be one, empty if it may be one."""
     try:
         if path.name.startswith("."):
             return "a hidden file"
@@ -69,8 +69,8 @@ def manifest_rows(folder: Path, notes: list[str] | None = None) -> list[dict[str
     """Return the rows of a MANIFEST.csv in or above a folder; None without one, or without its column `file` (then a
     note).
 
-    Any encoding with a byte order mark, UTF-8 or Windows-1252; separated by commas, semicolons or tabs. What a short
-    row lacks is an empty text.
+    Any encoding with a byte order mark, UTF-8 or Windows-1252; separated by commas, semicolons or tabs. The missing
+    fields of a short row are empty texts.
     """
     for manifest in (folder / MANIFEST, folder.parent / MANIFEST):
         if manifest.is_file():

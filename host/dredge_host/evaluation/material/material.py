@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The material of an evaluation: clips, and the losses that each of them meets."""
+"""The material of an evaluation: clips, and the losses applied to each of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Task(NamedTuple):
 
 
 class Material(NamedTuple):
-    """name: of the folder; pairs: a clip and a trace that it meets; notes: what people should know about them."""
+    """name: of the folder; pairs: a clip and the trace applied to it; notes: remarks about them."""
 
     name: str
     pairs: list[tuple[Clip, Trace]]
@@ -73,10 +73,11 @@ def packets_of(clip: Clip) -> int:
 
 
 def from_set(folder: Path, plan: Plan) -> Material:
-    """Return a trace set on disk (dredge_host.evaluation.material.traceset), in which every clip meets its own recorded
+    """Return a trace set on disk (dredge_host.evaluation.material.traceset), in which every clip has its own recorded
     losses.
 
-    Raises InputError for a folder without any clip that has a trace, and for speech whose losses are silence already.
+    Raises InputError for a folder without any clip that has a trace, and for recordings in which the losses are silent
+    already.
     """
     items = read_set(folder)
     with_trace = [item for item in items if item.lost is not None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The settings that all cells of an evaluation share; plain values, so that workers elsewhere can have them."""
+"""The settings that all cells of an evaluation share; plain values, so that they can be sent to workers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from dredge_host.settings import Settings
 @dataclass(frozen=True)
 class Plan:
     """methods: keys of METHODS; clips: how many, 0 = all files; seconds: used of each, 0 = all; seed: of the loss
-    traces; bitrate: speech in b/s; crossed: every clip meets all three strata, otherwise one in turn; scores: keys of
-    judging.registry.SCORES; recogniser: who counts words, None = nobody; recogniser_model: where its model is; peer: an
-    opus_demo that plays the methods `peer_…`. Raises UsageError for a value outside its limits.
+    traces; bitrate: speech in b/s; crossed: every clip gets the losses of all three strata, otherwise one in turn;
+    scores: keys of judging.registry.SCORES; recogniser: name of the speech recogniser, None = no word errors;
+    recogniser_model: path of its model; peer: an opus_demo that plays the methods `peer_…`. Raises UsageError for a
+    value outside its limits.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS

@@ -63,7 +63,8 @@ def plucked(samples: int) -> Pcm:
 
 
 def _string(row: Values, samples: int) -> Values:
-    """Return the decay of a string from its first period, float64[samples]: every round is the mean of two neighbours.
+    """Return the decay of a string from its first period, float64[samples]: every period is the mean of neighbouring
+    samples of the one before.
     """
     row = row - row.mean()
     rounds = []

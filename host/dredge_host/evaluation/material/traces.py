@@ -12,12 +12,12 @@ from dredge_host.sending.loss import LossModel, parse_loss
 from dredge_host.sending.loss_statistics import measure_loss
 
 TRIES = 2000
-AFTER_THE_END = 3  # packets that follow a clip and arrive: nothing else could say what was lost at its end
+AFTER_THE_END = 3  # packets that follow a clip and always arrive, so that losses at its end can be recovered
 BEYOND = "beyond"  # stratum of a recorded trace with a burst longer than any drawn one
 
 
 class Stratum(NamedTuple):
-    """Bursts up to `longest_ms`, above `shortest_ms`; the loss it aims at is part of `spec`."""
+    """Bursts up to `longest_ms`, above `shortest_ms`; the intended loss rate is part of `spec`."""
 
     name: str
     spec: str
@@ -33,7 +33,7 @@ STRATA = (
 
 
 class Trace(NamedTuple):
-    """One decision per packet (True = lost) and where it came from, so that it can be replayed.
+    """One decision per packet (True = lost) and its origin, so that it can be replayed.
 
     seed: of the draw, None for a recorded trace.
     """

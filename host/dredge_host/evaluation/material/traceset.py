@@ -27,8 +27,8 @@ SUFFIX = "_is_lost.txt"
 MANIFEST = "manifest.json"
 SCHEMA = "dredge.traces/1"
 CLEAN, LOSSY = "clean", "lossy"
-UNIT_MS = 10  # divides every duration that retime knows
-TOLERANCE = 1  # packets: a last one that is not full may be counted or not
+UNIT_MS = 10  # a divisor of every duration that retime accepts
+TOLERANCE = 1  # packets: an incomplete last packet may be counted or not
 
 
 class Item(NamedTuple):
@@ -74,7 +74,7 @@ def _item(name: str, here: Path | None, trace: Path | None, originals: dict[str,
 
 
 def read_speech(item: Item) -> NDArray[np.int16]:
-    """Return int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silence already.
+    """Return int16[n] at 16 kHz of a clip. Raises InputError for a recording in which the losses are silent already.
     """
     pcm = read_audio(item.path).pcm
     lost = np.repeat(np.asarray(item.lost or (), np.bool_), PACKET_SAMPLES)[: len(pcm)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Trace sets are written in the form that traceset reads: the same clips and seed give the same bytes on every machine.
+"""The writer of trace sets in the form that traceset reads; equal clips and seed give equal bytes on every machine.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def write_set(
     """Write clips with their traces and a manifest; returns the manifest (`dredge.traces/1`).
 
     The same clips give the same bytes on every machine. With `lossy` the folder has the challenge's three
-    parts: `clean/`, and in `lossy/` the clips with silence for what was lost beside their traces; without,
+    parts: `clean/`, and in `lossy/` the clips with silent losses beside their traces; without,
     clips and traces lie side by side. The folder appears complete or not at all. Raises InputError when
     it exists (with `force`: when it exists and is not a set written by this function).
     """
@@ -170,9 +170,9 @@ def _write_wav(path: Path, pcm: Pcm) -> None:
 
 @contextmanager
 def new_folder(target: Path, force: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside `target`; it takes that place on success and vanishes on any failure."""
+    """Give a temporary folder beside `target`; it is renamed to `target` on success and removed on failure."""
     check_new(target, force)
-    target = target.resolve()  # a link stays a link
+    target = target.resolve()  # so that a link is kept
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.absolute().parent))
     try:
         yield place

@@ -16,12 +16,12 @@ from dredge_host.offline.simulate import make_receiver
 from dredge_host.sending.sender import HEADER_BYTES, PARTS, Packet, Sender
 from dredge_host.settings import Settings
 
-UDP_IP_BYTES = HEADER_BYTES - 12  # what a datagram gets on the wire beyond its RTP packet
+UDP_IP_BYTES = HEADER_BYTES - 12  # bytes of UDP and IP headers per RTP packet
 
 
 class Method(NamedTuple):
     """conceal, redundancy_s, lbrr: see Settings; lossless: no loss at all; transport: plain, red or mute (wraps the
-    ordinary sender and receiver, or replaces the receiver), or peer (somebody else's on both sides)."""
+    ordinary sender and receiver, or replaces the receiver), or peer (another program on both sides)."""
 
     text: str
     conceal: str
@@ -68,7 +68,7 @@ def known(methods: Sequence[str]) -> tuple[str, ...]:
 class MeteredSender:
     """A sender whose CPU time and bytes on the wire are counted, part by part.
 
-    cpu_clock: nanoseconds of this thread. What a datagram has beyond its split are the copies of RFC 2198.
+    cpu_clock: nanoseconds of this thread. The bytes of a datagram beyond its split are the copies of RFC 2198.
     """
 
     def __init__(self, sender: PacketSender, cpu_clock: Callable[[], int] = time.thread_time_ns) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A receiver that does nothing about losses: received packets are decoded, missing ones are 20 ms of zeros."""
+"""A receiver without any concealment: received packets are decoded, missing ones are 20 ms of zeros."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MuteReceiver:
     then.
 
     Interface of dredge_host.offline.player.PacketReceiver, one packet per period from `announce` on. The decoder is not
-    told about a gap: it goes on from its last packet. cpu_clock: nanoseconds.
+    informed of a gap: it continues from its last packet. cpu_clock: nanoseconds.
     """
 
     def __init__(self, cpu_clock: Callable[[], int] = time.thread_time_ns) -> None:

@@ -30,14 +30,14 @@ def run_policies(
     progress: Callable[[int, int], None] | None = None,
     score: Callable[[Pcm], float] | None = None,
 ) -> list[Measurement]:
-    """Return one row per playout policy, all meeting the same losses.
+    """Return one row per playout policy, all with the same losses.
 
     pcm: int16[n] at 16 kHz; loss: a loss specification; settings: the rest (default: 1 s of DRED). Keys: policy;
     mean_ms, p95_ms: playout delay; lost_packets; recovered_pct: share of them played from redundancy (DRED or LBRR),
-    None when nothing was lost; predicted, given_up: packets concealed or never played; plcmos: with `score`, of what
-    was heard. Raises UsageError for an impossible policy or loss, InputError for empty speech.
+    None when nothing was lost; predicted, given_up: packets concealed or never played; plcmos: with `score`, that of
+    the output. Raises UsageError for an impossible policy or loss, InputError for empty speech.
     """
-    chosen = [(policy, *parse_playout(policy)) for policy in policies]  # refuse a wrong one before the first runs
+    chosen = [(policy, *parse_playout(policy)) for policy in policies]  # refuses a wrong one before the first run
     rows, sent = [], Sent(settings or Settings())
     for done, (policy, adaptive, milliseconds) in enumerate(chosen, 1):
         given = replace(settings or Settings(), loss=loss, seed=seed, playout_ms=milliseconds, adaptive=adaptive)

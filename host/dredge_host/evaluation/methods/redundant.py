@@ -101,7 +101,7 @@ class RedSender:
 class RedReceiver:
     """Takes RED packets apart and gives an ordinary receiver every packet in them, the oldest first.
 
-    What it already has it drops as a duplicate. malformed: RED packets that could not be taken apart.
+    The receiver drops packets that it already has as duplicates. malformed: RED packets that could not be parsed.
     """
 
     def __init__(self, receiver: PacketReceiver) -> None:
@@ -139,7 +139,7 @@ def plain_packets(packet: Any) -> list[bytes]:
     one.
 
     The sequence number of a copy follows from its age in whole packet periods; copies of another age, empty ones and
-    those that claim to be as new as the packet itself are left out.
+    those with the age of the packet itself are left out.
     """
     *copies, primary = parse_red(packet.payload)
     found = []

@@ -15,8 +15,8 @@ from dredge_host.settings import Settings
 
 
 class SteeredSender:
-    """The interface of dredge_host.sending.sender.Sender. Once a second its receiver (`listen`) reports and the sender
-    changes what it sends. cap_bps: b/s on the wire at most; log: every change and why."""
+    """The interface of dredge_host.sending.sender.Sender. Once a second its receiver (from `listen`) reports, and the
+    sender adapts its redundancy. cap_bps: most b/s on the wire; log: every change with its reason."""
 
     def __init__(self, settings: Settings, cap_bps: int) -> None:
         self._sender = Sender.from_settings(settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The documents of evaluations, declared once for those who make, print and draw them, and how saved ones are read.
+"""The documents of evaluations, declared once for producers and readers, and the reading of saved ones.
 
 Rows and records hold a value for every metric that was measured, by the names of judging.registry.METRICS
 (`Measurement`): their fields follow from that table.
@@ -44,7 +44,7 @@ class Tables(TypedDict):
 
 
 class EvaluateNeeded(Tables):
-    """The result of an evaluation of losses; environment: everything that decided it."""
+    """The result of an evaluation of losses; environment: everything that determined it."""
 
     schema: str
     plan: dict[str, object]
@@ -83,7 +83,7 @@ class RobustRow(TypedDict):
 
 
 class RobustResult(TypedDict):
-    """The levels of what is recovered of difficult inputs."""
+    """The levels of recovered speech for difficult inputs."""
 
     schema: str
     loss: str
@@ -150,8 +150,8 @@ def measured(rows: Sequence[Row], key: str) -> list[tuple[str, Interval]]:
 
 
 def without_silence(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows for pictures of the gap, without silence, which is so far below classic concealment that it would
-    set the scale.
+    """Return the rows for pictures of the gap, without silence, because it is so far below classic concealment that it
+    would set the scale.
     """
     return [row for row in rows if row.get("method") != "silence"]
 

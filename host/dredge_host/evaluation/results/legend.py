@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The methods of an evaluation for people: names, colours, what each of them does, and the goals."""
+"""The methods of an evaluation for display: names, colours, descriptions, and the goals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Method(NamedTuple):
-    """One method against losses for people; `colour` is for white paper and matches the run report's sources."""
+    """The display of one method against losses; `colour` is for white paper and matches the run report's sources."""
 
     text: str
     colour: str

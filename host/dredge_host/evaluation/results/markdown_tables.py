@@ -18,7 +18,7 @@ MAIN = ("dred", "dred_lbrr")  # printed bold
 
 
 def command(document: Document, folder: str | None = None) -> str:
-    """Return the command that makes such a document again; folder: as it should be written, by default its name."""
+    """Return the command that makes such a document again; folder: its text in the command, by default its name."""
     plan = document.get("plan") or {}
     words = ["dredge evaluate", folder or str(plan.get("folder", "FOLDER"))]
     words.append(f"--clips {len(plan.get('clips') or [])}")
@@ -39,7 +39,7 @@ def command(document: Document, folder: str | None = None) -> str:
 
 
 def provenance(document: Document) -> str:
-    """Return one sentence or two: where, when and how long it was measured."""
+    """Return one or two sentences about the machine, the date and the duration of the measurement."""
     plan, timing = document.get("plan") or {}, document.get("timing") or {}
     where = document.get("environment") or {}
     traces = f"{len(plan.get('strata') or [])} loss traces each" if plan.get("crossed") else "one loss trace each"
@@ -73,7 +73,7 @@ def summary(document: Document) -> str:
 
 
 def verdicts(document: Document) -> str:
-    """Return one line per goal: held, or missed by how much."""
+    """Return one line per goal: met, or missed by how much."""
     lines = []
     for name, goal, share in goals(document["summary"]):
         missed = 100 * (goal - share.mean)
@@ -106,7 +106,7 @@ def intelligibility(document: Document) -> str:
 
 
 def beside(document: Document) -> str:
-    """Return every metric of the own methods and, after the stroke, of libopus': means, and half of their intervals."""
+    """Return every metric of the own methods and, after the slash, of libopus': means, and half of their intervals."""
     rows = {str(row["method"]): row for row in document["summary"]}
     pairs = [(own, name) for name in PEERS if name in rows and (own := name.removeprefix("peer_")) in rows]
     keys = [key for key in METRICS if any(key in rows[name] for pair in pairs for name in pair)]

@@ -46,7 +46,7 @@ def mean_interval(values: Sequence[float], draws: NDArray[np.int64]) -> Interval
 
 
 def ratio_interval(parts: Sequence[float], wholes: Sequence[float], draws: NDArray[np.int64]) -> Interval:
-    """Sum of parts over sum of wholes (pooled word error rate), clips resampled together."""
+    """Return the sum of parts over the sum of wholes (pooled word error rate), clips resampled together."""
     top, bottom = _checked(parts, draws), _checked(wholes, draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         rounds = top[draws].sum(axis=1) / bottom[draws].sum(axis=1)

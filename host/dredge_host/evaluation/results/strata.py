@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The result of an evaluation by longest burst and by loss rate, since these have different remedies."""
+"""The result of an evaluation by longest burst and by loss rate, because different methods help in each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_loss_rate(records: Records, methods: Sequence[str], seed: int = 1) -> dic
 
 
 def span(stratum: str) -> str:
-    """Return the name of a stratum for people; loss rates name themselves."""
+    """Return the name of a stratum for display; the name of a loss rate is unchanged."""
     named = {s.name: f"{s.shortest_ms} to {s.longest_ms} ms" for s in STRATA}
     return named.get(stratum, stratum)
 

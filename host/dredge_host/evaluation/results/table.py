@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The result of an evaluation as one row per method, with 95 % intervals over recordings.
 
-Recordings are what is resampled: all cells of one, and all its pieces, move together, and every method
-meets the same draws.
+The bootstrap resamples recordings: all cells and all pieces of one move together, and every method gets the
+same draws.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def summarise(records: Records, methods: Sequence[str], seed: int = 1) -> list[M
 
 
 def recording(record: Record) -> str:
-    """Return the file that a clip is from, since pieces of one are no independent speech."""
+    """Return the file that a clip is from, since pieces of one recording are not independent."""
     return str(record["clip"]).split("@")[0]
 
 
@@ -86,7 +86,7 @@ def _words(records: Records, units: Sequence[str], draws: Draws) -> Measurement:
 
 
 def _sums(records: Records, units: Sequence[str], value: Callable[[Record], float]) -> list[float]:
-    """Sum of a value over the cells of every recording, in the order of the recordings."""
+    """Return the sum of a value over the cells of every recording, in the order of the recordings."""
     totals = dict.fromkeys(units, 0.0)
     for record in records:
         totals[recording(record)] += value(record)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Finished cells on disk, each under the SHA-256 of everything that decides its result."""
+"""Finished cells on disk, each under the SHA-256 of everything that determines its result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def default_folder() -> Path | None:
 
 def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: Identity) -> str:
     """Return the SHA-256 of speech, losses (none for a lossless method), settings, metrics, and `identity`, whose peer
-    decides only what the peer does."""
+    entry matters only for the peer's methods."""
     chosen = METHODS[method]
     same = identity if chosen.transport == "peer" else {key: identity[key] for key in identity if key != "peer"}
     content = {
@@ -52,14 +52,14 @@ def cell_key(plan: Plan, clip: Clip, trace: Trace, method: str, identity: Identi
 
 
 def digest_of(content: Any) -> str:
-    """Return the SHA-256 of JSON values, whatever the order of their names."""
+    """Return the SHA-256 of JSON values, independent of the order of their names."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Cache:
-    """Measurements by key; folder None remembers nothing.
+    """Measurements by key; without a folder nothing is kept.
 
-    Files are complete or absent; one that was damaged is as good as absent. Raises InputError when the folder
+    Files are complete or absent; a damaged one counts as absent. Raises InputError when the folder
     cannot be used.
     """
 
@@ -74,11 +74,11 @@ class Cache:
 
     @property
     def keeps(self) -> bool:
-        """Whether a cell is found again."""
+        """Whether cells are kept."""
         return self._folder is not None
 
     def get(self, key: str) -> Measurement | None:
-        """Return what was measured before, or None."""
+        """Return an earlier measurement, or None."""
         path = self._path(key)
         if path is None:
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One cell of the grid: one clip meets one loss trace with one method and is measured."""
+"""One cell of the grid: one clip with one loss trace and one method, measured."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dredge_host.evaluation.methods.methods import METHODS, open_receiver, open_
 from dredge_host.evaluation.running.peer import Peer
 from dredge_kernels.arrays import Pcm
 
-DIGITS = 4  # what follows depends on how many threads a sum has, and on the processor
+DIGITS = 4  # later digits depend on the number of threads of a sum, and on the processor
 REMEMBERED = 2  # clips whose shared results a worker keeps
 
 
@@ -38,7 +38,7 @@ class Failure(NamedTuple):
 
 
 class Shared:
-    """What all cells of one clip share: words and envelopes of the original, and the clip without loss."""
+    """The results that all cells of one clip share: words and envelopes of the original, and the clip without loss."""
 
     def __init__(self) -> None:
         self.envelopes: checks.Envelopes | None = None
@@ -48,7 +48,7 @@ class Shared:
 
 
 class CellRunner:
-    """Measures cells in one process; judges are loaded once, what the cells of a clip share is computed once."""
+    """Measures cells in one process; judges are loaded once, the shared results of a clip are computed once."""
 
     def __init__(self, plan: Plan, judges: Judges | None = None) -> None:
         self._plan = plan
@@ -61,7 +61,7 @@ class CellRunner:
         for method in task.methods:
             try:
                 yield method, self.measure(task.clip, task.trace, method)
-            except Exception as error:  # whatever it is, it must not take the other cells with it
+            except Exception as error:  # any failure must not end the other cells
                 known = isinstance(error, DredgeError)
                 yield method, Failure(sentence(error) if known else f"{type(error).__name__}: {sentence(error)}")
 
@@ -100,7 +100,7 @@ class CellRunner:
         return plain({**cell, "seconds": watch.seconds})
 
     def _recovered(self, clip: Clip, played: Any, shared: Shared) -> Measurement:
-        """Return the errors of what replaced lost packets, against the same clip decoded without loss."""
+        """Return the errors of the speech in place of lost packets, against the same clip decoded without loss."""
         if shared.decoded is None:
             shared.decoded = send(clip.pcm, "clean", None, self._plan.bitrate)[0].pcm
         look = played.result["alignment"]["opus_lookahead_samples"]
@@ -140,9 +140,9 @@ class Stopwatch:
 
 
 def send(pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Any, Measurement]:
-    """One simulation (see dredge_host.offline.simulate) and what it says about loss, rates, sources and CPU.
+    """Return one simulation (dredge_host.offline.simulate) and its loss, rates, sources and CPU time.
 
-    Behind the clip there is a little silence, whose packets arrive.
+    The clip is followed by a little silence, whose packets arrive.
     """
     from dredge_host.offline.simulate import simulate
 
@@ -201,5 +201,5 @@ def lags_and_seams(envelopes: checks.Envelopes, played: Any) -> Measurement:
         scores = checks.envelope_scores(envelopes, heard, filled)
         found["lag_recovered_scores"] = [float(score) for score in scores]
     except ValueError:
-        pass  # too short, or nothing was lost: no lag to tell
+        pass  # too short, or without losses: no lag can be measured
     return found

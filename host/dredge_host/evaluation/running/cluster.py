@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The same cells on a Dask cluster: tasks carry their speech, so workers need no files, only dredge itself.
 
-Dask runs what it is sent: use a cluster whose network you trust, or tls:// (Dask's own security settings).
+Dask executes any code that it is sent: use a cluster whose network you trust, or tls:// (Dask's own security settings).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from dredge_host.evaluation.running.identity import Identity, identity
 from dredge_host.evaluation.running.workers import Result
 
 TIMEOUT_S = 10
-ALONE_S = 60  # so long a scheduler whose last worker died is waited for
+ALONE_S = 60  # longest wait for a scheduler whose last worker died
 POLL_S = 1.0
-RESULT_S = 5.0  # so long the cells of a finished task may take to come
-PER_WORKER = 3  # tasks in flight for every thread: speech waits at the scheduler only that long
+RESULT_S = 5.0  # longest wait for the cells of a finished task
+PER_WORKER = 3  # tasks in flight per thread, so that little speech waits at the scheduler
 
 _LOCK = Lock()  # PLCMOS draws its raters from a generator that threads would share
 _RUNNERS: dict[Plan, CellRunner] = {}
 
 
 def run_task(plan: Plan, task: Task, wanted: Identity) -> list[tuple[str, Measurement | Failure]]:
-    """Return all cells of a task, on a worker. Raises VersionMismatch where the worker's dredge differs from the asking
-    one.
+    """Return all cells of a task, on a worker. Raises VersionMismatch if the worker's dredge differs from the
+    requesting one.
     """
     own = identity(plan)
     different = [name for name in wanted if own.get(name) != wanted[name]]
@@ -81,7 +81,7 @@ def _next(finished: Queue[Any], client: Any, address: str) -> Any:
     """Return the next future that is done.
 
     Raises UnreachableError when the scheduler has been away for TIMEOUT_S, or without any worker for ALONE_S; that one
-    is waited for is said once.
+    the wait is announced once.
     """
     away = alone = 0.0
     while True:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge evaluate --copy-synthesis`: how near a vocoder comes to speech from its exact features."""
+"""`dredge evaluate --copy-synthesis`: the distance of a vocoder's output from the speech whose exact features it gets.
+"""
 
 from __future__ import annotations
 

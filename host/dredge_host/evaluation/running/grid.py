@@ -2,8 +2,8 @@
 """`dredge evaluate`: clips x loss traces x methods, every cell on its own, judged by several metrics.
 
 Every method of a clip meets the same losses, and the same simulated raters judge all of them. There
-are no transcripts: the words of a method are compared with what the same recogniser hears in the
-original recording, so the error rate says what the link took away, not how well it recognises.
+are no transcripts: the words of a method are compared with those that the same recogniser finds in the
+original recording, so the error rate measures the effect of the link and not of the recogniser.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dredge_host.evaluation.running.workers import Result, run_here, run_in_proc
 from dredge_host.progress import Bar
 
 SCHEMA = "dredge.evaluate/2"
-MOST_FAILURES = 5  # then something is wrong with all of them
+MOST_FAILURES = 5  # after so many, all cells are assumed to fail
 WORD_REFERENCE = "the same recogniser on the original recording"
 
 Place = tuple[int, str]  # of a cell: number of its task, method
@@ -45,13 +45,13 @@ def run(
 ) -> EvaluateResult:
     """Evaluate a grid and return a `dredge.evaluate/2` document.
 
-    jobs: processes, each with one thread, 0 for none but this one (where ESTOI may differ in its last digits, since
+    jobs: processes, each with one thread, 0 for this process only (where ESTOI may differ in its last digits, since
     NumPy sums in as many threads as there are cores); scheduler: tcp://host:port of a Dask cluster instead; cache:
     folder of finished cells, None does without; on_cell: called after every fresh cell. Raises CapabilityError when a
     metric's package is missing, DredgeError naming the cells that could not be computed (the others are in the cache).
     """
     started = time.monotonic()
-    judges = load_judges(plan)  # here, so that a missing package is told before hours of work
+    judges = load_judges(plan)  # here, so that a missing package raises before hours of work
     store, same = Cache(cache), identity(plan)
     tasks = material.tasks(plan.methods)
     keys = {
@@ -149,7 +149,7 @@ def _tables(records: list[Measurement], plan: Plan) -> Tables:
         "strata": by_stratum(records, plan.methods, plan.seed),
         "loss_rates": by_loss_rate(records, plan.methods, plan.seed),
     }
-    for record in records:  # one clip's recovered speech is too little; the rows have pooled them
+    for record in records:  # the recovered speech of one clip is too short; the rows pool it
         record.pop("lag_recovered_scores", None)
     return tables
 
@@ -167,7 +167,7 @@ def _plan_part(material: Material, plan: Plan) -> dict[str, object]:
 
 
 def _environment(same: Identity) -> dict[str, object]:
-    """Return the machine, and everything that decided the results."""
+    """Return the machine, and everything that determined the results."""
     from dredge_device.pi.machine import Machine
     from dredge_host.simd import simd_level
     from dredge_models.registry import model_ids

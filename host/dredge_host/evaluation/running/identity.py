@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What decides the result of every cell besides its speech, losses and method: code, models, metrics."""
+"""Everything that determines the result of a cell besides its speech, losses and method: code, models, metrics."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from dredge_host.evaluation.material.plan import Plan
 
 FIRST = "dredge_host.evaluation.running.cell"  # the module that a worker runs
 
-# What decides the result of a cell, by what it is of: code, models, libopus, metrics, the peer.
+# Everything that determines the result of a cell, by kind: code, models, libopus, metrics, the peer.
 Identity = dict[str, object]
 
 
 def identity(plan: Plan, first: str = FIRST) -> Identity:
     """Return JSON values that are equal where the same cell has the same result. first: the module that computes it.
 
-    The kernels' machine code is left out: all their levels give the same bits, so their sources decide (an installed
-    package without sources is known by its version).
+    The kernels' machine code is left out, because all their levels give the same bits: their sources count (an
+    installed package without sources is identified by its version).
     """
     return {
         "dredge": dredge_host.__version__,
@@ -38,7 +38,7 @@ def identity(plan: Plan, first: str = FIRST) -> Identity:
 
 @cache
 def code_digest(first: str = FIRST) -> str:
-    """SHA-256 over the sources of everything that a cell runs through."""
+    """Return the SHA-256 over the sources of everything that a cell runs through."""
     digest = hashlib.sha256()
     for name, path in sorted(_sources(first)):
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
@@ -67,7 +67,7 @@ def _sources(first: str) -> Iterator[tuple[str, Path]]:
 
 
 def import_closure(first: str, package: Path) -> set[Path]:
-    """Return the files of a package that a module imports, itself included, wherever in a file the import stands.
+    """Return the files of a package that a module imports, itself included, also by imports inside functions.
 
     first: dotted name of the module; package: folder of its top package.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge evaluate --light-loss`: what to send where little is lost, under one bit rate on the wire.
+"""`dredge evaluate --light-loss`: a comparison of redundancies at light loss, under one bit rate on the wire.
 
-LBRR alone, DRED alone, both, or what the receiver's reports call for. The clips are sent in a row, since a sender that
+It compares LBRR alone, DRED alone, both, and `auto`. The clips are sent in a row, since a sender that
 is steered by reports needs longer than a clip; each clip is judged alone. All have the same receiver and losses.
 """
 
@@ -39,7 +39,7 @@ RATES = (2, 5, 10, 20)  # %
 LOSSES = ("none", *(f"{rate}%" for rate in RATES), *(f"gilbert:rate={rate}%,burst=4,max=16" for rate in RATES))
 WAYS = {"lbrr": "LBRR alone", "dred": "DRED alone", "dred_lbrr": "DRED + LBRR", "auto": "--redundancy auto"}
 ALONE = ("lbrr", "dred")
-NOTICED = 0.1  # PLCMOS; by less a clip coded at another rate differs from itself
+NOTICED = 0.1  # PLCMOS; smaller differences also occur between two bit rates of the same clip
 
 
 def run(
@@ -52,8 +52,8 @@ def run(
 ) -> LightLossResult:
     """Send through every loss in every way and return a `dredge.light-loss/1` document.
 
-    plan: scores, seed, of the speech what the document says about it; folder: its name, for the document; cap_bps: on
-    the wire, headers included. Raises UsageError for a bad loss, or a cap that leaves less for the speech than Opus
+    plan: scores, seed, and a description of the speech for the document; folder: its name, for the document; cap_bps:
+    on the wire, headers included. Raises UsageError for a bad loss, or a cap that leaves less for the speech than Opus
     can do.
     """
     store, same = store or Cache(None), identity(plan, __name__)
@@ -90,9 +90,9 @@ def run(
 
 
 def speech_rates(cap_bps: int, dred_bps: float) -> dict[str, int]:
-    """Return the b/s of speech by way of sending, so that all of it together takes the cap; for `auto` the least.
+    """Return the b/s of speech by way of sending, so that all parts together reach the cap; for `auto` the lowest.
 
-    Raises UsageError when Opus cannot do as little.
+    Raises UsageError when the rate is below Opus' lowest.
     """
     room = cap_bps - 8 * HEADER_BYTES / PACKET_SECONDS
     rates = {
@@ -145,7 +145,7 @@ def _row(
 
 
 def _pieces(pcm: Pcm, clips: Sequence[Clip]) -> Iterator[Pcm]:
-    """Return what belongs to each clip."""
+    """Yield the part of each clip."""
     start = 0
     for clip in clips:
         yield pcm[start : start + len(clip.pcm)]
@@ -188,7 +188,7 @@ HEAD = ("loss", "", *WAYS.values(), "DRED + LBRR − better", CLIPS, "auto − b
 
 
 def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """Return a line for each loss and metric under `HEAD`, then what was on the wire."""
+    """Return a line for each loss and metric under `HEAD`, then the bit rates on the wire."""
     lines = []
     for found in document["comparison"]:
         for turn, name in enumerate(key for key in SCORES if key in found["means"]["lbrr"]):
@@ -201,7 +201,7 @@ def table_rows(document: Mapping[str, Any]) -> list[list[str]]:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Return what was sent, and the table, as Markdown."""
+    """Return the sent parts and the table as Markdown."""
     text = (
         f"{len(document['clips'])} clips of up to {document['seconds_each']:g} s in a row, "
         f"{document['cap_bps'] / 1000:g} kb/s on the wire, headers included."
@@ -218,7 +218,7 @@ def _difference(found: Mapping[str, Any], way: str) -> list[str]:
 
 
 def called(loss: str) -> str:
-    """Return what people call a loss of `LOSSES`."""
+    """Return the displayed name of a loss of `LOSSES`."""
     if loss.startswith("gilbert:rate="):
         rate, _, rest = loss.removeprefix("gilbert:rate=").partition("%")
         return f"{rate} % in bursts of {rest.removeprefix(',burst=').partition(',')[0]}"

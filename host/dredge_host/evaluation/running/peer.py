@@ -41,7 +41,7 @@ CONDITIONS = {
 
 
 class Peer:
-    """An opus_demo. Raises UsageError for a path that is no program."""
+    """An opus_demo. Raises UsageError for a path that is not a program."""
 
     def __init__(self, program: str | Path) -> None:
         self.program = Path(program).resolve()
@@ -49,7 +49,7 @@ class Peer:
             raise UsageError(f"{program}: there is no such program; expected the opus_demo of a libopus with DRED")
 
     def send(self, pcm: Pcm, method: str, trace: Trace | None, bitrate: int) -> tuple[Simulation, Measurement]:
-        """Return what is heard of int16[n] at 16 kHz, aligned with it, and a cell as `running.cell.send` gives it.
+        """Return the output for int16[n] at 16 kHz, aligned with it, and a cell as `running.cell.send` gives it.
 
         Raises CapabilityError when the program fails, or its libopus has no DRED.
         """
@@ -97,7 +97,7 @@ class Peer:
 
 
 def _with_history(packet: bytes, lender: bytes) -> bytes:
-    """Return the packet with the DRED extension of another one in its padding; itself where that has none."""
+    """Return the packet with the DRED extension of another one in its padding; unchanged where that has none."""
     for extension in read_extensions(lender):
         if extension.id == DRED_EXTENSION_ID:
             return bytes(add_extension(packet, DRED_EXTENSION_ID, extension.data))

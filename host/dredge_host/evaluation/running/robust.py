@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge evaluate --robustness`: inputs for which the models were not trained must not come out as noise."""
+"""`dredge evaluate --robustness`: a check that inputs unlike the training data are not recovered as noise."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dredge_host.evaluation.results.document import RobustResult, RobustRow
 from dredge_host.settings import Settings
 from dredge_kernels.arrays import Pcm
 
-FLOOR_DBFS = -60.0  # what is quieter than this is silence, on both sides of a comparison
-AROUND = 2  # packets on either side in which the clean decode may have the level that is compared with
+FLOOR_DBFS = -60.0  # quieter levels count as silence, on both sides of a comparison
+AROUND = 2  # packets on either side whose levels in the clean decode count for the comparison
 LIMIT_DB = 6.0
 DESCRIBED = ("dred", "lbrr")
 LOSS = "gilbert:rate=20%,burst=5"
@@ -27,7 +27,7 @@ HEAD = ("input", "mode", "recovered", "described", "louder by up to", "quieter b
 
 
 class Verdict(NamedTuple):
-    """How the recovered packets compare with the same packets without loss.
+    """The levels of recovered packets against the same packets without loss.
 
     recovered: packets that were not received, described: those of them that a later packet described; louder_db:
     largest level above the loudest clean packet nearby, of these and of first packets after them; quieter_db: largest
@@ -51,9 +51,9 @@ def compare(played: Pcm, clean: Pcm, sources: Sequence[str]) -> Verdict:
     """Return the levels of the recovered packets against the clean decode around them.
 
     played, clean: int16[n], aligned; sources: where each whole packet of them came from. Nearby is AROUND packets on
-    either side. A packet that nobody described is a guess from outside its gap: there the whole gap is nearby, and
-    it may fade as far as the background, the quietest that there is without loss. The first packet after a gap is
-    predicted from what filled it, and may be no louder either.
+    either side. A packet that no other describes is predicted from outside its gap: there the whole gap is nearby, and
+    it may fade as far as the background, the quietest level without loss. The first packet after a gap depends on the
+    speech that filled it, and must not be louder either.
     """
     ours, theirs = _levels(played), _levels(clean)
     names = list(sources)[: min(len(ours), len(theirs))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Worker processes of this machine: every core computes cells, and a dead one costs only the cell it was at."""
+"""Worker processes of this machine: every core computes cells, and a process that dies costs only its current cell."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_here(plan: Plan, tasks: Sequence[Task], runner: CellRunner | None = None
 def run_in_processes(plan: Plan, tasks: Sequence[Task], jobs: int) -> Generator[Result, None, None]:
     """Yield every cell once, in the order in which `jobs` processes finish them.
 
-    A process that dies leaves a Failure for the cell it was at; a fresh one takes the rest of its task. Closing the
+    A process that dies leaves a Failure for its current cell; a fresh one takes the rest of its task. Closing the
     iterator ends the processes at once.
     """
     waiting = list(tasks)
@@ -55,7 +55,7 @@ def run_in_processes(plan: Plan, tasks: Sequence[Task], jobs: int) -> Generator[
 
 
 class Worker:
-    """One process and the task it is at."""
+    """One process and its current task."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -73,18 +73,20 @@ class Worker:
         theirs.close()
 
     def take(self, waiting: list[Task]) -> None:
-        """Begin the next task, one of the same clip if there is one: what its cells share is there already."""
+        """Begin the next task, one of the same clip if there is one: the shared results of the clip are computed
+        already.
+        """
         same = (k for k, task in enumerate(waiting) if task.clip.digest == self._clip)
         self.task = waiting.pop(next(same, 0)) if waiting else None
         if self.task is None:
             return
         self._clip = self.task.clip.digest
         self._left = list(self.task.methods)
-        with suppress(OSError):  # it died meanwhile: the next wait finds its end closed
+        with suppress(OSError):  # the process died meanwhile; the next wait detects the closed pipe
             self.connection.send(self.task)
 
     def results(self, waiting: list[Task]) -> Iterator[Result]:
-        """Yield what the process has sent; it gets its next task when it is through with this one."""
+        """Yield what the process has sent; after its last cell it gets the next task."""
         task = self.task
         if task is None:
             return
@@ -111,7 +113,7 @@ class Worker:
         yield task, method, Failure(f"the process that computed it {how}")
 
     def stop(self) -> None:
-        """End the process now; nothing of it is worth waiting for."""
+        """End the process now; its results are not needed."""
         self.connection.close()
         self._process.terminate()
         self._process.join()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`dredge check`: loss patterns are streamed to a device, whose own clocks tell whether it keeps up."""
+"""`dredge check`: it streams loss patterns to a device, whose own clocks measure whether it keeps up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dredge_host.settings import Settings
 
 SCHEMA = "dredge.check/1"
 
-# What a device meets, from nothing to do to as much as there can be: gaps of one second, 1.2 s apart.
+# Loss patterns from no load to the highest one: gaps of one second, 1.2 s apart.
 PATTERNS = {
     "no loss": "none",
     "5 % loss": "5%",
@@ -43,8 +43,8 @@ def check(
     A pattern fails when a period was not ready when it had to be handed out, when fewer than MIN_RECOVERED_PCT of the
     losses that a packet described in time were recovered, when the mean CPU time is above the budget (in % of the
     period), or when its report never came. One period may cost more than its 20 ms, since the device renders ahead: the
-    p99 stands beside. A probe has a verdict of its own (dredge_host.live.checks.probe). begin(pattern) is called when a
-    pattern begins. Raises what greeting a device raises.
+    p99 is reported beside. A probe has a verdict of its own (dredge_host.live.checks.probe). begin(pattern) is called
+    when a pattern begins. Raises the errors of greeting a device.
     """
     results = []
     for name, loss in PATTERNS.items():
@@ -123,7 +123,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
 
 
 def lines(result: CheckResult) -> list[str]:
-    """Return the verdict, then each pattern, then the board, as lines for people."""
+    """Return the verdict, then each pattern, then the board, as lines of text."""
     probed = probe.is_probe(result["device"])
     out = [("PASS" if result["pass"] else "FAIL") + (" (a probe: the path to it; it plays nothing)" if probed else "")]
     for pattern in result["patterns"]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The verdict of `dredge check` on a probe: it plays nothing, so the path to it and what could be recovered are judged.
+"""The verdict of `dredge check` on a probe: a probe plays nothing, so the path to it and the recoverable losses are
+judged.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dredge_host.live.result import accounting, by_source, cpu_part, timeline_ro
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.settings import Settings
 
-MAX_PATH_LOSS_PCT = 1.0  # beside the losses that were made here
+MAX_PATH_LOSS_PCT = 1.0  # beside the simulated losses
 
 
 def is_probe(device: Description) -> bool:
@@ -23,9 +24,9 @@ def is_probe(device: Description) -> bool:
 def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> Pattern:
     """Return one pattern's entry in the document of `dredge check`.
 
-    It fails when the report never came, when more than MAX_PATH_LOSS_PCT of what was sent did not arrive, when fewer
-    than MIN_RECOVERED_PCT of the losses that a packet described in time could have been recovered by what did arrive,
-    or when the probe was busy for more than the budget: then it may have lost datagrams itself.
+    It fails when the report never came, when more than MAX_PATH_LOSS_PCT of the sent packets did not arrive, when fewer
+    than MIN_RECOVERED_PCT of the losses that a packet described in time could have been recovered from the arrived
+    ones, or when the probe was busy for more than the budget: then it may have lost datagrams itself.
     """
     report: DeviceReport = outcome.report or {}
     packets, cpu = report.get("packets") or {}, report.get("budget")
@@ -73,7 +74,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
 
 
 def words(pattern: Pattern) -> str:
-    """Return the findings of one pattern, for people."""
+    """Return the findings of one pattern as text."""
     if pattern["arrived"] is None:
         return ""
     text = f"  arrived {pattern['arrived']} of {pattern['sent']}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The check whether a serial line carries what a stream needs, made before streaming."""
+"""The check whether a serial line can carry a stream, made before streaming."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dredge_host.timing import percentiles
 PROBES = 20
 PROBE_BYTES = 160
 MIN_SHARE = 0.8  # of the probes must come back over a wire that damages frames
-LEAST_SHARE = 0.25  # over one that does not: what is lost is lost behind it, on a radio, and that is what we are for
+LEAST_SHARE = 0.25  # over an undamaged line: the losses occur behind it, on a radio, and DRED recovers them
 HEADER_BYTES = 12
 DRED_BPS = 26000.0  # one second of redundancy, measured (docs/notes/results.md)
 
 
 def check_line(session: Session, settings: Settings) -> LineCheck:
-    """Send probes with every byte value and see them come back unchanged.
+    """Send probes with every byte value and check that they return unchanged.
 
     Returns rate and round trips. Raises UnreachableError when too many are damaged or nearly all are lost, or when the
     baud rate cannot carry the stream at all.

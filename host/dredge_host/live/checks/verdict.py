@@ -34,10 +34,10 @@ def load_pct(report: DeviceReport) -> float:
 
 
 def judge(outcome: StreamOutcome, settings: Settings) -> Verdict:
-    """{"pass": bool, "checks": [{name, value, unit, limit, at_least, pass}]} for a stream with DRED.
+    """Return {"pass": bool, "checks": [{name, value, unit, limit, at_least, pass}]} for a stream with DRED.
 
-    One period may cost more than its 20 ms: the device renders ahead. Wall-clock lateness also depends on what else the
-    machine does; it is reported beside (stream.missed_deadlines_pct) but not judged.
+    One period may cost more than its 20 ms: the device renders ahead. Wall-clock lateness also depends on the load of
+    the machine; it is reported beside (stream.missed_deadlines_pct) but not judged.
     """
     report = outcome.report or {}
     rows = timeline_rows(outcome.report, outcome.first_sequence)

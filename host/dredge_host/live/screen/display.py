@@ -2,7 +2,7 @@
 """The live display of a stream on standard error; results go to standard output.
 
 On a terminal it is a panel that redraws itself; elsewhere, or without rich, one line per second. All numbers come in
-through `update`; nothing here reads a clock, so a replay shows what the run did.
+through `update`; nothing here reads a clock, so that a replay shows the same as the run.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Display:
         return panel(self.figures, self.total_packets)
 
     def _open_panel(self) -> Any:
-        """Return a running rich display, or None where only lines make sense."""
+        """Return a running rich display, or None where only lines can be shown."""
         if not self.stream.isatty() or os.environ.get("TERM", "") == "dumb":
             return None
         try:

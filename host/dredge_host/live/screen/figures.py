@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The figures of a running stream, how old the device's share of them is, and both as words and as JSON."""
+"""The figures of a running stream, the age of the device's part of them, and their output as text and JSON."""
 
 from __future__ import annotations
 
 from dredge_host.legend import SOURCES
 from dredge_host.live.documents import LiveFigures
 
-SILENT_S = 2.0  # a device reports every second; without a report for so long its figures are old
+SILENT_S = 2.0  # a device reports every second; after a longer silence its figures are old
 ALWAYS = ("opus", "lbrr", "dred", "plc")  # sources that have a row even at 0
 
 
@@ -34,7 +34,7 @@ class Figures:
         return age if age is not None and age >= SILENT_S else None
 
     def record(self) -> dict[str, object]:
-        """Return the figures as a JSON object; device_silent: the device's share of them is old."""
+        """Return the figures as a JSON object; device_silent: the device's part of them is old."""
         silent = self.silent_s is not None
         return {"schema": "dredge.meter/1", **self.state, "cpu_worst_us": self.worst_us, "device_silent": silent}
 
@@ -59,11 +59,11 @@ class Figures:
         return "report_age_s" in self.state and all(value is None for value in told)
 
     def silence_text(self) -> str:
-        """Return for how long nothing has come from the device, as text."""
+        """Return the time since the device's last report, as text."""
         return f"no report for {self.silent_s or 0.0:.0f} s"
 
     def value(self, key: str, form: str) -> str:
-        """Return one figure as text, a dash while it is not known."""
+        """Return one figure as text, a dash while it is unknown."""
         value = self.state.get(key)
         return "-" if value is None else format(value, form)
 

@@ -73,7 +73,7 @@ def _columns(name: str, heading: str, body: str) -> str:
 
 
 def _verdict(rows: Sequence[Row]) -> str:
-    """Return the section with the goals and how the methods meet them."""
+    """Return the section with the goals and the results of the methods."""
     lines, good = "", True
     for name, goal, share in goals(rows):
         held = share.mean >= goal
@@ -185,7 +185,7 @@ def _explained(rows: Sequence[Row], document: Document) -> str:
 
 
 def _environment(document: Document) -> str:
-    """Return the section with the command and the circumstances; what is unknown is left out."""
+    """Return the section with the command and the conditions; unknown ones are left out."""
     body = f"<p><code>{escape(command(document))}</code></p>"
     words = {"word_reference": document["word_reference"]} if document.get("word_reference") else {}
     for heading, facts in (

@@ -16,14 +16,14 @@ WORST = 40  # cells of each method
 
 
 class Cell(NamedTuple):
-    """What is shown, and what it is sorted by: a number, text, or None for a dash."""
+    """The text of a cell and its sort key: a number, text, or None for a dash."""
 
     text: str
     value: float | str | None = None
 
 
 class Column(NamedTuple):
-    """How a row becomes a cell."""
+    """The conversion of a row to a cell."""
 
     title: str
     cell: Callable[[Row], Cell]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The threads of a talk, and the watchdog that tells that they are alive."""
+"""The threads of a talk, and the watchdog that reports that they are alive."""

@@ -12,13 +12,13 @@ from dredge_host.talk.options import TalkOptions
 from dredge_host.talk.receiving import ReceivingHalf
 from dredge_host.talk.sending import SendingHalf
 
-_GOODBYE_S = 2.0  # how long the other end's goodbye is waited for after ours
+_GOODBYE_S = 2.0  # longest wait for the other end's goodbye after ours
 
 
 class Halves:
-    """The sending and the receiving half, each in a thread of its own.
+    """The sending and the receiving half, each in a separate thread.
 
-    ``ending`` is set when the talk is to end, ``error`` is what went wrong first, ``scheduling`` what came of
+    ``ending`` is set when the talk must end, ``error`` is the first failure, ``scheduling`` the outcome of
     `options.realtime`.
     """
 
@@ -37,7 +37,7 @@ class Halves:
         return bool(self._threads)
 
     def start(self) -> None:
-        """Begin to call, answer, speak and play."""
+        """Start both threads."""
         self._begun_s = time.monotonic()
         for name, work in (("sending", self._speak), ("receiving", self._hear)):
             thread = threading.Thread(target=work, name=name, daemon=True)
@@ -74,8 +74,8 @@ class Halves:
         self._guarded(lambda: self._receiving.run(self._receiving_over))
 
     def _receiving_over(self) -> bool:
-        """Return whether the receiving half may end after our goodbye: the other end has said its own, or had the time
-        to.
+        """Return whether the receiving half may end after our goodbye: the other end has said its own, or its time for
+        it is over.
         """
         if self.error is not None:
             return True
@@ -91,7 +91,7 @@ class Halves:
             self.ending.set()
 
     def _schedule(self) -> None:
-        """Ask the system for the scheduling of the calling thread that the options name."""
+        """Request the scheduling of the options for the calling thread."""
         if self._options.core is not None:
             scheduling.pin(self._options.core)
         if self._options.realtime:

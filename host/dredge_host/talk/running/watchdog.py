@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The watchdog of systemd: it is told that a talk is alive, so that one that hangs (in a driver, say) is started again.
+"""The watchdog of systemd: it is notified while a talk is alive, so that a hanging one (for example in a driver) is
+restarted.
 
 The unit of `dredge deploy --talk` sets WatchdogSec (sd_notify(3), systemd.service(5)).
 """
@@ -11,11 +12,13 @@ import os
 import socket
 from collections.abc import Callable
 
-_HANGS = 2  # questions in a row to which a half has made no progress
+_HANGS = 2  # consecutive looks without progress of a half
 
 
 class Watchdog:
-    """progress: numbers that grow while all is well; without $NOTIFY_SOCKET nothing is told."""
+    """The notifications to systemd. progress: numbers that grow while the talk works; without $NOTIFY_SOCKET none is
+    sent.
+    """
 
     def __init__(self, progress: Callable[[], tuple[int, ...]]) -> None:
         self._progress = progress
@@ -24,7 +27,7 @@ class Watchdog:
         self._where = os.environ.get("NOTIFY_SOCKET", "")
 
     def look(self) -> bool:
-        """Return whether every number has grown since the last look or the one before; then systemd is told."""
+        """Return whether every number has grown since the last look or the one before; then systemd is notified."""
         now = self._progress()
         moved = not self._before or all(a > b for a, b in zip(now, self._before, strict=True))
         self._still = 0 if moved else self._still + 1

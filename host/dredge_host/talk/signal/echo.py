@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Echo cancellation: an open microphone hears the loudspeaker, and so the other end hears itself."""
+"""Echo cancellation: an open microphone picks up the loudspeaker, so that the other end would hear itself."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def advice() -> str:
 
 
 def use_canceller() -> str:
-    """Take the sound server's echo canceller for the default microphone and loudspeaker, if it has one.
+    """Use the sound server's echo canceller for the default microphone and loudspeaker, if it has one.
 
-    Returns what was done, or advice. It must be called before the first card is opened.
+    Returns the outcome, or advice. It must be called before the first card is opened.
     """
     source, sink = _named("sources"), _named("sinks")
     if source is None:

@@ -12,7 +12,7 @@ from dredge_host.talk.signal.gate import Level
 
 
 class EndlessSource:
-    """A source that goes on with silence after its end; ``level``: how loud it is."""
+    """A source that continues with silence after its end; ``level``: its level."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -21,11 +21,11 @@ class EndlessSource:
 
     @property
     def backlog_us(self) -> int:
-        """The length of what had waited in the card or pipe before the packet that was read, microseconds."""
+        """The length of the speech that had waited in the card or pipe before the last packet, microseconds."""
         return self._source.backlog_us
 
     def flush(self) -> None:
-        """Leave out what waits in the source, because it is old."""
+        """Drop the speech that waits in the source, because it is old."""
         self._source.flush()
 
     def next(self) -> Pcm:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The level of speech, the gain that turns it down without a click, and what the microphone lets through."""
+"""The level of speech, the gain that turns it down without a click, and the microphone's gate."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dredge_host.errors import need
 from dredge_host.talk.signal.speex import EchoCanceller
 
 SILENT_DB = -96.0
-_FALL_DB = 1.0  # per packet: a word stays visible for a second
+_FALL_DB = 1.0  # fall per packet, so that a word is visible for a second
 DUCKED = 10 ** (-30 / 20)
-SPEAKS_DB = -45.0  # the other end speaks when it is louder than this
-_HOLD = 15  # packets (300 ms) that the microphone stays down after the last word
+SPEAKS_DB = -45.0  # above this level the other end counts as speaking
+_HOLD = 15  # packets (300 ms) that the microphone stays attenuated after the last word
 
 
 class Level:
@@ -71,7 +71,8 @@ class Ducking:
 
 
 class PushToTalk:
-    """The push-to-talk switch: ``closed`` is True until the key opens the microphone, or while the button is up."""
+    """The push-to-talk switch: ``closed`` is True until the key opens the microphone, or while the button is released.
+    """
 
     def __init__(self, how: str) -> None:
         self._button: Any = None
@@ -82,11 +83,11 @@ class PushToTalk:
 
     @property
     def closed(self) -> bool:
-        """Asked once per packet."""
+        """True while the microphone is closed; read once per packet."""
         return not (self._open if self._button is None else self._button.is_pressed)
 
     def toggle(self) -> None:
-        """Open or close the microphone by the key, since a terminal reports only that a key goes down."""
+        """Open or close the microphone by the key, since a terminal reports only the press of a key."""
         self._open = not self._open
 
     def close(self) -> None:
@@ -99,8 +100,8 @@ class PushToTalk:
 class MicrophoneGate:
     """All processing of a microphone for one talk: call it with int16[320]; `muted` may be set at any time.
 
-    ptt, half_duplex, echo: as in TalkOptions; switch: asked once per packet; heard_db: how loud the other end is now.
-    Raises CapabilityError for a button or an echo canceller that is not there.
+    ptt, half_duplex, echo: as in TalkOptions; switch: called once per packet; heard_db: returns the other end's present
+    level. Raises CapabilityError for a button or an echo canceller that is missing.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class MicrophoneGate:
 
     @property
     def shut(self) -> bool:
-        """True while nothing that is said may go out."""
+        """True while no speech may be sent."""
         return self._switch() or self.muted or (self.ptt is not None and self.ptt.closed)
 
     @property

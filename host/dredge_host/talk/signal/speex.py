@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An echo canceller where the sound server has none: libspeexdsp (`sudo apt install libspeexdsp1`), through ctypes."""
+"""An echo canceller for systems whose sound server has none: libspeexdsp (`sudo apt install libspeexdsp1`), through
+ctypes.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,17 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import CapabilityError
 
-TAIL_S = 0.25  # echo up to so long after the loudspeaker was given the sound: buffers of the card, and the room
+TAIL_S = 0.25  # longest delay of the echo after the sound was written: buffers of the card, and the room
 _AHEAD = 4  # packets of the loudspeaker that may wait for the microphone's
 _SET_SAMPLING_RATE = 24  # of speex/speex_echo.h
 
 
 class EchoCanceller:
-    """An echo canceller: `played` takes what the loudspeaker is given, in its thread; `cancel` what the microphone
-    heard, in another.
+    """An echo canceller: `played` takes the loudspeaker's samples, in its thread; `cancel` those of the microphone,
+    in another.
 
-    Both are int16[320] at the same pace. The filter learns the way from one to the other in a few seconds; it cannot
-    follow two cards with clocks of their own. Raises CapabilityError without the library.
+    Both are int16[320] at the same pace. The filter adapts to the acoustic path in a few seconds; it cannot
+    follow two cards with different clocks. Raises CapabilityError without the library.
     """
 
     def __init__(self) -> None:
@@ -40,11 +42,11 @@ class EchoCanceller:
         self._lock = threading.Lock()  # around the state, which `close` frees
 
     def played(self, pcm: Pcm) -> None:
-        """Take in int16[320] that the loudspeaker was given."""
+        """Take in int16[320] of the loudspeaker."""
         self._played.append(pcm)
 
     def cancel(self, pcm: Pcm) -> Pcm:
-        """Return int16[320] of the microphone without the echo of what the loudspeaker played."""
+        """Return int16[320] of the microphone without the echo of the loudspeaker."""
         far = self._played.popleft() if self._played else np.zeros(PACKET_SAMPLES, np.int16)
         near, far = np.ascontiguousarray(pcm, np.int16), np.ascontiguousarray(far, np.int16)
         out = np.empty(PACKET_SAMPLES, np.int16)
