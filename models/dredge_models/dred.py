@@ -31,13 +31,13 @@ RING = 2 * MAX_LATENTS
 LATENT_S = 0.04
 MAX_BYTES = 1000
 
-# What the features can be for real speech; a damaged payload must not drive the vocoder beyond.
+# The range of the features of real speech, to which decoded ones are limited, because a payload may be damaged.
 _LOW = np.array([-20.0] * 18 + [-1.5, -0.5], np.float32)
 _HIGH = np.array([20.0] * 18 + [1.5, 0.5], np.float32)
 
 
 def carried(ext_id: int, data: bytes) -> bytes | None:
-    """Return an extension's DRED data with its two-byte prefix; None for an extension that is no DRED."""
+    """Return an extension's DRED data with its two-byte prefix; None for an extension other than DRED."""
     if ext_id == DRED_EXTENSION_ID and data[:1] == MARK and len(data) >= PREFIX_BYTES:
         return bytes(data)
     if ext_id == STANDARD_ID and data:
@@ -46,9 +46,9 @@ def carried(ext_id: int, data: bytes) -> bytes | None:
 
 
 def latents_for(redundancy_s: float) -> int:
-    """Return how many latents reach `redundancy_s` seconds back from the packet's start, 0 … 26.
+    """Return the number of latents that reach `redundancy_s` seconds back from the packet's start, 0 … 26.
 
-    The newest latent also describes the packet's own 20 ms: they are the vocoder's context.
+    The newest latent also describes the packet's own 20 ms: as the vocoder's context.
     """
     if not redundancy_s >= 0:
         raise ValueError(f"redundancy: expected seconds >= 0, got {redundancy_s}")
@@ -58,23 +58,23 @@ def latents_for(redundancy_s: float) -> int:
 
 
 class DredEncoder:
-    """The sender's side of DRED. Every `push` costs the same, whatever redundancy `payload` is asked for."""
+    """The sender's side of DRED. The cost of `push` does not depend on the redundancy of `payload`."""
 
     def __init__(self, lookahead: int = 104, model: ModelSet = SHIPPED) -> None:
         """Open the networks of a model.
 
-        lookahead: samples by which the Opus decoder's output is late; the features are aligned to it. model: whose
-        streams are made. Raises ModelError when its files are missing or damaged.
+        lookahead: samples by which the Opus decoder's output is late; the features are aligned to it. model: the model
+        of the streams. Raises ModelError when its files are missing or damaged.
         """
         delay = (lookahead - 80) % 160
         self._prefix = MARK + bytes([model.version])
         self._offset = OFFSET if model.version == DRED_VERSION else LIBOPUS_OFFSET
         self._tables = model.tables
         self._delayed = np.zeros(delay, np.int16)
-        self._highpass = HighPass()   # Opus takes out what lies below speech: it is not played, so not described
+        self._highpass = HighPass()   # Opus removes frequencies below speech, so the features must not describe them
         self._extractor = FeatureExtractor()
         self._encoder = RdoVaeEncoder(model)
-        # Every second latent goes into a packet, so twice as many are kept. The newest is at
+        # A packet contains every second latent, so twice as many are kept. The newest is at
         # `_newest`, older ones follow; every row is stored twice, RING apart, so that any stretch
         # of the ring is one slice.
         self._latents = np.zeros((2 * RING, self._encoder.latent_dim), np.float32)
@@ -97,10 +97,10 @@ class DredEncoder:
 
     def payload(self, redundancy_s: float, q0: int = Q0, dq: int = DQ,
                 max_bytes: int = MAX_BYTES) -> bytes:
-        """Return the extension data for the packet just pushed: prefix and payload, b"" when nothing is known.
+        """Return the extension data for the packet just pushed: prefix and payload, b"" without any features.
 
-        redundancy_s: how far back from the packet's start, at most 1.02 s; q0, dq: quantiser level of the newest latent
-        and its slope (docs/reference/bitstream.md). ValueError for bad arguments.
+        redundancy_s: length of the history before the packet's start, at most 1.02 s; q0, dq: quantiser level of the
+        newest latent and its slope (docs/reference/bitstream.md). ValueError for bad arguments.
         """
         span = min(2 * latents_for(redundancy_s), self._count)
         if span == 0:
@@ -109,7 +109,8 @@ class DredEncoder:
         room = min(max_bytes, MAX_BYTES) - PREFIX_BYTES
         coded = self._code(latents, q0, dq, room)
         if coded and self._tables.version != DRED_VERSION:
-            # Without a count a decoder takes the last 7 bits for padding: latents in there would be sent in vain.
+            # Without a count a decoder takes the last 7 bits for padding and ignores latents in them, so those are left
+            # out.
             while heard := len(decode_payload(coded, self._tables).latents):
                 if heard >= len(latents):
                     break
@@ -122,7 +123,7 @@ class DredEncoder:
                               max_bytes=room)
 
     def flush(self) -> None:
-        """Forget everything heard so far (mute: nothing said before may be sent any more)."""
+        """Forget all speech so far (after a mute, no earlier speech may be sent)."""
         self._newest = self._count = 0
         self._latents[:] = 0
         self._states[:] = 0
@@ -134,9 +135,9 @@ class DredEncoder:
 
 @dataclass(eq=False)
 class DredPacket:
-    """A parsed extension; features are decoded when asked for, and kept."""
+    """A parsed extension; features are decoded on demand and cached."""
 
-    version: int                      #: DRED version: which model made it
+    version: int                      #: DRED version: of the model that made it
     header: PayloadHeader             #: its offset counts from the first sample of the whole packet
     levels: NDArray[np.int32]
     span_frames: int                  #: 10 ms frames it can describe
@@ -155,7 +156,7 @@ class DredDecoder:
     """The receiver's side of DRED: one network per model, shared by all packets."""
 
     def __init__(self) -> None:
-        """Load the shipped network and every imported one, so that nothing is loaded while a period waits.
+        """Load the shipped network and every imported one, so that nothing is loaded while a period is due.
 
         Raises ModelError when files of the shipped one are missing or damaged; a damaged imported one counts as
         absent (`dredge models verify` names it).
@@ -188,7 +189,7 @@ class DredDecoder:
         return DredPacket(version, header, coded.levels, FRAMES_PER_LATENT * len(coded.latents), coded, network)
 
     def _model(self, version: int) -> tuple[QuantTables, RdoVaeDecoder] | None:
-        """Return the tables and network of a version, None where there is no model. One that was imported since is
+        """Return the tables and network of a version, None where there is no model. A model imported meanwhile is
         loaded now.
         """
         if version not in self._models:

@@ -11,8 +11,8 @@ from dredge_kernels.fargan import PRIMING_ROWS, PRIMING_SAMPLES, Fargan
 from dredge_models.modelset import FARGAN_ID, fargan_file
 from dredge_models.registry import ModelError
 
-AHEAD = 1                    # rows that the network wants beyond the frame it makes
-CONTEXT = 2                  # rows on both sides that `synthesise` is given
+AHEAD = 1                    # rows that the network needs after the frame that it synthesises
+CONTEXT = 2                  # rows of context on both sides for `synthesise`
 
 Features = NDArray[np.float32]
 
@@ -44,10 +44,11 @@ class FarganVocoder:
         self._net.reset()
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
-        """Take up real speech, so that the next frame continues it.
+        """Prime the network with the output so far, so that the next frame continues it.
 
         pcm: int16 [n >= 320], the output so far; features: float32 [m >= 1, 20], its track, last row = last 10 ms of
-        pcm; ahead: float32 [>= 1, 20], the frames to come if known (else the last row is held). ValueError for others.
+        pcm; ahead: float32 [>= 1, 20], the next frames if known (else the last row is repeated). ValueError for other
+        shapes.
         """
         if pcm.dtype != np.int16 or pcm.ndim != 1 or len(pcm) < PRIMING_SAMPLES:
             raise ValueError(f"pcm: expected int16 of at least {PRIMING_SAMPLES} samples, "
@@ -62,7 +63,7 @@ class FarganVocoder:
     def synthesise(self, features: Features) -> Pcm:
         """Synthesise int16 [160 k] from float32 [2 + k + 2, 20] (two rows of context on both sides).
 
-        The rows go on where those of the last call ended. Raises ValueError for another shape or values that are not
+        The rows continue those of the last call. Raises ValueError for another shape or values that are not
         finite.
         """
         rows = np.asarray(features, np.float32)
@@ -71,5 +72,5 @@ class FarganVocoder:
         return self._net.synthesise(rows[CONTEXT + AHEAD : len(rows) - CONTEXT + AHEAD])
 
     def tail(self, features: Features) -> Pcm:
-        """float32 [5, 20] -> int16 [160], the last ones of a gap; errors as `synthesise`."""
+        """Synthesise the last int16 [160] of a gap from float32 [5, 20]; errors as `synthesise`."""
         return self.synthesise(features)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An RDO-VAE with everything it needs, shipped or imported by the user, found by its version byte."""
+"""An RDO-VAE with its quantiser tables, shipped or imported by the user, found by its version byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ModelSet:
     folder: Path | None       #: None: among the shipped weights
 
     def file(self, name: str) -> ModelFile:
-        """Return a file of the model, as its manifest pins it. Raises ModelError when it is missing or damaged."""
+        """Return a file of the model, checked against its manifest. Raises ModelError when it is missing or damaged."""
         return registry.weight_file(name) if self.folder is None else _checked(self.folder, name)
 
     @property
@@ -45,7 +45,7 @@ SHIPPED = ModelSet("shipped", DRED_VERSION, None)
 def user_folder() -> Path | None:
     """Return the folder of imported models: $XDG_DATA_HOME/dredge/models, by default below ~/.local/share.
 
-    None for a user without a home (a service, a container's user id), who has none.
+    None for a user without a home (a service, a container's user id), who has no such folder.
     """
     data = os.environ.get("XDG_DATA_HOME")
     try:
@@ -88,7 +88,7 @@ def versions() -> frozenset[int]:
 
 
 def fargan_file() -> ModelFile:
-    """Return the imported FARGAN vocoder, as its manifest pins it. Raises ModelError when there is none, or it is
+    """Return the imported FARGAN vocoder, checked against its manifest. Raises ModelError when there is none, or it is
     damaged.
     """
     folder = next((place for place in folders() if place.name == FARGAN_ID), None)
@@ -104,7 +104,7 @@ def folders() -> list[Path]:
         if root is None or not root.is_dir():
             return []
         return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    except OSError:  # a home that may not be read
+    except OSError:  # a home folder without read permission
         return []
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reading of .npz files from any source: nothing is unpickled, and no header's promise becomes memory."""
+"""Reading of .npz files from any source: nothing is unpickled, and sizes in headers are checked before memory is
+reserved.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ from numpy.typing import NDArray
 
 LARGEST = 256 << 20          # bytes of all arrays together: some hundred times our largest model
 
-# What zipfile, zlib and the header's parser raise on damaged files; RuntimeError for encrypted ones.
+# The errors of zipfile, zlib and the header's parser on damaged files; RuntimeError for encrypted ones.
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RuntimeError, MemoryError, OverflowError,
             SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 def read_arrays(content: bytes, prefix: str = "") -> dict[str, NDArray]:
-    """Return the arrays of an .npz by name, of those whose name begins so. Raises ValueError with a sentence for
-    anything else.
+    """Return the arrays of an .npz by name, those whose names begin with `prefix`. Raises ValueError with a sentence
+    for anything else.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

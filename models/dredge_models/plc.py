@@ -11,10 +11,10 @@ from dredge_models.tflite.runtime import TfliteModel
 
 FEATURES = 20
 HOLD = 6                          # frames (60 ms) at full level
-STEP = 0.15                       # growth per frame of the fall of c0 …
-STEEPEST = 1.2                    # … which ends at 2.8 dB per frame
-VOICING = 0.88                    # kept per frame once the fade has begun
-SILENCE_C0 = math.sqrt(18) * -2.0 - 4.0      # every band at the extractor's floor
+STEP = 0.15                       # increase per frame of the fall of c0 …
+STEEPEST = 1.2                    # … up to 2.8 dB per frame
+VOICING = 0.88                    # factor on the voicing per frame of the fade
+SILENCE_C0 = math.sqrt(18) * -2.0 - 4.0      # c0 with every band at the extractor's floor
 LONG = 30.0                       # frames of burst at which the network's position input ends
 
 Array = NDArray[np.float32]
@@ -28,7 +28,7 @@ def silence() -> Array:
 
 
 def fade(index: int) -> float:
-    """Return how much c0 falls at the index-th lost frame (0 = first); 4.24 in c0 is 10 dB."""
+    """Return the fall of c0 at the index-th lost frame (0 = first); 4.24 in c0 is 10 dB."""
     late = index - HOLD + 1
     if late <= 0:
         return 0.0
@@ -37,12 +37,12 @@ def fade(index: int) -> float:
 
 
 def load_graph() -> TfliteModel:
-    """Return the network, which keeps nothing between calls. Raises ModelError if its file is missing or damaged."""
+    """Return the network, which has no state between calls. Raises ModelError if its file is missing or damaged."""
     return TfliteModel(weight_file("plc_step.tflite"))
 
 
 class PlcPredictor:
-    """The predictor of lost frames; it takes in every frame that is played, so that it can go on when one is missing.
+    """The predictor of lost frames; it is updated with every played frame, so that it can continue when one is missing.
     """
 
     def __init__(self, graph: TfliteModel | None = None) -> None:
@@ -59,12 +59,12 @@ class PlcPredictor:
         """Forget everything, as before the first frame."""
         self._memory = np.zeros(self._graph.inputs["memory"], np.float32)
         self._last = silence()
-        self._fresh = False              # whether the network has yet to hear `_last`
+        self._fresh = False              # whether `_last` has not been fed to the network yet
         self._lost = 0
 
     @property
     def lost(self) -> int:
-        """Frames predicted since the last `update`."""
+        """The number of frames predicted since the last `update`."""
         return self._lost
 
     def update(self, feature: Array) -> None:
@@ -77,8 +77,8 @@ class PlcPredictor:
     def predict(self) -> Array:
         """Return the next lost frame, float32 [20].
 
-        From 60 ms away from what is known on, the level sinks towards silence and the correlation decays: a long loss
-        ends in faint noise and never in a tone.
+        More than 60 ms away from a known frame, the level falls towards silence and the correlation decays, so that a
+        long loss ends in faint noise and never in a tone.
         """
         guess = self._advance() if self._fresh else self._last
         near = self._lost
@@ -87,7 +87,7 @@ class PlcPredictor:
         return self._attenuated(guess, near)
 
     def _attenuated(self, guess: Array, near: int) -> Array:
-        """Return `guess` as it is given out, `near` frames away from the nearest known one."""
+        """Return `guess` with the fade for a distance of `near` frames to the nearest known one."""
         shown = guess.copy()
         fall = fade(near)
         if fall > 0:
@@ -106,7 +106,7 @@ class PlcPredictor:
         row[-3], row[-2] = float(self._lost > 0), min(1.0, self._lost / LONG)
         out = self._graph(frame=self._row, memory=self._memory)
         self._memory = out["memory_out"]
-        # Own predictions are fed back without end: keep them where speech is.
+        # Predictions are fed back without limit, so they are limited to the range of speech.
         return np.clip(out["next"][0], _LOW, _HIGH)
 
 

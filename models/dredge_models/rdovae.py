@@ -34,7 +34,7 @@ class RdoVaeEncoder:
         """Encode features float32 [2, 20], older frame first, and return (latent float32 [L], state float32 [S]).
 
         The latent covers these two frames and the two before them. Raises ValueError for other shapes and for values
-        that are not finite (they would stay in the memory for ever).
+        that are not finite (they would stay in the network's memory).
         """
         if features.shape != (FRAMES_PER_STEP, FEATURES):
             raise ValueError(f"features: expected [2, 20], got {list(features.shape)}")
@@ -94,5 +94,5 @@ class RdoVaeDecoder:
         return self._memory
 
     def resume(self, memory: Array | None) -> None:
-        """Put back what `memory` gave: several chunks can share one decoder."""
+        """Restore a value of `memory`, so that several chunks can share one decoder."""
         self._memory = memory

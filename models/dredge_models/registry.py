@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The shipped weights: `weights/manifest.json` names every file, its size and its SHA-256.
 
-A file is read once; what was compared with the manifest is what is used, whatever happens to the file meanwhile.
+A file is read once and used from memory, so that the bytes compared with the manifest are the bytes used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "weights"
-FORMAT = 1                   # of the manifest and of what the loaders expect in the files
+FORMAT = 1                   # format of the manifest and of the files
 DRED_VERSION = DREDGE        # our models' version byte in the DRED prefix
-LIBOPUS_VERSIONS = (LIBOPUS_1_5, LIBOPUS_1_6)   # a user can import their models
+LIBOPUS_VERSIONS = (LIBOPUS_1_5, LIBOPUS_1_6)   # versions whose models a user can import
 DRED_EXTENSION_ID = 126      # experimental id of libopus 1.5 and 1.6: data begins with 'D' and the version
-STANDARD_ID = 32             # of draft-ietf-mlcodec-opus-dred: no prefix, the model is the standard's
-STANDARD_VERSION = LIBOPUS_1_6   # the version whose model that is
+STANDARD_ID = 32             # of draft-ietf-mlcodec-opus-dred: no prefix; the model is that of the standard
+STANDARD_VERSION = LIBOPUS_1_6   # the version of that model
 _ADVICE = "reinstall dredge, or rebuild the manifest after an export"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")       # one file of the folder itself
 _SUM = re.compile(r"[0-9a-f]{64}")
@@ -58,7 +58,8 @@ class ModelFile:
 
     @classmethod
     def of(cls, path: Path) -> ModelFile:
-        """Return a file that no manifest names, such as one just trained. Raises ModelError when it cannot be read."""
+        """Return a file without a manifest, for example a newly trained one. Raises ModelError when it cannot be read.
+        """
         try:
             return cls(path.name, path.read_bytes())
         except OSError as error:
@@ -121,7 +122,7 @@ def sha256(path: Path) -> str:
 
 
 def checked(folder: Path, name: str) -> ModelFile:
-    """Return the file of this name, equal to what the folder's manifest says. Raises ModelError, without advice."""
+    """Return the file of this name, checked against the folder's manifest. Raises ModelError, without advice."""
     for entry in read_manifest(folder)["files"]:
         if entry["file"] == name:
             return _pinned(entry, folder)
@@ -144,8 +145,8 @@ def _pinned(entry: dict, folder: Path) -> ModelFile:
 
 
 def _read(path: Path, most: int) -> tuple[bytes, int]:
-    """Return the first bytes of a file, and its size. Raises OSError for what is no regular file (a pipe would be
-    waited for).
+    """Return the first bytes of a file, and its size. Raises OSError for anything but a regular file (a pipe could
+    block).
     """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         about = os.fstat(file.fileno())
@@ -155,7 +156,7 @@ def _read(path: Path, most: int) -> tuple[bytes, int]:
 
 
 def weight_file(name: str) -> ModelFile:
-    """Return a shipped weight file, as the manifest pins it. Raises ModelError when it is missing or damaged."""
+    """Return a shipped weight file, checked against the manifest. Raises ModelError when it is missing or damaged."""
     for entry in manifest()["files"]:
         if entry["file"] == name:
             try:
@@ -166,7 +167,7 @@ def weight_file(name: str) -> ModelFile:
 
 
 def verify(folder: Path | None = None) -> list[Problem]:
-    """Check every file of a weights folder and look for stray ones; empty if all is well.
+    """Check every file of a weights folder and look for stray ones; empty without faults.
 
     The shipped folder by default.
     """
@@ -190,5 +191,5 @@ def _complaint(entry: dict, folder: Path) -> str:
 
 
 def model_ids() -> list[str]:
-    """Return the ids of the shipped models, sorted; they go into reports and JSON results."""
+    """Return the ids of the shipped models, sorted; they are part of reports and JSON results."""
     return sorted(manifest()["models"])

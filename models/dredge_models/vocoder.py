@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The LPCNet vocoder as an object that goes on from real speech and turns features into more of it.
+"""The LPCNet vocoder as an object that continues decoded speech by speech synthesised from features.
 
-LPCNet runs one frame ahead of what is handed out, because the postfilter needs to hear what comes next.
+LPCNet runs one frame ahead of the returned samples, because the postfilter needs the next frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dredge_models.registry import weight_file
 
 DEFAULT_MODEL = "standard"
 PRIMING = 3  # frames of excitation history: the longest pitch period (256 samples) before the network starts
-FORCED = HOP  # samples at their end along which the network runs first, from its state after the last gap
+FORCED = HOP  # samples at the end of the priming along which the network runs first, from its state after the last gap
 RISE = np.linspace(0, 1, HOP, endpoint=False, dtype=np.float32)  # from the bare network to the postfilter
 
 Features = NDArray[np.float32]
@@ -55,7 +55,7 @@ class Vocoder:
     """Speech from features at 16 kHz, one frame of 160 samples per row (paper: arXiv 1810.11846).
 
     Frames are aligned so that a row describes exactly its 160 output samples (docs/reference/architecture.md). One
-    thread at a time may use an object; the weights behind all of them are one copy (``weights``).
+    thread at a time may use an object; all objects share one copy of the weights (``weights``).
     """
 
     LOOK_AHEAD = CONTEXT
@@ -79,17 +79,17 @@ class Vocoder:
         return self._net.level
 
     def reset(self) -> None:
-        """Start from silence before the first frame; the random source starts again."""
+        """Start from silence before the first frame; the random generator restarts."""
         self._net.reset(self._seed)
         self._postfilter.reset()
-        self._waiting: Pcm | None = None  # the frame that the network is ahead
-        self._rising = False  # the next output is the first after real speech
+        self._waiting: Pcm | None = None  # the frame synthesised ahead
+        self._rising = False  # the next output is the first after the priming
 
     def begin(self, pcm: Pcm, features: Features, ahead: Features | None = None) -> None:
-        """Take up real speech, so that the next frame continues it.
+        """Prime the vocoder with the output so far, so that the next frame continues it.
 
         pcm: int16 [n >= 480], the output so far; features: float32 [m, 20], its track, last row = last 10 ms of pcm;
-        ahead: float32 [2, 20], the two frames to come if known (else the last row is held).
+        ahead: float32 [2, 20], the next two frames if known (else the last row is repeated).
         Raises ValueError on shorter or differently shaped input.
         """
         need = PRIMING * HOP
@@ -105,7 +105,7 @@ class Vocoder:
     def synthesise(self, features: Features) -> Pcm:
         """Synthesise int16 [160 k] from float32 [2 + k + 2, 20] (two rows of context on both sides).
 
-        The rows go on where those of the last call ended. Raises ValueError for another shape or values that are not
+        The rows continue those of the last call. Raises ValueError for another shape or values that are not
         finite.
         """
         rows = np.asarray(features, np.float32)
@@ -122,16 +122,16 @@ class Vocoder:
         return shaped
 
     def tail(self, features: Features) -> Pcm:
-        """float32 [5, 20] as for ``synthesise`` -> int16 [160], the last ones: only ``begin`` may follow.
+        """Synthesise the last int16 [160] from float32 [5, 20], rows as for ``synthesise``; only ``begin`` may follow.
 
-        They fade out under other speech, so the frame that the network is ahead will do for them. Errors as there.
+        They are faded out under decoded speech, so the frame synthesised ahead suffices. Errors as ``synthesise``.
         """
         if self._waiting is None:
             return self.synthesise(features)
         return self._postfilter.finish(np.asarray(features, np.float32)[CONTEXT + 1 : -CONTEXT + 1])
 
     def _start(self, rows: Features) -> Pcm:
-        """Return the very first frame; the postfilter's state comes from the real speech before it."""
+        """Return the very first frame; the postfilter's state comes from the output before it."""
         first = self._net.synthesise(rows[: 2 * CONTEXT + 1])
         self._postfilter.process(first, rows[CONTEXT : CONTEXT + 1])
         return first

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The vocoders that a receiver can be told to use.
+"""The table of the vocoders that a receiver can use.
 
 A new one is a class with the interface of `vocoder.Vocoder` (begin, synthesise, reset) and a row here: command lines,
 their help, validation, benchmarks and copy synthesis follow from this table. Nothing is loaded before it is opened.
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 
 class Entry(NamedTuple):
-    """One vocoder. title: for help texts, "" for another name of one above; open: makes one, ModelError without its
-    weights; stand_in: a cheaper one that takes over under load, "" for none.
+    """One vocoder. title: for help texts, "" for an alias of one above; open: creates one, ModelError without its
+    weights; stand_in: a cheaper one for use under load, "" for none.
     """
 
     title: str

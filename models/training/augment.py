@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Changes feature sequences as louder, quieter or noisier recordings would change them."""
+"""Augmentation of feature sequences by gain and noise, as of louder, quieter or noisier recordings."""
 
 import math
 
@@ -31,7 +31,7 @@ def add_noise(features: np.ndarray, snr_db: float, tilt: np.ndarray) -> None:
     """Add steady noise to one sequence float32 [T, 20], in place.
 
     snr_db: below the sequence's loud frames (95th percentile); tilt: band shape [18] in bels.
-    The correlation falls by the share of the energy that is noise.
+    The correlation is reduced by the noise's share of the energy.
     """
     cepstra = features[:, :BANDS].copy()
     cepstra[:, 0] += 4

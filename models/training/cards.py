@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Model cards: one JSON beside the weights says where a model comes from and how good it is."""
+"""Model cards: a JSON file beside the weights with a model's origin and quality."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SPEECH_DATA = {
         {"corpus": "r-dh dutch-vl-tts", "licence": "CC0-1.0", "attribution": "r-dh"},
     ],
 }
-# Speech coded at 48 kb/s, good enough for features.
+# Speech coded at 48 kb/s, which is sufficient for features.
 MORE_SPEECH: list[dict[str, str]] = [
     {"corpus": "LibriSpeech (clips in Resemblyzer, DALI_extra, librosa data)", "licence": "CC-BY-4.0",
      "attribution": "(c) 2014 Vassil Panayotov; LibriVox readers"},

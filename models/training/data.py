@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Turns folders of recordings into the arrays that every trainer reads.
+"""Conversion of folders of recordings to the arrays for all trainers.
 
 `python -m models.training.data --speech FOLDER [FOLDER …] --out runs/data` writes train.npz, valid.npz and test.npz
 with `f` float32 [n, 20] (features, one row per 10 ms), `pcm` int16 [160 n] (what the features were computed from) and
 `first`, the number of rows that come from the first folder: the vocoder trains on those alone, so it should be the one
 with the best recordings. A folder may lack a split. Training files are equalised and scaled at random so that the
-models meet many microphones and levels; all files pass the high-pass that the sender puts before its encoder.
+models are trained on many microphones and levels; all files pass the high-pass that the sender puts before its encoder.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def augment(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.floa
 
 
 def prepare_file(path: Path, rng: np.random.Generator, train: bool) -> NDArray[np.int16]:
-    """Return int16 samples of one recording, a whole number of hops, dithered, kept off the rails and high-passed."""
+    """Return int16 samples of one recording, a whole number of hops, dithered, limited below full scale and
+    high-passed.
+    """
     x = load(path)
     x = augment(x, rng) if train else x * (REFERENCE_RMS / active_rms(x))
     peak = np.abs(x).max()

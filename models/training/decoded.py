@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a receiver gets: the features of the data files after the shipped RDO-VAE.
+"""The features of the data files after the shipped RDO-VAE, as a receiver decodes them.
 
 `python -m models.training.decoded --data runs/data --out runs/data` writes train_decoded.npz and valid_decoded.npz with
 `f` float32 [n, 20], row by row beside `f` of train.npz and valid.npz. The stream is cut into chunks of random length
@@ -28,7 +28,7 @@ CONTEXT = 100              # encoder steps (2 s) before a lane's own: its memory
 LANE = 4000                # frames per lane; lanes are encoded side by side
 LANES = 32                 # … so many at once
 BATCH = 512                # chunks decoded at once
-# What the runtime's decoder clips to (dredge_models.dred): nothing beyond reaches a vocoder.
+# The range to which dredge_models.dred limits decoded features, as a vocoder gets them.
 LOW = torch.tensor([-20.0] * 18 + [-1.5, -0.5])
 HIGH = torch.tensor([20.0] * 18 + [1.5, 0.5])
 
@@ -74,7 +74,7 @@ def decode_chunks(model: RdoVae, rng: np.random.Generator, latents: Tensor, stat
     longest = max(c.length for c in chunks)
     lane = torch.tensor([c.lane for c in chunks])
     newest = torch.tensor([c.newest for c in chunks])
-    # A shorter chunk decodes on into the past, and what it makes there is dropped.
+    # A shorter chunk is decoded further into the past, and the surplus is dropped.
     steps = (newest[None] - 2 * torch.arange(longest)[:, None]).clamp(min=0)
     slope = np.array(LEVEL_STEPS)[rng.integers(4, 8, len(chunks))]
     levels = torch.from_numpy(level_schedule(rng.integers(0, 11, len(chunks)), slope, longest))
@@ -89,7 +89,7 @@ def decode_chunks(model: RdoVae, rng: np.random.Generator, latents: Tensor, stat
 @torch.no_grad()
 def decoded(model: RdoVae, features: np.ndarray, seed: int = 1,
             show: Callable[[float], None] | None = None) -> np.ndarray:
-    """Return every row of features float32 [n, 20] as some packet would bring it, float32 [n, 20]."""
+    """Return every row of features float32 [n, 20] as a packet would describe it, float32 [n, 20]."""
     rng = np.random.default_rng(seed)
     out = np.full_like(features, np.nan)
 

@@ -51,8 +51,8 @@ def conv(w: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def table(name: str, embedding: NDArray[np.float32], matrix: NDArray[np.float32]) -> dict[str, NDArray]:
-    """Return what a code adds to each gate, int8 [S, L, N] with one step per column, from embedding [S, L, E] and
-    matrix [S E, N].
+    """Return the contribution of a code to each gate, int8 [S, L, N] with one step per column, from embedding [S, L, E]
+    and matrix [S E, N].
     """
     slots, _, width = embedding.shape
     rows = embedding @ matrix.reshape(slots, width, -1)

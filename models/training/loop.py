@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The loop around every trainer: checkpoints, log, progress bar, stop on a signal, resume."""
+"""The training loop of all trainers: checkpoints, log, progress bar, stop on a signal, resume."""
 
 import argparse
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from models.training.progress import (
 
 
 class Trainer(Protocol):
-    """What the loop needs to know of a trainer."""
+    """The methods of a trainer that the loop calls."""
 
     budget: Budget
 
@@ -37,12 +37,12 @@ class Trainer(Protocol):
         """Return everything a checkpoint must hold, without step and seconds."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
+        """Restore a result of `state`, so that training continues exactly from there."""
 
 
 @dataclass
 class Loop:
-    """Where a run keeps its files, and how often it looks at held-out data."""
+    """The files of a run, and its interval of validation."""
 
     title: str
     out: Path
@@ -52,11 +52,11 @@ class Loop:
 
     @property
     def path(self) -> Path:
-        """The checkpoint."""
+        """The path of the checkpoint."""
         return self.out / "checkpoint.pt"
 
     def resume(self, trainer: Trainer) -> bool:
-        """Take up the run's checkpoint if there is one; RuntimeError if it cannot be read."""
+        """Continue from the run's checkpoint if there is one; RuntimeError if it cannot be read."""
         state = load_checkpoint(self.path)
         if state is None:
             return False
@@ -107,7 +107,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 def pick_device(name: str) -> torch.device:
     """Return the device for auto (the first CUDA GPU, else the CPU), cpu or cuda. Raises RuntimeError when cuda is not
-    there.
+    available.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("--device cuda: this PyTorch sees no CUDA GPU; use --device cpu")

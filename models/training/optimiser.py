@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 CLIP = 2.0          # norm of all gradients together
-QUICK = 6.0         # times the learning rate for the quantiser's tables: logits that must travel far
+QUICK = 6.0         # factor on the learning rate for the quantiser's tables, whose logits have a wide range
 
 
 class Optimiser:
     """One schedule for all; Muon's steps are scaled to the size of Adam's.
 
-    Muon (K. Jordan et al., 2024) makes the step of each matrix orthogonal. The quantiser's tables are matrices in
-    shape alone, so Adam takes them.
+    Muon (K. Jordan et al., 2024) makes the step of each matrix orthogonal. The quantiser's tables are two-dimensional
+    arrays but not linear maps, so Adam updates them.
     """
 
     def __init__(self, model: nn.Module, lr: float, kind: str = "muon") -> None:

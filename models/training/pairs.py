@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Makes pairs of features: of speech in many rooms and levels, and of the same speech as a bad microphone hears it.
+"""Makes pairs of features: of speech in many rooms and levels, and of the same speech with noise and clipping.
 
 `python -m models.training.pairs --data runs/data --copies 3` reads train.npz and writes pairs_0.npz, pairs_1.npz, …,
 each with `clean` and `heard` float16 [n, 20]. Both have the same random filter, room, gain and bandwidth; noise and
-clipping are heard alone, and the encoder learns to look through most of them. Another --seed makes other pairs.
+clipping are in `heard` alone, so that the encoder learns to suppress most of them. Another --seed makes other pairs.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Samples = NDArray[np.float64]
 
 @dataclass
 class Pairs:
-    """Row i of `heard` is what the encoder gets, row i of `clean` what should come out; float16 [n, 20] each."""
+    """Row i of `heard` is the encoder's input, row i of `clean` the wanted output; float16 [n, 20] each."""
 
     clean: np.ndarray
     heard: np.ndarray
@@ -66,7 +66,7 @@ def room(rng: np.random.Generator, x: Samples) -> Samples:
 
 
 def band_limit(rng: np.random.Generator, x: Samples) -> Samples:
-    """Return `x` as a narrow channel passes it: low-pass, half of them with a telephone's high-pass as well."""
+    """Return `x` band-limited as by a narrow channel: low-pass, half of them with a telephone's high-pass as well."""
     top = rng.choice([3400.0, 4000.0, 5500.0, 7000.0])
     edges: float | list[float] = top
     kind = "lowpass"
@@ -91,7 +91,7 @@ def whole(x: Samples) -> NDArray[np.int16]:
 
 
 def disturb(rng: np.random.Generator, pcm: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Return one piece [n] as it should come out, and as it is heard (the same array where nothing was added)."""
+    """Return one piece [n] as the wanted output, and as the input (the same array where nothing was added)."""
     x = colour(rng, pcm.astype(np.float64))
     if rng.random() < 1 / 3:
         x = room(rng, x)
@@ -116,7 +116,7 @@ def rows(extractor: FeatureExtractor, highpass: HighPass, pcm: NDArray[np.int16]
 
 
 def eased(clean: np.ndarray, heard: np.ndarray) -> np.ndarray:
-    """Return `clean` float16 [n, 20] with bands at most LEFT below what is heard, since some noise may stay in pauses.
+    """Return `clean` float16 [n, 20] with bands at most LEFT below `heard`, since some noise may remain in pauses.
     """
     basis = dct_matrix()
     offset = np.zeros(BANDS, np.float32)

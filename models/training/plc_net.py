@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The concealment predictor: from the features so far, and those after the gap if known, the next 10 ms.
+"""The concealment predictor: it computes the next 10 ms from the features so far, and from those after the gap if
+known.
 
 After Valin et al., "Real-Time Packet Loss Concealment With Mixed Generative and Predictive Model"
 (2022), much smaller. During a loss the input is the network's own last prediction. A receiver that plays with a
-delay often holds the packet after the gap already: its first row is the anchor that the prediction heads for.
+delay often has the packet after the gap already: its first row is the anchor, the target of the prediction.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from models.training.rdovae_loss import inverse_dct
 from models.training.rdovae_net import FEATURES, INPUT_SCALE
 
 BANDS = 18
-LONG = 30.0        # frames; how far into a burst, in units that keep the input near one
+LONG = 30.0        # frames; scale of the position in a burst, which keeps the input near one
 _BASIS = inverse_dct()
 
 
@@ -33,7 +34,7 @@ class PlcConfig:
 
 @dataclass
 class Ahead:
-    """What is known of the frames after the gap, for every step of a batch."""
+    """The known frames after the gap, for every step of a batch."""
 
     anchor: Tensor      #: float32 [T, B, 20], the first row after the gap in which the next frame lies
     distance: Tensor    #: float32 [T, B], frames from row t to the anchor; 0 where there is none or it is not needed
@@ -87,8 +88,8 @@ def inputs(frame: Tensor, age: Tensor, known: tuple[Tensor, Tensor] | None) -> T
     """Return the network input [B, 63] of frame [B, 20], age [B] (lost frames so far), known (anchor [B, 20], distance
     [B]).
 
-    It is the frame, its step straight towards the anchor, the whole way there, whether it was lost, burst position,
-    nearness.
+    The input is the frame, its step straight towards the anchor, the difference to the anchor, whether the frame was
+    lost, the position in the burst, and the nearness of the anchor.
     """
     if known is None:
         way = step = torch.zeros_like(frame)
@@ -105,8 +106,8 @@ def inputs(frame: Tensor, age: Tensor, known: tuple[Tensor, Tensor] | None) -> T
 def plc_loss(frames: Tensor, guesses: Tensor, lost: Tensor) -> Tensor:
     """Return the error of the predictions, mainly where frames were lost.
 
-    It sums absolute errors of band levels (bels), of pitch where voiced, and of the correlation; claiming more voicing
-    than there is counts double, since it is heard as a buzz.
+    It sums absolute errors of band levels (bels), of pitch where voiced, and of the correlation; excess voicing
+    counts double, since it sounds like a buzz.
     """
     basis = _BASIS.to(frames)
     bands = ((guesses - frames)[..., :BANDS] @ basis.T).abs().mean(-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What every trainer needs around its loop: a budget, checkpoints, a log and a progress bar."""
+"""The common parts of all trainers: a budget, checkpoints, a log and a progress bar."""
 
 import contextlib
 import csv
@@ -20,10 +20,10 @@ CHECKPOINT_SECONDS = 240.0
 
 @dataclass
 class Budget:
-    """How long to train: steps or minutes, counted over all resumed runs together.
+    """The length of the training in steps or minutes, counted over all resumed runs together.
 
     The learning rate rises over `warmup` steps, stays, and falls along a cosine over the last part;
-    a resumed run with a larger budget takes up the higher rate again.
+    a resumed run with a larger budget returns to the higher rate.
     """
 
     steps: int | None = None
@@ -50,7 +50,7 @@ class Budget:
         return min(1.0, self.seconds() / (60 * max(1e-6, self.minutes or 0)))
 
     def done(self) -> bool:
-        """Return whether nothing of the budget is left."""
+        """Return whether the budget is used up."""
         return self.fraction() >= 1.0
 
     def rate(self) -> float:
@@ -109,7 +109,7 @@ class Bar:
         self._live = self._stream.isatty()
 
     def show(self, fraction: float, text: str) -> None:
-        """Draw the line anew."""
+        """Redraw the line."""
         if self._live:
             full = int(24 * fraction)
             bar = "#" * full + "." * (24 - full)
@@ -123,7 +123,7 @@ class Bar:
 
 
 class StopRequest:
-    """Set by SIGINT or SIGTERM: the loop ends after its step, so that it can save."""
+    """A request to stop, set by SIGINT or SIGTERM: the loop ends after its step and saves."""
 
     def __init__(self) -> None:
         self.set = False

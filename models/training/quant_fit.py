@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fits the probability tables of a trained quantiser to the symbols it really makes.
+"""Fits the probability tables of a trained quantiser to the symbols that it produces.
 
 The entropy coder (dredge_kernels.payload) codes a value as zero/sign with p0/256 for zero, then the
 magnitude in base 7 with decay r/256 per unit; fitting its two numbers per dimension and level to
-counted symbols costs fewer bits than carrying over the training's smooth rate model.
+counted symbols costs fewer bits than using the smooth rate model of the training.
 """
 
 import numpy as np

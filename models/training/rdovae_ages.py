@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How often frames of each age are used after losses, and errors weighed by it."""
+"""The use of frames of each age after losses, and errors weighted by it."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ RECOVERED_MS = {"short": 23.0, "medium": 56.0, "long": 162.0}
 LATENT_MS = 40.0
 FRAME_MS = 10.0
 LATENTS = 26                       # of one second
-EVEN = 0.4                         # share of the training's weight that all latents of a chunk have in common
+EVEN = 0.4                         # share of the training's weight that is equal for all latents of a chunk
 SMOOTHED = slice(9, 18)            # the cepstra that coarse levels flatten first
 
 

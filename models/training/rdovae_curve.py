@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rate against distortion of an RDO-VAE at all 16 levels, as it ships: int8 graphs, real payloads, counted bits.
+"""Rate against distortion of an RDO-VAE at all 16 levels, as shipped: int8 graphs, real payloads, counted bits.
 
 `python -m models.training.rdovae_curve --data runs/data` writes the table into docs/notes/models.md and the plot to
 docs/notes/images/rdovae_curve.svg. With --other MODEL (an imported model: `dredge models import`) a second model codes
-the same features, and the table says what our distortion is of its distortion at the same rate; with --features FILE
-(.npz or .npy of float32 [n, 20 or more], one row per 10 ms) both code those as well.
+the same features, and the table has the ratio of our distortion to its distortion at the same rate; with --features
+FILE (.npz or .npy of float32 [n, 20 or more], one row per 10 ms) both code those as well.
 """
 
 import argparse

@@ -31,7 +31,7 @@ def symbols(model: RdoVae, z: Tensor, levels: Tensor, first: int) -> tuple[Tenso
 
 
 def table_scale(model: RdoVae) -> Tensor:
-    """Return the scale as the uint8 table holds it."""
+    """Return the scale as stored in the uint8 table."""
     return (model.quantiser.scale() * 256).round() / 256
 
 
@@ -85,8 +85,8 @@ def evaluate(model: RdoVae, features: np.ndarray) -> dict[str, float]:
 
 
 def used(got: dict) -> dict[str, float]:
-    """Return the band error in dB RMS of a `run`, weighed by the ages that short, medium and long losses need, and the
-    share of the variance of c9 ... c17 that is kept.
+    """Return the band error in dB RMS of a `run`, weighted by the ages of the frames used after short, medium and long
+    losses, and the share of the variance of c9 ... c17 that is kept.
     """
     # [K, n, 4, 20], newest latent first and oldest frame first -> [n, 4 K, 20], oldest first
     wanted, out = (rows.flip(0).transpose(0, 1).flatten(1, 2).numpy() for rows in (got["wanted"], got["out"]))
@@ -95,7 +95,7 @@ def used(got: dict) -> dict[str, float]:
 
 
 def readable_errors(wanted: Tensor, out: Tensor, weight: Tensor) -> dict[str, float]:
-    """Return the errors in everyday units, over the frames that count (weight above its floor).
+    """Return the errors in dB and semitones, over the frames that count (weight above its floor).
 
     wanted, out [..., 20]; weight [...] from level_weight. Band levels in dB RMS, pitch in semitones (mean absolute,
     voiced frames) and the correlation feature (mean absolute).

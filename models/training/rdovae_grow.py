@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Gives a trained RDO-VAE more latents and more state.
+"""Extension of a trained RDO-VAE by more latents and more state.
 
-Each latent starts as the largest part of the error that is left, each state value as a random view of the encoder.
+New latents start as the principal components of the remaining error, new state values as random projections of the
+encoder.
 
-Latents that fall to zero early in training never come back by themselves; started from the principal components of
-the error they carry something from the first step.
+Latents that fall to zero early in training stay there. Started from the principal components of the error, they
+carry information from the first step.
 """
 
 from dataclasses import replace
@@ -50,7 +51,7 @@ def with_more_latents(model: RdoVae, latents: int, frames: Tensor) -> RdoVae:
     x = seen - mean
     power = x.T @ x
     solved = torch.linalg.solve(power + RIDGE * power.diagonal().mean() * torch.eye(len(power)), x.T @ error)
-    guess = x @ solved                                   # the part of the error that the encoder knows
+    guess = x @ solved                                   # the part of the error that the encoder can predict
     values, axes = torch.linalg.eigh(guess.T @ guess / len(guess))
     axes = axes.flip(-1)[:, :more]                       # [80, more], strongest first
     spread = values.flip(-1)[:more].clamp(min=1e-9).sqrt()
@@ -108,7 +109,7 @@ def with_more_state(model: RdoVae, state: int, frames: Tensor) -> RdoVae:
 
 @torch.no_grad()
 def fit_decay(model: RdoVae, frames: Tensor) -> None:
-    """Set the decay of every dimension and level to what costs least for the values that it really takes.
+    """Set the decay of every dimension and level to the optimum for the values that it takes.
 
     The optimum of `laplace_bits` for a mean magnitude m is (sqrt(1 + m^2) - 1) / m.
     """

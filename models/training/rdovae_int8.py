@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What int8 weights cost: the shipped graphs against the same ones with float32 weights, through the whole codec."""
+"""The loss by int8 weights: the shipped graphs against the same ones with float32 weights, through the whole codec."""
 
 import shutil
 import tempfile

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the RDO-VAE is trained for: bits and feature error of whole backward-decoded chunks.
+"""The training loss of the RDO-VAE: bits and feature error of whole chunks decoded backwards in time.
 
-Every chunk is coded the way a packet would be: the newest latent at level q0, older ones at the
+Every chunk is coded like a packet: the newest latent at level q0, older ones at the
 levels of the schedule, one initial state. Each latent's loss is sqrt(lambda) * bits +
-distortion / sqrt(lambda), with its own level's lambda (geometric over the 16 levels), and counts as often as its age is
-used after losses.
+distortion / sqrt(lambda), with its own level's lambda (geometric over the 16 levels), and is weighted by the use of its
+age after losses.
 """
 
 import math
@@ -21,7 +21,7 @@ from models.training.rdovae_net import FEATURES, LEVELS, RdoVae, shrink
 LEVEL_STEPS = (0, 2, 3, 4, 6, 8, 12, 16)
 BANDS = 18
 LAMBDA_MIN, LAMBDA_MAX = 1.4e-4, 0.019
-STATE_PRICE = 3.0         # of a bit of the state, in bits of a latent of mean weight
+STATE_PRICE = 3.0         # weight of a bit of the state relative to a bit of a latent of mean weight
 
 
 def lambdas(low: float = LAMBDA_MIN, high: float = LAMBDA_MAX) -> Tensor:
@@ -57,7 +57,7 @@ def distortion(target: Tensor, output: Tensor) -> Tensor:
     """Return the feature error per frame, [...], of [..., 20] against [..., 20].
 
     It sums cepstra in bels squared (the high ones more), loudness (energy^1/4) relative to the frame's own loudness,
-    more than in proportion where it is far off, pitch (counted where the frame is voiced) and correlation.
+    more than proportionally for large errors, pitch (counted where the frame is voiced) and correlation.
     """
     basis = _BANDS_FROM_CEPSTRUM.to(target)
     off = output - target
@@ -66,7 +66,7 @@ def distortion(target: Tensor, output: Tensor) -> Tensor:
     got = output[..., :BANDS] @ basis.T
     loud, loud_out = 10 ** (0.25 * wanted), 10 ** (0.25 * got.clamp(max=16))
     loudness = ((loud_out - loud) ** 2 * _BAND_WEIGHT.to(target)).mean(-1) / (loud**2).mean(-1)
-    loudness = loudness / (1 + 0.25 * loudness)      # in silence a relative error knows no limit
+    loudness = loudness / (1 + 0.25 * loudness)      # limits the relative error in silence
     loudness = loudness + torch.minimum(5 * loudness, 8 * loudness**2)
     voiced = torch.relu(target[..., 19] + 0.5) ** 2
     pitch = off[..., 18].abs() * voiced
@@ -130,7 +130,7 @@ def chunk_loss(model: RdoVae, frames: Tensor, heard: Tensor, chunks: Chunks, lev
                noise: torch.Generator, lam: Tensor, rate_weight: tuple[float, float] = (1.0, 1.0)) -> Loss:
     """Return the rate and distortion of one batch.
 
-    frames [2N, B, 20]: what should come out; heard: the same shape, what the encoder is given; levels [K, B*C]; hard
+    frames [2N, B, 20]: the wanted output; heard: the same shape, the encoder's input; levels [K, B*C]; hard
     bool [B*C] (rounded with a straight-through gradient, else uniform noise); lam [16]; rate_weight: of the bits of
     latents and of the state.
     """

@@ -16,8 +16,8 @@ from models.training.recurrent import CausalConv, Gru
 
 FEATURES = 20
 LEVELS = 16
-# Latents are wanted at several quantiser steps of spread (the tables cannot express a step below
-# 256/255), while network outputs start near one: this factor bridges the two.
+# The spread of latents should be several quantiser steps (the tables cannot express a step below
+# 256/255), while network outputs start near one: this factor scales them.
 LATENT_GAIN = 8.0
 # Rough spread of the 20 features: keeps the first layer of the encoder out of saturation.
 INPUT_SCALE = torch.tensor([0.25] + [0.5] * 17 + [1.0, 1.0])
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         self.state = nn.Linear(cfg.hidden, cfg.state)
 
     def trunk(self, frames: Tensor) -> Tensor:
-        """Return what both heads read, [T, B, width], of frames [T, B, 40] (older frame first)."""
+        """Return the common input of both heads, [T, B, width], of frames [T, B, 40] (older frame first)."""
         scale = INPUT_SCALE.to(frames).repeat(2)
         x = torch.tanh(self.dense(frames * scale))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.reduced):
@@ -102,7 +102,7 @@ class Decoder(nn.Module):
             width += cfg.dec_gru
             self.convs.append(CausalConv(width, cfg.dec_conv, 1))
             width += cfg.dec_conv
-        # The latents themselves too: small details need no more than a linear map.
+        # The latents are connected directly as well, because a linear map suffices for small details.
         self.out = nn.Linear(width + cfg.latent, 4 * FEATURES)
         self.init_hidden = nn.Linear(cfg.state, cfg.hidden)
         self.init = nn.Linear(cfg.hidden, cfg.dec_stages * cfg.dec_gru)
@@ -149,7 +149,7 @@ class Quantiser(nn.Module):
         return (0.1 * functional.softplus(self.dead_raw)).clamp(max=255 / 256)
 
     def decay(self) -> Tensor:
-        """Return the ratio of the two-sided geometric distribution that stands for the rate in training."""
+        """Return the ratio of the two-sided geometric distribution that models the rate in training."""
         return torch.sigmoid(self.decay_logit)
 
 

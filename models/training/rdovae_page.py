@@ -86,7 +86,7 @@ def plot(cases: list[Case], path: Path) -> None:
 
 
 def write(cases: list[Case], docs: Path) -> str:
-    """Put table and plot where they belong; return the text. ValueError if models.md has no place for it."""
+    """Write table and plot to the documents; return the text. ValueError if models.md has no place for it."""
     page = docs / "models.md"
     content = page.read_text(encoding="utf-8")
     if BEGIN not in content or END not in content:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rate against distortion of an RDO-VAE at all 16 levels, as it ships: int8 graphs, real payloads, counted bits."""
+"""Rate against distortion of an RDO-VAE at all 16 levels, as shipped: int8 graphs, real payloads, counted bits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MEASURES = ("cepstral", "pitch", "correlation", "weighted")
 
 @dataclass(frozen=True)
 class Point:
-    """One level: bits per second of the latents, and the errors of what is decoded."""
+    """One level: bits per second of the latents, and the errors of the decoded features."""
 
     level: int
     rate: float             #: bits per second, latents only
@@ -36,10 +36,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Folder(ModelSet):
-    """A model whose files are taken as they are, without a manifest."""
+    """A model whose files are used without a manifest."""
 
     def file(self, name: str) -> ModelFile:
-        """Return the file, compared with nothing. Raises ModelError when it cannot be read."""
+        """Return the file unchecked. Raises ModelError when it cannot be read."""
         assert self.folder is not None
         return ModelFile.of(self.folder / name)
 
@@ -77,7 +77,7 @@ class Coder:
         return bits, self.rows(decoded, [level] * LATENTS)
 
     def rows(self, decoded: DecodedPayload, levels: Sequence[int]) -> np.ndarray:
-        """Return the rows [104, 20] (oldest first) of a decoded payload; latents that it cut off (zeros alone) are
+        """Return the rows [104, 20] (oldest first) of a decoded payload; latents cut off by the coder (all zero) are
         decoded from zeros.
         """
         self._decoder.start(decoded.state)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How well a receiver gets what it uses: errors of an RDO-VAE weighed by the age of the frames that losses ask for.
+"""The errors of an RDO-VAE weighted by the ages of the frames that receivers use after losses.
 
 `python -m models.training.rdovae_usage --data runs/data` prints, for each model and each schedule q0/dQ, the payload's
 rate, the band error for three kinds of losses (bursts of up to 120, 320 and 1000 ms), at an age of 0 and 60 ms, and the
 share of the variance of c9 … c17 that decoded features keep. --other MODEL adds an imported model or a folder.
-Models run as they ship: int8 graphs and real payloads of one second.
+Models run as shipped: int8 graphs and real payloads of one second.
 """
 
 import argparse

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LANES = 16          # floats of the widest vector: sizes that are a multiple suit the kernel on every CPU
+LANES = 16          # floats of the widest vector: sizes should be a multiple of it, for the kernel on every CPU
 
 
 @lru_cache(maxsize=1)
 def kernel() -> Any:
-    """Return the compiled loop (gru_kernel.cpp), None where no C++ compiler is at hand."""
+    """Return the compiled loop (gru_kernel.cpp), None without a C++ compiler."""
     from torch.utils.cpp_extension import load
 
-    # ninja of a virtual environment that was not activated is beside its python
+    # without an activated virtual environment, ninja is found beside its python
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     flags = ["-O3", "-march=native"]
     if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
@@ -33,7 +33,7 @@ def kernel() -> Any:
 
 
 class FastGru(torch.autograd.Function):
-    """The recurrent part of a GRU layer: one call for all steps, and one product for the weight's slope."""
+    """The recurrent part of a GRU layer: one call for all steps, and one product for the weight's gradient."""
 
     @staticmethod
     def forward(ctx: Any, given: Tensor, recurrent: Tensor, bias: Tensor, start: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class FastGru(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the slopes of the four inputs for slope [T, B, H]."""
+        """Return the gradients of the four inputs for the gradient slope [T, B, H]."""
         recurrent, start, states, gates = ctx.saved_tensors
         to_given, to_own, to_start = kernel().backward(slope, recurrent, start, states, gates)
         before = torch.cat([start[None], states[:-1]]).to(ctx.kind).flatten(0, 1)
@@ -60,7 +60,7 @@ class FastGru(torch.autograd.Function):
 class Gru(nn.Module):
     """One GRU layer returning only the states; torch.nn.GRU's parameters.
 
-    Training on a CPU takes the kernel, everything else torch.nn.GRU (oneDNN, cuDNN).
+    Training on a CPU uses the kernel, all other cases torch.nn.GRU (oneDNN, cuDNN).
     """
 
     def __init__(self, inputs: int, size: int) -> None:

@@ -2,7 +2,7 @@
 """Trains the concealment predictor on simulated bursts.
 
 `python -m models.training.train_plc --data runs/data --out runs/plc --minutes 10`
-Stop it at any time (Ctrl-C or SIGTERM): it saves first, and the same command goes on from there.
+Stop it at any time (Ctrl-C or SIGTERM): it saves first, and the same command continues.
 """
 
 import argparse
@@ -41,8 +41,8 @@ def draw_losses(rng: np.random.Generator, frames: int, batch: int) -> np.ndarray
 
 
 def look_ahead(rng: np.random.Generator, frames: np.ndarray, lost: np.ndarray, share: float = KNOWN) -> Ahead:
-    """Return, for a random `share` of the bursts, the first or second row after them (what a real decoder's rows are
-    like).
+    """Return, for a random `share` of the bursts, the first or second row after them (as from a real decoder
+    output).
     """
     count, batch = lost.shape
     anchor, distance = np.zeros_like(frames), np.zeros_like(lost)
@@ -57,7 +57,7 @@ def look_ahead(rng: np.random.Generator, frames: np.ndarray, lost: np.ndarray, s
 
 
 class Trainer:
-    """Everything a checkpoint holds."""
+    """The trainer and all its state in a checkpoint."""
 
     def __init__(self, args: argparse.Namespace, data: np.ndarray, valid: np.ndarray) -> None:
         torch.manual_seed(args.seed)
@@ -98,7 +98,7 @@ class Trainer:
                 "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state}
 
     def restore(self, state: dict) -> None:
-        """Continue exactly where `state` was saved."""
+        """Restore a result of `state`, so that training continues exactly from there."""
         self.model.load_state_dict(state["model"])
         self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -107,15 +107,15 @@ class Trainer:
 
 @torch.no_grad()
 def evaluate(model: PlcNet, features: np.ndarray, batch: int = 128) -> dict[str, float]:
-    """Return the losses on held-out data: of the network without and with the row after each gap, of holding, and of a
-    straight line.
+    """Return the losses on held-out data: of the network without and with the row after each gap, of repeating the last
+    row, and of a straight line.
     """
     starts = np.linspace(0, len(features) - FRAMES, batch).astype(int)
     rows = np.stack([features[s : s + FRAMES] for s in starts], 1)
     losses = draw_losses(np.random.default_rng(0), FRAMES, batch)
     ahead = look_ahead(np.random.default_rng(0), rows, losses, 1.0)
     frames, lost = torch.from_numpy(rows), torch.from_numpy(losses)
-    bare = PlcNet(PlcConfig(1, 1))           # its last layer is zero: it holds, and goes straight to an anchor
+    bare = PlcNet(PlcConfig(1, 1))           # its last layer is zero: holds, or goes straight to an anchor
     return {name: float(plc_loss(frames[1:], net(frames, lost, known)[1:], lost[1:]))
             for name, net, known in (("valid_loss", model, None), ("bridge_loss", model, ahead),
                                      ("hold_loss", bare, None), ("straight_loss", bare, ahead))}

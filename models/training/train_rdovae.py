@@ -2,7 +2,7 @@
 """Trains the RDO-VAE: features -> latents and back, for 16 quantiser levels at once.
 
 `python -m models.training.train_rdovae --data runs/data --out runs/rdovae --minutes 60`
-Stop it at any time (Ctrl-C or SIGTERM): it saves first, and the same command goes on from there.
+Stop it at any time (Ctrl-C or SIGTERM): it saves first, and the same command continues.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from models.training.rdovae_net import RdoVae, RdoVaeConfig
 
 # (encoder steps, latents per chunk): mostly whole packets, some short ones; 20 ms per step.
 SHAPES = ((106, 26), (106, 26), (106, 25), (106, 13), (90, 7), (212, 26))
-SOFT_STEPS = 1000  # over which the rate term grows to its weight
+SOFT_STEPS = 1000  # steps over which the rate term grows to its full weight
 SOFT_STATE_STEPS = 2500
 TINY = RdoVaeConfig(latent=6, state=8, enc_dense=16, enc_gru=16, enc_conv=8, enc_dilations=(1, 2), dec_dense=16,
                     dec_gru=16, dec_conv=8, dec_stages=2, hidden=12)
@@ -63,8 +63,8 @@ class Trainer:
         self.lam = lambdas(*self.lam_range).to(self.device)
 
     def draw(self, steps: int, batch: int) -> tuple[Tensor, Tensor]:
-        """Return random sequences, float32 [2 steps, batch, 20]: as they should come out, and as the encoder hears
-        them.
+        """Return random sequences, float32 [2 steps, batch, 20]: the wanted output, and the encoder's
+        input.
 
         Where there are pairs (models.training.pairs), a share of the batch are of them.
         """
@@ -92,7 +92,7 @@ class Trainer:
         count = batch * chunks.steps.shape[2]
         levels = torch.from_numpy(level_schedule(*draw_schedules(self.rng, count), length)).to(self.device)
         hard = torch.from_numpy(self.rng.random(count) < 0.5).to(self.device)
-        # Without a soft start the rate term empties latents and state before they carry anything.
+        # Without a soft start the rate term drives latents and state to zero before they carry information.
         soft_start = (min(1.0, 0.1 + self.budget.step / SOFT_STEPS),
                       min(1.0, 0.1 + (self.budget.step - self.state_from) / SOFT_STATE_STEPS))
         loss = chunk_loss(self.model, frames, heard, Chunks(chunks.steps.to(self.device), chunks.batch.to(self.device)),
@@ -119,7 +119,7 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Continue exactly where `state` was saved."""
+        """Restore a result of `state`, so that training continues exactly from there."""
         self.model.load_state_dict(state["model"])
         self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -128,8 +128,8 @@ class Trainer:
         self.state_from = state["state_from"]
 
     def start_from(self, path: Path) -> None:
-        """Take exported weights, with further latents and state values if need be; the soft start of the latents' rate
-        lies behind them, that of the state's too unless the state is larger now."""
+        """Start from exported weights, with further latents and state values if need be; the soft start of the latents'
+        rate is skipped, that of the state's as well unless the state is larger now."""
         start, wanted = load_start(path), self.model.cfg
         self.budget.step = SOFT_STEPS
         self.state_from = SOFT_STEPS if start.cfg.state < wanted.state else SOFT_STEPS - SOFT_STATE_STEPS

@@ -3,7 +3,7 @@
 
 `python -m models.training.train_vocoder --data runs/data --out runs/vocoder --minutes 600`
 Stop it at any time (Ctrl-C or SIGTERM): the checkpoint is written first. Run it again with a later `--minutes`
-to go on; the learning rate follows a cosine over the whole budget.
+to continue; the learning rate follows a cosine over the whole budget.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Trainer:
         return {name: Sparse(getattr(self.net, name), goal, (masks or {}).get(name)) for name, goal in goals.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was saved; the data streams start at new places."""
+        """Restore a result of `state`; the data streams start at new places."""
         self.net.load_state_dict(state["net"])
         average = {k: v.to(self.device) for k, v in state["average"]["values"].items()}
         self.average.restore({**state["average"], "values": average})
@@ -119,7 +119,7 @@ class Trainer:
         self.streams.rng.bit_generator.state = state["rng"]
 
     def start_from(self, master: Path) -> None:
-        """Take exported float16 weights, of a larger GRU A if need be; what is sparse already stays so."""
+        """Start from exported float16 weights, of a larger GRU A if necessary; sparse matrices stay sparse."""
         with np.load(master) as arrays:
             weights = {k: torch.from_numpy(arrays[k].astype(np.float32)) for k in arrays.files}
         same = len(weights["bn"]) == self.args.hidden

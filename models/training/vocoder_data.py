@@ -39,7 +39,7 @@ class Batch:
 
 
 class Conditioning:
-    """Features f32 [n, 20] and what follows from them: predictors f32 [n, 16] and periods i32 [n]."""
+    """Features f32 [n, 20] and the values computed from them: predictors f32 [n, 16] and periods i32 [n]."""
 
     def __init__(self, features: np.ndarray) -> None:
         self.f = torch.from_numpy(np.ascontiguousarray(features, np.float32))
@@ -48,9 +48,10 @@ class Conditioning:
 
 
 class Corpus:
-    """Pre-emphasised samples of one prepared .npz with its features, and with decoded ones where there are any.
+    """Pre-emphasised samples of one prepared .npz with its features, and with decoded ones if available.
 
-    Of the first folder of recordings alone (models.training.data): the others may be too coarse for single samples.
+    Of the first folder of recordings alone (models.training.data): the others may be too coarse for a sample-rate
+    network.
     """
 
     def __init__(self, path: Path, decoded: Path | None = None) -> None:
@@ -73,10 +74,10 @@ class Corpus:
 
 
 class Streams:
-    """B independent readers; each goes on where it stopped and jumps to a new place now and then.
+    """B independent readers; each continues from its last place and jumps to a new one now and then.
 
-    A stream keeps its gain (`gain`: range in dB) and its kind of features (share `decoded` of them sees features as
-    they come out of the RDO-VAE) until it jumps.
+    A stream keeps its gain (`gain`: range in dB) and its kind of features (a share `decoded` of them gets features as
+    decoded by the RDO-VAE) until it jumps.
     """
 
     def __init__(

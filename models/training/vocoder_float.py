@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What int8 costs the vocoder: the same speech from the float16 master weights and from the kernels.
+"""The loss by int8 weights in the vocoder: the same speech from the float16 master weights and from the kernels.
 
 `python -m models.training.vocoder_float --speech FOLDER` takes pieces of its recordings, synthesises them from their
 exact features with both, postfilter included, and prints the mean PLCMOS of each (needs the extra `metrics`).
@@ -36,7 +36,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def gru(x: Array, h: Array, w: Array, bias: Array) -> Array:
-    """Reset-after GRU; x: input sums r, z, n [B, 3H]."""
+    """Return the state after one step of a reset-after GRU; x: input sums r, z, n [B, 3H]."""
     n = h.shape[1]
     p = h @ w
     r, z = sigmoid(x[:, :n] + p[:, :n]), sigmoid(x[:, n : 2 * n] + p[:, n : 2 * n])

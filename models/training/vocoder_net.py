@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The LPCNet vocoder for training: a frame-rate network in PyTorch around the sample-rate network.
 
-Two samples per step of GRU A (as in Bunched LPCNet, arXiv 2008.04574). GRU B and the tree run for every sample and see
-its last sample, prediction and last excitation themselves. GRU A also sees the excitation one pitch period ago: that
-spares it from remembering a whole period in its state, so that a small recurrent layer keeps its harmonics, and it
+Two samples per step of GRU A (as in Bunched LPCNet, arXiv 2008.04574). GRU B and the tree run for every sample; their
+inputs are the last sample, the prediction and the last excitation. GRU A also gets the excitation one pitch period ago:
+that relieves its state of storing a whole period, so that a small recurrent layer keeps its harmonics, and it
 continues the pitch of real speech after a gap.
 
 On a CPU the sample-rate network is one fused kernel; elsewhere it is `vocoder_reference`, in plain PyTorch.
@@ -36,7 +36,7 @@ def kernel() -> Any:
     """Return the compiled extension (built on first use)."""
     from torch.utils.cpp_extension import load
 
-    # ninja of a virtual environment that was not activated is beside its python
+    # without an activated virtual environment, ninja is found beside its python
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     folder = Path(__file__).parent / "vocoder_kernel"
     flags = ["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-fno-loop-interchange"]
@@ -69,7 +69,7 @@ def _uniform(rows: int, cols: int, scale: float) -> nn.Parameter:
 
 
 def _embedding(slots: int, levels: int) -> nn.Parameter:
-    """Start as a ramp: neighbouring codes mean nearly the same."""
+    """Start as a ramp: neighbouring codes have similar meanings."""
     ramp = torch.linspace(-1.7, 1.7, levels)[None, :, None] * torch.randn(slots, 1, EMBED) * 0.5
     return nn.Parameter(ramp + 0.1 * torch.randn(slots, levels, EMBED))
 
@@ -112,7 +112,8 @@ class VocoderNet(nn.Module):
         return torch.tanh(self.d2(torch.tanh(self.d1(x))))
 
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Return what a code adds to the gates: n, r, z of GRU A [8, 128, 3A]; r, z, n of GRU B [3, 256, 3B]."""
+        """Return the contribution of a code to the gates: n, r, z of GRU A [8, 128, 3A]; r, z, n of GRU B [3, 256, 3B].
+        """
         a = torch.bmm(self.emb_a, self.wx.view(SLOTS_A, EMBED, -1))
         return a, torch.bmm(self.emb_b, self.wxb.view(SLOTS_B, EMBED, -1))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The vocoder's sample-rate network in plain PyTorch: for GPUs, and to test the fused kernel against."""
+"""The vocoder's sample-rate network in plain PyTorch: for GPUs, and as the reference of the fused kernel's tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch.nn import functional
 
 
 def _gru(x: Tensor, h: Tensor, w: Tensor, bias_n: Tensor) -> Tensor:
-    """Reset-after GRU over x [T, B, 3H] = input sums r, z, n; w [H, 3H] gates r, z, n -> states [T, B, H].
+    """Return the states of a reset-after GRU over x [T, B, 3H] = input sums r, z, n; w [H, 3H] gates r, z, n -> states
+    [T, B, H].
 
     The library's GRU (cuDNN on a GPU) multiplies its inputs by a matrix; ours is the identity.
     """
@@ -23,7 +24,7 @@ def _gru(x: Tensor, h: Tensor, w: Tensor, bias_n: Tensor) -> Tensor:
 
 
 def _rows(table: Tensor, idx: Tensor) -> Tensor:
-    """Sum over slots: table [S, L, N], idx [T, B, S] -> [T, B, N]."""
+    """Return the sum over slots: table [S, L, N], idx [T, B, S] -> [T, B, N]."""
     total = functional.embedding(idx[..., 0].long(), table[0])
     for k in range(1, table.shape[0]):
         total = total + functional.embedding(idx[..., k].long(), table[k])

@@ -23,7 +23,7 @@ _NAME = re.compile(rb"[A-Za-z0-9_]+")
 
 
 class BlobError(ValueError):
-    """A file is no weight blob, is damaged, or holds something else than a model needs."""
+    """A file is not a weight blob, is damaged, or lacks the records of a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,8 @@ class Record:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a file that may be a blob. Raises BlobError when it is absurdly large, OSError when it cannot
-    be read.
+    """Return the bytes of a file that may be a blob. Raises BlobError when it is larger than MAX_FILE, OSError when it
+    cannot be read.
     """
     size = path.stat().st_size
     if size > MAX_FILE:

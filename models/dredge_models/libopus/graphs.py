@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TFLite graphs of an imported RDO-VAE, with the inputs and outputs of our own graphs (rdovae.py).
 
-int8=True keeps the blob's int8 rows and scales as they are; int8=False writes the same values as float32. Both
+int8=True keeps the blob's int8 rows and scales unchanged; int8=False writes the same values as float32. Both
 calculate in float32, where libopus rounds activations to 1/127 and approximates tanh.
 """
 
@@ -36,7 +36,7 @@ def decoder_graph(decoder: Decoder, generation: Generation, int8: bool = True) -
     build = _Builder("dredge imported rdovae decoder", int8)
     graph = build.graph
     first = decoder.first.dense()
-    if not generation.tells_level:  # our graphs have the level as their last input: here it counts nothing
+    if not generation.tells_level:  # our graphs have the level as their last input: here its weights are zero
         first = np.concatenate([first, np.zeros((len(first), 1), np.float32)], 1)
     coded = graph.input(first.shape[1], "coded")
     memory = graph.input(sum(memory_sizes(decoder.stages, ONES)), "memory")
@@ -49,7 +49,7 @@ def decoder_graph(decoder: Decoder, generation: Generation, int8: bool = True) -
 
 
 def start_graph(decoder: Decoder, int8: bool = True) -> Graph:
-    """start [1, S] -> memory of the decoder."""
+    """Return the graph start [1, S] -> memory of the decoder."""
     build = _Builder("dredge imported rdovae start", int8)
     graph = build.graph
     start = graph.input(decoder.start_hidden.weight.shape[1], "start")
@@ -70,7 +70,7 @@ class _Builder:
     """Layers of a blob in a graph."""
 
     def __init__(self, description: str, int8: bool) -> None:
-        self.graph = Graph(description, int8=False)   # nothing is quantised anew
+        self.graph = Graph(description, int8=False)   # nothing is quantised again
         self._int8 = int8
 
     def dense(self, x: int, layer: Linear) -> int:

@@ -41,7 +41,7 @@ Job = tuple[str, str, Callable[[], bytes]]      #: file name, kind, content
 
 @dataclass
 class Sources:
-    """What the given files hold."""
+    """The content of the given files."""
 
     records: dict[str, Record] = field(default_factory=dict)
     tables: QuantTables | None = None
@@ -113,7 +113,7 @@ def _store(root: Path | None, about: dict, sources: Sources, step: Step | None, 
     if place is None:
         raise ModelError("this user has no home to import a model into; set XDG_DATA_HOME to a folder")
     folder = place / about["id"]
-    folder = folder.resolve()  # a link stays a link
+    folder = folder.resolve()  # so that a link is kept
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{about['id']}.", dir=folder.parent))
     try:
@@ -180,7 +180,7 @@ def _write_manifest(folder: Path, entries: list[dict], sources: Sources, about: 
 
 
 def _replace(folder: Path, work: Path) -> None:
-    """Put a finished folder in its place; an older one goes only when the new one is complete."""
+    """Put a finished folder in its place; an older one is removed only when the new one is complete."""
     old = work.with_name(work.name + ".old")
     if folder.exists():
         os.replace(folder, old)

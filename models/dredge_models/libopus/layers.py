@@ -34,7 +34,7 @@ class Linear:
 
 
 class Layers:
-    """The layers of one or several blobs, asked for by name and size; BlobError names the record."""
+    """The layers of one or several blobs, read by name and size; BlobError names the record."""
 
     def __init__(self, records: Mapping[str, Record], source: str = "blob") -> None:
         self._records = records
@@ -55,11 +55,11 @@ class Layers:
                 raise BlobError(f"{self._source}: {name}_scale: expected scales of 0 to 1, got {odd[0]:g}")
             weight = Int8Rows(self._int8(name, inputs, outputs), scales * np.float32(ACTIVATION_STEPS))
         offset = self._take(f"{name}_bias", FLOAT, outputs) if bias else np.zeros(outputs, np.float32)
-        self._used.add(f"{name}_subias")     # the same bias for unsigned activations: of no use here
+        self._used.add(f"{name}_subias")     # the same bias for unsigned activations: not needed here
         return Linear(weight, offset)
 
     def unused(self) -> list[str]:
-        """Return the names of records that nobody has asked for."""
+        """Return the names of records that were not read."""
         return [name for name in self._records if name not in self._used]
 
     def _int8(self, name: str, inputs: int, outputs: int) -> NDArray[np.int8]:

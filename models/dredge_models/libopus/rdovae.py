@@ -155,5 +155,5 @@ def _stages(layers: Layers, name: str, width: int, side: Side) -> tuple[tuple[St
 
 
 def newest_last() -> np.ndarray:
-    """Return the decoder's output rows in the order that puts the oldest frame first, as ours does."""
+    """Return the decoder's output rows reordered so that the oldest frame is first, as in our graphs."""
     return np.arange(FRAMES_PER_LATENT * FEATURES).reshape(FRAMES_PER_LATENT, FEATURES)[::-1].ravel()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TFLite graphs are written, checked and run."""
+"""TFLite graphs: writing, checking and running."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Decides whether a TFLite file is a graph that tflite_writer could have made, before a runtime sees it.
+"""Checks that a TFLite file is a graph as tflite/writer.py makes them, before a runtime loads it.
 
-The runtime is C++ that believes a file: wrong offsets, shapes or indices crash it. So everything it will rely on is
-checked here: one subgraph of ten operators on tensors [1, n], each made once and before it is used, with shapes that
-fit each other and constants as long as their shapes. Field numbers are those of TensorFlow's schema.fbs, version 3.
+The C++ runtime trusts a file: wrong offsets, shapes or indices crash it. So everything that it relies on is
+checked here: one subgraph of ten operators on tensors [1, n], each computed once and before its use, with shapes that
+fit each other and constants whose sizes fit their shapes. Field numbers are those of TensorFlow's schema.fbs, version
+3.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ OPTIONS = {ADD: (11, None), CONCATENATION: (10, 0), DEQUANTIZE: (38, None), DENS
 
 
 class GraphError(ValueError):
-    """A file is no graph of ours."""
+    """A file is not a graph as tflite/writer.py makes them."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """shape; type; values: bytes of a constant, None for what is computed; scaled: it has quantiser steps."""
+    """shape; type; values: bytes of a constant, None for a computed tensor; scaled: it has quantiser steps."""
 
     shape: tuple[int, ...]
     type: int
@@ -44,7 +45,7 @@ class Tensor:
 
     @property
     def width(self) -> int:
-        """n of a float tensor [1, n]; GraphError for any other."""
+        """The n of a float tensor [1, n]; GraphError for any other."""
         _need(self.type == FLOAT and len(self.shape) == 2 and self.shape[0] == 1, "an operand is not float32 [1, n]")
         return self.shape[1]
 
@@ -103,7 +104,7 @@ def _tensor(table: Table, buffers: list[memoryview]) -> Tensor:
 
 
 def _scaled(table: Table | None, shape: tuple[int, ...], kind: int) -> bool:
-    """Return whether a tensor has one finite scale per row and no offset, as int8 constants have and nothing else."""
+    """Return whether a tensor has one finite scale per row and no offset, as only int8 constants have."""
     if table is None or not table.present():
         return False
     scales, zeros = table.numbers(2, "f"), table.numbers(3, "q")
@@ -114,7 +115,7 @@ def _scaled(table: Table | None, shape: tuple[int, ...], kind: int) -> bool:
 
 
 def _follow(graph: Table, tensors: list[Tensor], codes: list[int]) -> None:
-    """Check the graph in the order in which it runs."""
+    """Check the operators in the order in which they run."""
     inputs, outputs = _indices(graph, 1, tensors), _indices(graph, 2, tensors)
     _need(bool(inputs) and bool(outputs), "a graph without inputs or outputs")
     known = {index for index, tensor in enumerate(tensors) if tensor.values is not None}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reads FlatBuffers files without trusting them: no offset is followed before it is known to lie in the file.
+"""Reads untrusted FlatBuffers files: every offset is checked to lie in the file before it is followed.
 
 Format: the FlatBuffers internals document ("Tables", "Vectors"); offsets are 32 bits, little endian.
 """
@@ -13,11 +13,11 @@ _SIZES = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8
 
 
 class FlatbufferError(ValueError):
-    """An offset or a length leads out of the file."""
+    """An offset or a length points outside the file."""
 
 
 class Table:
-    """One table; fields are asked for by their number in the schema."""
+    """One table; fields are read by their number in the schema."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
@@ -53,7 +53,7 @@ class Table:
         return struct.unpack_from(f"<{count}{kind}", self._data, at + 4)
 
     def text(self, number: int) -> str:
-        """Return a string of ASCII letters and signs; C++ reads it to its closing zero, so there must be one."""
+        """Return a string of ASCII letters and signs; it must end with a zero byte, to which C++ reads it."""
         raw = self.raw(number)
         at = self._follow(number)
         closed = at is None or self._data[at + 4 + len(raw) : at + 5 + len(raw)] == b"\0"
@@ -71,7 +71,7 @@ class Table:
         return memoryview(self._data)[at + 4 : at + 4 + count]
 
     def tables(self, number: int, most: int) -> list[Table]:
-        """Return a vector of at most so many tables."""
+        """Return a vector of at most `most` tables."""
         at = self._follow(number)
         if at is None:
             return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs one .tflite graph with named inputs and outputs, on whichever runtime is installed.
+"""Runs one .tflite graph with named inputs and outputs, on the installed runtime.
 
 tflite-runtime (Python up to 3.11) and ai-edge-litert (Python 3.12 and later) have the same
 interpreter; nothing else in the project imports either.
@@ -42,14 +42,14 @@ _quiet = threading.Lock()
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep the runtime's own "Created delegate" line, written by C++, off the user's stderr.
+    """Suppress the runtime's line "Created delegate", which its C++ code writes to stderr.
 
-    Failures still arrive as exceptions. The lock keeps two threads from saving each other's stderr.
+    Failures still raise exceptions. The lock keeps two threads from saving each other's redirected stderr.
     """
     with _quiet, contextlib.ExitStack() as stack:
         try:
             saved = os.dup(2)
-        except OSError:              # no stderr at all (a service): nothing to keep clean
+        except OSError:              # there is no stderr (a service), so nothing to suppress
             yield
             return
         stack.callback(os.close, saved)
@@ -81,7 +81,7 @@ class TfliteModel:
         """Load a graph.
 
         source: a verified file, or the path of one that was just made. Raises ModelError if it is no valid graph. The
-        runtime crashes on some hostile files, so only graphs of our own kind reach it.
+        runtime crashes on some hostile files, so only graphs that pass tflite/check.py are loaded.
         """
         file = source if isinstance(source, ModelFile) else ModelFile.of(Path(source))
         content = file.content
@@ -98,7 +98,7 @@ class TfliteModel:
                 self._run.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{file.name}: not a usable TFLite graph ({error})") from None
-        # Kept alive: the interpreter reads weights from this buffer.
+        # The buffer is kept alive, because the interpreter reads the weights from it.
         self._content = content
         inputs, outputs = self._run.get_input_details(), self._run.get_output_details()
         self.inputs = {d["name"]: tuple(map(int, d["shape"])) for d in inputs}

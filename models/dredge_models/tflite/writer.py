@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes small .tflite graphs directly as flatbuffers: no TensorFlow, the same bytes every time.
+"""Writes small .tflite graphs directly as flatbuffers: without TensorFlow and reproducible byte for byte.
 
 Needs `flatbuffers` and the schema module inside `ai-edge-litert`, both only when exporting or importing a model
 (`dredge extras add import`).
@@ -15,11 +15,11 @@ from dredge_models.tflite.subgraph import Subgraph, Type
 
 Op = schema.BuiltinOperator
 Options = schema.BuiltinOptions
-SMALL = 4096                   # weights with fewer values stay float32: input layers lose most by rounding
+SMALL = 4096                   # weights with fewer values stay float32: rounding harms input layers most
 
 
 class Graph(Subgraph):
-    """Layers on top of tensors and operators. int8: larger weights are stored so."""
+    """Layers on top of tensors and operators. int8: larger weights are stored as int8."""
 
     def __init__(self, description: str, int8: bool) -> None:
         super().__init__(description)
@@ -27,7 +27,7 @@ class Graph(Subgraph):
         self._axis: int | None = None
 
     def weight(self, matrix: Matrix) -> int:
-        """Add a weight [out, in] in the graph's storage type; rows that are int8 already stay as they are."""
+        """Add a weight [out, in] in the graph's storage type; int8 rows are stored unchanged."""
         if isinstance(matrix, Int8Rows):
             return self._int8(matrix.values, matrix.scales)
         if not self.int8 or matrix.size < SMALL:
@@ -72,14 +72,14 @@ class Graph(Subgraph):
         return self._pair(Op.MUL, schema.MulOptionsT(), Options.MulOptions, x, y)
 
     def concat(self, tensors: list[int]) -> int:
-        """Join along the last axis."""
+        """Concatenate tensors along the last axis."""
         options = schema.ConcatenationOptionsT()
         options.axis = 1
         result = self.tensor([1, sum(self.width(t) for t in tensors)])
         return self.operator(Op.CONCATENATION, tensors, [result], options, Options.ConcatenationOptions)
 
     def split(self, x: int, sizes: list[int]) -> list[int]:
-        """Cut along the last axis."""
+        """Split a tensor along the last axis."""
         if sum(sizes) != self.width(x):
             raise ValueError(f"split: sizes sum to {sum(sizes)}, input has {self.width(x)}")
         if len(sizes) == 1:
@@ -88,7 +88,7 @@ class Graph(Subgraph):
             self._axis = self.constant(np.array(1, np.int32), Type.INT32)
         results = [self.tensor([1, n]) for n in sizes]
         if len(set(sizes)) == 1 and len(sizes) <= 4:
-            # XNNPACK takes the even split but not SPLIT_V: this keeps the graph in one piece.
+            # XNNPACK supports SPLIT but not SPLIT_V, so even splits keep the graph in one partition.
             even = schema.SplitOptionsT()
             even.numSplits = len(sizes)
             self.operator(Op.SPLIT, [self._axis, x], results, even, Options.SplitOptions)

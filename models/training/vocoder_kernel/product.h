@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// C[32, N] (+)= A[32, K] W[K, N]: bfloat16 factors, float32 sums. On AMX tiles or AVX-512 bf16 where there are any.
+// C[32, N] (+)= A[32, K] W[K, N]: bfloat16 factors, float32 sums. It uses AMX tiles or AVX-512 bf16 where available.
 #pragma once
 #include "math.h"
 #if defined(__AMX_BF16__) || defined(__AVX512BF16__)
