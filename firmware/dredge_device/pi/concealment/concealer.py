@@ -28,9 +28,7 @@ class Choice:
 
 
 class Concealer:
-    """The source of speech for every period. dred_source: rows of a gap from later packets; ends: the signal on its two
-    sides.
-    """
+    """The source of speech for every period. dred_source: rows of a gap from later packets; ends: its two sides."""
 
     def __init__(
         self, parts: Parts, dred_source: DredSource | None, ends: GapEnds, use_lbrr: bool, timer: StageTimer
@@ -65,8 +63,7 @@ class Concealer:
         return self._transition.synthesising and self._transition.undescribed > 0
 
     def restart(self) -> None:
-        """Forget the old stream, since a new sender begins, so that neither its rows nor its sound reach the new one.
-        """
+        """Forget the old stream, since a new sender begins: none of its rows or sound reaches the new one."""
         self._parts.decoder.reset()
         if self._synthesis:
             self._synthesis.restart()

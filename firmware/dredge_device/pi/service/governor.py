@@ -87,9 +87,7 @@ class Costs:
         return self._assumed(kind, quality) if known is None else known
 
     def at_most(self, kind: int, quality: int, margin: float) -> float:
-        """Return ``margin`` times the usual cost, or the highest recent one, because a long gap begins with a costly
-        period.
-        """
+        """Return ``margin`` times the usual cost, or the highest recent one: a long gap begins with a costly period."""
         return max(margin * self.of(kind, quality), self._costliest.get((kind, quality), 0.0))
 
     def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
@@ -151,8 +149,7 @@ class Governor:
         return self.costs.reserve_us(kind, self.level, others, together, then)
 
     def quality(self, kind: int | None, slack_us: int, begun: int = FULL) -> int:
-        """Return the quality level of a period of this kind that finishes within ``slack_us``, so that no stream is
-        late.
+        """Return the quality level at which a period of this kind finishes within ``slack_us``.
 
         begun: the level at which its gap began, whose vocoder is kept to its end.
         """
