@@ -29,7 +29,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "demo": Verb("live.demo", "Start here", "Bundled speech through harsh loss, with a report."),
-    "doctor": Verb("live.doctor", "Start here", "One page of facts that answers most questions."),
+    "doctor": Verb("live.doctor", "Start here", "Facts about this machine and installation, with advice."),
     "extras": Verb("live.extras", "Start here", "Optional packages: list them, install them."),
     "agent": Verb("live.agent", "Live audio", "The device side: receive, recover, play or record."),
     "talk": Verb("live.talk", "Live audio", "Microphone and loudspeaker at both ends, full duplex."),
@@ -41,8 +41,8 @@ VERBS = {
     "check": Verb("live.check", "Measure", "Does the device keep up? A verdict with an exit code."),
     "simulate": Verb("measure.simulate", "Measure", "The same pipeline offline and deterministic."),
     "report": Verb("measure.report", "Measure", "One page to listen to and look at, from a saved result."),
-    "inspect": Verb("measure.inspect", "Measure", "What the packets of a capture carry, and why not DRED."),
-    "report-card": Verb("measure.report_card", "Measure", "What DRED costs on this machine, and what it recovers."),
+    "inspect": Verb("measure.inspect", "Measure", "Show what the packets of a capture carry."),
+    "report-card": Verb("measure.report_card", "Measure", "Measure the cost of DRED here, and its recovery."),
     "bench": Verb("measure.bench", "Measure", "Time every stage against the 20 ms period."),
     "evaluate": Verb("measure.evaluate", "Measure", "Clips x losses x methods: quality, bitrate."),
     "figures": Verb("measure.figures", "Measure", "The figures of the DRED article, from measurements here."),
@@ -132,7 +132,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli(ctx: click.Context) -> None:
     """Speech that survives packet loss, made for Raspberry Pi.
 
-    Every packet carries up to one second of compressed history; lost speech is rebuilt from the
+    Every packet carries up to one second of compressed history; lost speech is recovered from the
     first packet that arrives. `dredge VERB --help` explains each verb.
     """
     if os.environ.get("DREDGE_SIMD") and ctx.invoked_subcommand != "doctor":

@@ -73,7 +73,7 @@ key_option = device_options("key-file")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 rate_option = click.option(
-    "--rate", type=click.IntRange(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Of raw samples, in Hz."
+    "--rate", type=click.IntRange(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Rate of raw samples, Hz."
 )
 
 _LINK: list[Decorator] = [
@@ -83,14 +83,14 @@ _LINK: list[Decorator] = [
 ]
 _NETWORK: list[Decorator] = [
     click.option("--delay", default="", help="Delay of every packet, e.g. 40ms."),
-    click.option("--jitter", default="", help="Delay on top that differs, e.g. 20ms or pareto:10ms."),
-    click.option("--reorder", default="", help="Packets that others overtake, e.g. 5%,by=5."),
-    click.option("--duplicate", default="", help="Packets that come twice, e.g. 1%."),
+    click.option("--jitter", default="", help="Additional random delay, e.g. 20ms or pareto:10ms."),
+    click.option("--reorder", default="", help="Reordered packets, e.g. 5%,by=5."),
+    click.option("--duplicate", default="", help="Duplicated packets, e.g. 1%."),
 ]
 _CODEC: list[Decorator] = [
     click.option(
         "--redundancy",
-        help="Seconds of history in every packet; auto: what the receiver's reports call for, speech and LBRR too.  "
+        help="Seconds of history in every packet; auto: by the receiver's reports, speech and LBRR too.  "
         "[default: auto where it reports (stream, talk, gateway), else 1.0; 0 unless --conceal dred]",
     ),
     click.option("--bitrate", default=24000, show_default=True, help="Speech alone, in b/s."),
@@ -105,21 +105,21 @@ _CODEC: list[Decorator] = [
         type=click.Choice(CONCEAL_MODES),
         default="dred",
         show_default=True,
-        help="The best thing the receiver may do about a lost packet.",
+        help="The best means that the receiver may use for a lost packet.",
     ),
     click.option(
         "--vocoder",
         type=click.Choice((*vocoders.VOCODERS, AUTO)),
         default=vocoders.DEFAULT,
         show_default=True,
-        help=f"{vocoders.HELP} {AUTO}: what the device has chosen.",
+        help=f"{vocoders.HELP} {AUTO}: the device's choice.",
     ),
     click.option(
         "--dred-version",
         type=click.Choice([str(version) for version in DRED_VERSIONS]),
         default=str(DRED_VERSIONS[0]),
         show_default=True,
-        help="Whose model makes the history: 209 is ours, 10 libopus 1.5, 12 libopus 1.6 (see `dredge models import`).",
+        help="Model of the history: 209 is ours, 10 libopus 1.5, 12 libopus 1.6 (see `dredge models import`).",
     ),
     click.option(
         "--dred-id",
@@ -131,7 +131,7 @@ _CODEC: list[Decorator] = [
     click.option(
         "--opus-complexity", type=click.IntRange(0, MOST), default=0, show_default=True, help=COMPLEXITY_HELP
     ),
-    click.option("--dtx/--no-dtx", help="Send nothing while nobody speaks."),
+    click.option("--dtx/--no-dtx", help="Send nothing in pauses of speech."),
     click.option(
         "--playout",
         default="fixed:1000",
@@ -144,14 +144,14 @@ _CODEC: list[Decorator] = [
 cap_option = click.option(
     "--cap",
     type=click.IntRange(0),
-    help="With --redundancy auto: b/s on the wire at most, 0 for no limit.  [default: what 1.0 takes]",
+    help="With --redundancy auto: b/s on the wire at most, 0 for no limit.  [default: the rate of 1.0]",
 )
 
-sdp_option = click.option("--sdp", type=FILE_OUT, help="Write the session description of what is sent (RTP over UDP).")
+sdp_option = click.option("--sdp", type=FILE_OUT, help="Write the session description of the stream (RTP over UDP).")
 
 _STREAM: list[Decorator] = [
-    click.option("--ssrc", metavar="NUMBER", help="Of a capture: the RTP stream.  [default: the longest that is Opus]"),
-    click.option("--stream", type=click.IntRange(1), help="Of a capture: the stream by the number that notes give."),
+    click.option("--ssrc", metavar="NUMBER", help="Of a capture: the RTP stream.  [default: the longest one of Opus]"),
+    click.option("--stream", type=click.IntRange(1), help="Of a capture: the stream's number in the notes."),
 ]
 
 

@@ -38,7 +38,7 @@ def _checked(values: Mapping[str, Any]) -> Options:
 @configured("agent", _checked)
 @shared.device_options(*(option.name for option in OPTIONS))
 def command(**values: Any) -> int:
-    """Run the device side: receive, recover what was lost, play or record it, report.
+    """Run the device side: receive, recover lost speech, play or record it, report.
 
     Prints "listening URL" when it is ready. A host may change playout and concealment for its
     session. Without --key-file the stream is neither encrypted nor authenticated, and the agent

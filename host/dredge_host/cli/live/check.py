@@ -58,9 +58,9 @@ def command(
     """Check whether the device keeps up in real time. Exit code 0 yes, 1 no.
 
     Streams speech with no loss, 5 %, 20 % in bursts and gaps of one second back to back. The device
-    measures itself, per packet and stage, with its thread CPU clock and its monotonic clock. It fails
+    measures itself, per packet and stage, with its thread CPU clock and its monotonic clock. The check fails
     when a period was not ready when it had to be handed out, when less than 95 % of what a packet described was
-    recovered, or when the mean CPU time exceeds the budget; the cost of single periods stands beside. Prints board,
+    recovered, or when the mean CPU time exceeds the budget; the cost of single periods is printed beside. Prints board,
     clock, governor, temperature and throttling as well.
     """
     from dredge_device.pi.output import files

@@ -37,7 +37,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Only say what would be installed.")
+@click.option("--dry-run", is_flag=True, help="Print the packages without installing them.")
 def add(name: str, dry_run: bool) -> None:
     """Install the packages of the extra NAME with this interpreter's pip."""
     from dredge_host.extras import add as install

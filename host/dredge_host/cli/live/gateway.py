@@ -27,11 +27,11 @@ Examples
 
 @click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive"}})
 @click.argument("to", metavar="[URL]", required=False)
-@click.option("--listen", help="Where the far end may call: udp://[ADDR]:PORT.")
-@click.option("--http", default="127.0.0.1:8080", show_default=True, help="Where the page is served: HOST:PORT.")
+@click.option("--listen", help="Address for calls by the far end: udp://[ADDR]:PORT.")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, help="Address of the page: HOST:PORT.")
 @click.option("--cert", type=click.Path(dir_okay=False, exists=True), help="Certificate (PEM): HTTPS instead of HTTP.")
 @click.option("--cert-key", type=click.Path(dir_okay=False, exists=True), help="Its key (PEM).")
-@click.option("--seconds", type=shared.Number(min=0.02), help="Leave after so long.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="Leave after this many seconds.")
 @click.option("--allow-remote", is_flag=True, help="Listen for the far end without a key.")
 @shared.key_option
 @shared.link_options
@@ -44,9 +44,9 @@ def command(
 ) -> None:  # fmt: skip
     """Talk from a browser with an end of `dredge talk`, without installing anything there.
 
-    The page is served here; between it and here is WebRTC, between here and URL Opus with redundancy. Browsers give
-    their microphone to HTTPS or to localhost only, so a page for other machines needs --cert and --cert-key. Whoever
-    has the printed address can talk.
+    This machine serves the page; it speaks WebRTC with the browser, and Opus with redundancy with URL. Browsers give
+    their microphone to HTTPS or to localhost only, so a page for other machines needs --cert and --cert-key. Everybody
+    who has the printed address can talk.
     """
     from dredge_device.pi.transport.addresses import is_loopback
     from dredge_host.gateway.server import Gateway

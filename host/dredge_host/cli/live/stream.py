@@ -57,16 +57,16 @@ Examples
 @click.argument("source", metavar="IN")
 @shared.rate_option
 @click.option("--to", "url", required=True, help=HELP)
-@click.option("--seconds", type=shared.Number(min=0.02), help="Send only so much; longer than IN repeats it.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="Length to send; a shorter IN is repeated.")
 @shared.link_options
 @shared.codec_options
 @shared.cap_option
 @shared.network_options
 @shared.key_option
 @click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
-@click.option("--payload-type", type=click.IntRange(96, 127), help="Of Opus, with rtp://.  [default: 111]")
+@click.option("--payload-type", type=click.IntRange(96, 127), help="Payload type of Opus, with rtp://.  [default: 111]")
 @shared.sdp_option
-@click.option("--capture", type=shared.FILE_OUT, help="Write what goes over the link as pcap, and an .sdp beside it.")
+@click.option("--capture", type=shared.FILE_OUT, help="Write the link's datagrams as pcap, and an .sdp beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
 @click.option("--json-lines", is_flag=True, help="One JSON object per second on standard error.")
 @shared.json_option
@@ -74,11 +74,11 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
     """Send IN to a device agent in real time, losing packets on the way: a file (WAV, FLAC, OGG), mic[:NAME],
     - (standard input, raw or WAV), pipe:COMMAND, a FIFO, or a MicroPython board: udp-pcm://:PORT, board://DEV.
 
-    Losses are made on this side, so that the same seed gives the same losses on any network. A
+    Losses are simulated on this side, so that the same seed gives the same losses on any network. A
     device that restarts is greeted again while the stream goes on.
 
-    SIGUSR1 mutes (kill -USR1 PID), SIGUSR2 ends that; at a terminal the key m does both in turn. After
-    muting, nothing said before is in any packet.
+    SIGUSR1 mutes (kill -USR1 PID), SIGUSR2 unmutes; at a terminal the key m toggles. After
+    muting, no packet holds earlier speech.
     """
     settings = shared.settings_from(given)
     url, plain = _destination(url, given["plain"])

@@ -37,16 +37,16 @@ Keys: m mutes, space with --ptt key, + and - for the volume. SIGUSR1 mutes, SIGU
 @click.command(epilog=EPILOG, context_settings={"default_map": {"playout": "adaptive", "vocoder": AUTO}})
 @configured("talk")
 @click.argument("to", metavar="[URL]", required=False)
-@click.option("--listen", help="Where to be called: udp://[ADDR]:PORT.  [default: any free port]")
-@click.option("--mic", default="mic", show_default=True, help="What is said.")
-@click.option("--speaker", default="speaker", show_default=True, help="Where the other end is heard.")
+@click.option("--listen", help="Address for calls: udp://[ADDR]:PORT.  [default: any free port]")
+@click.option("--mic", default="mic", show_default=True, help="Source of the speech to send.")
+@click.option("--speaker", default="speaker", show_default=True, help="Output for the other end's speech.")
 @shared.rate_option
-@click.option("--seconds", type=shared.Number(min=0.02), help="From the first call on; the longest wait for one.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="From the first call on, and longest wait for it.")
 @click.option("--once/--no-once", help="Leave when the other end hangs up.")
-@click.option("--volume", type=shared.Number(0, 16), default=1.0, show_default=True, help="Factor of what is heard.")
+@click.option("--volume", type=shared.Number(0, 16), default=1.0, show_default=True, help="Factor on the output.")
 @click.option("--ptt", metavar="key|gpio:N", help="Push to talk: the space bar, or a button between GPIO N and ground.")
 @click.option("--half-duplex/--no-half-duplex", help="Turn the microphone down while the other end speaks.")
-@click.option("--echo", type=click.Choice(ECHO), default=ECHO[0], show_default=True, help="Who cancels it, if anybody.")
+@click.option("--echo", type=click.Choice(ECHO), default=ECHO[0], show_default=True, help="Echo canceller to use.")
 @shared.device_options("allow-remote", "key-file", "realtime", "core", "lock-memory", "status")
 @shared.link_options
 @shared.codec_options
@@ -59,7 +59,7 @@ def command(as_json: bool, json_lines: bool, save_trace: Path | None, sdp: Path 
     """Talk with another machine, both ways at the same time, over a link that loses packets.
 
     Both ends run this. One of them calls (URL), the other one may wait (--listen), or both do both. An end that is
-    gone is called again until it is back; without --seconds or --once a talk goes on for ever.
+    gone is called again until it returns; without --seconds or --once a talk has no end.
     """
     from dredge_device.pi.output.open import is_board, is_card
     from dredge_host.errors import UsageError

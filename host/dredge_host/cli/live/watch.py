@@ -18,7 +18,7 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.argument("url", metavar="URL")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after so many reports (one per second).")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many reports (one per second).")
 @json_option
 def command(url: str, count: int | None, as_json: bool) -> None:
     """Show the reports of a MicroPython bridge: counters of both sides, CPU time, heap.

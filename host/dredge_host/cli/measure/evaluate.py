@@ -81,7 +81,7 @@ _WORK: list[Callable[[Any], Any]] = [
     click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes.  [default: one per core]"),
     click.option("--scheduler", help="Let a Dask cluster work: tcp://host:port."),
     click.option("--cache", type=FOLDER_OUT, help="Finished cells.  [default: ~/.cache/dredge/evaluate]"),
-    click.option("--no-cache", is_flag=True, help="Compute everything anew and keep nothing."),
+    click.option("--no-cache", is_flag=True, help="Compute all cells again and keep none."),
 ]
 _OTHER: list[Callable[[Any], Any]] = [
     click.option("--copy-synthesis", "mode", flag_value="copy", help="No losses: every vocoder from exact features."),
@@ -109,14 +109,14 @@ def _options(function: F) -> F:
 @_options
 @json_option
 def command(folder: Path | None, mode: str | None, as_json: bool, **given: Any) -> None:
-    """Clips x burst losses x methods: PLCMOS, word errors, ESTOI, PESQ, errors of what was recovered, bit rates, CPU.
+    """Clips x burst losses x methods: PLCMOS, word errors, ESTOI, PESQ, errors of recovered speech, bit rates, CPU.
 
-    Every method of a clip meets the same losses. The words are compared with what the same
-    recogniser hears in the original, since there are no transcripts. Finished cells are kept: the same
-    command again computes only what is new.
+    Every method of a clip has the same losses. The words are compared with those that the same
+    recogniser finds in the original, since there are no transcripts. Finished cells are kept: the same
+    command again computes only new ones.
 
     --copy-synthesis measures the vocoders alone: PLCMOS, pitch, band levels and loudness of speech made from the
-    exact features of each clip. --robustness lets difficult inputs through burst loss and exits with 1 when a
+    exact features of each clip. --robustness sends difficult inputs through burst loss and exits with 1 when a
     recovered packet is louder or quieter than the speech around it by more than 6 dB. --light-loss sends the clips
     in a row with LBRR alone, DRED alone, both, and --redundancy auto, all at one rate on the wire, and compares them.
     """

@@ -41,7 +41,7 @@ def command() -> None:
     """Draw the figures of the DRED article with this system, one command each.
 
     \b
-    scenario      one burst met by regular Opus, LBRR and DRED: packets, what they carry, what is heard
+    scenario      one burst with regular Opus, LBRR and DRED: packets, their content, the output
     quality       PLCMOS of every method with 95 % intervals, over all losses and by longest burst
     bitrate       bit rate by length and quantiser of the redundancy, and where the bits go
     encoder-cost  CPU of the sender against the length of the redundancy
@@ -58,10 +58,10 @@ def command() -> None:
 @click.option("--burst", default=240, show_default=True, help="Length of the burst in ms.")
 @json_option
 def scenario(out: Path, source: Path | None, speech: Path | None, burst: int, as_json: bool) -> None:
-    """One burst and a single loss, met without redundancy, with LBRR and with 1 s of DRED.
+    """One burst and a single loss, without redundancy, with LBRR and with 1 s of DRED.
 
     Every bar is a packet with the speech it describes; vertical lines lead from lost packets to the one that
-    brings them back. Below: what filled every period, and what is heard.
+    recovers them. Below: the source of every period, and the output.
     """
     from dredge_host.figures import scenario as figure
     from dredge_host.figures import scenariodraw
@@ -142,13 +142,13 @@ def encoder_cost(out: Path, source: Path | None, packets: int, as_json: bool) ->
 @click.option("--loss", "losses", multiple=True, help="Loss model, several times if wanted.  [default: three paths]")
 @click.option("--seed", default=5, show_default=True, help="Seed of the loss models.")
 @click.option("--seconds", type=Number(), default=60.0, show_default=True, help="Speech that every policy plays.")
-@click.option("--plcmos/--no-plcmos", default=True, show_default=True, help="Judge what is heard.")
+@click.option("--plcmos/--no-plcmos", default=True, show_default=True, help="Judge the output by PLCMOS.")
 @json_option
 def delay(
     out: Path, source: Path | None, speech: Path | None, clips: int, losses: tuple[str, ...], seed: int,
     seconds: float, plcmos: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Mean playout delay against PLCMOS and the share of lost packets that come back, for every playout policy."""
+    """Mean playout delay against PLCMOS and the share of lost packets recovered, for every playout policy."""
     import numpy as np
 
     from dredge_host.evaluation.judging.plcmos import Plcmos

@@ -36,7 +36,7 @@ Columns
 @click.option("--symbols", is_flag=True, help="Print the quantised integers too; needs the model of the stream.")
 @click.option("--summary", is_flag=True, help="Totals only.")
 @click.option("--compare", metavar="REF", help="FILE is decoded speech: measure it against the reference decoder's.")
-@click.option("--limits", type=click.Choice(tuple(LIMITS)), help="With --compare: what is met.  [default: decoder]")
+@click.option("--limits", type=click.Choice(tuple(LIMITS)), help="With --compare: limits to meet.  [default: decoder]")
 @click.option("--skip", type=int, help="With --compare: samples by which FILE is late (early: negative).  [default: 0]")
 @shared.json_option
 def command(
@@ -53,11 +53,11 @@ def command(
     """Show what every Opus packet of FILE carries, and why there is no redundancy where there is none.
 
     FILE is pcap, pcapng, rtpdump (all may be packed by gzip), Ogg Opus, an opus_demo .bit file, or WebM, Matroska or
-    MP4 (which need `dredge extras add containers`); its content tells which. Redundancy of libopus senders is read as
-    far as a model is there: see `dredge models import`.
+    MP4 (which need `dredge extras add containers`); its content tells which. Redundancy of libopus senders is read if
+    its model is imported: see `dredge models import`.
 
     With --compare, FILE and REF are speech (WAV, FLAC, or raw .s16 as opus_demo writes it; 16 kHz mono) that two
-    decoders made of the same packets and losses; the figures and limits are those of libopus' conformance test.
+    decoders gave for the same packets and losses; the figures and limits are those of libopus' conformance test.
     """
     if compare is not None:
         if symbols or summary or ssrc is not None or stream is not None:

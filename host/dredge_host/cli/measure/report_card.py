@@ -26,7 +26,7 @@ Examples
 @click.option("--playout", default="fixed:1000", show_default=True, help="fixed:<ms>")
 @json_option
 def command(audio: Path | None, seconds: float, loss: str, playout: str, as_json: bool) -> None:
-    """Measure what DRED costs on this machine, and what it recovers.
+    """Measure the cost of DRED on this machine, and the share of losses that it recovers.
 
     CPU, memory, kb/s and delay of the sender and of the receiver with either vocoder; the share of the losses
     recovered, and PLCMOS and ESTOI where their packages are installed (`dredge extras add metrics`).

@@ -39,25 +39,25 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("source", metavar="IN", type=shared.AUDIO_IN)
 @click.argument("target", metavar="OUT", type=shared.FILE_OUT)
-@click.option("--seconds", type=shared.Number(min=0.02), help="How long mic[:NAME] or pipe:COMMAND is listened to.")
+@click.option("--seconds", type=shared.Number(min=0.02), help="Seconds to record from mic[:NAME] or pipe:COMMAND.")
 @click.option(
     "--quality/--no-quality",
     default=True,
     show_default=True,
-    help="Score what is heard with PLCMOS and ESTOI, where they are installed (dredge extras add metrics).",
+    help="Score the output with PLCMOS and ESTOI, where they are installed (dredge extras add metrics).",
 )
 @shared.stream_options
 @shared.link_options
 @shared.codec_options
 @shared.json_option
 def command(source: Path, target: Path, as_json: bool, **given: Any) -> None:
-    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write what is heard to OUT (by its name
+    """Send IN (WAV, FLAC, OGG) through a lossy link offline and write the output to OUT (by its name
     WAV, FLAC, OGG, OPUS or MP3; WAV into a FIFO, a device or -).
 
     OUT is as long as IN and aligned with it. The same seed gives the same file.
 
-    IN may also be a captured stream (pcap, pcapng, rtpdump, opus_demo .bit): then its packets are played as they are,
-    and the options about the sender mean nothing. IN mic[:NAME] or pipe:COMMAND is recorded first; OUT speaker[:NAME]
+    IN may also be a captured stream (pcap, pcapng, rtpdump, opus_demo .bit): then its packets are played unchanged,
+    and the options of the sender have no effect. IN mic[:NAME] or pipe:COMMAND is recorded first; OUT speaker[:NAME]
     or pipe:COMMAND is played afterwards.
     """
     settings = shared.settings_from(given)

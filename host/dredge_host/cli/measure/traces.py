@@ -62,8 +62,8 @@ def command() -> None:
 @command.command(epilog=MAKE_EPILOG)
 @click.argument("folder", type=FOLDER)
 @click.option("--speech", required=True, type=FOLDER, help="Folder with WAV, FLAC or OGG files.")
-@click.option("--clips", default=30, show_default=True, type=click.IntRange(1), help="How many, over all speakers.")
-@click.option("--seconds", default=10.0, show_default=True, type=shared.Number(1.0), help="Of each clip.")
+@click.option("--clips", default=30, show_default=True, type=click.IntRange(1), help="Number, over all speakers.")
+@click.option("--seconds", default=10.0, show_default=True, type=shared.Number(1.0), help="Length of each clip.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the traces.")
 @click.option(
     "--stratum",
@@ -72,8 +72,8 @@ def command() -> None:
     type=click.Choice(["short", "medium", "long", "all"]),
     help="Length of the longest burst; all: in turn.",
 )
-@click.option("--lossy", is_flag=True, help="Also write each clip with silence for what is lost.")
-@click.option("--force", is_flag=True, help="Replace a set that is there already.")
+@click.option("--lossy", is_flag=True, help="Also write each clip with silence in its lost packets.")
+@click.option("--force", is_flag=True, help="Replace an existing set.")
 @json_option
 def make(
     folder: Path,
