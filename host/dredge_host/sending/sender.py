@@ -146,7 +146,7 @@ class Sender:
 
     @property
     def lookahead(self) -> int:
-        """The samples by which decoded speech is later than the input (16 kHz)."""
+        """Samples by which decoded speech is later than the input (16 kHz)."""
         return self._encoder.lookahead
 
     def close(self) -> None:
