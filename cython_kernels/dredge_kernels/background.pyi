@@ -7,7 +7,7 @@ MOMENT: int
 MOST: int
 
 class Background:
-    """The level of the background in each of the 18 bands, from moments of 60 ms that were heard.
+    """The level of the background in each of the 18 bands, from moments of 60 ms of its input.
 
     It is what the quietest of the last 40 moments have in common; digital silence before four were heard. Minimum
     statistics: R. Martin, IEEE Transactions on Speech and Audio Processing 9(5), 2001.
@@ -20,7 +20,7 @@ class Background:
         """Take in one moment of decoded output, int16 [960]. Raises ValueError on another dtype or length."""
 
     def noise(self, frames: int) -> NDArray[np.int16]:
-        """Return int16 [160 frames] of noise like the background, which goes on where the last one ended.
+        """Return int16 [160 frames] of noise like the background, which continues the last call's.
 
         Raises ValueError on more than MOST frames.
         """

@@ -32,4 +32,4 @@ class Fargan:
         """
 
     def synthesise(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-        """float32 [k, 20], each row one frame further on than what it makes -> int16 [160 k]."""
+        """Synthesise int16 [160 k] from float32 [k, 20]; each row is one frame ahead of the frame that it makes."""

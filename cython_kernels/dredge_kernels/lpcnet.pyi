@@ -28,7 +28,7 @@ class Weights:
         """
 
 class Lpcnet:
-    """One vocoder voice: weights, recurrent state and random source. One thread at a time may use it: a call while
+    """One vocoder: weights, recurrent state and random source. One thread at a time may use it: a call while
     another thread is inside raises RuntimeError.
 
     All methods take features float32 [n + 4, 20]: two frames of context before and after the n frames of 10 ms
@@ -39,7 +39,7 @@ class Lpcnet:
     level: str
 
     def __init__(self, source: Weights | Mapping[str, NDArray], level: str | None = None) -> None:
-        """source: weights to share, or arrays to pack for this voice alone.
+        """source: weights to share, or arrays to pack for this object alone.
 
         Raises ValueError on wrong arrays, an unavailable level, or one that the weights are not packed for.
         """

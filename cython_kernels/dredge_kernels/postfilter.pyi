@@ -14,7 +14,7 @@ class Postfilter:
     """
 
     def reset(self, last: int = 0) -> None:
-        """Forgets everything; last: the sample (int16 scale) that the output goes on from."""
+        """Forgets everything; last: the sample (int16 scale) from which the output continues."""
 
     def prime(self, pcm: NDArray[np.int16], features: NDArray[np.float32]) -> None:
         """Go on from real speech int16 [160 k], whose last frame has the features float32 [1, 20]: the frame after

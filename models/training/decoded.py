@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The features of the data files after the shipped RDO-VAE, as a receiver decodes them.
+"""The features that a receiver gets: those of the data files after the shipped RDO-VAE.
 
 `python -m models.training.decoded --data runs/data --out runs/data` writes train_decoded.npz and valid_decoded.npz with
 `f` float32 [n, 20], row by row beside `f` of train.npz and valid.npz. The stream is cut into chunks of random length

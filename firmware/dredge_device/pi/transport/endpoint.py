@@ -85,7 +85,7 @@ def parse_listen(text: str, allow_remote: bool) -> tuple[str, int]:
 
 
 def is_local(text: str) -> bool:
-    """Return whether only this machine, or whoever holds the other end of a wire, can send to this ``--listen`` URL."""
+    """Return whether only this machine, or the other end of a wire, can send to this ``--listen`` URL."""
     return not scheme_of(text).may_amplify or is_loopback(text.removeprefix("udp://").rpartition(":")[0])
 
 
