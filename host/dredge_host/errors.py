@@ -81,7 +81,9 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, ImportError):
         return f"a part of dredge is missing ({text}); run `make build` or reinstall the package"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        from dredge_device.pi.transport.errors import refusal
+
+        return _shown(" ".join(refusal(error).split()))
     return text
 
 

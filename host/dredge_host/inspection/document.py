@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -68,13 +69,19 @@ def summarise(packets: list[PacketEntry]) -> Totals:
         "span_ms_max": max((d["span_ms"] or 0 for d in read), default=None),
         "bits_per_latent_mean": round(bits / latents, 2) if latents else None,
         "modes": _counts(_mode(p["toc"]) for p in packets if p["toc"]),
-        "no_dred": _counts(p["no_dred"] for p in packets if p["no_dred"]),
-        "unread": _counts(d["reason"] for d in dred if d["reason"]),
+        "no_dred": _counts(_without_amounts(p["no_dred"]) for p in packets if p["no_dred"]),
+        "unread": _counts(_without_amounts(d["reason"]) for d in dred if d["reason"]),
     }
 
 
 def _mode(toc: Toc) -> str:
     return f"{toc['mode']} {toc['bandwidth']} {toc['frames']} x {toc['frame_ms']:g} ms"
+
+
+def _without_amounts(reason: str) -> str:
+    """Return the reason without the amounts that differ from packet to packet, so that equal faults count as one."""
+    kind, colon, rest = reason.partition(": ")
+    return kind + colon + re.sub(r"\d+", "…", rest)
 
 
 def _counts(values: Any) -> dict[str, int]:

@@ -94,7 +94,7 @@ class Inspector:
         try:
             decoded = decode_payload(payload, tables)
         except ValueError as error:
-            return {**found, "reason": f"damaged: {error}"}
+            return {**found, "reason": f"damaged, or made by another model of version {version}: {error}"}
         return {**found, **self._span(decoded, offset, version)}
 
     def _span(self, decoded: DecodedPayload, offset: int, version: int) -> Span:

@@ -62,6 +62,14 @@ class StreamOutcome:
     first_sequence: int = 0  # of the first packet; the device numbers its periods from there
 
 
+class StreamInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a stream; outcome: what it did until then."""
+
+    def __init__(self, outcome: StreamOutcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 def stream(
     pieces: Iterable[Pcm],
     session: Session,
@@ -85,7 +93,7 @@ def stream(
     others; `tap` is called with every sent datagram, `muted` once per packet. When it turns true, and
     when the keys change, no speech from before is sent any more (docs/reference/threat-model.md). A device that
     vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device gets a goodbye when the
-    stream ends, so that its files are complete too, and KeyboardInterrupt is raised again.
+    stream ends, so that its files are complete too, and StreamInterrupted is raised with the outcome until then.
     """
     sender = sender or Sender.from_settings(settings, live=True)
     outcome = StreamOutcome(
@@ -100,8 +108,8 @@ def stream(
     try:
         run.all(pieces, update)
     except KeyboardInterrupt:
-        _hang_up(session)
-        raise
+        outcome.report = _hang_up(session)
+        raise StreamInterrupted(outcome) from None
     wait = settings.playout_ms / 1000 + FINAL_REPORT_S
     outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
     run.count_restart()
@@ -272,9 +280,9 @@ def _figures(session: Session, sender: Sender, meter: BitrateMeter) -> LiveFigur
     }
 
 
-def _hang_up(session: Session) -> None:
-    """Try to end the device's session now, without playing its buffer."""
+def _hang_up(session: Session) -> DeviceReport | None:
+    """End the device's session now, without playing its buffer; return its final report if one arrives."""
     try:
-        session.goodbye(None, 2.0)
+        return session.goodbye(None, 2.0)
     except (UnreachableError, VersionMismatch, OSError):
-        return  # the device is unreachable
+        return None  # the device is unreachable

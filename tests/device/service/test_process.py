@@ -167,7 +167,7 @@ def test_address_in_use_is_reported(capsys):
         taken.bind(("127.0.0.1", 0))
         url = f"udp://127.0.0.1:{taken.getsockname()[1]}"
         assert main(["--listen", url]) == 3
-    assert f"{url}: Address already in use" in capsys.readouterr().err
+    assert f"{url}: Address already in use; end the program that has this port" in capsys.readouterr().err
 
 
 def test_a_status_address_in_use_is_named(capsys):

@@ -122,6 +122,24 @@ def test_models_and_doctor_agree_that_all_is_well() -> None:
     assert states["models"] == states["libopus"] == states["neural runtime"] == "ok"
 
 
+def test_ctrl_c_during_a_stream_prints_what_was_done(clip: Path) -> None:
+    process = subprocess.Popen(
+        [*RUN, "stream", str(clip), "--to", "loop://", "--loss", "20%", "--seconds", "600", "--json", "--json-lines"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("{"):  # a second of the stream is over
+            break
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert json.loads(output)["schema"] == "dredge.stream/1"
+    assert errors.splitlines()[-1] == "dredge: interrupted"
+
+
 def test_stream_to_a_device_in_this_process(clip: Path) -> None:
     result = results(dredge("stream", clip, "--to", "loop://", "--loss", "harsh", "--seconds", 1,
                             "--playout", "fixed:300", "--json"))  # fmt: skip

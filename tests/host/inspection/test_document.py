@@ -16,7 +16,7 @@ from speech_packets import speech
 from dredge_host.capture.opus_demo import write as bit_file
 from dredge_host.capture.packets import Capture, Captured
 from dredge_host.cli import main
-from dredge_host.inspection.document import inspect
+from dredge_host.inspection.document import inspect, summarise
 from dredge_host.inspection.packet import Inspector, toc_facts
 from dredge_host.sending.audio import packets as pieces
 from dredge_host.sending.sender import Sender
@@ -134,6 +134,14 @@ def test_the_first_dred_extension_of_several_counts() -> None:
 def test_damaged_payloads_have_a_reason(data: bytes) -> None:
     dred = Inspector().packet(0, add_extension(bytes([WB20]) + b"s", 126, data))["dred"]
     assert dred["reason"].startswith("damaged: ") and dred["latents"] is None
+
+
+def test_faults_that_differ_in_their_amounts_count_as_one() -> None:
+    cut = [add_extension(bytes([WB20]) + b"s", 126, payload(209, n=20)[:size]) for size in (7, 8, 9)]
+    entries = [Inspector().packet(number, data) for number, data in enumerate(cut)]
+    reasons = {entry["dred"]["reason"] for entry in entries}
+    assert len(reasons) > 1, reasons
+    assert list(summarise(entries)["unread"].values()) == [3]
 
 
 def test_damaged_tables_become_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ from dredge_device.pi.service.streams.sessions import Sessions
 from dredge_device.pi.standard_streams import ERROR, say
 from dredge_device.pi.status.reporter import StatusReporter
 from dredge_device.pi.transport.endpoint import ListenError, is_local, open_endpoint, parse_listen
+from dredge_device.pi.transport.errors import refusal
 
 __all__ = ["ListenError", "Options", "Process", "parse_listen", "run"]
 
@@ -259,8 +260,5 @@ def _ready(address: str, options: Options, info: Description) -> str:
 
 
 def _complain(error: Exception, code: int) -> int:
-    text = str(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-    say(text, ERROR)
+    say(refusal(error) if isinstance(error, OSError) else str(error), ERROR)
     return code

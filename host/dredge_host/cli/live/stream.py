@@ -103,18 +103,23 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
         told = [line for line in told if not line.startswith("packets")] + [run.session.summary()]
     advice = run.source.get("advice") if run.source else None
     emit(result, [*told, *adaptation_lines(run.log), *([f"source   {advice}"] if advice else [])], as_json)
+    if run.interrupted:
+        raise KeyboardInterrupt
     if run.outcome.report is None and not plain:
         raise UnreachableError(f"{url}: {run.trouble or 'the device never sent its complete final report'}")
 
 
 class _Run(NamedTuple):
-    """An ended stream. source: report of a live source; log: changes of the redundancy; trouble: fault of the link."""
+    """An ended stream. source: report of a live source; log: changes of the redundancy; trouble: fault of the link;
+    interrupted: by Ctrl-C, the usual end of a live stream without --seconds.
+    """
 
     session: Session
     outcome: StreamOutcome
     source: SourceReport | None
     log: list[Steering]
     trouble: str
+    interrupted: bool
 
 
 def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.Given) -> _Run:
@@ -124,7 +129,7 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
     from dredge_host.live.plain import PlainSession
     from dredge_host.live.screen.display import Display
     from dredge_host.live.session import Session
-    from dredge_host.live.stream import stream
+    from dredge_host.live.stream import StreamInterrupted, stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
     from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.network import Network
@@ -151,14 +156,18 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
         if live is not None:
             stack.callback(live.close)
         session = (PlainSession if plain else Session)(link, update=display.update)
-        outcome = stream(
-            speech, session, settings, loss, models=model_ids() if settings.conceal == "dred" else None,
-            update=display.update, network=network,
-            control=steering if shared.is_automatic(given, reports=not plain) else None,
-            tap=tap, muted=stack.enter_context(MuteSwitch()), live=live is not None,
-        )  # fmt: skip
+        interrupted = False
+        try:
+            outcome = stream(
+                speech, session, settings, loss, models=model_ids() if settings.conceal == "dred" else None,
+                update=display.update, network=network,
+                control=steering if shared.is_automatic(given, reports=not plain) else None,
+                tap=tap, muted=stack.enter_context(MuteSwitch()), live=live is not None,
+            )  # fmt: skip
+        except StreamInterrupted as stop:
+            outcome, interrupted = stop.outcome, True
         trouble = trouble_of(link)
-    return _Run(session, outcome, live.report() if live is not None else None, log, trouble)
+    return _Run(session, outcome, live.report() if live is not None else None, log, trouble, interrupted)
 
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:
