@@ -144,7 +144,7 @@ def test_stream_to_a_device_in_this_process(clip: Path) -> None:
     result = results(dredge("stream", clip, "--to", "loop://", "--loss", "harsh", "--seconds", 1,
                             "--playout", "fixed:300", "--json"))  # fmt: skip
     assert result["schema"] == "dredge.stream/1"
-    assert len(result["timeline"]) == result["packets"] == 50
+    assert len(result["timeline"]) >= result["packets"] == 50  # it plays on until it is told of the end
     assert result["frames"]["by_source"]["dred"] > 0 or result["stream"]["loss"]["lost_packets"] == 0
 
 
@@ -177,7 +177,7 @@ def test_agent_and_stream_as_two_processes(clip: Path, tmp_path: Path) -> None:
         agent.wait()
         agent.stdout.close()
     assert result["frames"]["by_source"]["dred"] >= 10 or overloaded(result), result["frames"]
-    assert len(read_audio(out).pcm) == 320 * result["packets"]
+    assert len(read_audio(out).pcm) >= 320 * result["packets"]  # it plays on until it is told of the end
 
 
 def test_a_device_that_dies_is_code_3(clip: Path) -> None:
