@@ -140,11 +140,17 @@ def test_ctrl_c_during_a_stream_prints_what_was_done(clip: Path) -> None:
     assert errors.splitlines()[-1] == "dredge: interrupted"
 
 
+def starved(result: dict[str, Any]) -> bool:
+    """Tell whether the sender was so late on a busy machine that the device played on before it was told of the end."""
+    return result["stream"]["sender_late_ms"]["max"] > 50
+
+
 def test_stream_to_a_device_in_this_process(clip: Path) -> None:
     result = results(dredge("stream", clip, "--to", "loop://", "--loss", "harsh", "--seconds", 1,
                             "--playout", "fixed:300", "--json"))  # fmt: skip
     assert result["schema"] == "dredge.stream/1"
-    assert len(result["timeline"]) >= result["packets"] == 50  # it plays on until it is told of the end
+    assert result["packets"] == 50
+    assert len(result["timeline"]) == 50 or starved(result)
     assert result["frames"]["by_source"]["dred"] > 0 or result["stream"]["loss"]["lost_packets"] == 0
 
 
@@ -177,7 +183,7 @@ def test_agent_and_stream_as_two_processes(clip: Path, tmp_path: Path) -> None:
         agent.wait()
         agent.stdout.close()
     assert result["frames"]["by_source"]["dred"] >= 10 or overloaded(result), result["frames"]
-    assert len(read_audio(out).pcm) >= 320 * result["packets"]  # it plays on until it is told of the end
+    assert len(read_audio(out).pcm) == 320 * result["packets"] or starved(result)
 
 
 def test_a_device_that_dies_is_code_3(clip: Path) -> None:

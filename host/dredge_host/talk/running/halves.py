@@ -39,7 +39,7 @@ class Halves:
     def start(self) -> None:
         """Start both threads."""
         self._begun_s = time.monotonic()
-        for name, work in (("sending", self._speak), ("receiving", self._hear)):
+        for name, work in (("sending", self._send), ("receiving", self._receive)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -59,18 +59,18 @@ class Halves:
 
     def end(self) -> None:
         """Say goodbye and wait for the other end's report; safe to call twice."""
+        self._receiving.closing = True  # before our goodbye, after which the other end may call again at once
         self.ending.set()
         for thread in self._threads[:1]:
             thread.join()
-        self._receiving.closing = True
         self._deadline_s = self._deadline_s or time.monotonic() + _GOODBYE_S
         for thread in self._threads[1:]:
             thread.join()
 
-    def _speak(self) -> None:
+    def _send(self) -> None:
         self._guarded(lambda: self._sending.run(self.ending.is_set))
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         self._guarded(lambda: self._receiving.run(self._receiving_over))
 
     def _receiving_over(self) -> bool:
