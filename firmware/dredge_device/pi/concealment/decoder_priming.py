@@ -72,12 +72,12 @@ class OvershootGuard:
         played: int16[>= 320] before it; decode: decodes the packet with a decoder; behind: the packet after it, None
         where it has not arrived.
         """
-        last = _loudness(played[-PACKET_SAMPLES:])
-        if not _is_louder(_loudness(pcm), last, RISE):
+        last, primed = _loudness(played[-PACKET_SAMPLES:]), _loudness(pcm)
+        if not _is_louder(primed, last, RISE):
             return pcm
         self._spare.reset()
         empty = _loudness(decode(self._spare))
-        if _is_louder(_loudness(pcm), _loudness(played), LOUDER) and _is_louder(_loudness(pcm), empty, OVERSHOOT):
+        if _is_louder(primed, _loudness(played), LOUDER) and _is_louder(primed, empty, OVERSHOOT):
             self._decoder.reset()
             pcm = decode(self._decoder)
         following = self._following(behind)
