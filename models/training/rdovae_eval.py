@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Measures an RDO-VAE on held-out features with real rounding and the coder's bit counts."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from models.training.quant_fit import fit, value_bits
 from models.training.rdovae_ages import LATENTS, band_errors, variance_kept, weighed
 from models.training.rdovae_loss import (
     LEVEL_STEPS,
+    Chunks,
     distortion,
     draw_chunks,
     gather_targets,
@@ -42,22 +45,38 @@ def sequences(features: np.ndarray, steps: int = 212, count: int = 48) -> Tensor
     return torch.from_numpy(np.stack([features[s : s + length] for s in starts], 1))
 
 
+@dataclass(frozen=True)
+class Coded:
+    """Chunks as the decoder gets them: integer symbols and dequantised values of latents [K, n, L] and state [n, S]."""
+
+    z_symbols: Tensor
+    z: Tensor
+    s_symbols: Tensor
+    s: Tensor
+
+
+@torch.no_grad()
+def code(model: RdoVae, frames: Tensor, chunks: Chunks, levels: Tensor) -> Coded:
+    """Encode and round all chunks of the frames [2N, B, 20], as a sender does; levels [K, n]."""
+    seen = model.encoder.trunk(frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2))
+    z = model.encoder.latents(seen[chunks.steps, chunks.batch].flatten(1, 2))
+    s = model.encoder.states(seen[chunks.steps[0], chunks.batch[0]].flatten(0, 1))
+    z_int, z_scale = symbols(model, z, levels, 0)
+    s_int, s_scale = symbols(model, s, levels[0], z.shape[-1])
+    return Coded(z_int, z_int / z_scale, s_int, s_int / s_scale)
+
+
 @torch.no_grad()
 def run(model: RdoVae, frames: Tensor, q0: int, step: int, length: int = LATENTS) -> dict:
     """Code every chunk; return the symbols `z` [K, n, L], `s` [n, S], `levels` [K] and `error` [K]."""
     chunks = draw_chunks(np.random.default_rng(0), len(frames) // 2, frames.shape[1], length)
-    pairs = frames.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2)
-    latents, states = model.encoder(pairs)
-    z = latents[chunks.steps, chunks.batch].flatten(1, 2)
-    s = states[chunks.steps[0], chunks.batch[0]].flatten(0, 1)
-    count = z.shape[1]
+    count = chunks.steps.shape[1] * chunks.steps.shape[2]
     levels = torch.from_numpy(level_schedule(np.full(count, q0), np.full(count, step), length))
-    z_int, z_scale = symbols(model, z, levels, 0)
-    s_int, s_scale = symbols(model, s, levels[0], z.shape[-1])
-    out = model.decoder(z_int / z_scale, levels, s_int / s_scale)
+    coded = code(model, frames, chunks, levels)
+    out = model.decoder(coded.z, levels, coded.s)
     wanted, weight = gather_targets(frames, chunks)
     error = (distortion(wanted, out) * weight).mean((1, 2))
-    return {"z": z_int.numpy().astype(int), "s": s_int.numpy().astype(int),
+    return {"z": coded.z_symbols.numpy().astype(int), "s": coded.s_symbols.numpy().astype(int),
             "levels": levels[:, 0].numpy(), "error": error.numpy(),
             "wanted": wanted, "out": out, "weight": weight}
 

@@ -184,9 +184,9 @@ def train(args: argparse.Namespace) -> dict:
     return loop.run(trainer)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    p = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
+def options(description: str) -> argparse.ArgumentParser:
+    """Return a parser with what the trainers of an RDO-VAE have in common."""
+    p = argparse.ArgumentParser(description=description)
     p.add_argument("--data", type=Path, default=Path("runs/data"),
                    help="folder of train.npz, valid.npz and pairs_*.npz")
     p.add_argument("--out", type=Path, default=Path("runs/rdovae"))
@@ -203,6 +203,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lambda-max", type=float, default=LAMBDA_MAX)
     add_machine_options(p)
     p.add_argument("--optimiser", choices=["adam", "muon"], default="muon", help="muon: orthogonal steps for matrices")
+    return p
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    p = options((__doc__ or "").split(":")[0])
     p.add_argument("--config", help="layer sizes as JSON that differ from those of --init or the defaults")
     return p
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Real, tiny runs of the decoder's own training: encoder and tables stay, the decoder improves, runs resume exactly."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from training_cases import TINY, same_state, stop_after, synthetic_features, torch, write_data
+
+from models.training import export_rdovae, train_rdovae, train_rdovae_decoder
+from models.training.progress import load_checkpoint
+from models.training.rdovae_eval import SHIPPED
+from models.training.rdovae_loss import LEVEL_STEPS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def start(data, tmp_path_factory):
+    """The checkpoint of a tiny network."""
+    out = tmp_path_factory.mktemp("start")
+    args = ["--data", str(data), "--out", str(out), "--batch", "4", "--config", TINY, "--optimiser", "adam"]
+    train_rdovae.train(train_rdovae.parser().parse_args([*args, "--steps", "40", "--lr", "0.06", "--valid-every", "40"]))
+    return out / "checkpoint.pt"
+
+
+def arguments(data, out, start, *more):
+    return train_rdovae_decoder.parser().parse_args(
+        ["--data", str(data), "--out", str(out), "--batch", "2", "--valid-every", "4", "--optimiser", "adam",
+         *(["--init", str(start)] if start else []), *more])
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """The decoder listens to the discriminators after two steps."""
+    monkeypatch.setattr(train_rdovae_decoder, "LEARN_STEPS", 1)
+    monkeypatch.setattr(train_rdovae_decoder, "SOFT_STEPS", 1)
+
+
+@pytest.mark.parametrize("strength", ["0", "0.5"])
+def test_only_the_decoder_changes(data, start, tmp_path, soon, strength):
+    train_rdovae_decoder.train(arguments(data, tmp_path, start, "--steps", "4", "--adversarial", strength))
+    before, after = (load_checkpoint(path)["average"]["values"] for path in (start, tmp_path / "checkpoint.pt"))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder"}
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert all(np.isfinite(float(v)) for row in rows for v in row.values())
+    assert (float(rows[-1]["judge"]) > 0) == (strength != "0")
+
+
+def test_the_exported_stream_is_the_same_byte_for_byte(data, start, tmp_path):
+    """Encoder, state and tables of both exports agree: a receiver with the old decoder reads the new sender."""
+    train_rdovae_decoder.train(arguments(data, tmp_path / "run", start, "--steps", "4", "--adversarial", "0.5"))
+    rows = [synthetic_features(n, seed) for n, seed in ((60000, 3), (12000, 4), (9000, 8))]
+    for name, path in (("old", start), ("new", tmp_path / "run" / "checkpoint.pt")):
+        export_rdovae.export(load_checkpoint(path), *rows, tmp_path / name, "a test")
+    same = {p.name for p in (tmp_path / "old").iterdir() if p.read_bytes() == (tmp_path / "new" / p.name).read_bytes()}
+    assert same == {"rdovae_encoder.tflite", "rdovae_tables.npz"}
+    card = json.loads((tmp_path / "new" / f"{export_rdovae.MODEL_ID}.card.json").read_text())
+    assert card["steps"] == 4
+
+
+def test_it_starts_from_exported_weights_too(data, start, tmp_path):
+    checkpoint = load_checkpoint(start)
+    model = export_rdovae.load_model(checkpoint)
+    np.savez(tmp_path / "rdovae_training.npz", config=np.array(json.dumps(model.cfg.as_dict())),
+             **{k: v.numpy() for k, v in model.state_dict().items()})
+    for name, path in (("a", start), ("b", tmp_path / "rdovae_training.npz")):
+        train_rdovae_decoder.train(arguments(data, tmp_path / name, path, "--steps", "2"))
+    assert same_state(*(load_checkpoint(tmp_path / name / "checkpoint.pt")["average"] for name in "ab"))
+
+
+def test_the_decoder_learns(data, start, tmp_path):
+    more = ("--valid-every", "100", "--batch", "4")
+    first = train_rdovae_decoder.train(arguments(data, tmp_path / "a", start, "--steps", "1", "--lr", "0", *more))
+    last = train_rdovae_decoder.train(arguments(data, tmp_path / "b", start, "--steps", "60", "--lr", "0.03", *more))
+    assert last["valid_distortion"] < 0.9 * first["valid_distortion"]
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_stopped_run_goes_on_exactly(data, start, tmp_path, monkeypatch, soon, optimiser):
+    def args(name):
+        return arguments(data, tmp_path / name, start, "--steps", "6", "--optimiser", optimiser, "--adversarial", "0.5")
+
+    train_rdovae_decoder.train(args("b"))
+    with monkeypatch.context() as patch:
+        stop_after(patch, train_rdovae_decoder.DecoderTrainer, 3)
+        train_rdovae_decoder.train(args("a"))
+    assert load_checkpoint(tmp_path / "a" / "checkpoint.pt")["step"] == 3
+    train_rdovae_decoder.train(args("a"))
+    assert same_state(*(load_checkpoint(tmp_path / name / "checkpoint.pt") for name in "ab"))
+
+
+def test_smoke_run(data, tmp_path):
+    args = train_rdovae_decoder.parser().parse_args(
+        ["--data", str(data), "--out", str(tmp_path), "--smoke", "--adversarial", "0.5"])
+    assert train_rdovae_decoder.train(args)["db_short"] > 0
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 8
+
+
+def test_a_run_of_the_whole_network_is_not_continued(data, start):
+    with pytest.raises(ValueError, match="choose another --out"):
+        train_rdovae_decoder.train(arguments(data, start.parent, start, "--steps", "10"))
+
+
+def test_a_missing_start_is_one_sentence(data, tmp_path):
+    with pytest.raises(RuntimeError, match=r"none\.pt: no checkpoint"):
+        train_rdovae_decoder.train(arguments(data, tmp_path, tmp_path / "none.pt", "--steps", "1"))
+
+
+def test_schedules_are_mostly_the_shipped_one():
+    q0, slope = train_rdovae_decoder.draw_used_schedules(np.random.default_rng(1), 4000)
+    shipped = (q0 == SHIPPED[0]) & (slope == SHIPPED[1])
+    near = (q0 >= 1) & (q0 <= 5) & np.isin(slope, LEVEL_STEPS[6:])
+    assert 0.5 < shipped.mean() < 0.6 and 0.86 < near.mean() < 0.94
+    assert set(q0.tolist()) == set(range(16))
+
+
+def test_the_adversarial_gradient_has_the_distortion_s_norm_at_every_age():
+    torch.manual_seed(1)
+    pull, slopes = torch.randn(5, 3, 4, 20), torch.randn(5, 3, 4, 20) * torch.arange(1, 6)[:, None, None, None]
+    pull[..., 18:] = 0
+    got = train_rdovae_decoder.matched(pull, slopes)
+    for k in range(5):
+        torch.testing.assert_close(got[k].norm(), slopes[k, ..., :18].norm())
+        torch.testing.assert_close(got[k] / got[k].norm(), pull[k] / pull[k].norm())
