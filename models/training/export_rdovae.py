@@ -160,6 +160,16 @@ def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndar
     return card
 
 
+def command_of(checkpoint: dict) -> str:
+    """Return the command of the run that a checkpoint of train_rdovae or train_rdovae_decoder comes from."""
+    (low, high), minutes = checkpoint["lam"], f"{checkpoint['seconds'] / 60:.0f}"
+    if "adversarial" in checkpoint:
+        return ("python -m models.training.train_rdovae_decoder --data DATA --out RUN --init START "
+                f"--minutes {minutes} --adversarial {checkpoint['adversarial']:g}")
+    return (f"python -m models.training.train_rdovae --data DATA --out RUN --minutes {minutes} "
+            f"--lambda-min {low:g} --lambda-max {high:g}")
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
@@ -172,11 +182,7 @@ def main() -> None:
     checkpoint = load_checkpoint(args.run / "checkpoint.pt")
     if checkpoint is None:
         parser.error(f"{args.run}: no checkpoint.pt; train first")
-    low, high = checkpoint["lam"]
-    command = (f"python -m models.training.train_rdovae --data DATA --out RUN --minutes "
-               f"{checkpoint['seconds'] / 60:.0f} --lambda-min {low:g} --lambda-max {high:g}")
-    if args.note:
-        command += f"  ({args.note})"
+    command = command_of(checkpoint) + (f"  ({args.note})" if args.note else "")
     card = export(checkpoint, load_features(args.data / "train.npz"),
                   load_features(args.data / "valid.npz"), load_features(args.data / "test.npz"),
                   args.folder, command)

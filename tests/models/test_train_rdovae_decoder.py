@@ -23,8 +23,9 @@ def data(tmp_path_factory):
 def start(data, tmp_path_factory):
     """The checkpoint of a tiny network."""
     out = tmp_path_factory.mktemp("start")
-    args = ["--data", str(data), "--out", str(out), "--batch", "4", "--config", TINY, "--optimiser", "adam"]
-    train_rdovae.train(train_rdovae.parser().parse_args([*args, "--steps", "40", "--lr", "0.06", "--valid-every", "40"]))
+    train_rdovae.train(train_rdovae.parser().parse_args(
+        ["--data", str(data), "--out", str(out), "--batch", "4", "--config", TINY, "--optimiser", "adam",
+         "--steps", "40", "--lr", "0.06", "--valid-every", "40"]))
     return out / "checkpoint.pt"
 
 
@@ -57,11 +58,12 @@ def test_the_exported_stream_is_the_same_byte_for_byte(data, start, tmp_path):
     train_rdovae_decoder.train(arguments(data, tmp_path / "run", start, "--steps", "4", "--adversarial", "0.5"))
     rows = [synthetic_features(n, seed) for n, seed in ((60000, 3), (12000, 4), (9000, 8))]
     for name, path in (("old", start), ("new", tmp_path / "run" / "checkpoint.pt")):
-        export_rdovae.export(load_checkpoint(path), *rows, tmp_path / name, "a test")
+        checkpoint = load_checkpoint(path)
+        export_rdovae.export(checkpoint, *rows, tmp_path / name, export_rdovae.command_of(checkpoint))
     same = {p.name for p in (tmp_path / "old").iterdir() if p.read_bytes() == (tmp_path / "new" / p.name).read_bytes()}
     assert same == {"rdovae_encoder.tflite", "rdovae_tables.npz"}
     card = json.loads((tmp_path / "new" / f"{export_rdovae.MODEL_ID}.card.json").read_text())
-    assert card["steps"] == 4
+    assert card["steps"] == 4 and "train_rdovae_decoder" in card["command"] and "--adversarial 0.5" in card["command"]
 
 
 def test_it_starts_from_exported_weights_too(data, start, tmp_path):
