@@ -31,8 +31,8 @@ class Work:
 
 
 # Of `make count-pi`, docs/notes/performance.md ("A gap").
-STANDARD = Work(plain=0.28, speech=6.5, priming=8.7, after=2.7)
-SMALL = Work(plain=0.28, speech=4.4, priming=6.6, after=2.7)
+STANDARD = Work(plain=0.34, speech=5.5, priming=7.8, after=3.1)
+SMALL = Work(plain=0.34, speech=3.9, priming=6.2, after=3.2)
 
 
 class Working:
@@ -70,11 +70,13 @@ class Collected:
 
 
 class Board:
-    """So many million instructions per second; ``busy``: share of the time that other programs take."""
+    """So many million instructions per second; ``busy``: share of the time that other programs take, or a function that
+    returns the one during the next call."""
 
     def __init__(self, mips, work=STANDARD, small=SMALL, streams=1, playout_ms=1000, adaptive=False, busy=0.0):
         self.now_us, self.cpu_us = 0, 0
-        self._mips, self._busy, self._work, self._small = mips, busy, work, small
+        self._mips, self._work, self._small = mips, work, small
+        self._busy = busy if callable(busy) else lambda: busy
         self._options = {"playout_ms": playout_ms, "adaptive": adaptive, "conceal": "dred", "lbrr": False,
                          "vocoder": "standard"}  # fmt: skip
         self.governor = Governor(lambda: int(self.now_us), lambda: int(self.cpu_us))
@@ -84,7 +86,7 @@ class Board:
         """Work of so many million instructions."""
         us = instructions / self._mips * 1e6
         self.cpu_us += us
-        self.now_us += us / (1 - self._busy)
+        self.now_us += us / (1 - self._busy())
 
     def _parts(self):
         parts, work = fake_parts(), self._work

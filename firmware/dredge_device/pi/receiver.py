@@ -133,7 +133,7 @@ class Receiver:
         return self._concealer.synthesising
 
     def coming(self) -> int | None:
-        """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
+        """Return the kind of the next period (``pi.quality``), None where nothing is decoded or synthesised."""
         return self._render_ahead.coming()
 
     def render(self, now_us: int, quality: int = FULL) -> Played:

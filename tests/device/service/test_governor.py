@@ -152,7 +152,7 @@ def known(**costs):
     for _ in range(200):
         governor.costs.add(PLAIN, FULL, 2000)
     for name, us in costs.items():
-        kind = {"first": FIRST, "next": NEXT, "after": AFTER}[name.removeprefix("small_")]
+        kind = {"first": FIRST, "next": NEXT, "found": FOUND, "after": AFTER}[name.removeprefix("small_")]
         for _ in range(100):
             governor.costs.add(kind, SMALL if name.startswith("small_") else FULL, us)
     return governor
@@ -178,6 +178,28 @@ def test_rendering_begins_as_long_before_as_a_gap_may_take():
     assert governor.reserve_us(FIRST, 100, together=True) == 300_000  # at most
     assert governor.reserve_us(FIRST, 0, then=NEXT) == 60_000 and governor.reserve_us(NEXT, 0, then=FIRST) == 60_000
     assert known(first=10_000).reserve_us(FIRST, 0) == 0  # a fast machine decides at the last moment
+
+
+def test_a_gap_whose_description_comes_just_before_it_is_in_time():
+    """Its first period then takes what the first one and a later one with a description take."""
+    governor = known(first=14_400, next=5_900, found=16_600)
+    assert governor.reserve_us(FIRST, 0) == 0 and governor.reserve_us(FIRST, 0, together=True) == 20_000
+    governor = known(first=13_600, next=5_700, found=7_000)  # short descriptions
+    assert governor.reserve_us(FIRST, 0, together=True) == 0
+
+
+def test_with_an_adaptive_delay_a_period_begins_the_earlier_the_more_its_cost_varies():
+    costs = Costs()
+    costs.add(PLAIN, FULL, 200)
+    assert costs.reserve_us(FIRST, FULL, 0, False, None) == 20_000  # 12 ms are assumed, twice as many may be right
+    costs.add(FIRST, FULL, 13_000)
+    assert costs.reserve_us(FIRST, FULL, 0, False, None) == 20_000
+    for _ in range(20):
+        costs.add(FIRST, FULL, 13_000)
+    assert costs.reserve_us(FIRST, FULL, 0, False, None) == 0
+    for us in (13_000, 19_000, 12_000, 18_000):  # other threads take turns on the same core
+        costs.add(FIRST, FULL, us)
+    assert costs.reserve_us(FIRST, FULL, 0, False, None) == 20_000
 
 
 def test_a_gap_begins_early_until_one_has_been_measured():

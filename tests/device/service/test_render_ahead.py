@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boards of several speeds on a virtual clock, with measured costs: what is heard in time, what comes back."""
 
+import random
 from itertools import pairwise
 
 import pytest
 from virtual_board import SMALL, STANDARD, Board
 
+from dredge_device.pi.quality import FIRST, FULL
 from dredge_device.units import PACKET_US
 from dredge_host.live.checks.verdict import coverable
 from dredge_host.sending.loss import parse_loss
@@ -43,6 +45,21 @@ def test_gaps_of_a_second_back_to_back_never_run_dry(mips, work):
     _, report, share = play(mips, work, GAPS)
     assert share >= 0.95 and report["queue"]["underruns"] == 0
     assert report["delay_ms"]["max"] < 1000 + PACKET_US / 1000
+
+
+@pytest.mark.parametrize(("mips", "work"), [(700, SMALL), (800, SMALL), (900, STANDARD), (1000, STANDARD)])
+def test_a_gap_as_long_as_the_delay_is_in_time(mips, work):
+    """The packet that describes the whole gap arrives just before the first period of it."""
+    board = Board(mips, work, SMALL, playout_ms=960)
+    queue = board.run(200, lambda host, n: n % 49 != 0)[0]["queue"]
+    assert queue["late_periods"] == 0 and queue["recovered"] > 180
+
+
+def test_after_an_outage_a_gap_is_as_costly_as_before_it():
+    """Once speech has faded, a lost period is the background alone, whatever it is called."""
+    board = Board(700, STANDARD, SMALL)
+    report = board.run(300, lambda host, n: 20 < n < 120 or (n > 150 and n % 51 != 0))[0]
+    assert board.governor.costs.of(FIRST, FULL) > 15_000 and report["queue"]["late_periods"] == 0
 
 
 @pytest.mark.parametrize(("work", "loss", "least"), [(STANDARD, HEAVY, 0.8), (SMALL, HEAVY, 0.8), (STANDARD, GAPS, 0.9),
@@ -105,6 +122,20 @@ def test_adaptive_playout_waits_as_long_as_the_board_needs():
     delays = [report["delay_ms"]["mean"] for report in reports]
     assert delays[1] + 15 < delays[0] < 200  # and what is waited for is reported
     assert reports[0]["queue"]["late_periods"] <= 5 and reports[1]["queue"]["late_periods"] == 0
+
+
+@pytest.mark.parametrize("mips", [ZERO_2_W, 1000, 1500])
+def test_adaptive_playout_is_in_time_while_other_threads_take_turns_on_the_core(mips):
+    """Both ends of a talk on one core: a period takes up to twice its CPU time, now and then."""
+    model, others, learnt = parse_loss(BURSTS, 3), random.Random(1), []
+    trace = [model.lost() for _ in range(PACKETS)]
+    board = Board(mips, STANDARD, SMALL, adaptive=True, busy=lambda: others.uniform(0, 0.5))
+    learn = board.governor.costs.add
+    board.governor.costs.add = lambda *period: (learnt.append(period), learn(*period))
+    report = board.run(PACKETS, lambda host, n: trace[n])[0]
+    assert report["queue"]["late_periods"] == 0 and report["delay_ms"]["mean"] < 200
+    firsts = [us for kind, _, us in learnt if kind == FIRST]  # a loss that was left out is none of them
+    assert len(firsts) > 20 and min(firsts) > 5e6 / mips
 
 
 def test_what_arrives_late_but_in_time_is_played():

@@ -58,9 +58,9 @@ class Concealer:
         return self._transition.synthesising
 
     @property
-    def predicting(self) -> bool:
-        """True while no packet describes what the vocoder synthesises."""
-        return self._transition.synthesising and self._transition.undescribed > 0
+    def undescribed(self) -> int:
+        """The number of consecutive lost packets up to now that no packet described."""
+        return self._transition.undescribed
 
     def restart(self) -> None:
         """Forget the old stream, since a new sender begins: none of its rows or sound reaches the new one."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from dredge_device.pi.interfaces import Pcm
 
+_DECODED = ("opus", "lbrr")  # the sources that take the decoder alone
+
 
 @dataclass(slots=True)
 class Frame:
@@ -27,8 +29,8 @@ class Played:
     """20 ms of output.
 
     pcm: int16[320], or as the receiver's ``form`` says; frames: the packet periods decoded for it: one, or when the
-    speech is shortened or lengthened sometimes none or two; of_stream: it belongs to the stream; source,
-    packet, reason, delay_us: of the last frame, without one source is ``silence`` or ``hold``;
+    speech is shortened or lengthened sometimes none or two; of_stream: it belongs to the stream; decoded: the decoder
+    alone made it; source, packet, reason, delay_us: of the last frame, without one source is ``silence`` or ``hold``;
     cpu_us: CPU time.
     """
 
@@ -40,6 +42,7 @@ class Played:
     cpu_us: int
     frames: list[Frame] = field(default_factory=list)
     of_stream: bool = True
+    decoded: bool = False
 
 
 def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us: int) -> Played:
@@ -50,4 +53,5 @@ def played(pcm: Pcm, frames: list[Frame], before: list[Frame], idle: str, cpu_us
     if not frames:
         return Played(pcm, idle, None, "", 0, cpu_us, every)
     last = frames[-1]
-    return Played(pcm, last.source, last.packet, last.reason, last.delay_us, cpu_us, every)
+    decoded = all(frame.source in _DECODED for frame in frames)
+    return Played(pcm, last.source, last.packet, last.reason, last.delay_us, cpu_us, every, decoded=decoded)

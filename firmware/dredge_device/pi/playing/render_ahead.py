@@ -5,6 +5,7 @@ from typing import Protocol
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.concealer import Concealer
+from dredge_device.pi.concealment.synthesis import MUTE_AFTER
 from dredge_device.pi.playing.settled_periods import SettledPeriods
 from dredge_device.pi.playing.speech import SpeechQueue
 from dredge_device.pi.quality import AFTER, FIRST, FOUND, NEXT, PLAIN
@@ -53,16 +54,19 @@ class RenderAhead:
         return ahead_us <= queue.reserve_us or self._settled(now_us)
 
     def coming(self) -> int | None:
-        """Return the kind of the next period (``pi.quality``), None where nothing is decoded."""
+        """Return the kind of the next period (``pi.quality``), None where nothing is decoded or synthesised."""
         period, concealer = self._playout.coming(), self._concealer
         if period is None or not self._speech.needed:
             return None
         lost = period.packet is None and not concealer.in_dtx and not concealer.repeats(period)
+        described = lost and concealer.undescribed > 0 and concealer.described_by(period) is not None
+        if lost and concealer.undescribed >= MUTE_AFTER and not described:
+            return None  # speech has faded, and the background alone is left
         if not concealer.synthesising:
             return FIRST if lost and concealer.has_vocoder else PLAIN
         if not lost:
             return AFTER
-        return FOUND if concealer.predicting and concealer.described_by(period) is not None else NEXT
+        return FOUND if described else NEXT
 
     def _wanted_us(self, reserve_us: Reserve) -> int:
         """Return the reserve for the costliest kind of the next period; with a constant delay also for what may follow
@@ -82,7 +86,7 @@ class RenderAhead:
             return PLAIN
         if not self._concealer.synthesising:
             return FIRST
-        return FOUND if self._concealer.predicting else NEXT
+        return FOUND if self._concealer.undescribed else NEXT
 
     def _settled(self, now_us: int) -> bool:
         if self._buffer.next is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from dredge_device.budget import summary
 from dredge_device.pi.calibration.costs import PeriodCosts
-from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
+from dredge_device.pi.quality import AFTER, CLASSIC, CLOSED, FIRST, FOUND, FULL, LATE, NEXT, PLAIN, QUALITY, SMALL
 from dredge_device.pi.render_queue import LONGEST_RESERVE_US
 from dredge_device.pi.schema.report import LoadReport
 from dredge_device.units import PACKET_US
@@ -28,8 +28,10 @@ MARGIN = 1.25  # a period is begun this many times its usual cost before its tim
 GUARD = 1.1  # … and must have this many times its cost left then
 ASSUMED = (1.0, 11.0, 60.0, 25.0, 53.0)  # cost of each kind relative to a plain period, until it is measured
 UNMEASURED_US = 100_000  # with a constant delay: the reserve for a gap until one has been measured
+DEVIATIONS = 4  # with an adaptive delay a period is begun its cost and so many mean deviations of it before its time
+UNSURE = 0.25  # the deviation, relative to the cost, of a cost that was assumed or measured once
 ASSUMED_SMALL = 0.75  # the same for the small vocoder, relative to the standard one
-_LEARN, _LEARN_PLAIN = 1 / 8, 1 / 32
+_LEARN, _LEARN_PLAIN, _LEARN_DEVIATION = 1 / 8, 1 / 32, 1 / 4
 _FORGET = 1 / 16  # decay per period of a kind of the costliest one's excess over the usual cost
 _WARM_UP = 50  # plain periods before the mean is used
 _CONFIDENCE = 0.97  # decay per judgement of the weight of a better level's former cost
@@ -50,10 +52,12 @@ class Costs:
         self._plain_periods = 0
         self._known: dict[tuple[int, int], float] = {}
         self._costliest: dict[tuple[int, int], float] = {}
+        self._deviation: dict[tuple[int, int], float] = {}
         for quality, costs in ((FULL, full), (SMALL, small)):
             if costs is not None:
                 self._known |= {(FIRST, quality): costs.first_us, (NEXT, quality): costs.next_us,
                                 (AFTER, quality): costs.after_us}  # fmt: skip
+        self._deviation.update(dict.fromkeys(self._known, 0.0))
 
     def add(self, kind: int, quality: int, us: float) -> None:
         """Add the time of one period; an outlier counts as twice the usual time."""
@@ -64,10 +68,16 @@ class Costs:
         usual = self.of(kind, quality)
         known = (kind, quality) in self._known
         limited = min(us, 2 * usual) if usual else us
+        self._deviate(kind, quality, abs(limited - usual) if known else UNSURE * us)
         usual += (limited - usual) * (_LEARN if known else 1.0)
         self._known[kind, quality] = usual
         before = self._costliest.get((kind, quality), 0.0)
         self._costliest[kind, quality] = max(limited, before - (before - usual) * _FORGET)
+
+    def _deviate(self, kind: int, quality: int, us: float) -> None:
+        """Add the deviation of one period from the usual time."""
+        mean = self._deviation.get((kind, quality), us)
+        self._deviation[kind, quality] = mean + (us - mean) * _LEARN_DEVIATION
 
     def _add_plain(self, us: float) -> None:
         """Add the time of a received period: the cheapest of the first second (caches are cold), then a mean without
@@ -90,14 +100,28 @@ class Costs:
         """Return ``margin`` times the usual cost, or the highest recent one: a long gap begins with a costly period."""
         return max(margin * self.of(kind, quality), self._costliest.get((kind, quality), 0.0))
 
+    def seldom_more(self, kind: int, quality: int) -> float:
+        """Return the time that few periods of this kind exceed, while other threads take turns on the same core."""
+        usual = self.of(kind, quality)
+        return usual + DEVIATIONS * self._deviation.get((kind, quality), UNSURE * usual)
+
+    def described_first(self, quality: int) -> float:
+        """Return the time of a gap's first period if the packet that describes the whole gap arrives just before it."""
+        description = self.of(FOUND, quality) - self.of(NEXT, quality)
+        return self.of(FIRST, quality) + max(0.0, description)
+
     def reserve_us(self, kind: int, quality: int, others: int, together: bool, then: int | None) -> int:
         """Return how long before its time a period must begin to be ready in time, in whole periods, microseconds.
 
-        others: streams beside this one; together: all may have such a period at once, as when the link that they share
-        is interrupted; then: the kind of the next period, which must be ready too.
+        others: streams beside this one; together: the delay is constant, and all may have such a period at once, as
+        when the link that they share is interrupted; then: the kind of the next period, which must be ready too.
         """
         after = 0.0 if then is None else self.at_most(then, quality, MARGIN) - PACKET_US
         one = self.at_most(kind, quality, MARGIN) + max(0.0, after)
+        if not together:
+            one = max(one, self.seldom_more(kind, quality))
+        elif kind == FIRST:
+            one = max(one, GUARD * self.described_first(quality))
         needed = one + others * (one if together else MARGIN * self.plain)
         if together and kind == FIRST and not {(kind, FULL), (kind, quality)} & self._known.keys():
             needed = max(needed, UNMEASURED_US + PACKET_US)

@@ -137,8 +137,7 @@ class Rendering:
         if session.clock is not None:
             queue.next_us += session.clock.step_us()
         if governor:
-            if kind is None and played.source == "opus":
-                kind = PLAIN
+            kind = _kind(kind, played.decoded)
             level = session.begun if kind in (NEXT, FOUND, AFTER) and quality != LATE else quality
             governor.rendered(kind, level, ahead_us, queue.late > late, session.in_gap)
             session.in_gap = kind in LOST
@@ -148,6 +147,17 @@ class Rendering:
             output.write(played.pcm, played.of_stream, at_us)
         except OSError as error:
             self._failed(session, error)
+
+
+def _kind(coming: int | None, decoded: bool) -> int | None:
+    """Return the kind of a rendered period that was expected to be of the kind ``coming``.
+
+    decoded: it took the decoder alone, although a loss may have been expected: playout has left the lost packet out and
+    played the next one that has arrived.
+    """
+    if not decoded or coming in (PLAIN, AFTER):
+        return coming
+    return AFTER if coming in (NEXT, FOUND) else PLAIN
 
 
 def _streams(sessions: Iterable[StreamSession]) -> list[Stream]:
