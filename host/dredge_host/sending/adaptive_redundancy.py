@@ -3,11 +3,12 @@
 
 The device reports the bursts of every second. The history in every packet is as long as
 the bursts with 95 % of the recently lost packets, plus a margin. With LBRR in the packets no
-history is sent while nearly all losses are single packets, where the copy is better at no extra cost. While
-no packet was lost lately, it covers the longest burst of the last minutes, since such bursts recur on a path.
+history is sent while nearly all losses are single packets, where the copy is better at no extra cost. The longest
+burst of the last minutes counts as one more, since such bursts recur on a path.
 
 Under a cap all redundancy reduces the rate of the speech. Where too little would be left beside both, one of
-them is dropped: LBRR where bursts are long, the history where most have one packet. The rest goes to the speech; if
+them is dropped: LBRR where bursts are long, the history where most have one packet, down to a short one if the copies
+leave much unrecovered. The rest goes to the speech; if
 that is still too little, the quantiser gets coarser, then the history shorter. Each change has a reason.
 """
 
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
-from dredge_device.units import PACKET_SECONDS
+from dredge_device.units import PACKET_MS, PACKET_SECONDS
 from dredge_host.sending.sender import HEADER_BYTES, LBRR_RATE_FACTOR, BitrateMeter, Sender
 from dredge_host.settings import MAX_REDUNDANCY_S
 from dredge_models.dred import Q0
@@ -37,6 +38,7 @@ Q0_FINEST, Q0_COARSEST = Q0, 12
 # the speech, and the least b/s of speech beside both of LBRR and history for such bursts and for longer ones.
 SHORT_MEAN = 1.5
 ENOUGH_BPS = {"short": 40_000, "long": 30_000}
+UNCOPIED_SHARE = 0.025  # of all packets, lost together with the next one, which has the copy: worth a short history
 MOST_BPS = 48_000  # more is inaudible at 16 kHz
 STEP_BPS = 1000
 STEP = 0.8  # the history shrinks by at most a fifth per report and grows at once
@@ -128,36 +130,44 @@ class AutoRedundancy:
         self._recent.append((lost, max(0, missed)))
         self._longest_bursts.append(max((length for length in lost if length >= LONG), default=0))
 
-    def _wanted(self) -> tuple[float, str]:
-        lost: dict[int, int] = {}
+    def _lost(self) -> tuple[dict[int, float], str]:
+        """Return the bursts of the recent reports by length, and what is said of an older one.
+
+        The longest burst of the last minutes counts if it is longer than all of these: as often as in so many
+        reports, if it comes back after the same time.
+        """
+        bursts: dict[int, float] = {}
         for fresh, _ in self._recent:
             for length, count in fresh.items():
-                lost[length] = lost.get(length, 0) + length * count
-        total = sum(lost.values())
-        if not total:
-            return self._calm()
-        longer = total - lost.get(1, 0)
-        if self._sender.lbrr and longer < LONGER_SHARE * PACKETS_PER_REPORT * len(self._recent):
-            return self._idle, f"{total - longer} of {total} lost packets were lost alone, LBRR has them"
-        seen = 0
-        for length in sorted(lost):
-            seen += lost[length]
+                bursts[length] = bursts.get(length, 0) + count
+        longest = max(self._longest_bursts, default=0)
+        if longest <= max(bursts, default=0):
+            return bursts, ""
+        ago = next(n for n, length in enumerate(reversed(self._longest_bursts)) if length == longest)
+        return {**bursts, longest: len(self._recent) / (ago + 1)}, f"{longest * PACKET_MS} ms at once {ago} s ago"
+
+    def _wanted(self) -> tuple[float, str]:
+        bursts, remembered = self._lost()
+        total = sum(length * count for length, count in bursts.items())
+        if not any(fresh for fresh, _ in self._recent):
+            calm = f"nothing lost for {len(self._recent)} s"
+            return (self._covering(max(bursts)), f"{calm}, {remembered}") if bursts else (self._idle, calm)
+        longer = total - bursts.get(1, 0)
+        if self._sender.lbrr and not remembered and longer < LONGER_SHARE * PACKETS_PER_REPORT * len(self._recent):
+            return self._idle, f"{total - longer:g} of {total:g} lost packets were lost alone, LBRR has them"
+        seen = 0.0
+        for length in sorted(bursts):
+            seen += length * bursts[length]
             if seen >= COVER * total:
                 break
         seconds = self._covering(length)
-        why = f"bursts up to {length * 20} ms hold {100 * seen / total:.0f} % of {total} lost packets"
+        why = f"bursts up to {length * PACKET_MS} ms hold {100 * seen / total:.0f} % of {total:.0f} lost packets"
+        if remembered:
+            why += f", {remembered}"
         if self._recent[-1][1]:
             seconds = self._longest
             why += f"; {self._recent[-1][1]} were older than the history"
         return seconds, why
-
-    def _calm(self) -> tuple[float, str]:
-        """Return the length of the history while nothing is lost, and the reason."""
-        why, longest = f"nothing lost for {len(self._recent)} s", max(self._longest_bursts, default=0)
-        if not longest:
-            return self._idle, why
-        ago = next(n for n, length in enumerate(reversed(self._longest_bursts)) if length == longest)
-        return self._covering(longest), f"{why}, {longest * 20} ms at once {ago} s ago"
 
     def _covering(self, burst: int) -> float:
         """Return the seconds of history that cover a burst of so many packets, up to the playout delay."""
@@ -165,15 +175,19 @@ class AutoRedundancy:
 
     def _one_or_both(self, wanted: float, meter: BitrateMeter, why: str) -> tuple[float, bool, str]:
         """Return the length of the history and whether LBRR is kept, when the cap is too low for both."""
-        lost = [(length, count) for fresh, _ in self._recent for length, count in fresh.items()]
-        bursts = sum(count for _, count in lost)
-        short = bursts and sum(length * count for length, count in lost) < SHORT_MEAN * bursts
+        lost = self._lost()[0]
+        packets, bursts = sum(length * count for length, count in lost.items()), sum(lost.values())
+        short = bursts and packets < SHORT_MEAN * bursts
         enough = ENOUGH_BPS["short" if short else "long"]
         if not self._lbrr or not wanted or self._left_for_speech(wanted, Q0_FINEST, True, meter) >= enough:
             return wanted, self._lbrr, why
-        if short:
-            return self._idle, True, f"{why}; most are short, LBRR is worth more to them than history"
-        return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
+        if not short:
+            return wanted, False, f"{why}; history is worth more to them than LBRR" if bursts else why
+        why += "; most are short, LBRR is worth more to them than history"
+        uncopied = packets - bursts >= UNCOPIED_SHARE * PACKETS_PER_REPORT * len(self._recent)
+        if uncopied and self._left_for_speech(IDLE_S, Q0_FINEST, True, meter) >= ENOUGH_BPS["long"]:
+            return IDLE_S, True, f"{why}; a short one for the {packets - bursts:.0f} that no copy can recover"
+        return self._idle, True, why
 
     def _left_for_speech(self, redundancy_s: float, q0: int, lbrr: bool, meter: BitrateMeter) -> int:
         """Return the b/s that the cap leaves for speech beside headers, history and LBRR."""

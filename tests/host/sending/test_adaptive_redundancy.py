@@ -114,6 +114,14 @@ def test_a_burst_every_half_minute_finds_history() -> None:
     assert len(covered) == 8 and all(covered[1:])
 
 
+def test_packets_lost_alone_do_not_make_it_forget_a_burst() -> None:
+    few, many = ([{"bursts": {"16": 1, "1": n // each}} for n in range(60)] for each in (10, 1))
+    sender, _ = run([{"bursts": {}}, *few], None, lbrr=True)
+    assert sender.redundancy_s == pytest.approx(0.36) and not sender.lbrr
+    sender, _ = run([{"bursts": {}}, *many], None, lbrr=True)  # here they cost more than another burst would
+    assert sender.redundancy_s == 0.0 and sender.lbrr
+
+
 def test_by_default_it_spends_what_one_second_takes() -> None:
     cap = usual_cap_bps(SPEECH_BPS, True)
     fixed = LBRR_RATE_FACTOR * SPEECH_BPS + 16_000 + estimated_bps(1.0, Q0)
@@ -140,7 +148,8 @@ def test_a_cap_makes_the_quantiser_coarser_and_then_the_history_shorter() -> Non
     assert spent + estimated_bps(short.redundancy_s, short.q0) <= 48_000
 
 
-SINGLE = [{"bursts": {"1": 5 * n, "2": n, "3": n}} for n in range(1, 30)]  # 1.4 packets a burst
+SINGLE = [{"bursts": {"1": 5 * n, "2": n}} for n in range(1, 30)]  # 1.2 packets a burst, 2 % have no copy
+HEAVY = [{"bursts": {"1": 5 * n, "2": n, "3": n}} for n in range(1, 30)]  # 1.4, 6 %
 DOUBLE = [{"bursts": {"1": n, "2": n, "3": n}} for n in range(1, 30)]
 LONGER = [{"bursts": {"1": n, "4": n, "8": n}} for n in range(1, 30)]
 
@@ -149,6 +158,7 @@ LONGER = [{"bursts": {"1": n, "4": n, "8": n}} for n in range(1, 30)]
     ("reports", "cap", "lbrr", "history"),
     [
         (SINGLE, 75_000, True, False),
+        (HEAVY, 75_000, True, True),
         (LONGER, 75_000, False, True),
         (SINGLE, 110_000, True, True),
         (DOUBLE, 75_000, True, True),
