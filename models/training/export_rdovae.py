@@ -121,18 +121,23 @@ def payload_bytes(model: RdoVae, features: np.ndarray, tables: dict[str, np.ndar
 
 
 def export(checkpoint: dict, train: np.ndarray, valid: np.ndarray, test: np.ndarray, folder: Path,
-           command: str) -> dict:
+           command: str, kept: dict[str, np.ndarray] | None = None) -> dict:
     """Write everything into `folder`; return the card.
 
-    Tables come from `train`, losses from `valid`, readable errors from `test` (features [n, 20]).
+    Tables come from `train`, losses from `valid`, readable errors from `test` (features [n, 20]). kept: earlier tables
+    of the same encoder, to take instead. Raises ValueError when they have other sizes than the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = load_model(checkpoint)
-    model = pruned(model, fit_tables(model, train))
+    if kept is None:
+        model = pruned(model, fit_tables(model, train))
+    elif (sizes := (kept["latent_r"].shape[1], kept["state_r"].shape[1])) != (model.cfg.latent, model.cfg.state):
+        raise ValueError(f"--tables: expected those of the network, {model.cfg.latent} latents and {model.cfg.state} "
+                         f"state values, got {sizes[0]} and {sizes[1]}")
     np.savez(folder / MASTER, **master_arrays(model))
     np.savez(folder / RESUME, config=np.array(json.dumps(model.cfg.as_dict())),
              **{k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
-    tables = fit_tables(model, train)
+    tables = fit_tables(model, train) if kept is None else kept
     np.savez(folder / TABLES, **tables)
     graphs = write_graphs(folder / MASTER, folder)
     figures = rounded(evaluate(model, valid))
@@ -177,15 +182,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("runs/data"))
     parser.add_argument("--folder", type=Path, default=manifest.FOLDER)
     parser.add_argument("--note", default="", help="anything the command alone does not say")
+    parser.add_argument("--tables", type=Path,
+                        help="rdovae_tables.npz to keep: for a decoder trained alone from exported weights")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    kept = None
+    if args.tables is not None:
+        with np.load(args.tables) as file:
+            kept = {name: file[name] for name in file.files}
     checkpoint = load_checkpoint(args.run / "checkpoint.pt")
     if checkpoint is None:
         parser.error(f"{args.run}: no checkpoint.pt; train first")
     command = command_of(checkpoint) + (f"  ({args.note})" if args.note else "")
     card = export(checkpoint, load_features(args.data / "train.npz"),
                   load_features(args.data / "valid.npz"), load_features(args.data / "test.npz"),
-                  args.folder, command)
+                  args.folder, command, kept)
     manifest.write(args.folder)
     print(json.dumps(card["quality"] | card["losses"]))
 

@@ -53,17 +53,30 @@ def test_only_the_decoder_changes(data, start, tmp_path, soon, strength):
     assert (float(rows[-1]["judge"]) > 0) == (strength != "0")
 
 
-def test_the_exported_stream_is_the_same_byte_for_byte(data, start, tmp_path):
-    """Encoder, state and tables of both exports agree: a receiver with the old decoder reads the new sender."""
-    train_rdovae_decoder.train(arguments(data, tmp_path / "run", start, "--steps", "4", "--adversarial", "0.5"))
+def exported(path, folder, kept=None):
+    """The names and contents of what export writes."""
+    checkpoint = load_checkpoint(path)
     rows = [synthetic_features(n, seed) for n, seed in ((60000, 3), (12000, 4), (9000, 8))]
-    for name, path in (("old", start), ("new", tmp_path / "run" / "checkpoint.pt")):
-        checkpoint = load_checkpoint(path)
-        export_rdovae.export(checkpoint, *rows, tmp_path / name, export_rdovae.command_of(checkpoint))
-    same = {p.name for p in (tmp_path / "old").iterdir() if p.read_bytes() == (tmp_path / "new" / p.name).read_bytes()}
-    assert same == {"rdovae_encoder.tflite", "rdovae_tables.npz"}
-    card = json.loads((tmp_path / "new" / f"{export_rdovae.MODEL_ID}.card.json").read_text())
-    assert card["steps"] == 4 and "train_rdovae_decoder" in card["command"] and "--adversarial 0.5" in card["command"]
+    export_rdovae.export(checkpoint, *rows, folder, export_rdovae.command_of(checkpoint), kept)
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def test_the_exported_stream_is_the_same_byte_for_byte(data, start, tmp_path):
+    """Encoder and tables agree, from the checkpoint and from exported weights, whose tables are kept: a receiver with
+    the old decoder reads the new sender."""
+    old = exported(start, tmp_path / "old")
+    with np.load(tmp_path / "old" / export_rdovae.TABLES) as file:
+        tables = {name: file[name] for name in file.files}
+    for first, kept in ((start, None), (tmp_path / "old" / export_rdovae.RESUME, tables)):
+        run = tmp_path / f"run{first.suffix}"
+        train_rdovae_decoder.train(arguments(data, run, first, "--steps", "2", "--adversarial", "0.5"))
+        new = exported(run / "checkpoint.pt", tmp_path / f"new{first.suffix}", kept)
+        assert {n for n in old if old[n] == new[n]} == {"rdovae_encoder.tflite", export_rdovae.TABLES}
+        card = json.loads(new[f"{export_rdovae.MODEL_ID}.card.json"])
+        assert card["steps"] == 2 and "train_rdovae_decoder" in card["command"]
+    tables["latent_r"] = tables["latent_r"][:, :-1]
+    with pytest.raises(ValueError, match="--tables: expected those of the network, 6 latents and 8 state values"):
+        exported(run / "checkpoint.pt", tmp_path / "bad", tables)
 
 
 def test_it_starts_from_exported_weights_too(data, start, tmp_path):
