@@ -80,12 +80,11 @@ def sentence(error: BaseException) -> str:
     text = _shown(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, ImportError):
         return f"a part of dredge is missing ({text}); run `make build` or reinstall the package"
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+    if isinstance(error, OSError) and error.errno:
         from dredge_device.pi.transport.errors import refusal
 
         return _shown(" ".join(refusal(error).split()))
     return text
-
 
 
 def _shown(text: str) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Outputs that fail in the middle: a disk that fills up or hangs, a folder that is read-only, a card that vanishes."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import wave
 
 import numpy as np
 import pytest
+from processes import end, environment, start, start_agent
 
 from dredge_device.pi.output import open
 from dredge_device.pi.output.soundcard import SpeakerOutput
@@ -95,12 +97,36 @@ def test_an_agent_on_a_full_disk_goes_on_and_keeps_what_fitted(tmp_path):
     t = np.arange(16000 * 6) / 16000
     soundfile.write(clip, (6000 * np.sin(2 * np.pi * 220 * t)).astype(np.int16), 16000, "PCM_16")
     left = inside(tmp_path, clip)
-    assert (left / "code").read_text() == "0\n"
+    assert (left / "code").read_text() == "2\n"
     complaint = (left / "complaint").read_text()
     assert "No space left on device" in complaint and "Traceback" not in complaint
     assert (left / "files").read_text() == "a.wav\n"
     with wave.open(str(left / "a.wav"), "rb") as file:
         assert 20000 < file.getnframes() <= 32768
+
+
+@pytest.mark.parametrize("out", ["-", "pipe:head -c 1000 > /dev/null"])
+def test_a_sender_is_told_that_the_output_of_its_stream_failed(speech, out):
+    """`dredge agent --out - | head`: the reader leaves in the middle of the stream."""
+    agent, url = start_agent("--out", out, "--once") if out != "-" else started_with_a_reader_that_leaves()
+    stream = start("stream", speech(3), "--to", url, "--conceal", "opus", "--playout", "fixed:100")
+    code, out_text, said = end(stream)
+    assert code == 1 and "the device reports: " in said.splitlines()[-1] and "Traceback" not in said, said
+    assert "packets  " in out_text
+    code, _, said = end(agent)
+    assert code == 2 and "output failed" in said, said
+
+
+def started_with_a_reader_that_leaves():
+    read, write = os.pipe()
+    agent = subprocess.Popen(
+        [sys.executable, "-m", "dredge_device", "--listen", "udp://127.0.0.1:0", "--out", "-", "--once"],
+        stdout=write, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    os.close(write)
+    line = agent.stderr.readline()
+    os.close(read)
+    return agent, line.split()[1]
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path):

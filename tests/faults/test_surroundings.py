@@ -67,6 +67,29 @@ def test_standard_streams_may_be_closed_or_full(tmp_path, speech, closed):
     assert done.returncode == 0 or closed == ">/dev/full"
 
 
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("module", ["dredge_host", "dredge_device"])
+def test_a_full_standard_output_is_named(module, unbuffered):
+    words = ["models", "list"] if module == "dredge_host" else ["--listen", "udp://127.0.0.1:0"]
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", module, *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60, env={**bare, **unbuffered})  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "standard output: No space left on device; make room on this disk" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_a_reader_that_leaves_ends_a_verb_without_a_word(unbuffered):
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*DREDGE, "models", "list"], stdout=write, stderr=subprocess.PIPE, timeout=60,
+                          env={**bare, **unbuffered})  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_a_stream_outlives_the_reader_of_its_remarks(speech):
     """`dredge stream … 2>&1 >/dev/null | head -1`: the second line has no reader any more."""
     read, write = os.pipe()
@@ -87,6 +110,21 @@ def test_letters_that_a_terminal_cannot_show_are_escaped(tmp_path, locale):
         assert done.returncode == 0 and b"Traceback" not in done.stderr and b"recovery" in done.stdout
         done = run("simulate", tmp_path / "nä.wav", "o.wav", env=changes)
         assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"Traceback" not in done.stderr
+
+
+def test_names_in_other_letters_need_no_locale_that_knows_them(tmp_path, speech):
+    """Typed or in a file: the bytes of the name are the same as in any locale."""
+    changes = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    folder = tmp_path / "ü n"
+    folder.mkdir()
+    for name in ("ö.wav", "ö" * 45 + ".wav"):  # the second one is longer than what a temporary name repeats
+        done = run("simulate", speech(1), folder / name, "--conceal", "opus", "--no-quality", env=changes)
+        assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["ö.wav", "ö" * 45 + ".wav"]
+    (tmp_path / "agent.toml").write_text(f'out = "{folder}/ä.wav"\n', encoding="utf-8")
+    done = run("agent", "--config", tmp_path / "agent.toml", "--listen", "udp://127.0.0.1:0", "--seconds", "0.1",
+               env=changes)  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 # Messages ------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import importlib
 import click
 import pytest
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_host import errors
 
 
@@ -53,3 +54,14 @@ def test_sentences_are_one_line() -> None:
     assert errors.sentence(KeyboardInterrupt()) == "interrupted"
     assert "make build" in errors.sentence(ImportError("no opus"))
     assert errors.sentence(ZeroDivisionError()) == "ZeroDivisionError"
+
+
+def test_an_error_of_the_system_has_no_number_but_advice() -> None:
+    """Every place that passes one on uses `refusal`, so that the same refusal has the same words everywhere."""
+    full = OSError(28, "No space left on device")
+    assert errors.sentence(full) == "No space left on device; make room on this disk, or write elsewhere"
+    assert refusal(full, "a.wav") == f"a.wav: {errors.sentence(full)}"
+    taken = refusal(OSError(98, "Address already in use", "udp://:1"))
+    assert taken == "udp://:1: Address already in use; end the program that has this port, or take another port"
+    assert refusal(BrokenPipeError(32, "Broken pipe"), "-") == "-: its reader has ended"
+    assert refusal(OSError("a sentence of our own")) == "a sentence of our own"

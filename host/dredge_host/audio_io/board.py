@@ -12,6 +12,7 @@ from dredge_device.pi.clock import monotonic_us
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.pacer import Pacer
 from dredge_device.pi.transport import pcm as packets
+from dredge_device.pi.transport.errors import refusal
 from dredge_device.pi.transport.schemes import PCM_LINE, scheme_of
 from dredge_device.units import PACKET_MS, PACKET_SAMPLES
 from dredge_host.audio_io.pcm_queue import PcmQueue
@@ -35,8 +36,8 @@ class BoardSource:
         try:
             self._reader = packets.open_reader(url)
         except OSError as error:
-            words = error.strerror or str(error)
-            raise UnreachableError(words if words.startswith(url[:5]) else f"{url}: {words}") from None
+            words = refusal(error)
+            raise UnreachableError(words if words.startswith(url[:5]) else refusal(error, url)) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
         self._queue, self._lock = PcmQueue(), threading.Lock()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.bench.documents import BenchResult, Comparison, Ratio
 from dredge_host.console import table
 from dredge_host.errors import InputError
@@ -21,7 +22,7 @@ def read_result(path: Path) -> BenchResult:
     try:
         result = json.loads(read_text(path))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(refusal(error, path)) from None
     except ValueError:
         raise InputError(f"{path}: expected what `dredge bench --json` printed, got something else") from None
     except RecursionError:

@@ -7,6 +7,7 @@ import contextlib
 import zlib
 from pathlib import Path
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.capture.packets import ANY, FORMATS, MAX_BYTES, Capture, Choice, Reader
 from dredge_host.errors import InputError
 from dredge_host.sending.audio_input import open_input
@@ -51,7 +52,7 @@ def _content(path: str | Path) -> tuple[bytes, list[str]]:
             if data.startswith(_GZIP):
                 data = _decompressed(data, notes)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise InputError(refusal(error, path)) from None
     if len(data) > MAX_BYTES:
         raise InputError(f"{path}: expected a capture of at most {MAX_BYTES >> 20} MiB, got more")
     return data, notes

@@ -13,6 +13,7 @@ from types import TracebackType
 from dredge_device import rtp
 from dredge_device.pi.input import sdp
 from dredge_device.pi.output.files import PRIVATE, OutputFile
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.console import note
 from dredge_host.errors import UsageError
 from dredge_host.links.link import Link
@@ -85,7 +86,7 @@ class Capture:
                 )
                 file.write(text.encode("ascii"))
         except OSError as error:
-            note(f"{error}; the capture has no description beside it")
+            note(f"{refusal(error)}; the capture has no description beside it")
 
     def __enter__(self) -> Capture:
         return self
@@ -114,7 +115,7 @@ class Capture:
         self._full = True
         if not self._file.is_stream:
             self._file.shorten(self._whole)
-        note(f"{error}; the capture ends after {self.datagrams} datagrams, the stream goes on")
+        note(f"{refusal(error)}; the capture ends after {self.datagrams} datagrams, the stream goes on")
 
 
 class TappedLink:

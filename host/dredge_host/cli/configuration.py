@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from dredge_device.pi.text import read_bytes
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.console import note
 from dredge_host.errors import UsageError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SYSTEM = Path("/etc/dredge")
 _NONE = "none"
 _MOST = 1 << 20  # bytes
+_MEANT = {"url": "to", "call": "to", "peer": "to"}  # other names of an argument
 _META = ("config", "print_config")
 _FILE, _VALUES = "dredge.config.file", "dredge.config.values"  # in the context's meta
 
@@ -93,14 +95,14 @@ def read(path: Path, context: click.Context) -> Given:
     try:
         document = tomllib.loads(read_bytes(path, _MOST).decode())
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(refusal(error, path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
     known = {_key(parameter): parameter for parameter in context.command.params if parameter.name not in _META}
     values: Given = {}
     for key, value in document.items():
         if key not in known:
-            near = get_close_matches(key, known, 1, 0.5)
+            near = [_MEANT[key]] if _MEANT.get(key) in known else get_close_matches(key, known, 1, 0.5)
             advice = f"did you mean '{near[0]}'?" if near else f"see `{context.command_path} --print-config`"
             raise UsageError(f"{path}: there is no option '{key}'; {advice}")
         values[known[key].name or ""] = _checked(path, context, known[key], value)
@@ -113,7 +115,7 @@ def _checked(path: Path, context: click.Context, parameter: click.Parameter, val
     if isinstance(value, bool) != switch or not isinstance(value, bool | int | float | str):
         raise UsageError(f"{path}: {key} is {value!r}, expected {'true or false' if switch else 'a text or a number'}")
     try:
-        return parameter.type_cast_value(context, value if switch else str(value))
+        return parameter.type_cast_value(context, value if switch else os.fsdecode(str(value).encode()))
     except click.BadParameter as error:
         raise UsageError(f"{path}: {key}: {error.message.rstrip('.')}") from None
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Number(click.FloatRange):
     """A real number within limits: `nan` and `inf` are refused."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
@@ -33,6 +35,13 @@ class Number(click.FloatRange):
     def _describe_range(self) -> str:
         """Return the limits as --help shows them, none without limits."""
         return "" if self.min is None and self.max is None else super()._describe_range()
+
+
+class Whole(click.IntRange):
+    """A whole number within limits."""
+
+    name = "integer"
+
 
 Given = dict[str, Any]  # the values of a verb's options by their names, as click passes them
 
@@ -57,7 +66,7 @@ def device_options(*names: str, unset: bool = False) -> Decorator:
             if option.choices:
                 how["type"] = click.Choice(option.choices)
             elif option.kind is int:
-                how["type"] = click.IntRange(option.least, option.most)
+                how["type"] = Whole(option.least, option.most)
             elif option.kind is float:
                 how["type"] = Number(option.least, option.most)
             switch = f"--{option.name}/--no-{option.name}" if option.kind is bool else f"--{option.name}"
@@ -73,7 +82,7 @@ key_option = device_options("key-file")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 rate_option = click.option(
-    "--rate", type=click.IntRange(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Rate of raw samples, Hz."
+    "--rate", type=Whole(1000, 768000), default=SAMPLE_RATE, show_default=True, help="Rate of raw samples, Hz."
 )
 
 _LINK: list[Decorator] = [
@@ -129,7 +138,7 @@ _CODEC: list[Decorator] = [
         help="Extension that carries the history: 126 as libopus, 32 as the IETF draft (with --dred-version 12).",
     ),
     click.option(
-        "--opus-complexity", type=click.IntRange(0, MOST), default=0, show_default=True, help=COMPLEXITY_HELP
+        "--opus-complexity", type=Whole(0, MOST), default=0, show_default=True, help=COMPLEXITY_HELP
     ),
     click.option("--dtx/--no-dtx", help="Send nothing in pauses of speech."),
     click.option(
@@ -143,7 +152,7 @@ _CODEC: list[Decorator] = [
 
 cap_option = click.option(
     "--cap",
-    type=click.IntRange(0),
+    type=Whole(0),
     help="With --redundancy auto: b/s on the wire at most, 0 for no limit.  [default: the rate of 1.0]",
 )
 
@@ -151,7 +160,7 @@ sdp_option = click.option("--sdp", type=FILE_OUT, help="Write the session descri
 
 _STREAM: list[Decorator] = [
     click.option("--ssrc", metavar="NUMBER", help="Of a capture: the RTP stream.  [default: the longest one of Opus]"),
-    click.option("--stream", type=click.IntRange(1), help="Of a capture: the stream's number in the notes."),
+    click.option("--stream", type=Whole(1), help="Of a capture: the stream's number in the notes."),
 ]
 
 

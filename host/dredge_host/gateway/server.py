@@ -9,6 +9,7 @@ import ssl
 from importlib import resources
 from typing import Any
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import UnreachableError, UsageError, need
 from dredge_host.gateway.media import BrowserOutput, BrowserSource, track
 from dredge_host.talk.options import TalkOptions
@@ -57,7 +58,8 @@ class Gateway:
             await site.start()
         except OSError as error:
             await self.__aexit__()
-            raise UnreachableError(f"{self._http[0]}:{self._http[1]}: {error.strerror}") from None
+            host, port = self._http
+            raise UnreachableError(refusal(error, f"http://{host}:{port}")) from None
         self._http = self._runner.addresses[0][:2]
         self.talk.start()
         return self
@@ -128,6 +130,9 @@ def _context(certificate: tuple[str, str] | None) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(*certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"certificate {certificate[0]}: {error.strerror or error}") from None
+    except ssl.SSLError as error:
+        text = f"expected a certificate and its key in PEM, got what TLS refuses ({error.reason or error})"
+        raise UsageError(f"{certificate[0]}, {certificate[1]}: {text}") from None
+    except OSError as error:
+        raise UsageError(refusal(error, f"{certificate[0]}, {certificate[1]}")) from None
     return context

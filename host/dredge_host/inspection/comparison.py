@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_device.units import FRAME_SAMPLES, SAMPLE_RATE
 from dredge_host.errors import InputError
 from dredge_host.inspection.documents import CompareResult
@@ -92,7 +93,7 @@ def read_speech(path: str | Path) -> Pcm:
         try:
             data = Path(path).read_bytes()
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from None
+            raise InputError(refusal(error, path)) from None
         if len(data) % 2:
             raise InputError(f"{path}: {len(data)} bytes are no 16-bit samples")
         return np.frombuffer(data, "<i2").astype(np.int16)

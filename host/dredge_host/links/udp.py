@@ -6,6 +6,7 @@ from __future__ import annotations
 import select
 import socket
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import UnreachableError
 from dredge_host.links.link import MAX_DATAGRAM
 
@@ -44,7 +45,7 @@ class UdpLink:
             self._refuse()
             self.send(datagram)
         except OSError as error:
-            raise UnreachableError(f"{self.url}: {error.strerror}") from None
+            raise UnreachableError(refusal(error, self.url)) from None
 
     def recv(self, timeout: float = 0.0) -> bytes | None:
         try:
@@ -56,7 +57,7 @@ class UdpLink:
             self._refuse()
             return None
         except OSError as error:  # for example no route to the host, or an interface that is down
-            raise UnreachableError(f"{self.url}: {error.strerror}") from None
+            raise UnreachableError(refusal(error, self.url)) from None
         self._heard = True
         return datagram
 
@@ -87,13 +88,13 @@ class UdpLink:
             try:
                 fresh = socket.socket(family, socket.SOCK_DGRAM)
             except OSError as error:  # for example without IPv6
-                why = error.strerror or str(error)
+                why = refusal(error)
                 continue
             try:
                 fresh.connect(address)
             except OSError as error:
                 fresh.close()
-                why = error.strerror or str(error)
+                why = refusal(error)
                 continue
             if self._socket is not None:
                 self._socket.close()

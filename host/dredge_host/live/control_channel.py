@@ -40,6 +40,7 @@ class ControlChannel:
         self.refused = 0
         self.reports = 0
         self.newest: DeviceReport = {}  # the newest report
+        self.fault = ""  # of the device's output, as a final report told it
         self.arrived_before = 0  # packets in the last reports of earlier processes and sessions
         self._arrived: tuple[Any, int] = (None, 0)  # the present process, and the packets that it has received
         self.ignored = 0  # datagrams that were not requested or are malformed
@@ -146,8 +147,10 @@ class ControlChannel:
         self._count_arrived(report, self.boot)
         if final:
             self._final_number = number
+            self.fault = device_report.fault_of(report) or self.fault
             if self.tolerant:  # the device ended the session because none of our datagrams arrived
                 self._count_arrived({}, number)
+                self._update({"fault": self.fault})
                 self.boot = ("session over", number)
                 return
             self.report = report

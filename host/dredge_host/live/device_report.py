@@ -55,6 +55,12 @@ def checked(report: dict[str, Any]) -> DeviceReport:
     return cast(DeviceReport, report)
 
 
+def fault_of(report: DeviceReport) -> str:
+    """Return the fault of the device's output as a sentence, empty without one."""
+    error = (report.get("output") or {}).get("error")
+    return f"the device reports: {error}" if error else ""
+
+
 def _timeline(value: Any) -> bool:
     """Return whether there are as many delays and times as periods, so that a run length cannot become memory."""
     if not SHAPE(value):

@@ -19,7 +19,7 @@ class LiveFigures(TypedDict, total=False):
     """The figures of a display (live.screen.display.Display.update); absent figures keep their last value.
 
     by_source: packets so far; cpu_us: the slowest packet of the last report; split_bps: bit rate by part; report_age_s:
-    since the device's last report, None where none is expected.
+    since the device's last report, None where none is expected; fault: of the device's output, as a sentence.
     """
 
     t_s: float
@@ -33,6 +33,7 @@ class LiveFigures(TypedDict, total=False):
     redundancy_s: float
     muted: bool
     report_age_s: float | None
+    fault: str
 
 
 class LineCheck(TypedDict):

@@ -109,9 +109,14 @@ def stream(
         run.all(pieces, update)
     except KeyboardInterrupt:
         outcome.report = _hang_up(session)
+        run.count_restart()
         raise StreamInterrupted(outcome) from None
     wait = settings.playout_ms / 1000 + FINAL_REPORT_S
-    outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
+    try:
+        outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
+    except UnreachableError:
+        if not session.fault:  # else the device said why it ended, and the outcome is what is known
+            raise
     run.count_restart()
     return outcome
 

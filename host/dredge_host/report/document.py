@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.capture.reader import is_capture
 from dredge_host.errors import InputError
 
@@ -24,7 +25,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(read_text(path))
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise InputError(refusal(error, path)) from None
     except (ValueError, RecursionError):
         raise InputError(f"{path}: not a JSON file; save one with --json") from None
     schema = result.get("schema") if isinstance(result, Mapping) else None

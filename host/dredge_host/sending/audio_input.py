@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO
 
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import InputError
 
 STDIN = "-"
@@ -54,7 +55,7 @@ def _opened(name: str, what: str) -> IO[bytes]:
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such {what.partition(' ')[2]}") from None
     except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
+        raise InputError(refusal(error, name)) from None
 
 
 def _standard_input(what: str) -> IO[bytes]:

@@ -9,11 +9,13 @@ from itertools import repeat
 from pathlib import Path
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_device.units import PACKET_MS
 from dredge_host.errors import InputError, UsageError
 
 MAX_BURST = 100_000          # packets: more than half an hour
 MAX_PHASES = 100
+_MOST = 1e9                  # of any length or number
 _ALWAYS = 1e-4               # below this probability to end per packet, a run always gets its longest length
 
 GRAMMAR = """none                         no loss
@@ -77,7 +79,7 @@ def read_trace(path: str | Path) -> list[bool]:
     try:
         text = read_text(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot read this loss trace ({error.strerror})") from None
+        raise InputError(refusal(error, f"loss trace {path}")) from None
     trace: list[bool] = []
     for number, line in enumerate(text.splitlines(), 1):
         for letter in "".join(line.split("#", 1)[0].split()):
@@ -281,8 +283,8 @@ def _number(spec: str, name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         raise UsageError(f"loss '{spec}': {name} must be a number, got '{text}'") from None
-    if not 0 < value < 1e9:
-        raise UsageError(f"loss '{spec}': {name} must be above 0, got '{text}'")
+    if not 0 < value < _MOST:
+        raise UsageError(f"loss '{spec}': {name} must be above 0 and below {_MOST:,.0f}, got '{text}'")
     return value
 
 

@@ -20,6 +20,7 @@ from dredge_device.pi.security.session_keys import COOKIE, MAGIC, TO_HOST
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.transport.addresses import is_loopback, name_of
 from dredge_device.pi.transport.endpoint import Endpoint, SerialEndpoint, open_endpoint
+from dredge_device.pi.transport.errors import refusal
 from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.pi.transport.serial_port import LineError
 from dredge_device.pi.transport.udp import UdpEndpoint
@@ -181,9 +182,10 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
         return open_endpoint(listen, remote)
     except UsageError:
         raise
-    except (OSError, LineError) as error:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreachableError(f"{listen or to}: {words}") from None
+    except OSError as error:
+        raise UnreachableError(refusal(error, listen or to)) from None
+    except LineError as error:
+        raise UnreachableError(f"{listen or to}: {error}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -198,7 +200,7 @@ def _peer(url: str, endpoint: Endpoint) -> Any:
     try:
         return endpoint.peer(host, port)
     except OSError as error:
-        raise UnreachableError(f"{url}: {error}") from None
+        raise UnreachableError(refusal(error, url)) from None
 
 
 def _url(peer: Any) -> str:

@@ -132,7 +132,7 @@ def test_a_fifo_takes_one_wav_stream_per_session(tmp_path):
     os.close(reader)
     out.write(PIECE, True)  # nobody reads: said, and nothing raised
     report = out.close()
-    assert report["error"].endswith("nobody reads it any more")
+    assert report["error"].endswith("its reader has ended")
     assert names(tmp_path) == ["fifo"] and stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 
@@ -161,10 +161,14 @@ class Card:
     PortAudioError = OSError
     write_available = 960
 
-    def __init__(self, works=True, rate=16000):
-        self.works, self.heard, self.open, self.rate = works, b"", False, rate
+    def __init__(self, works=True, rate=16000, connected=1):
+        self.works, self.heard, self.open, self.rate, self.connected = works, b"", False, rate, connected
 
-    def query_devices(self, device, kind):
+    def query_devices(self, device=None, kind=None):
+        if kind is None:
+            return [{"max_output_channels": 2, "max_input_channels": 0}] * self.connected
+        if not self.connected:
+            raise self.PortAudioError("Error querying device -1")
         return {"index": 3, "default_samplerate": float(self.rate)}
 
     def check_output_settings(self, device, channels, dtype, samplerate):
@@ -244,6 +248,9 @@ def test_a_command_that_ended_is_told(tmp_path):
 def test_missing_card_is_a_missing_capability(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", Card(works=False))
     with pytest.raises(CapabilityError, match="no sound card can be opened: no device"):
+        open.open_output("speaker")
+    monkeypatch.setitem(sys.modules, "sounddevice", Card(connected=0))
+    with pytest.raises(CapabilityError, match=r"no sound card is connected .*; use a file, pipe:COMMAND or null"):
         open.open_output("speaker")
 
 

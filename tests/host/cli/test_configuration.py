@@ -87,6 +87,8 @@ def test_a_talk_s_file_names_whom_to_call(tmp_path: Path) -> None:
     assert (found["to"], found["half-duplex"]) == ("udp://other:5004", True)
     assert (found["volume"], found["bitrate"], found["playout"]) == (0.5, 16000, "adaptive")
     assert values(printed("talk", "udp://third:1", "--config", path))["to"] == "udp://third:1"
+    path.write_text('url = "udp://other:5004"\n')
+    assert "did you mean 'to'?" in dredge("talk", "--config", path, "--print-config").stderr
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,8 @@ def test_a_talk_s_file_names_whom_to_call(tmp_path: Path) -> None:
         ("zebra = 1", "see `dredge agent --print-config`"),
         ("[agent]\nstreams = 1", "there is no option 'agent'"),
         ("streams = 65", "streams: 65 is not in the range"),
-        ("streams = 'two'", "streams: 'two' is not a valid integer"),
+        ("streams = 'two'", "streams: 'two' is not a valid integer\n"),
+        ("seconds = 'two'", "seconds: 'two' is not a valid number\n"),
         ("conceal = 'magic'", "conceal: 'magic' is not one of"),
         ("realtime = 1", "realtime is 1, expected true or false"),
         ("out = true", "out is True, expected a text or a number"),

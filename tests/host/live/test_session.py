@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Live sessions: real agent core, real libopus, no network."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dredge_device import control, fragments
+from dredge_device import control, fragments, rtp
 from dredge_device.pi.receiver import Receiver
 from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.loop import LoopLink, loop_pair
@@ -14,7 +16,7 @@ from dredge_host.links.loop_device import LoopDevice
 from dredge_host.live.control_channel import REPORT_SCHEMA, progress_of
 from dredge_host.live.result import document, lines, timeline_rows
 from dredge_host.live.session import Session
-from dredge_host.live.stream import StreamOutcome, stream
+from dredge_host.live.stream import StreamInterrupted, StreamOutcome, stream
 from dredge_host.sending.audio import packets
 from dredge_host.sending.loss import parse_loss
 from dredge_host.sending.sender import Sender
@@ -322,6 +324,32 @@ def test_another_process_is_known_by_its_answer_to_a_greeting() -> None:
     session.rehello()
     session.listen(clock.now + 0.1)
     assert session.boot == "b2"
+
+
+def test_an_interrupted_stream_counts_a_restart_that_its_goodbye_finds() -> None:
+    """The device was replaced after the last packet; only the final report after the goodbye says so."""
+    clock, boots = Clock(), ["a1"]
+
+    def answer(datagram: bytes) -> list[bytes]:
+        if not rtp.is_rtcp(datagram):
+            return []
+        about, out = {"ok": True, "boot": boots[-1]}, []
+        for message in control.parse(datagram):
+            out.append(control.build(control.with_document(message.kind, message.number, about, control.REPLY)))
+            if message.kind == control.BYE:
+                report = {"schema": REPORT_SCHEMA, "boot": boots[-1]}
+                out += fragments.Outgoing(1, report, True).due(0)
+        return out
+
+    def pieces() -> Iterator[np.ndarray]:
+        yield from packets(tone(0.1))
+        boots.append("b2")
+        raise KeyboardInterrupt
+
+    session = Session(Silent(clock, answer), clock)
+    with pytest.raises(StreamInterrupted) as caught:
+        stream(pieces(), session, Settings(conceal="opus", redundancy_s=0), parse_loss("none"))
+    assert caught.value.outcome.restarts == 1
 
 
 def test_a_refused_datagram_ends_a_greeting_but_not_a_stream() -> None:

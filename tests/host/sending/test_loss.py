@@ -204,7 +204,7 @@ def test_damaged_traces(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 def test_missing_trace(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="none: No such file"):
         parse_loss(f"trace:{tmp_path / 'none'}")
 
 
@@ -241,8 +241,9 @@ def test_phases_take_turns() -> None:
     ("text", "words"),
     [("phases:2s/none", "2 to"), ("phases:2s", "2 to"), ("phases:0s/none/10%", "time"), ("phases:x/none/10%", "time"),
      ("phases:2s/none/", "2 to"), ("phases:2s/none/phases:1s/none/5%", "a phase is"), ("phases:2s/none/lots", "loss"),
-     ("phases:2s/trace:a/none", "a phase is")],
+     ("phases:2s/trace:a/none", "a phase is"), ("gilbert:rate=10%,burst=1e300", "above 0 and below 1,000,000,000, got"),
+     ("gilbert:rate=10%,burst=nan", "above 0 and below")],
 )  # fmt: skip
-def test_phases_that_cannot_be(text: str, words: str) -> None:
+def test_models_that_cannot_be(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse_loss(text, 1)

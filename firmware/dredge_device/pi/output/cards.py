@@ -82,7 +82,7 @@ class CardStream:
             with _lock:
                 self._open()
         except (self._library.PortAudioError, ValueError) as error:
-            raise CapabilityError(f"no {self._what} can be opened: {error}; see `dredge devices`") from error
+            raise CapabilityError(self._absence(error)) from error
         except AttributeError as error:
             text = f"this sounddevice package cannot play in time ({error}); install python-sounddevice"
             raise CapabilityError(text) from error
@@ -91,6 +91,12 @@ class CardStream:
     @property
     def _what(self) -> str:
         return f"{_WORDS[self._direction]} '{self._name}'" if self._name else _WORDS[self._direction]
+
+    def _absence(self, error: Exception) -> str:
+        """Return why the card cannot be opened, and what to do."""
+        if not any(card[f"max_{self._direction}_channels"] for card in self._library.query_devices()):
+            return f"no {self._what} is connected (see `dredge devices`); use a file, pipe:COMMAND or null instead"
+        return f"no {self._what} can be opened: {error}; see `dredge devices`"
 
     def room(self) -> int | None:
         """Return the frames that can be read or written now, None while the card is missing; then look for it."""

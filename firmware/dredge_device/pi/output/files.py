@@ -18,6 +18,8 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 
+from dredge_device.pi.transport.errors import refusal
+
 StrPath = str | os.PathLike[str]
 
 PUBLIC = 0o666  # for data that can be computed again (before the umask)
@@ -71,7 +73,7 @@ class OutputFile:
 
     def _begin(self, mode: int) -> int:
         folder, name = os.path.split(self._place)
-        shown = name.encode(errors="surrogateescape")[:_SHOWN].decode(errors="ignore")
+        shown = os.fsdecode(os.fsencode(name)[:_SHOWN].decode(errors="ignore").encode())
         self._temporary = os.path.join(folder, f".{shown}.{secrets.token_hex(8)}.part")
         old = None if self._keep else _stat(self._place)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -300,6 +302,8 @@ def _claim(place: str) -> str:
 
 
 def _sentence(typed: str, error: OSError) -> OSError:
-    if isinstance(error, OutputError | BrokenPipeError):
+    if isinstance(error, OutputError):
         return error
-    return OutputError(f"{typed}: {error.strerror or error}")
+    if isinstance(error, BrokenPipeError):
+        return BrokenPipeError(error.errno, error.strerror, typed)
+    return OutputError(refusal(error, typed))

@@ -10,6 +10,7 @@ from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.output.resample import Resampler
 from dredge_device.pi.schema.report import OutputReport
+from dredge_device.pi.standard_streams import STDOUT, write_all
 
 _END_S = 2.0  # time for a command to play the rest of its input
 _LET_GO_S = 0.5  # between a command's last read and its end
@@ -49,13 +50,9 @@ class PipeOutput:
 
 def to_stdout(rate: int, form: Format = SPEECH) -> PipeOutput:
     """Return an output to standard output; nothing else may be printed there."""
-    out = sys.stdout.buffer
-
-    def put(data: bytes) -> None:
-        out.write(data)
-        out.flush()
-
-    return PipeOutput("stdout", put, out.flush, rate, form)
+    sys.stdout.flush()
+    descriptor = sys.stdout.fileno()
+    return PipeOutput("stdout", lambda data: write_all(descriptor, data, STDOUT), lambda: None, rate, form)
 
 
 def _fate(process: subprocess.Popen[bytes]) -> str:

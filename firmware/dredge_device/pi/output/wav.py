@@ -10,6 +10,7 @@ from dredge_device.pi.output.files import PRIVATE, OutputFile, is_stream, number
 from dredge_device.pi.output.interface import SPEECH, Format
 from dredge_device.pi.schema.report import OutputReport
 from dredge_device.pi.standard_streams import WARNING, say
+from dredge_device.pi.transport.errors import refusal
 from dredge_device.units import SAMPLE_RATE
 
 HEADER_BYTES = 44
@@ -65,7 +66,7 @@ class WavOutput:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        self._error = f"{self._path}: nobody reads it any more" if isinstance(error, BrokenPipeError) else str(error)
+        self._error = refusal(error)
         say(f"{self._error}; the recording ends here, the stream goes on", WARNING)
 
     def close(self) -> OutputReport:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 
 MAGIC = b"DGK1"
 OPEN, COOKIE, TO_DEVICE, TO_HOST = 1, 2, 3, 4
@@ -22,6 +23,7 @@ NONCE = 16
 OPEN_BYTES = 64  # longer than the answer, so that a device cannot be used to amplify a flood
 TAG = 16
 _MIN_KEY = 16
+_MAKE_ONE = "make one with: openssl rand -hex 32 > FILE"
 _WINDOW = 1024
 _COUNTER = ">Q"
 
@@ -38,9 +40,10 @@ def read_key(path: str | os.PathLike[str]) -> bytes:
     """Return the pre-shared key of a file: hexadecimal digits, at least 32 (``openssl rand -hex 32 > FILE``)."""
     try:
         key = binascii.unhexlify("".join(read_text(path).split()))
-    except (OSError, ValueError) as error:  # binascii's own is a ValueError; letters beyond ASCII raise a plain one
-        why = getattr(error, "strerror", None) or "it must hold hexadecimal digits"
-        raise KeyFileError(f"key file {path}: {why}; make one with: openssl rand -hex 32 > FILE") from None
+    except OSError as error:
+        raise KeyFileError(f"{refusal(error, f'key file {path}')}; {_MAKE_ONE}") from None
+    except ValueError:  # binascii's own is a ValueError; letters beyond ASCII raise a plain one
+        raise KeyFileError(f"key file {path}: it must hold hexadecimal digits; {_MAKE_ONE}") from None
     if len(key) < _MIN_KEY:
         raise KeyFileError(f"key file {path}: {len(key)} bytes of key, expected at least {_MIN_KEY}")
     return key

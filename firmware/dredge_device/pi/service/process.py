@@ -226,7 +226,11 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
     except ValueError as error:
         process.close()
         return _complain(error, EXIT_USAGE)
-    (ready or _announcer(options))(process.address)
+    try:
+        (ready or _announcer(options))(process.address)
+    except OSError as error:  # standard output is closed or full
+        process.close()
+        return _complain(error, EXIT_USAGE)
     process.notices.note(_ready(process.address, process.options, process.info))
     if options.vocoder == AUTO and process.calibration is not None:
         process.notices.note(process.calibration.line())
@@ -238,7 +242,15 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
         return _complain(error, EXIT_UNREACHABLE)
     name = signal.Signals(process.signal_number).name if process.signal_number else ""
     process.notices.note(f"stopped by {name}" if name else "done")
-    return EXIT_INTERRUPTED if process.signal_number == signal.SIGINT else EXIT_OK
+    if process.signal_number == signal.SIGINT:
+        return EXIT_INTERRUPTED
+    return EXIT_USAGE if options.once and _output_failed(process) else EXIT_OK
+
+
+def _output_failed(process: Process) -> bool:
+    """Return whether the output of the session that ended last has failed."""
+    last = process._sessions.log.last
+    return last is not None and bool((last.report.get("output") or {}).get("error"))
 
 
 def _announcer(options: Options) -> Callable[[str], None]:

@@ -12,6 +12,7 @@ from dredge_device.pi.service.building import check_options, output_for
 from dredge_device.pi.service.notices import Notices
 from dredge_device.pi.service.options import AUTO, Options
 from dredge_device.pi.service.streams.sessions import StreamSession
+from dredge_device.pi.transport.errors import refusal
 
 MakeReceiver = Callable[[SessionRequest], Any]
 
@@ -41,8 +42,8 @@ class StreamFactory:
             try:
                 made = output.close()
             except OSError as error:
-                self._notices.warn("output", f"the output failed at the end of a session: {error}")
-                made = {"error": str(error)}
+                self._notices.warn("output", f"the output failed at the end of a session: {refusal(error)}")
+                made = {"error": refusal(error)}
             return {**made, **about}
 
         try:

@@ -16,7 +16,7 @@ import click
 
 from dredge_device.pi.calibration.calibration import GIVEN
 from dredge_device.pi.transport.schemes import UDP, scheme_of
-from dredge_host.cli.options import Given, device_options, json_option
+from dredge_host.cli.options import Given, Whole, device_options, json_option
 from dredge_host.console import emit
 from dredge_host.deploy import deploy
 from dredge_host.deploy.board import ARCHITECTURES, CARRIERS, PROGRAMS
@@ -188,9 +188,9 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--half-duplex", is_flag=True, help="With --talk: turn the microphone down while the other end speaks.")
 @click.option("--allow-remote", is_flag=True, help="Listen where other machines can reach it, without a key.")
 @click.option("--key-file", help="Path of the key on the device; the agent then listens on all addresses.")
-@click.option("--core", type=click.IntRange(0), help="Decode on this core.")
+@click.option("--core", type=Whole(0), help="Decode on this core.")
 @click.option("--unpinned", is_flag=True, help="Let pip choose versions; else they and their SHA-256 are fixed.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the ssh server.")
+@click.option("--port", type=Whole(1, 65535), help="Port of the ssh server.")
 @click.option("--ssh-config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="As ssh -F.")
 @click.option("--root", default="/", show_default=True, help="Install below this folder; start nothing.")
 @click.option("--dry-run", is_flag=True, help="Print every step without connecting.")
@@ -198,11 +198,11 @@ def refuse_others(to_a_board: bool) -> None:
 @click.option("--board", metavar="DEV", help="A MicroPython board instead: its serial port, or auto.")
 @click.option("--program", type=click.Choice(PROGRAMS), default=PROGRAMS[0], show_default=True, help="With --board.")
 @click.option("--carrier", type=click.Choice(CARRIERS), help="Carrier of a board's samples.  [default: wifi]")
-@click.option("--gain", type=click.IntRange(0, 8), help="Gain of a board's microphone, in steps of 6 dB.  [default: 4]")
-@click.option("--channel", type=click.IntRange(1, 13), help="Channel of --program radio (ESP-NOW).")
+@click.option("--gain", type=Whole(0, 8), help="Gain of a board's microphone, in steps of 6 dB.  [default: 4]")
+@click.option("--channel", type=Whole(1, 13), help="Channel of --program radio (ESP-NOW).")
 @click.option("--ssid", help="Wi-Fi network of the board.")
 @click.option("--peer", help="HOST:PORT that a bridge calls or a microphone sends to; a radio's MAC.")
-@click.option("--baud", type=click.IntRange(1200), default=921600, show_default=True, help="UART of the board.")
+@click.option("--baud", type=Whole(1200), default=921600, show_default=True, help="UART of the board.")
 @click.option(
     "--arch",
     type=click.Choice(ARCHITECTURES),

@@ -19,7 +19,7 @@ from dredge_device.units import PACKET_SAMPLES, SAMPLE_RATE
 from dredge_host.audio_io.source import Source, SourceReport
 from dredge_host.cli import options as shared
 from dredge_host.console import emit, note
-from dredge_host.errors import UnreachableError, UsageError
+from dredge_host.errors import CheckFailed, UnreachableError, UsageError
 from dredge_host.links.link import Link, trouble_of
 from dredge_host.links.open import HELP, open_secured, parse_udp
 from dredge_host.sending.adaptive_redundancy import Steering
@@ -64,7 +64,7 @@ Examples
 @shared.network_options
 @shared.key_option
 @click.option("--plain", is_flag=True, help="IN goes to any RTP receiver at udp://HOST:PORT (the same as rtp://).")
-@click.option("--payload-type", type=click.IntRange(96, 127), help="Payload type of Opus, with rtp://.  [default: 111]")
+@click.option("--payload-type", type=shared.Whole(96, 127), help="Payload type of Opus, with rtp://.  [default: 111]")
 @shared.sdp_option
 @click.option("--capture", type=shared.FILE_OUT, help="Write the link's datagrams as pcap, and an .sdp beside it.")
 @click.option("--overwrite", is_flag=True, help="Replace a capture that is there (else: the next free name).")
@@ -105,6 +105,8 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
     emit(result, [*told, *adaptation_lines(run.log), *([f"source   {advice}"] if advice else [])], as_json)
     if run.interrupted:
         raise KeyboardInterrupt
+    if run.session.fault:
+        raise CheckFailed(f"{url}: {run.session.fault}")
     if run.outcome.report is None and not plain:
         raise UnreachableError(f"{url}: {run.trouble or 'the device never sent its complete final report'}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from dredge_host.cli.options import json_option
+from dredge_host.cli.options import Whole, json_option
 from dredge_host.console import emit, to_json
 
 SCHEMA = "dredge.watch/1"
@@ -18,7 +18,7 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.argument("url", metavar="URL")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after this many reports (one per second).")
+@click.option("--count", type=Whole(min=1), help="Stop after this many reports (one per second).")
 @json_option
 def command(url: str, count: int | None, as_json: bool) -> None:
     """Show the reports of a MicroPython bridge: counters of both sides, CPU time, heap.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dredge_host.cli.options import FILE_OUT, Given, Number, json_option
+from dredge_host.cli.options import FILE_OUT, Given, Number, Whole, json_option
 from dredge_host.console import emit, note, table, to_json
 from dredge_host.errors import UsageError
 from dredge_host.evaluation.judging.registry import SCORES, Measurement
@@ -78,7 +78,7 @@ _METRICS: list[Callable[[Any], Any]] = [
     click.option("--recogniser-model", type=click.Path(), help="Folder of a model for vosk or faster-whisper."),
 ]
 _WORK: list[Callable[[Any], Any]] = [
-    click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes.  [default: one per core]"),
+    click.option("--jobs", type=Whole(min=0), default=0, help="Processes.  [default: one per core]"),
     click.option("--scheduler", help="Let a Dask cluster work: tcp://host:port."),
     click.option("--cache", type=FOLDER_OUT, help="Finished cells.  [default: ~/.cache/dredge/evaluate]"),
     click.option("--no-cache", is_flag=True, help="Compute all cells again and keep none."),
@@ -88,7 +88,7 @@ _OTHER: list[Callable[[Any], Any]] = [
     click.option("--robustness", "mode", flag_value="robust", help="Difficult inputs: is anything too loud?"),
     click.option("--pictures", type=FOLDER_OUT, help="Spectrograms of --robustness."),
     click.option("--light-loss", "mode", flag_value="light", help="What to send where 0 to 20 % is lost, at one rate."),
-    click.option("--cap", type=click.IntRange(0), help="That rate in b/s on the wire.  [default: 75000]"),
+    click.option("--cap", type=Whole(0), help="That rate in b/s on the wire.  [default: 75000]"),
 ]
 _RESULTS: list[Callable[[Any], Any]] = [
     click.option("--out", type=FILE_OUT, help="Write the JSON here."),

@@ -62,9 +62,9 @@ def command() -> None:
 @command.command(epilog=MAKE_EPILOG)
 @click.argument("folder", type=FOLDER)
 @click.option("--speech", required=True, type=FOLDER, help="Folder with WAV, FLAC or OGG files.")
-@click.option("--clips", default=30, show_default=True, type=click.IntRange(1), help="Number, over all speakers.")
+@click.option("--clips", default=30, show_default=True, type=shared.Whole(1), help="Number, over all speakers.")
 @click.option("--seconds", default=10.0, show_default=True, type=shared.Number(1.0), help="Length of each clip.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the traces.")
+@click.option("--seed", default=1, show_default=True, type=shared.Whole(0), help="Seed of the traces.")
 @click.option(
     "--stratum",
     default="all",

@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus")
@@ -23,8 +24,8 @@ def speech_files(folder: Path, notes: list[str] | None = None) -> list[Path]:
     try:
         named = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
-        what = "there is no such folder" if not folder.exists() else error.strerror
-        raise InputError(f"{folder}: {what}") from None
+        what = refusal(error, folder) if folder.exists() else f"{folder}: there is no such folder"
+        raise InputError(what) from None
     found = []
     for path in named:
         why = _no_speech(path)
@@ -77,7 +78,7 @@ def manifest_rows(folder: Path, notes: list[str] | None = None) -> list[dict[str
             try:
                 text = read_text(manifest)
             except OSError as error:
-                raise InputError(f"{manifest}: {error.strerror}") from None
+                raise InputError(refusal(error, manifest)) from None
             rows = _rows(text)
             if rows is None and notes is not None:
                 notes.append(f"{manifest} has no column 'file' and is not used")

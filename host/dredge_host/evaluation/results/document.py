@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from dredge_device.pi.text import read_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.results.legend import GOALS
@@ -110,9 +111,10 @@ def read_document(path: str | Path, schema: str = EVALUATE) -> dict[str, Any]:
     """Return the JSON document in a file. Raises InputError when it is missing, no JSON, or of another schema."""
     try:
         document = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or f"no JSON: {error}"
-        raise InputError(f"{path}: this result cannot be read ({reason})") from None
+    except OSError as error:
+        raise InputError(refusal(error, path)) from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a JSON file ({error}); save one with --json") from None
     found = document.get("schema") if isinstance(document, dict) else None
     if found != schema:
         raise InputError(f"{path}: expected a document of schema {schema}, got {found or 'none'}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dredge_device.pi.output.files import write_text
+from dredge_device.pi.transport.errors import refusal
 from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.clips import Clip
@@ -70,7 +71,7 @@ class Cache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{folder}: cannot be used as a cache ({error.strerror}); try --no-cache") from None
+            raise InputError(f"{refusal(error, folder)}; it cannot be used as a cache, try --no-cache") from None
 
     @property
     def keeps(self) -> bool:

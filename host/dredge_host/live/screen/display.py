@@ -44,7 +44,7 @@ class Display:
 
         t_s, loss_pct, by_source (packets so far, by source), delay_ms, cpu_us (the slowest packet of
         the last report), cpu_p99_us, bitrate_bps (total now), split_bps (the same by part),
-        redundancy_s, muted, report_age_s (since the device's last report).
+        redundancy_s, muted, report_age_s (since the device's last report), fault (of the device's output).
         """
         self.figures.take(state)
         if self._live is not None:

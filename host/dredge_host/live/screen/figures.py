@@ -50,6 +50,8 @@ class Figures:
             words = [time, self.silence_text(), *(["before that:", *told] if known else [])]
         if self.state.get("bitrate_bps"):
             words.append(self.rate_text())
+        if self.state.get("fault"):
+            words.append(self.state["fault"])
         if self.state.get("muted"):
             words.append("MUTED")
         return "  ".join(words)

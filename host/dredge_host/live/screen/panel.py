@@ -16,6 +16,7 @@ def panel(figures: Figures, total_packets: int) -> Any:
     """Return the figures as a rich renderable; the device's are dim while no report comes."""
     from rich.panel import Panel
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table.grid(padding=(0, 2))
     state, counts = figures.state, figures.counts()
@@ -39,6 +40,8 @@ def panel(figures: Figures, total_packets: int) -> Any:
         grid.add_row("sent", figures.rate_text())
     if state.get("redundancy_s") is not None:
         grid.add_row("history", f"{state['redundancy_s']:.2f} s in every packet")
+    if state.get("fault"):
+        grid.add_row("fault", Text(state["fault"], "bold red"))
     if state.get("muted"):
         grid.add_row("muted", "[red]silence is sent, nothing said before[/]")
     return Panel(grid, title="dredge", title_align="left", expand=False)

@@ -95,7 +95,7 @@ class TestKeeping:
             results_page.take("evaluate", source, tmp_path)
 
     def test_a_missing_result_is_named(self, tmp_path):
-        with pytest.raises(InputError, match=r"evaluate\.json: this result cannot be read"):
+        with pytest.raises(InputError, match=r"evaluate\.json: No such file"):
             results_page.read_results(tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_without_a_folder_nothing_is_kept():
 
 def test_a_folder_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be used as a cache .*; try --no-cache") as caught:
+    with pytest.raises(InputError, match=r"Not a directory; it cannot be used as a cache, try --no-cache") as caught:
         Cache(tmp_path / "file" / "cells")
     assert exit_code(caught.value) == 2
 

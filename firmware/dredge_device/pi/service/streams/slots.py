@@ -11,6 +11,7 @@ from dredge_device.pi.service.session_log import SessionLog
 from dredge_device.pi.service.streams.final_reports import FinalReports, Outgoing
 from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
 from dredge_device.pi.transport.addresses import network_of
+from dredge_device.pi.transport.errors import refusal
 
 _ENDED_US = 1_000_000  # late packets of a stream that said goodbye begin no new stream within this time
 _ENDED = 9  # remembered streams that said goodbye
@@ -119,10 +120,10 @@ class StreamSlots:
 
     def lose_output(self, stream: StreamSession, error: OSError) -> None:
         """End the session whose output failed; the others go on."""
-        self._notices.warn("output", f"the output failed, its session ends: {error}")
+        self._notices.warn("output", f"the output failed, its session ends: {refusal(error)}")
         for agent in (stream.leaving, stream.agent):
             if agent is not None:
-                agent.end("output failed", str(error))
+                agent.end("output failed", refusal(error))
         output, stream.output = stream.output, None
         if output is not None:
             try:
@@ -136,7 +137,8 @@ class StreamSlots:
             try:
                 fresh = self._make(self.streams.index(stream))
             except (OSError, RuntimeError) as error:
-                self._notices.warn("output", f"the output cannot be opened: {error}")
+                why = refusal(error) if isinstance(error, OSError) else str(error)
+                self._notices.warn("output", f"the output cannot be opened: {why}")
                 return False
             stream.agent, stream.output = fresh.agent, fresh.output
         return True
