@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -41,6 +42,20 @@ def test_interfaces_come_from_docstrings(site):
     for name in ("dredge_host.sending.sender.Sender.push", "dredge_device.rtp", "dredge_models.dred"):
         assert f'id="{name}' in text, name
     assert "Samples by which decoded speech is later than the input" in text
+    plain = html.unescape(re.sub(r"<[^>]+>", "", text))
+    assert re.search(r"Sender\(\s*bitrate:\s*int\s*=\s*24000", plain)  # a class has its arguments with their defaults
+    assert re.search(r"Settings\([^)]*loss_pct:\s*int\s*=\s*20", plain)
+    assert "RTP packets (RFC 3550 section 5.1) and the running sequence number" in plain  # a comment
+
+
+def test_no_interface_is_empty(site):
+    """Every module, class and function on the page has a text below its heading."""
+    text = (site / "reference/api/index.html").read_text()
+    found = re.findall(r'<div class="doc doc-object doc-(\w+)">\s*<h\d id="([\w.]+)"', text)
+    bodies = dict(zip((name for _, name in found), re.split(r'<div class="doc doc-object ', text)[1:], strict=True))
+    kinds = {name: kind for kind, name in found}
+    empty = [name for name, body in bodies.items() if kinds[name] != "attribute" and "<p>" not in body]
+    assert len(bodies) > 100 and not empty, empty
 
 
 def test_every_verb_has_its_help_text(site):
