@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import numpy as np
@@ -134,6 +135,11 @@ def test_http_answers(served):
     assert get(served + "/metrics")[:2] == (200, metrics.CONTENT_TYPE)
     assert get(served + "/healthz")[::2] == (200, "ok\n")
     assert get(served + "/other")[0] == 404
+    where = urllib.parse.urlsplit(served)
+    with socket.create_connection((where.hostname, where.port)) as caller:
+        caller.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = caller.makefile("rb").read()
+    assert b" 501 " in answer and answer.endswith(b"expected GET of /, /metrics or /healthz\n") and b"<" not in answer
 
 
 def test_a_page_under_another_name_cannot_read_it(served):

@@ -78,6 +78,15 @@ def test_every_reason_fails_the_check(monkeypatch, bad, reason):
     assert lines(result)[0] == "FAIL" and any(reason in line for line in lines(result))
 
 
+def test_a_late_period_that_cost_little_says_that_another_program_had_the_core(monkeypatch):
+    dear = report(missed=2)
+    dear["budget"]["max_us"] = 21000
+    cheap, own = judged(monkeypatch, [report(missed=2), dear, report(), report()])["patterns"][:2]
+    why = "none took more than 3.0 of its 20 ms of CPU time, so another program probably had the core"
+    assert cheap["reasons"][0].endswith(why)
+    assert own["reasons"][0].endswith("handed out")
+
+
 def test_the_budget_counts(monkeypatch):
     assert judged(monkeypatch, [report(mean_us=4000)] * 4, budget_pct=20.0)["pass"]
     assert not judged(monkeypatch, [report(mean_us=4000)] * 4, budget_pct=19.9)["pass"]

@@ -23,6 +23,7 @@ _HEAD = 8192  # bytes of a request at most
 _REQUEST_S = 1.0  # a request that is not complete by then is not answered
 _REST_S = 0.02  # time between two answers
 _NICE = 10  # below the playing thread
+_EXPECTED = "expected GET of /, /metrics or /healthz\n"
 
 
 class HttpStatus:
@@ -113,9 +114,14 @@ class _Handler(BaseHTTPRequestHandler):
             healthy = document.healthy
             self._answer(200 if healthy else 503, "text/plain", "ok\n" if healthy else "nothing plays any more\n")
         else:
-            self._answer(404, "text/plain", "expected /, /metrics or /healthz\n")
+            self._answer(404, "text/plain", _EXPECTED)
 
     do_HEAD = do_GET
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no GET in one line of text, as everything else here."""
+        del explain
+        self._answer(code, "text/plain", f"{message or 'a malformed request'}; {_EXPECTED}")
 
     def _answer(self, code: int, kind: str, text: str) -> None:
         body = text.encode()

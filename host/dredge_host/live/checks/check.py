@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS
+from dredge_device.pi.schema.report import BudgetReport
+from dredge_device.units import PACKET_SAMPLES, PACKET_SECONDS, PACKET_US
 from dredge_host.links.link import Link
 from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
@@ -80,6 +81,15 @@ def _one(
     return stream(pieces, Session(link, update=update), settings, loss, models=models, update=update)
 
 
+def _lateness(late: int, budget: BudgetReport) -> str:
+    """Return how many periods were late, and that another program took the core where none of them cost too much."""
+    text = f"{late} of {budget['frames']} periods were not ready when they had to be handed out"
+    if budget["max_us"] >= PACKET_US / 2:
+        return text
+    most = f"none took more than {budget['max_us'] / 1000:.1f} of its {PACKET_US / 1000:g} ms of CPU time"
+    return f"{text}; {most}, so another program probably had the core"
+
+
 def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: float) -> Pattern:
     report = outcome.report or {}
     budget = report.get("budget")
@@ -92,7 +102,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
         reasons.append("the device's report never came complete")
     else:
         if late:
-            reasons.append(f"{late} of {budget['frames']} periods were not ready when they had to be handed out")
+            reasons.append(_lateness(late, budget))
         if share is not None and share < MIN_RECOVERED_PCT and settings.conceal == "dred" and settings.redundancy_s:
             reasons.append(
                 f"{filled} of {wanted} losses that a packet described were recovered ({share:g} %), "
