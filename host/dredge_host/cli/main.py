@@ -97,7 +97,7 @@ class VerbGroup(click.Group):
         except click.exceptions.Exit as stop:
             return int(stop.exit_code)
         except click.ClickException as error:
-            click.echo(f"dredge: {_usage(error)}", err=True)
+            click.echo(_usage(error), err=True)
             return exit_code(error) or error.exit_code
         except BrokenPipeError:
             return CHECK_FAILED  # the reader of stdout is gone, so no message can reach it
@@ -111,10 +111,14 @@ class VerbGroup(click.Group):
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return one line with the error and a pointer to the help."""
+    """Return one line with the error and a pointer to the help; without any argument (`dredge`, `dredge traces`) the
+    help itself.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 or newer; an older one prints the help
+        return error.format_message()
     text = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
-    return f"{text}; see `{context.command_path} --help`" if context else text
+    return f"dredge: {text}; see `{context.command_path} --help`" if context else f"dredge: {text}"
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dredge_device.pi.transport.schemes import BYTE_STREAMS, scheme_of
 from dredge_device.units import SAMPLE_RATE
 from dredge_host.errors import UsageError
+from dredge_host.links.open import parse_udp
 from dredge_host.settings import Settings
 
 ECHO = ("system", "speex")  # echo cancellers: the sound server's, if it has one, or this program's
@@ -59,6 +61,8 @@ class TalkOptions:
     def __post_init__(self) -> None:
         if self.to is None and self.listen is None:
             raise UsageError("nobody to talk to: name the other end (udp://HOST:PORT), or --listen udp://:5004 to wait")
+        if self.to is not None and scheme_of(self.to) not in BYTE_STREAMS:
+            parse_udp(self.to)
         if self.echo not in ECHO:
             raise UsageError(f"echo is '{self.echo}', expected one of {', '.join(ECHO)}")
         if not 0 <= self.volume <= 16:

@@ -182,10 +182,10 @@ def _endpoint(to: str | None, listen: str | None, remote: bool) -> Endpoint:
         return open_endpoint(listen, remote)
     except UsageError:
         raise
+    except LineError as error:  # names the URL
+        raise UnreachableError(str(error)) from None
     except OSError as error:
         raise UnreachableError(refusal(error, listen or to)) from None
-    except LineError as error:
-        raise UnreachableError(f"{listen or to}: {error}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
 

@@ -76,7 +76,20 @@ def test_version() -> None:
 
 
 def test_no_verb_shows_help() -> None:
-    assert "Start here" in dredge().output
+    for words, said in [((), "Start here:\n"), (("traces",), "Commands:\n"), (("models",), "Commands:\n")]:
+        result = dredge(*words)
+        assert said in result.output and result.output.startswith("Usage: dredge"), words
+
+
+def test_a_talk_to_what_is_no_address_is_refused_before_a_card_is_opened() -> None:
+    result = dredge("talk", "nothing")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "'nothing': expected udp://host:port" in result.stderr
+
+
+def test_a_serial_port_that_is_not_there_is_named_once() -> None:
+    result = dredge("talk", "serial:///dev/no-such-port", "--mic", "null", "--speaker", "null")
+    assert result.exit_code == 3 and result.stderr.count("serial:///") == 1
 
 
 @pytest.mark.parametrize(

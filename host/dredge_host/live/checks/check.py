@@ -81,9 +81,9 @@ def _one(
     return stream(pieces, Session(link, update=update), settings, loss, models=models, update=update)
 
 
-def _lateness(late: int, budget: BudgetReport) -> str:
+def _lateness(late: float, budget: BudgetReport) -> str:
     """Return how many periods were late, and that another program took the core where none of them cost too much."""
-    text = f"{late} of {budget['frames']} periods were not ready when they had to be handed out"
+    text = f"{late:g} of {budget['frames']} periods were not ready when they had to be handed out"
     if budget["max_us"] >= PACKET_US / 2:
         return text
     most = f"none took more than {budget['max_us'] / 1000:.1f} of its {PACKET_US / 1000:g} ms of CPU time"
