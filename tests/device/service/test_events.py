@@ -35,6 +35,13 @@ def test_the_last_line_names_the_file_and_what_went_wrong_with_it():
     assert text.endswith("; written: a.wav; output: disk full")
 
 
+def test_a_stream_that_ends_without_goodbye_is_as_long_as_it_was():
+    text = summary(("::1", 9), "silence", report(150, 36, opus=113, dred=36, plc=99, skipped=1))
+    assert "ended (silence): 3.0 s, 114 packets, 36 lost; played: opus 113, dred 36, plc 99, skipped 1; " in text
+    assert text.endswith("; 2.0 s of it after the last packet")
+    assert "after the last" not in summary(("::1", 9), "silence", report(50, 1, opus=49, dred=1))
+
+
 def test_quiet_keeps_warnings():
     lines = []
     notices = Notices(lines.append, quiet=True)

@@ -131,14 +131,21 @@ def _count(report: DeviceReport, part: str, name: str) -> int:
 
 
 def summary(peer: Any, why: str, report: DeviceReport) -> str:
-    """Return one line about an ended stream from its final report."""
+    """Return one line about an ended stream from its final report.
+
+    A stream that ends without a goodbye (why: "silence") has been concealed for some time before its end is known.
+    """
     packets, sources = report["packets"], report["sources"]
     played = ", ".join(f"{name} {count}" for name, count in sources.items() if count and name != "silence")
-    seconds = sum(count for name, count in sources.items() if name != "silence") * PACKET_SECONDS
+    periods = sum(count for name, count in sources.items() if name != "silence")
+    after = max(0, periods - packets["expected"]) if why == "silence" else 0
+    seconds = (periods - after) * PACKET_SECONDS
     text = f"stream from {name_of(peer)} ended ({why or 'goodbye'}): {seconds:.1f} s, "
     text += f"{packets.get('arrived', packets['received'])} packets, {packets.get('missing', packets['lost'])} lost"
     odd = [f"{packets[name]} {words}" for name, words in _ODD.items() if packets.get(name)]
-    parts = [f"played: {played}"] * bool(played) + [", ".join(odd)] * bool(odd) + _output(report.get("output") or {})
+    parts = [f"played: {played}"] * bool(played) + [", ".join(odd)] * bool(odd)
+    parts += [f"{after * PACKET_SECONDS:.1f} s of it after the last packet"] * bool(after)
+    parts += _output(report.get("output") or {})
     return "; ".join([text, *parts])
 
 
