@@ -1,7 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`python -m dredge_host` is `dredge`."""
+"""The start of `dredge`, also as `python -m dredge_host`."""
 
-from dredge_host.cli.main import main
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it; until it is loaded, which takes seconds on a small board, Ctrl-C ends the
+    process without a traceback.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from dredge_host.cli.main import main as run
+
+    if usual:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import wave
 
@@ -122,3 +124,15 @@ def test_a_process_that_was_stopped_goes_on(who, speech):
     assert device["final"] and packets["arrived"] > 100
     if who == "agent":  # what waited in the socket was old when it could be heard, so playout leapt over it
         assert device["sources"]["skipped"] > 20
+
+
+def test_ctrl_c_while_the_command_is_loading_leaves_no_traceback(tmp_path):
+    """On a small board the imports take seconds; here one of them waits for the signal."""
+    (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    paths = os.pathsep.join([str(tmp_path), *(path for path in sys.path if path)])
+    loading = subprocess.Popen([sys.executable, "-m", "dredge_host", "doctor"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    assert loading.stdout.readline() == "loading\n"
+    loading.send_signal(signal.SIGINT)
+    code, _, said = end(loading)
+    assert (code, said) == (-signal.SIGINT, "")  # which a shell reports as 130
