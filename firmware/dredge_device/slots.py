@@ -39,9 +39,9 @@ class PacketSlots:
 
     # Return the lowest number from `number` to `last` that has a packet that is not empty, or None.
     def first(self, number, last):
-        capacity = len(self._number)
+        numbers = self._number
+        capacity = len(numbers)
         for candidate in range(number, last + 1):
-            slot = candidate % capacity
-            if self._number[slot] == candidate and self._data[slot]:
+            if numbers[candidate % capacity] == candidate and self._data[candidate % capacity]:
                 return candidate
         return None

@@ -113,10 +113,15 @@ class Arrivals:
 
     def _move_to(self, number):
         top = number if self._top is None else self._top
-        first = max(top + 1, number - self._window + 1)
-        for fresh in range(first, number + 1):
+        fresh = max(top + 1, number - self._window + 1)
+        while fresh <= number:
             index = fresh % self._window
-            self._seen[index >> 3] &= ~(1 << (index & 7)) & 0xFF
+            if index & 7 == 0 and fresh + 7 <= number:
+                self._seen[index >> 3] = 0
+                fresh += 8
+            else:
+                self._seen[index >> 3] &= ~(1 << (index & 7)) & 0xFF
+                fresh += 1
         self._top = max(top, number)
 
     # Return the number of packets that the sender must have sent.

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Cross-fades, which join two pieces of speech without a click."""
 
+import math
 from enum import Enum, auto
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +14,32 @@ from dredge_device.units import FRAME_SAMPLES
 RELEASE = 80  # 5 ms
 
 
-def _rise(count: int) -> NDArray[np.float64]:
-    """Return a raised cosine from just above 0 to just below 1."""
-    return 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+Gains = NDArray[np.float64]
+
+
+@cache
+def _rise(count: int) -> Gains:
+    """Return a raised cosine from just above 0 to just below 1, read-only."""
+    return _kept(0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+@cache
+def _both(count: int) -> tuple[Gains, Gains, Gains]:
+    """Return the gains of what ends and of what begins, and the sum of their squares, read-only."""
+    rise = _rise(count)
+    return _kept(1 - rise), rise, _kept((1 - rise) ** 2 + rise**2)
+
+
+def _kept(gains: Gains) -> Gains:
+    gains.flags.writeable = False
+    return gains
 
 
 def correlation(a: Pcm, b: Pcm) -> float:
     """Return the normalised correlation of two equally long pieces, -1 to 1; 0 if one is silent."""
     x, y = a.astype(np.float64), b.astype(np.float64)
     power = float(x @ x) * float(y @ y)
-    return float(x @ y) / float(np.sqrt(power)) if power > 0 else 0.0
+    return float(x @ y) / math.sqrt(power) if power > 0 else 0.0
 
 
 def cross_fade(old: Pcm, new: Pcm) -> Pcm:
@@ -30,11 +48,10 @@ def cross_fade(old: Pcm, new: Pcm) -> Pcm:
     Two pieces that agree are mixed with gains that add up to one; the less they agree, the more the gains approach
     equal power, so that the loudness neither dips nor bulges in between.
     """
-    rise = _rise(len(old))
+    fall, rise, squares = _both(len(old))
     agree = max(0.0, correlation(old, new))
-    norm = np.sqrt((1 - rise) ** 2 + rise**2 + 2 * agree * rise * (1 - rise))
-    mixed = (old * (1 - rise) + new * rise) / norm
-    return np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)
+    mixed = (old * fall + new * rise) / np.sqrt(squares + 2 * agree * rise * fall)
+    return np.minimum(np.maximum(np.rint(mixed), -32768), 32767).astype(np.int16)
 
 
 def fade_in(pcm: Pcm, count: int = RELEASE) -> Pcm:

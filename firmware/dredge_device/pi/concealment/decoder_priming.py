@@ -3,10 +3,11 @@
 overshoot.
 """
 
+import math
 from collections.abc import Callable
+from operator import add
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dredge_device.pi.concealment.limiter import FLOOR, RAMP
 from dredge_device.pi.interfaces import Decoder, Encoder, Pcm
@@ -22,7 +23,7 @@ LOUDER = 10 ** (3 / 20)  # a primed decoder's output is rejected if louder than 
 OVERSHOOT = 10 ** (2 / 20)  # … and than an empty decoder's output by this
 SILK_WIDEBAND_20_MS = 9  # configuration number of the packet's first byte (RFC 6716 table 2)
 
-Loudness = NDArray[np.float64]  # [2]: peak, root mean square of the loudest 10 ms
+Loudness = tuple[float, float]  # peak, root mean square of the loudest 10 ms
 
 
 class DecoderPriming:
@@ -93,15 +94,15 @@ class OvershootGuard:
 
 def _is_louder(one: Loudness, other: Loudness, factor: float) -> bool:
     """Return whether the peak or the loudest 10 ms of one piece are more than so many times those of the other."""
-    return bool(np.any(one > factor * other))
+    return one[0] > factor * other[0] or one[1] > factor * other[1]
 
 
 def _loudness(pcm: Pcm) -> Loudness:
     """Return the peak, and the root mean square of the loudest 10 ms (in steps of 5 ms); FLOOR at least."""
     wide = pcm.astype(np.float64)
-    halves = np.sum(wide.reshape(-1, FRAME_SAMPLES // 2) ** 2, axis=1)
-    loudest = float(np.max(halves[:-1] + halves[1:])) / FRAME_SAMPLES
-    return np.maximum(FLOOR, [np.max(np.abs(wide)), np.sqrt(loudest)])
+    halves = np.add.reduce((wide * wide).reshape(-1, FRAME_SAMPLES // 2), axis=1).tolist()
+    loudest = max(map(add, halves, halves[1:])) / FRAME_SAMPLES
+    return max(FLOOR, float(np.abs(wide).max())), max(FLOOR, math.sqrt(loudest))
 
 
 def limited(pcm: Pcm, most: float) -> Pcm:

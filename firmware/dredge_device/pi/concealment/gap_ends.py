@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from dredge_device.jitter import JitterBuffer
 from dredge_device.pi.concealment.decoder_priming import DecoderPriming, OvershootGuard
-from dredge_device.pi.concealment.history import History
+from dredge_device.pi.concealment.history import CONTEXT_ROWS, History
 from dredge_device.pi.concealment.interpolation import Interpolation
 from dredge_device.pi.concealment.lookahead import Lookahead
 from dredge_device.pi.factory import Parts
@@ -28,7 +28,7 @@ class GapEnds:
 
     def open(self, number: int, history: History) -> None:
         """Begin a gap with this packet."""
-        self._gap = Interpolation(number, history.context()[1], history.lifted)
+        self._gap = Interpolation(number, history.rows(CONTEXT_ROWS), history.lifted)
 
     def close(self) -> None:
         """Stop following the gap."""

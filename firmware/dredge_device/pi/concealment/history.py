@@ -103,7 +103,13 @@ class History:
 
         A last row that is not known yet repeats the one before.
         """
-        return self._last(CONTEXT_PACKETS), np.stack(self._known(CONTEXT_ROWS))
+        return self._last(CONTEXT_PACKETS), self.rows(CONTEXT_ROWS)
+
+    def rows(self, count: int) -> Rows:
+        """Return the rows of the last frames, float32[count, 20]; a last one that is not known yet repeats the one
+        before.
+        """
+        return np.concatenate(self._known(count)).reshape(count, -1)
 
     def pending_rows(self) -> list[Rows]:
         """Return the rows float32[20] of the last frames, at most 160 ms, that were not returned before."""

@@ -34,13 +34,12 @@ class VocoderSession:
 
         predicted: the rows are predicted from the output before the gap alone.
         """
-        past = self._history.context()[1]
-        return self._limiter.hold(self._vocoder.synthesise(np.concatenate((past[-2:], rows))), predicted)
+        rows = np.concatenate((self._history.rows(2), rows))
+        return self._limiter.hold(self._vocoder.synthesise(rows), predicted)
 
     def tail(self, rows: Rows) -> Pcm:
         """Synthesise int16[160] that continue during the first decoded packet; rows: those of that packet."""
-        past = self._history.context()[1]
-        return self._limiter.release(self._vocoder.tail(np.concatenate((past[-2:], rows[:3]))))
+        return self._limiter.release(self._vocoder.tail(np.concatenate((self._history.rows(2), rows[:3]))))
 
     def forget(self) -> None:
         """Forget the speech so far, also in the state of the vocoder."""
