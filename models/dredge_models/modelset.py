@@ -12,6 +12,7 @@ from dredge_models import registry
 from dredge_models.registry import DRED_VERSION, ModelError, ModelFile
 
 ENCODER, DECODER, START = "rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite"
+DECODER_ROWS = "rdovae_decoder_rows.tflite"  # several steps in one call; imported models have none
 TABLES = "rdovae_tables.npz"
 FARGAN, FARGAN_ID = "fargan.npz", "libopus-fargan"
 _ADVICE = "import it again: dredge models import"
@@ -19,7 +20,7 @@ _ADVICE = "import it again: dredge models import"
 
 @dataclass(frozen=True)
 class ModelSet:
-    """The files of one model: three graphs and the quantiser tables."""
+    """The files of one model: its graphs and the quantiser tables."""
 
     id: str
     version: int              #: DRED version byte of its streams
@@ -28,6 +29,10 @@ class ModelSet:
     def file(self, name: str) -> ModelFile:
         """Return a file of the model, checked against its manifest. Raises ModelError when it is missing or damaged."""
         return registry.weight_file(name) if self.folder is None else _checked(self.folder, name)
+
+    def has(self, name: str) -> bool:
+        """Return whether the model comes with this file; an imported one may lack DECODER_ROWS."""
+        return self.folder is None or (self.folder / name).is_file()
 
     @property
     def tables(self) -> QuantTables:

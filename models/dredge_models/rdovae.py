@@ -5,7 +5,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dredge_models.modelset import DECODER, ENCODER, SHIPPED, START, ModelSet
+from dredge_models.modelset import DECODER, DECODER_ROWS, ENCODER, SHIPPED, START, ModelSet
 from dredge_models.tflite.runtime import TfliteModel
 
 FEATURES = 20
@@ -53,6 +53,7 @@ class RdoVaeDecoder:
         """Load the graphs; ModelError if one is missing or damaged."""
         self._start = TfliteModel(model.file(START))
         self._step = TfliteModel(model.file(DECODER))
+        self._several = TfliteModel(model.file(DECODER_ROWS)) if model.has(DECODER_ROWS) else None
         self.state_dim = self._start.inputs["start"][1]
         self.latent_dim = self._step.inputs["coded"][1] - 1
         self._memory: Array | None = None
@@ -74,7 +75,8 @@ class RdoVaeDecoder:
     def steps(self, latents: Array, levels: NDArray[np.int32]) -> Array:
         """Decode several latents float32 [n, L], newest first, and their levels [n] to float32 [n, 4, 20].
 
-        It gives what n calls of `step` give, and costs less. Raises ValueError as `step` does.
+        It gives what n calls of `step` give, up to the rounding of float32, and costs less. Raises ValueError as `step`
+        does.
         """
         if self._memory is None:
             raise ValueError("decoder: start() must come before step()")
@@ -85,8 +87,13 @@ class RdoVaeDecoder:
         coded = np.empty((len(latents), self.latent_dim + 1), np.float32)
         coded[:, :-1] = latents
         coded[:, -1] = levels / 8 - 1
-        features, self._memory = self._step.along("coded", coded, "features", self._memory)
-        return features.reshape(-1, FRAMES_PER_LATENT, FEATURES)
+        out = []
+        for graph in filter(None, (self._several, self._step)):
+            rows = len(coded) - len(coded) % graph.inputs["coded"][0]
+            features, self._memory = graph.along("coded", coded[:rows], "features", self._memory)
+            coded = coded[rows:]
+            out.append(features)
+        return np.concatenate(out).reshape(-1, FRAMES_PER_LATENT, FEATURES)
 
     @property
     def memory(self) -> Array | None:

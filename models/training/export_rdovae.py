@@ -2,7 +2,7 @@
 """Checkpoint -> shipped RDO-VAE files: master weights, quantiser tables, graphs, model card.
 
 `python -m models.training.export_rdovae --run runs/rdovae --data runs/data` also rebuilds the
-manifest. The three .tflite graphs (int8 weights, float maths) depend on the float16 master file
+manifest. The four .tflite graphs (int8 weights, float maths) depend on the float16 master file
 alone and come out byte for byte the same every time.
 """
 

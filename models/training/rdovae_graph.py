@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The three streaming graphs of the RDO-VAE, built from its named weights (NumPy arrays).
+"""The four streaming graphs of the RDO-VAE, built from its named weights (NumPy arrays).
 
 `encoder`:  frames [1, 40], memory -> latent, start, memory_out
 `start`:    start [1, S] -> memory of the decoder
 `decoder`:  coded [1, L + 1] (latent, level / 8 - 1), memory -> features [1, 80], memory_out
+`decoder_rows`: the same for several latents in one call, coded [ROWS, L + 1] -> features [ROWS, 80]
 
 `memory` is one flat tensor: the GRU states of all stages, then the delay lines of the convolutions.
 """
@@ -15,6 +16,8 @@ import numpy as np
 
 from dredge_models.tflite.writer import Graph
 from models.training.rdovae_net import INPUT_SCALE, LATENT_GAIN
+
+ROWS = 6  # latents per call of the decoder of several
 
 Weights = dict[str, np.ndarray]
 
@@ -102,13 +105,47 @@ def decoder_graph(weights: Weights, stages: int, int8: bool) -> Graph:
     memory = graph.input(sum(memory_sizes(weights, "decoder", dilations)), "memory")
     x = graph.tanh(_dense(graph, coded, weights, "decoder.dense"))
     x, memory_out = _stages(graph, x, weights, "decoder", dilations, memory)
-    latents, _ = graph.split(coded, [graph.width(coded) - 1, 1])
+    _output(graph, coded, x, weights)
+    graph.output(memory_out, "memory_out")
+    return graph
+
+
+def decoder_rows_graph(weights: Weights, stages: int, int8: bool, rows: int = ROWS) -> Graph:
+    """Return the graph of `rows` decoder steps in one call; `weights` already folded.
+
+    It gives what as many calls of `decoder_graph` give. Layer by layer, everything but the GRUs' recurrence is one
+    product for all rows, for which the weights are read once.
+    """
+    graph = Graph("dredge rdovae decoder, several steps", int8)
+    coded = graph.input(weights["decoder.dense.weight"].shape[1], "coded", rows)
+    memory = graph.input(sum(memory_sizes(weights, "decoder", [1] * stages)), "memory")
+    parts = graph.split(memory, memory_sizes(weights, "decoder", [1] * stages))
+    x = graph.tanh(_dense(graph, coded, weights, "decoder.dense"))
+    states, lines = [], []
+    for i in range(stages):
+        each = graph.gru_rows(x, parts[i], gru_weights(weights, "decoder", i))
+        states.append(each[-1])
+        gated = h = graph.join_rows(each)
+        if f"decoder.gates.{i}.weight" in weights:
+            gated = graph.mul(h, graph.sigmoid(_dense(graph, h, weights, f"decoder.gates.{i}")))
+        x = graph.concat([x, gated])
+        now = graph.tanh(_dense(graph, x, weights, f"decoder.convs.{i}.dense"))
+        *before, last = graph.split_rows(now)
+        lines.append(last)
+        taps = graph.concat([graph.join_rows([parts[stages + i], *before]), now])
+        x = graph.concat([x, graph.tanh(_dense(graph, taps, weights, f"decoder.convs.{i}.taps"))])
+    _output(graph, coded, x, weights)
+    graph.output(graph.concat(states + lines), "memory_out")
+    return graph
+
+
+def _output(graph: Graph, coded: int, x: int, weights: Weights) -> None:
+    """Add the decoder's last layer."""
     matrix, width = weights["decoder.out.weight"], graph.width(x)
+    latents, _ = graph.split(coded, [graph.width(coded) - 1, 1])
     # Two products, so that each part has int8 scales that fit it.
     direct = graph.dense(latents, matrix[:, width:])
     graph.output(graph.add(graph.dense(x, matrix[:, :width], weights["decoder.out.bias"]), direct), "features")
-    graph.output(memory_out, "memory_out")
-    return graph
 
 
 def start_graph(weights: Weights, stages: int, int8: bool) -> Graph:
@@ -124,13 +161,14 @@ def start_graph(weights: Weights, stages: int, int8: bool) -> Graph:
 
 
 def write_graphs(master: Path, folder: Path, int8: bool = True, suffix: str = "") -> list[str]:
-    """Write the three graphs of a master file; return their names."""
+    """Write the four graphs of a master file; return their names."""
     with np.load(master) as file:
         config = json.loads(str(file["config"]))
         weights = {k: file[k].astype(np.float32) for k in file.files if k != "config"}
     graphs = {
         "encoder": encoder_graph(weights, list(config["enc_dilations"]), int8),
         "decoder": decoder_graph(weights, config["dec_stages"], int8),
+        "decoder_rows": decoder_rows_graph(weights, config["dec_stages"], int8),
         "start": start_graph(weights, config["dec_stages"], int8),
     }
     names = []

@@ -94,6 +94,14 @@ def test_several_latents_at_once_are_those_one_by_one(encoder, decoder, features
     decoder.start(s[80])
     np.testing.assert_array_equal(decoder.steps(z[[80, 78, 76, 74]], levels), alone)
     assert decoder.steps(z[:0], levels[:0]).shape == (0, 4, 20)
+    many = 2 * decoder._several.inputs["coded"][0] + 2
+    decoder.start(s[80])
+    alone = [decoder.step(z[80 - 2 * i], 6) for i in range(many)]
+    memory = decoder.memory
+    decoder.start(s[80])
+    together = decoder.steps(z[80 - 2 * np.arange(many)], np.full(many, 6))
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    np.testing.assert_allclose(decoder.memory, memory, atol=1e-4)
     with pytest.raises(ValueError, match="level"):
         decoder.steps(z[:1], np.array([16]))
 

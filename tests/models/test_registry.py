@@ -121,6 +121,7 @@ def test_unknown_names_are_refused():
 SHIPPED_LOADERS = {
     "rdovae_encoder.tflite": RdoVaeEncoder,
     "rdovae_decoder.tflite": RdoVaeDecoder,
+    "rdovae_decoder_rows.tflite": RdoVaeDecoder,
     "rdovae_start.tflite": RdoVaeDecoder,
     "rdovae_tables.npz": lambda: modelset.SHIPPED.tables,
     "rdovae.npz": load_master,

@@ -81,7 +81,7 @@ def test_the_runtime_has_a_name():
 
 @pytest.mark.parametrize("package", ["tflite_runtime", "ai_edge_litert"])
 @pytest.mark.parametrize("name", ["rdovae_encoder.tflite", "rdovae_decoder.tflite",
-                                  "rdovae_start.tflite", "plc_step.tflite"])
+                                  "rdovae_decoder_rows.tflite", "rdovae_start.tflite", "plc_step.tflite"])
 def test_both_runtimes_run_the_shipped_graphs_alike(monkeypatch, package, name):
     """Float maths: equal up to rounding, whichever runtime a Python version brings."""
     module = pytest.importorskip(f"{package}.interpreter", reason=f"this Python has no {package}")

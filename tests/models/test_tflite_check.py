@@ -17,7 +17,8 @@ from dredge_models.tflite.check import DENSE, GraphError, check
 from dredge_models.tflite.flatbuffer import FlatbufferError, Table, root
 from dredge_models.tflite.runtime import TfliteModel
 
-SHIPPED = ("rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_start.tflite", "plc_step.tflite")
+SHIPPED = ("rdovae_encoder.tflite", "rdovae_decoder.tflite", "rdovae_decoder_rows.tflite", "rdovae_start.tflite",
+           "plc_step.tflite")
 
 
 def graph():
@@ -30,7 +31,8 @@ def graph():
     y = g.tanh(g.dense(x, weight, np.zeros(4)))
     a, b = g.split(g.sigmoid(g.add(g.mul(y, h), g.sub_(y, h))), [2, 2])
     c, d, e = g.split(g.concat([a, b, y]), [1, 3, 4])
-    g.output(g.dense(g.concat([c, d, e]), np.ones((3, 8), np.float32)), "out")
+    rows = g.split_rows(g.dense(g.join_rows([g.concat([c, d, e])] * 6), np.ones((3, 8), np.float32)))
+    g.output(g.join_rows(rows[:1] * 2), "out")
     return g
 
 
@@ -44,7 +46,7 @@ def test_every_operator_passes_and_runs(tmp_path) -> None:
     graph().save(path)
     model = TfliteModel(path)
     out = model(x=np.ones((1, 6), np.float32), h=np.ones((1, 4), np.float32))["out"]
-    assert out.shape == (1, 3) and np.isfinite(out).all()
+    assert out.shape == (2, 3) and np.isfinite(out).all()
 
 
 def operator(g, code: int):  # type: ignore[no-untyped-def]
@@ -82,7 +84,10 @@ EDITS: list[tuple[Callable, str]] = [
     (lambda g: setattr(operator(g, DENSE), "builtinOptionsType", 10), "options of another operator"),
     (lambda g: setattr(operator(g, DENSE).builtinOptions, "keepNumDims", True), "options that are none"),
     (lambda g: operator(g, DENSE).inputs.pop(), "without weights or bias"),
-    (lambda g: operator(g, 2).builtinOptions.__setattr__("axis", 0), "another axis"),
+    (lambda g: operator(g, 2).builtinOptions.__setattr__("axis", 2), "another axis"),
+    (lambda g: operator(g, 2).builtinOptions.__setattr__("axis", 0), "another size"),
+    (lambda g: _shape(g, operator(g, DENSE).outputs[0], [2, 4]), "weights that do not fit"),
+    (lambda g: _shape(g, 0, [17, 6]), "at most 16 rows"),
     (lambda g: operator(g, 49).builtinOptions.__setattr__("numSplits", 3), "another axis"),
     (lambda g: operator(g, 102).inputs.reverse(), "operand"),
     (lambda g: operator(g, 0).inputs.append(0), "too many operands"),

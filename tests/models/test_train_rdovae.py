@@ -237,7 +237,7 @@ def test_export_is_byte_for_byte_the_same(exported, run, tmp_path):
                          synthetic_features(12000, 4), synthetic_features(9000, 8), tmp_path,
                          "a test")
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert len(names) == 7
+    assert len(names) == 8
     for name in names:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks that a TFLite file is a graph as tflite/writer.py makes them, before a runtime loads it.
 
-The C++ runtime trusts a file: wrong offsets, shapes or indices crash it. So everything that it relies on is
-checked here: one subgraph of ten operators on tensors [1, n], each computed once and before its use, with shapes that
-fit each other and constants whose sizes fit their shapes. Field numbers are those of TensorFlow's schema.fbs, version
-3.
+The C++ runtime trusts a file: wrong offsets, shapes or indices crash it. So everything that it relies on is checked
+here: one subgraph of ten operators on tensors [rows, n] of few rows, each computed once and before its use, with
+shapes that fit each other and constants whose sizes fit their shapes. Field numbers are those of TensorFlow's
+schema.fbs, version 3.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dredge_models.tflite.flatbuffer import FlatbufferError, Table, root
 
 MOST_TENSORS, MOST_BUFFERS, MOST_OPERATORS, MOST_CODES = 2000, 2000, 2000, 64
 LARGEST = 1 << 22            # values of one tensor
+MOST_ROWS = 16               # of an operand
 FLOAT, INT, INT8 = 0, 2, 9
 ITEM = {FLOAT: 4, INT: 4, INT8: 1}
 
@@ -44,10 +45,11 @@ class Tensor:
     scaled: bool
 
     @property
-    def width(self) -> int:
-        """The n of a float tensor [1, n]; GraphError for any other."""
-        _need(self.type == FLOAT and len(self.shape) == 2 and self.shape[0] == 1, "an operand is not float32 [1, n]")
-        return self.shape[1]
+    def size(self) -> tuple[int, int]:
+        """The rows and the width of a float tensor [rows, n]; GraphError for any other."""
+        fits = self.type == FLOAT and len(self.shape) == 2 and self.shape[0] <= MOST_ROWS
+        _need(fits, f"an operand is not float32 [rows, n] of at most {MOST_ROWS} rows")
+        return self.shape[0], self.shape[1]
 
     def integers(self) -> tuple[int, ...]:
         """Return the values of an int32 constant."""
@@ -120,7 +122,7 @@ def _follow(graph: Table, tensors: list[Tensor], codes: list[int]) -> None:
     _need(bool(inputs) and bool(outputs), "a graph without inputs or outputs")
     known = {index for index, tensor in enumerate(tensors) if tensor.values is not None}
     for index in inputs:
-        _need(index not in known and tensors[index].width > 0, "an input is given twice, or no float32 [1, n]")
+        _need(index not in known and tensors[index].size > (0, 0), "an input is given twice, or no float32 [rows, n]")
         known.add(index)
     for operator in graph.tables(3, MOST_OPERATORS):
         used, made = _indices(operator, 1, tensors, optional=True), _indices(operator, 2, tensors)
@@ -128,7 +130,7 @@ def _follow(graph: Table, tensors: list[Tensor], codes: list[int]) -> None:
         _need(not known & set(made) and len(set(made)) == len(made) > 0, "a tensor is made twice")
         _operator(operator, codes, [tensors[i] if i >= 0 else None for i in used], [tensors[i] for i in made])
         known.update(made)
-    _need(set(outputs) <= known and all(tensors[i].width for i in outputs), "an output that is never made")
+    _need(set(outputs) <= known and all(tensors[i].size for i in outputs), "an output that is never made")
 
 
 def _indices(table: Table, field: int, tensors: list[Tensor], optional: bool = False) -> list[int]:
@@ -160,7 +162,8 @@ def _dense(used: list[Tensor | None], made: list[Tensor]) -> None:
     x, weight, bias = used
     if x is None or weight is None:
         raise GraphError("a layer without input or weights")
-    fits = weight.type == FLOAT and weight.shape == (made[0].width, x.width)
+    (rows, width), (made_rows, made_width) = x.size, made[0].size
+    fits = weight.type == FLOAT and weight.shape == (made_width, width) and rows == made_rows
     _need(fits, "weights that do not fit their layer")
     good = bias is None or (bias.type == FLOAT and bias.shape == weight.shape[:1] and bias.values is not None)
     _need(good, "a bias that does not fit its layer")
@@ -174,25 +177,32 @@ def _dequantise(used: list[Tensor], made: list[Tensor], value: int) -> None:
 def _same(operands: int) -> Callable[[list[Tensor], list[Tensor], int], None]:
     def rule(used: list[Tensor], made: list[Tensor], value: int) -> None:
         _need(len(used) == operands and len(made) == 1, "too many operands, or too few")
-        _need({tensor.width for tensor in used} == {made[0].width}, "operands of different widths")
+        _need({tensor.size for tensor in used} == {made[0].size}, "operands of different sizes")
 
     return rule
 
 
 def _joined(used: list[Tensor], made: list[Tensor], value: int) -> None:
-    _need(len(used) > 0 and len(made) == 1 and value == 1, "a concatenation along another axis")
-    _need(sum(tensor.width for tensor in used) == made[0].width, "a concatenation of another width")
+    _need(len(used) > 0 and len(made) == 1 and value in (0, 1), "a concatenation along another axis")
+    _need(_parts(made[0], used, value), "a concatenation of another size")
 
 
 def _split(used: list[Tensor], made: list[Tensor], value: int) -> None:
-    _need(len(used) == 2 and used[0].integers() == (1,) and value == len(made), "a split along another axis")
-    _need(used[1].width == sum(t.width for t in made) and len({t.width for t in made}) == 1, "an uneven split")
+    axis = used[0].integers() if len(used) == 2 and value == len(made) else ()
+    _need(axis in ((0,), (1,)), "a split along another axis")
+    _need(_parts(used[1], made, axis[0]) and len({t.size for t in made}) == 1, "an uneven split")
 
 
 def _split_v(used: list[Tensor], made: list[Tensor], value: int) -> None:
     _need(len(used) == 3 and used[2].integers() == (1,) and value == len(made), "a split along another axis")
-    widths = tuple(tensor.width for tensor in made)
-    _need(used[1].integers() == widths and used[0].width == sum(widths), "a split of another width")
+    widths = tuple(tensor.size[1] for tensor in made)
+    _need(used[1].integers() == widths and _parts(used[0], made, 1), "a split of another width")
+
+
+def _parts(whole: Tensor, parts: list[Tensor], axis: int) -> bool:
+    """Return whether the parts, one after the other along an axis, have the size of the whole."""
+    along, across = sum(part.size[axis] for part in parts), {part.size[1 - axis] for part in parts}
+    return along == whole.size[axis] and across == {whole.size[1 - axis]}
 
 
 RULES: dict[int, Callable[[list[Tensor], list[Tensor], int], None]] = {

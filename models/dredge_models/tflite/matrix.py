@@ -25,6 +25,10 @@ class Int8Rows:
         """Return a matrix of some of the rows, in the order given."""
         return Int8Rows(np.ascontiguousarray(self.values[rows]), self.scales[rows])
 
+    def columns(self, part: slice) -> Int8Rows:
+        """Return a matrix of some of the columns, with the same scales."""
+        return Int8Rows(np.ascontiguousarray(self.values[:, part]), self.scales)
+
     def dense(self) -> NDArray[np.float32]:
         """Return the same weights, float32 [out, in]."""
         return self.values.astype(np.float32) * self.scales[:, None]

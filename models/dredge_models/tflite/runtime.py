@@ -72,7 +72,7 @@ def runtime_name() -> str:
 
 
 class TfliteModel:
-    """A graph with float32 inputs [1, n]; calls are not thread-safe, each uses one CPU thread.
+    """A graph with float32 inputs [rows, n]; calls are not thread-safe, each uses one CPU thread.
 
     model = TfliteModel(weight_file(name)); outputs = model(frames=..., memory=...)
     """
@@ -122,21 +122,22 @@ class TfliteModel:
         return {name: self._run.get_tensor(index) for name, index in self._out.items()}
 
     def along(self, name: str, rows: NDArray[np.float32], wanted: str, memory: NDArray[np.float32]) -> Along:
-        """Run a graph with the inputs `name` and `memory` once per row float32 [n, k] of `name`; every run gets the
-        `memory_out` of the one before.
+        """Run a graph with the inputs `name` and `memory` along the rows float32 [n, k] of `name`, as many per run as
+        it takes; every run gets the `memory_out` of the one before.
 
         Returns the outputs `wanted` float32 [n, m] and the last memory. Raises ValueError for wrong shapes.
         """
-        if rows.shape[1:] != self.inputs[name][1:] or memory.shape != self.inputs["memory"]:
-            raise ValueError(f"{name}: expected float32 [n, {self.inputs[name][1]}] and a memory of "
+        step, width = self.inputs[name]
+        if rows.shape[1:] != (width,) or len(rows) % step or memory.shape != self.inputs["memory"]:
+            raise ValueError(f"{name}: expected float32 [n, {width}], n a multiple of {step}, and a memory of "
                              f"{list(self.inputs['memory'])}, got {list(rows.shape)} and {list(memory.shape)}")
         run, given, kept = self._run, self._in[name], self._in["memory"]
         found, next_ = self._out[wanted], self._out["memory_out"]
         out = np.empty((len(rows), self.outputs[wanted][1]), np.float32)
-        for i in range(len(rows)):
-            run.set_tensor(given, rows[i : i + 1])
+        for i in range(0, len(rows), step):
+            run.set_tensor(given, rows[i : i + step])
             run.set_tensor(kept, memory)
             run.invoke()
-            out[i] = run.get_tensor(found)
+            out[i : i + step] = run.get_tensor(found)
             memory = run.get_tensor(next_)
         return out, memory

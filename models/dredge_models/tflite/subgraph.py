@@ -15,7 +15,7 @@ Type = schema.TensorType
 
 
 class Subgraph:
-    """One subgraph with batch 1; tensors are int handles, shapes [1, n]."""
+    """One subgraph; tensors are int handles, shapes [rows, n]."""
 
     def __init__(self, description: str) -> None:
         self.model = schema.ModelT()
@@ -34,9 +34,13 @@ class Subgraph:
         """Return the last dimension of a tensor."""
         return int(self.sub.tensors[tensor].shape[-1])
 
-    def input(self, width: int, name: str) -> int:
-        """Add a graph input, float32 [1, width], and return it."""
-        handle = self.tensor([1, width], name=name)
+    def rows(self, tensor: int) -> int:
+        """Return the first dimension of a tensor."""
+        return int(self.sub.tensors[tensor].shape[0])
+
+    def input(self, width: int, name: str, rows: int = 1) -> int:
+        """Add a graph input, float32 [rows, width], and return it."""
+        handle = self.tensor([rows, width], name=name)
         self.sub.inputs.append(handle)
         return handle
 

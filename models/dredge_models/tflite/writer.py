@@ -24,15 +24,20 @@ class Graph(Subgraph):
     def __init__(self, description: str, int8: bool) -> None:
         super().__init__(description)
         self.int8 = int8
-        self._axis: int | None = None
+        self._axes: dict[int, int] = {}
+
+    def stored(self, matrix: Matrix) -> Matrix:
+        """Return a weight [out, in] in the graph's storage type; int8 rows are left unchanged."""
+        if isinstance(matrix, Int8Rows) or not self.int8 or matrix.size < SMALL:
+            return matrix
+        return Int8Rows(*quantise_rows(matrix))
 
     def weight(self, matrix: Matrix) -> int:
-        """Add a weight [out, in] in the graph's storage type; int8 rows are stored unchanged."""
-        if isinstance(matrix, Int8Rows):
-            return self._int8(matrix.values, matrix.scales)
-        if not self.int8 or matrix.size < SMALL:
-            return self.constant(matrix.astype(np.float32))
-        return self._int8(*quantise_rows(matrix))
+        """Add a weight [out, in] in the graph's storage type and return it."""
+        stored = self.stored(matrix)
+        if isinstance(stored, Int8Rows):
+            return self._int8(stored.values, stored.scales)
+        return self.constant(stored.astype(np.float32))
 
     def _int8(self, values: np.ndarray, scales: np.ndarray) -> int:
         stored = self.constant(values, Type.INT8, scales)
@@ -40,24 +45,25 @@ class Graph(Subgraph):
         result = self.tensor(list(values.shape))
         return self.operator(Op.DEQUANTIZE, [stored], [result], options, Options.DequantizeOptions, 5)
 
-    def dense(self, x: int, matrix: Matrix, bias: np.ndarray | None = None) -> int:
-        """Add x W^T + b and return it."""
-        if matrix.shape[1] != self.width(x):
-            raise ValueError(f"dense: weight takes {matrix.shape[1]} values, "
-                             f"input has {self.width(x)}")
+    def dense(self, x: int, matrix: Matrix | int, bias: np.ndarray | None = None) -> int:
+        """Add x W^T + b and return it; matrix: values, or a result of `weight` that several products share."""
         offset = -1 if bias is None else self.constant(bias.astype(np.float32))
-        inputs = [x, self.weight(matrix), offset]
-        return self.operator(Op.FULLY_CONNECTED, inputs, [self.tensor([1, matrix.shape[0]])],
+        weight = matrix if isinstance(matrix, int) else self.weight(matrix)
+        if self.width(weight) != self.width(x):
+            raise ValueError(f"dense: weight takes {self.width(weight)} values, "
+                             f"input has {self.width(x)}")
+        inputs = [x, weight, offset]
+        return self.operator(Op.FULLY_CONNECTED, inputs, [self.tensor([self.rows(x), self.rows(weight)])],
                         schema.FullyConnectedOptionsT(), Options.FullyConnectedOptions,
                         6 if bias is None else 1)
 
     def tanh(self, x: int) -> int:
         """Add tanh(x) and return it."""
-        return self.operator(Op.TANH, [x], [self.tensor([1, self.width(x)])])
+        return self.operator(Op.TANH, [x], [self.tensor([self.rows(x), self.width(x)])])
 
     def sigmoid(self, x: int) -> int:
         """Add 1 / (1 + exp(-x)) and return it."""
-        return self.operator(Op.LOGISTIC, [x], [self.tensor([1, self.width(x)])])
+        return self.operator(Op.LOGISTIC, [x], [self.tensor([self.rows(x), self.width(x)])])
 
     def add(self, x: int, y: int) -> int:
         """Add the node x + y and return it."""
@@ -72,11 +78,19 @@ class Graph(Subgraph):
         return self._pair(Op.MUL, schema.MulOptionsT(), Options.MulOptions, x, y)
 
     def concat(self, tensors: list[int]) -> int:
-        """Concatenate tensors along the last axis."""
-        options = schema.ConcatenationOptionsT()
-        options.axis = 1
-        result = self.tensor([1, sum(self.width(t) for t in tensors)])
-        return self.operator(Op.CONCATENATION, tensors, [result], options, Options.ConcatenationOptions)
+        """Concatenate tensors of equally many rows along the last axis."""
+        return self._joined(tensors, 1, [self.rows(tensors[0]), sum(self.width(t) for t in tensors)])
+
+    def join_rows(self, rows: list[int]) -> int:
+        """Concatenate tensors of one width along the first axis."""
+        while len(rows) > 1:
+            together = 3 if len(rows) % 3 == 0 else 2
+            groups = [rows[i : i + together] for i in range(0, len(rows), together)]
+            rows = [
+                self._joined(group, 0, [sum(self.rows(t) for t in group), self.width(group[0])])
+                if len(group) > 1 else group[0] for group in groups
+            ]
+        return rows[0]
 
     def split(self, x: int, sizes: list[int]) -> list[int]:
         """Split a tensor along the last axis."""
@@ -84,20 +98,45 @@ class Graph(Subgraph):
             raise ValueError(f"split: sizes sum to {sum(sizes)}, input has {self.width(x)}")
         if len(sizes) == 1:
             return [x]
-        if self._axis is None:
-            self._axis = self.constant(np.array(1, np.int32), Type.INT32)
-        results = [self.tensor([1, n]) for n in sizes]
+        axis = self._axis(1)
+        results = [self.tensor([self.rows(x), n]) for n in sizes]
         if len(set(sizes)) == 1 and len(sizes) <= 4:
             # XNNPACK supports SPLIT but not SPLIT_V, so even splits keep the graph in one partition.
-            even = schema.SplitOptionsT()
-            even.numSplits = len(sizes)
-            self.operator(Op.SPLIT, [self._axis, x], results, even, Options.SplitOptions)
+            self._even(x, axis, results)
         else:
             uneven = schema.SplitVOptionsT()
             uneven.numSplits = len(sizes)
             counts = self.constant(np.array(sizes, np.int32), Type.INT32)
-            self.operator(Op.SPLIT_V, [x, counts, self._axis], results, uneven, Options.SplitVOptions)
+            self.operator(Op.SPLIT_V, [x, counts, axis], results, uneven, Options.SplitVOptions)
         return results
+
+    def split_rows(self, x: int) -> list[int]:
+        """Split a tensor into its rows, in even parts as XNNPACK supports them."""
+        rows = self.rows(x)
+        if rows == 1:
+            return [x]
+        parts = next((n for n in (2, 3) if rows % n == 0), None)
+        if parts is None:
+            raise ValueError(f"split_rows: expected a number of rows with the factors 2 and 3 alone, got {rows}")
+        axis = self._axis(0)
+        results = [self.tensor([rows // parts, self.width(x)]) for _ in range(parts)]
+        self._even(x, axis, results)
+        return [row for part in results for row in self.split_rows(part)]
+
+    def _joined(self, tensors: list[int], axis: int, shape: list[int]) -> int:
+        options = schema.ConcatenationOptionsT()
+        options.axis = axis
+        return self.operator(Op.CONCATENATION, tensors, [self.tensor(shape)], options, Options.ConcatenationOptions)
+
+    def _even(self, x: int, axis: int, results: list[int]) -> None:
+        even = schema.SplitOptionsT()
+        even.numSplits = len(results)
+        self.operator(Op.SPLIT, [axis, x], results, even, Options.SplitOptions)
+
+    def _axis(self, axis: int) -> int:
+        if axis not in self._axes:
+            self._axes[axis] = self.constant(np.array(axis, np.int32), Type.INT32)
+        return self._axes[axis]
 
     def gru(self, x: int, h: int, weights: dict[str, np.ndarray]) -> int:
         """Add one GRU step (r, z, n order, reset after the product) with torch.nn.GRU's arrays and return its state."""
@@ -111,10 +150,37 @@ class Graph(Subgraph):
         fresh = self.tanh(self.add(self.dense(x, w_in[2 * n :], b_in[2 * n :]), inner))
         return self.add(fresh, self.mul(keep, self.sub_(h, fresh)))
 
+    def gru_rows(self, x: int, h: int, weights: dict[str, np.ndarray]) -> list[int]:
+        """Add a GRU step for every row of x, one after the other from state h, and return the states.
+
+        The weights are rounded as `gru` rounds them; what does not depend on the state is one product for all rows.
+        """
+        w_in, w_rec = weights["weight_ih_l0"], weights["weight_hh_l0"]
+        b_in, b_rec = weights["bias_ih_l0"], weights["bias_hh_l0"]
+        n, wide = w_rec.shape[1], self.width(x)
+        into, own = self._columns(np.concatenate([w_in[: 2 * n], w_rec[: 2 * n]], 1), wide)
+        own_gates, own_fresh = self.weight(own), self.weight(w_rec[2 * n :])
+        gates = self.split_rows(self.dense(x, into, (b_in + b_rec)[: 2 * n]))
+        fresh_in = self.split_rows(self.dense(x, w_in[2 * n :], b_in[2 * n :]))
+        states = []
+        for gate, given in zip(gates, fresh_in, strict=True):
+            reset, keep = self.split(self.sigmoid(self.add(gate, self.dense(h, own_gates))), [n, n])
+            fresh = self.tanh(self.add(given, self.mul(reset, self.dense(h, own_fresh, b_rec[2 * n :]))))
+            h = self.add(fresh, self.mul(keep, self.sub_(h, fresh)))
+            states.append(h)
+        return states
+
+    def _columns(self, matrix: np.ndarray, at: int) -> tuple[Matrix, Matrix]:
+        """Return a weight as it is stored, cut before column `at`."""
+        stored = self.stored(matrix)
+        if isinstance(stored, Int8Rows):
+            return stored.columns(slice(at)), stored.columns(slice(at, None))
+        return stored[:, :at], stored[:, at:]
+
     def _pair(self, code: int, options: object, options_type: int, x: int, y: int) -> int:
         if self.width(x) != self.width(y):
             raise ValueError(f"widths differ: {self.width(x)} and {self.width(y)}")
-        return self.operator(code, [x, y], [self.tensor([1, self.width(x)])], options, options_type)
+        return self.operator(code, [x, y], [self.tensor([self.rows(x), self.width(x)])], options, options_type)
 
 
 def quantise_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
