@@ -126,6 +126,18 @@ def test_a_process_that_was_stopped_goes_on(who, speech):
         assert device["sources"]["skipped"] > 20
 
 
+def test_a_stream_whose_device_dies_says_what_was_sent(speech):
+    agent, url = start_agent("--playout", "fixed:100")
+    stream = start("stream", speech(4), "--to", url, "--conceal", "opus", "--playout", "fixed:100", "--json")
+    assert any(" began (" in line for line in agent.stderr)
+    agent.kill()
+    end(agent)
+    code, out, said = end(stream)
+    accounting = json.loads(out)["stream"]["accounting"]
+    assert accounting["made"] == 200 and accounting["sent"] > 0 and not accounting["complete"]
+    assert code == 3 and "nobody listens there" in said.splitlines()[-1]
+
+
 def test_ctrl_c_while_the_command_is_loading_leaves_no_traceback(tmp_path):
     """On a small board the imports take seconds; here one of them waits for the signal."""
     (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")

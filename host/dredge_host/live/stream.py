@@ -70,6 +70,14 @@ class StreamInterrupted(KeyboardInterrupt):
         self.outcome = outcome
 
 
+class StreamUnanswered(UnreachableError):
+    """The device did not answer the goodbye of a stream; outcome: what is known without its report."""
+
+    def __init__(self, why: str, outcome: StreamOutcome) -> None:
+        super().__init__(why)
+        self.outcome = outcome
+
+
 def stream(
     pieces: Iterable[Pcm],
     session: Session,
@@ -93,7 +101,8 @@ def stream(
     others; `tap` is called with every sent datagram, `muted` once per packet. When it turns true, and
     when the keys change, no speech from before is sent any more (docs/reference/threat-model.md). A device that
     vanishes and comes back is greeted again while the stream goes on. On Ctrl-C the device gets a goodbye when the
-    stream ends, so that its files are complete too, and StreamInterrupted is raised with the outcome until then.
+    stream ends, so that its files are complete too, and StreamInterrupted is raised with the outcome until then. When
+    the device is gone at the end, StreamUnanswered is raised, which has the outcome too.
     """
     sender = sender or Sender.from_settings(settings, live=True)
     outcome = StreamOutcome(
@@ -114,9 +123,9 @@ def stream(
     wait = settings.playout_ms / 1000 + FINAL_REPORT_S
     try:
         outcome.report = session.goodbye(sender.next_sequence - 1, wait, sender.last_timestamp)
-    except UnreachableError:
+    except UnreachableError as error:
         if not session.fault:  # else the device said why it ended, and the outcome is what is known
-            raise
+            raise StreamUnanswered(str(error), outcome) from None
     run.count_restart()
     return outcome
 

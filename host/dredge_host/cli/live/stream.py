@@ -107,13 +107,16 @@ def command(source: str, url: str, as_json: bool, **given: Any) -> None:
         raise KeyboardInterrupt
     if run.session.fault:
         raise CheckFailed(f"{url}: {run.session.fault}")
+    if run.unanswered is not None:
+        raise run.unanswered
     if run.outcome.report is None and not plain:
         raise UnreachableError(f"{url}: {run.trouble or 'the device never sent its complete final report'}")
 
 
 class _Run(NamedTuple):
     """An ended stream. source: report of a live source; log: changes of the redundancy; trouble: fault of the link;
-    interrupted: by Ctrl-C, the usual end of a live stream without --seconds.
+    unanswered: the device was gone at the end; interrupted: by Ctrl-C, the usual end of a live stream without
+    --seconds.
     """
 
     session: Session
@@ -122,6 +125,7 @@ class _Run(NamedTuple):
     log: list[Steering]
     trouble: str
     interrupted: bool
+    unanswered: UnreachableError | None
 
 
 def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.Given) -> _Run:
@@ -131,7 +135,7 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
     from dredge_host.live.plain import PlainSession
     from dredge_host.live.screen.display import Display
     from dredge_host.live.session import Session
-    from dredge_host.live.stream import StreamInterrupted, stream
+    from dredge_host.live.stream import StreamInterrupted, StreamUnanswered, stream
     from dredge_host.sending.adaptive_redundancy import AutoRedundancy
     from dredge_host.sending.loss import parse_loss, trace_file
     from dredge_host.sending.network import Network
@@ -158,7 +162,7 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
         if live is not None:
             stack.callback(live.close)
         session = (PlainSession if plain else Session)(link, update=display.update)
-        interrupted = False
+        interrupted, unanswered = False, None
         try:
             outcome = stream(
                 speech, session, settings, loss, models=model_ids() if settings.conceal == "dred" else None,
@@ -168,8 +172,10 @@ def _run(source: str, url: str, plain: bool, settings: Settings, given: shared.G
             )  # fmt: skip
         except StreamInterrupted as stop:
             outcome, interrupted = stop.outcome, True
+        except StreamUnanswered as error:
+            outcome, unanswered = error.outcome, error
         trouble = trouble_of(link)
-    return _Run(session, outcome, live.report() if live is not None else None, log, trouble, interrupted)
+    return _Run(session, outcome, live.report() if live is not None else None, log, trouble, interrupted, unanswered)
 
 
 def _destination(url: str, plain: bool) -> tuple[str, bool]:
