@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dredge_models.modelset import DECODER, DECODER_ROWS, ENCODER, SHIPPED, START, ModelSet
+from dredge_models.registry import ModelError
 from dredge_models.tflite.runtime import TfliteModel
 
 FEATURES = 20
@@ -14,6 +15,13 @@ FRAMES_PER_LATENT = 4        # decoder: 40 ms
 LEVELS = 16
 
 Array = NDArray[np.float32]
+
+
+def _fit(step: TfliteModel, several: TfliteModel) -> bool:
+    """Return whether a graph decodes one latent per call, and another one several of the same kind."""
+    kinds = [(g.inputs["memory"], g.inputs["coded"][1], g.outputs["features"][1]) for g in (step, several)]
+    rows = [(g.inputs["coded"][0], g.outputs["features"][0]) for g in (step, several)]
+    return kinds[0] == kinds[1] and rows[0] == (1, 1) and rows[1][0] == rows[1][1]
 
 
 class RdoVaeEncoder:
@@ -50,10 +58,13 @@ class RdoVaeDecoder:
     """The decoder of one chunk of latents, newest first; call `start` before the first `step`."""
 
     def __init__(self, model: ModelSet = SHIPPED) -> None:
-        """Load the graphs; ModelError if one is missing or damaged."""
+        """Load the graphs; ModelError if one is missing, damaged or not made for the others."""
         self._start = TfliteModel(model.file(START))
         self._step = TfliteModel(model.file(DECODER))
         self._several = TfliteModel(model.file(DECODER_ROWS)) if model.has(DECODER_ROWS) else None
+        if not _fit(self._step, self._several or self._step):
+            raise ModelError(f"{DECODER}: expected one latent per call, and a {DECODER_ROWS} for the same memory; "
+                             "install Dredge or import the model again")
         self.state_dim = self._start.inputs["start"][1]
         self.latent_dim = self._step.inputs["coded"][1] - 1
         self._memory: Array | None = None

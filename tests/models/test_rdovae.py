@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The streaming RDO-VAE objects against the NumPy reference, and their contracts."""
 
+import shutil
+
 import numpy as np
 import pytest
 from model_cases import speechlike
 from rdovae_numpy import NumpyRdoVaeDecoder, NumpyRdoVaeEncoder
 
+from dredge_models import modelset, registry
 from dredge_models.modelset import SHIPPED
 from dredge_models.rdovae import RdoVaeDecoder, RdoVaeEncoder
+from dredge_models.registry import ModelError, ModelFile
 
 # int8 weights against float16 masters; latents have a spread of a few units, features of about one.
 LATENT_TOLERANCE, FEATURE_TOLERANCE = 0.06, 0.03
@@ -160,3 +164,20 @@ def test_decoder_refuses_bad_arguments(decoder):
     for level in (-1, 16):
         with pytest.raises(ValueError, match="level: expected 0 to 15"):
             fresh.step(latent, level)
+
+
+def test_a_decoder_of_several_latents_is_none_of_one(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in (modelset.START, modelset.DECODER_ROWS):
+        shutil.copy(registry.FOLDER / name, folder)
+    shutil.copy(registry.FOLDER / modelset.DECODER_ROWS, folder / modelset.DECODER)
+
+    class Here(modelset.ModelSet):
+        def file(self, name: str) -> ModelFile:
+            return ModelFile.of(folder / name)
+
+    with pytest.raises(ModelError, match="expected one latent per call"):
+        RdoVaeDecoder(Here("model", 10, folder))
+    shutil.copy(registry.FOLDER / modelset.DECODER, folder / modelset.DECODER)
+    RdoVaeDecoder(Here("model", 10, folder))
