@@ -77,7 +77,7 @@ def test_slower_is_what_grew_beyond_the_tolerance(scale, count):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "cannot be read"),
+        (None, "No such file"),
         ("{", "got something else"),
         ("[]", "expected schema dredge.bench/2, got None"),
         ('{"schema": "dredge.bench/1"}', "got dredge.bench/1: measure again"),

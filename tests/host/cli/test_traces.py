@@ -138,7 +138,7 @@ def test_show_says_what_is_wrong(tmp_path, case):
         path.write_bytes(b"\x00\x9d\x81 0 1")
     shown = traces("show", path)
     expected = {
-        "missing": "cannot read",
+        "missing": "No such file",
         "no trace": "no loss traces in it",
         "mismatch": "7 packets of 20 ms, but a.wav",
         "not text": "line 1: expected 0 or 1",

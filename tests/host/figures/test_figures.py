@@ -64,7 +64,7 @@ class TestDocuments:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            (None, "cannot be read"),
+            (None, "No such file"),
             ("{", "no JSON"),
             ("[1]", "schema dredge.evaluate/2, got none"),
             ('{"schema": "dredge.bench/1"}', "got dredge.bench/1"),
