@@ -11,7 +11,7 @@ from target import Plan, Target, check, in_file
 from dredge_models.registry import ModelError, weight_file
 from dredge_models.tflite.runtime import TfliteModel
 
-EDITED = ("rdovae_start.tflite", "plc_step.tflite")
+EDITED = ("rdovae_start.tflite", "plc_step.tflite", "rdovae_decoder_rows.tflite")
 
 
 @functools.cache
@@ -60,12 +60,13 @@ def small_graph() -> bytes:
     y = graph.tanh(graph.dense(x, weight, np.zeros(4)))
     a, b = graph.split(graph.sigmoid(graph.add(graph.mul(y, h), graph.sub_(y, h))), [2, 2])
     c, d, e = graph.split(graph.concat([a, b, y]), [1, 3, 4])
-    graph.output(graph.dense(graph.concat([c, d, e]), np.ones((3, 8), np.float32)), "out")
+    rows = graph.split_rows(graph.dense(graph.join_rows([graph.concat([c, d, e])] * 6), np.ones((3, 8), np.float32)))
+    graph.output(graph.join_rows(rows[:4]), "out")
     return graph.to_bytes()
 
 
 def seeds_tflite() -> list[bytes]:
-    return [b"\0" + small_graph(), b"\1", b"\2", bytes([1, 0, 0, 200, 3]), bytes([2, 0, 1, 7, 0, 0, 9, 9, 255])]
+    return [b"\0" + small_graph(), b"\1", b"\2", b"\3", bytes([1, 0, 0, 200, 3]), bytes([2, 0, 1, 7, 0, 0, 9, 9, 255])]
 
 
 TARGETS = (
