@@ -65,7 +65,7 @@ class TestDocuments:
         ("text", "words"),
         [
             (None, "No such file"),
-            ("{", "no JSON"),
+            ("{", "not a JSON file"),
             ("[1]", "schema dredge.evaluate/2, got none"),
             ('{"schema": "dredge.bench/1"}', "got dredge.bench/1"),
             ('{"schema": "dredge.evaluate/2", "summary": [{"text": "x"}]}', "each with its `method`"),
