@@ -283,6 +283,26 @@ def test_an_output_that_fails_ends_its_session_alone():
     assert len(table.outputs) == 3
 
 
+def test_a_session_whose_first_period_cannot_be_written_is_told_as_begun_and_ended():
+    table = Table()
+    table.outputs[0].broken = True
+    table.ask(control.HELLO, ONE)
+    table.media(0)
+    table.period(3)
+    assert [line.split(" (")[0] for line in table.lines if "stream from" in line] == [
+        "stream from 10.0.0.1:1000 began", "stream from 10.0.0.1:1000 ended"]  # fmt: skip
+    last = table.streams.log.last
+    assert last.ended == "output failed" and "No space left" in last.report["output"]["error"]
+
+
+def test_an_output_that_fails_before_the_first_packet_is_counted():
+    table = Table()
+    table.outputs[0].broken = True
+    table.ask(control.HELLO, ONE)
+    table.period(3)
+    assert table.streams.lost_outputs == 1 and table.streams.log.last is None
+
+
 def test_a_hello_without_a_stream_holds_no_place_for_long():
     table = Table()
     table.ask(control.HELLO, ONE)

@@ -248,9 +248,10 @@ def run(options: Options, ready: Callable[[str], None] | None = None) -> int:
 
 
 def _output_failed(process: Process) -> bool:
-    """Return whether the output of the session that ended last has failed."""
+    """Return whether an output has failed while its session ran, or at the end of the last one."""
     last = process._sessions.log.last
-    return last is not None and bool((last.report.get("output") or {}).get("error"))
+    at_the_end = last is not None and bool((last.report.get("output") or {}).get("error"))
+    return at_the_end or process._sessions.lost_outputs > 0
 
 
 def _announcer(options: Options) -> Callable[[str], None]:

@@ -51,6 +51,11 @@ class Sessions:
         return frozenset(agent.peer for _, agent in self._slots.agents if agent.state in PLAYING)
 
     @property
+    def lost_outputs(self) -> int:
+        """The number of outputs that failed while their session ran, also before its stream began."""
+        return self._slots.lost_outputs
+
+    @property
     def sessions_ended(self) -> int:
         """The number of ended sessions whose reports are delivered or given up."""
         return self._slots.ended

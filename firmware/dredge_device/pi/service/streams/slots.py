@@ -30,6 +30,7 @@ class StreamSlots:
         self._notices, self.log = notices, log
         self._ended: list[tuple[int, int]] = []  # (SSRC, until when) of streams that said goodbye
         self._over = 0  # sessions that ended in their slot
+        self.lost_outputs = 0  # outputs that failed while their session ran
         self.final_reports = FinalReports()
         self.streams = [make(0)]
 
@@ -98,8 +99,7 @@ class StreamSlots:
             return out
         agent, peer = stream.agent, stream.agent.peer
         out = [(datagram, peer) for datagram in agent.tick(now_us)]
-        if agent.state in PLAYING and agent.media.ssrc is not None and not self.log.knows(agent):
-            self.log.began(agent, now_us)
+        self._tell_begin(agent, now_us)
         if agent.state == states.REPORTING:
             self._tell_end(agent, now_us)
             if agent.over():
@@ -120,9 +120,11 @@ class StreamSlots:
 
     def lose_output(self, stream: StreamSession, error: OSError) -> None:
         """End the session whose output failed; the others go on."""
+        self.lost_outputs += 1
         self._notices.warn("output", f"the output failed, its session ends: {refusal(error)}")
         for agent in (stream.leaving, stream.agent):
             if agent is not None:
+                self._tell_begin(agent, agent.heard_us)  # its first period may be the one that failed
                 agent.end("output failed", refusal(error))
         output, stream.output = stream.output, None
         if output is not None:
@@ -151,6 +153,10 @@ class StreamSlots:
     def _part(self, agent: Agent) -> None:
         self._tell_end(agent, agent.heard_us)
         self.final_reports.add(agent.peer, agent.reports.hand_over())
+
+    def _tell_begin(self, agent: Agent, now_us: int) -> None:
+        if agent.state in PLAYING and agent.media.ssrc is not None and not self.log.knows(agent):
+            self.log.began(agent, now_us)
 
     def _tell_end(self, agent: Agent, now_us: int) -> None:
         if self.log.ended(agent, now_us) and agent.media.ssrc is not None and agent.why == "goodbye":
