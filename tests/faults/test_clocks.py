@@ -16,6 +16,19 @@ ROOT = Path(__file__).parents[2]
 LIVE = [ROOT / "firmware", *(ROOT / "host/dredge_host" / folder for folder in ("live", "links", "sending"))]
 
 
+# Prints whether the time of day moved by half an hour between two readings; two seconds hold at least one leap of the
+# shim wherever in a second they begin.
+WATCH = """
+import time
+end, before, leapt = time.monotonic() + 2, time.time(), False
+while not leapt and time.monotonic() < end:
+    now = time.time()
+    leapt, before = abs(now - before) > 1800, now
+    time.sleep(0.02)
+print(leapt)
+"""
+
+
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
     return preload.compiled("wrongclock.c", tmp_path_factory.mktemp("shim"))
@@ -23,11 +36,12 @@ def shim(tmp_path_factory):
 
 def test_the_shim_turns_the_clock(shim):
     """Without this the test below could pass because nothing happens."""
-    program = "import time; a = time.time(); time.sleep(1.1); print(abs(time.time() - a) > 1800)"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=preload.environment(shim), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", WATCH], env=preload.environment(shim), capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "True\n", done.stderr
+    true_time = subprocess.run([sys.executable, "-c", WATCH], capture_output=True, text=True, timeout=60)
+    assert true_time.stdout == "False\n", true_time.stderr
 
 
 def test_a_stream_under_a_leaping_time_of_day(shim, speech, monkeypatch):
