@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fills the generated sections of docs/notes/results.md, and draws its figures, from the results in docs/notes/data.
+"""Fills the generated sections of docs/notes/results.md and README.md, and draws the figures, from docs/notes/data.
 
-scripts/results_page.py                            page and figures from docs/notes/data
+scripts/results_page.py                            pages and figures from docs/notes/data
 scripts/results_page.py --evaluate RESULT.json     take a new result of dredge evaluate into docs/notes/data first
 scripts/results_page.py --words RESULT.json        the same, of one that counted words (slow, so of fewer clips)
 scripts/results_page.py --light-loss L.json            the same for dredge evaluate --light-loss
 scripts/results_page.py --bitrate B.json --delay D.json --encoder-cost C.json    the same for dredge figures --json
-scripts/results_page.py --check                    exit with 1 when the page is not what docs/notes/data gives
+scripts/results_page.py --check                    exit with 1 when a page is not what docs/notes/data gives
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from dredge_host.figures.style import write_svg
 from dredge_host.report.shell import plain
 from dredge_host.sending.audio import bundled_clip, read_audio
 
-DOCS = Path(__file__).resolve().parents[1] / "docs/notes"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs/notes"
+IN_README = ("gap_won_back", "pesq", "estoi")
 SCHEMAS = {
     "evaluate": EVALUATE,
     "words": EVALUATE,
@@ -75,6 +77,19 @@ def sections(results: Results) -> dict[str, str]:
         "encoder-cost": encodercost.markdown(results["encoder-cost"]),
         "delay": f"Seed {lost['seed']}, {lost['seconds']:g} s of speech.\n\n{delay.markdown(lost)}",
     }
+
+
+def readme_sections(results: Results) -> dict[str, str]:
+    """Return the Markdown of README's generated section, by name."""
+    run = results["evaluate"]
+    clips, traces, lost = len(run["plan"]["clips"]), len(run["plan"]["strata"]), run["summary"][-1]["loss_pct"]
+    heard = f"{clips} clips of speakers it never heard, {traces} loss traces each"
+    return {"quality": f"{heard}, {lost:.0f} % of the packets lost in bursts:\n\n{tables.beside(run, IN_README)}"}
+
+
+def pages(results: Results) -> dict[Path, dict[str, str]]:
+    """Return the pages that have generated sections, with the text of each section by name."""
+    return {DOCS / "results.md": sections(results), ROOT / "README.md": readme_sections(results)}
 
 
 def fill(page: str, texts: Mapping[str, str]) -> str:
@@ -163,15 +178,19 @@ def main() -> int:
         source = given[name.replace("-", "_")]
         if source and not given["check"]:
             take(name, source)
-    page, results = DOCS / "results.md", read_results()
-    before = page.read_text(encoding="utf-8")
-    after = fill(before, sections(results))
+    results, stale = read_results(), []
+    for page, texts in pages(results).items():
+        before = page.read_text(encoding="utf-8")
+        after = fill(before, texts)
+        if after != before:
+            stale.append(str(page.relative_to(ROOT)))
+            if not given["check"]:
+                write_text(page, after)
     if given["check"]:
-        print("up to date" if after == before else "docs/notes/results.md is not what docs/notes/data gives")
-        return int(after != before)
-    write_text(page, after)
-    for path in (page, *draw(results)):
-        print(path.relative_to(DOCS.parent))
+        print(f"{' and '.join(stale)}: not what docs/notes/data gives" if stale else "up to date")
+        return int(bool(stale))
+    for path in (*pages(results), *draw(results)):
+        print(path.relative_to(ROOT))
     return 0
 
 

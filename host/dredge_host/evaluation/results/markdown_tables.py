@@ -105,11 +105,11 @@ def intelligibility(document: Document) -> str:
     return table(["method", *(METRICS[key].title for key in shown)], rows)
 
 
-def beside(document: Document) -> str:
-    """Return every metric of the own methods and, after the slash, of libopus': means, and half of their intervals."""
+def beside(document: Document, metrics: Sequence[str] = tuple(METRICS)) -> str:
+    """Return the metrics of the own methods and, after the slash, of libopus': means, and half of their intervals."""
     rows = {str(row["method"]): row for row in document["summary"]}
     pairs = [(own, name) for name in PEERS if name in rows and (own := name.removeprefix("peer_")) in rows]
-    keys = [key for key in METRICS if any(key in rows[name] for pair in pairs for name in pair)]
+    keys = [key for key in metrics if any(key in rows[name] for pair in pairs for name in pair)]
     lines = []
     for pair in pairs:
         cells = [" / ".join(_text(interval(rows[name], key), key) for name in pair) for key in keys]

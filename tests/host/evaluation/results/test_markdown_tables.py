@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""docs/notes/results.md: what it says comes from the kept results."""
+"""docs/notes/results.md and README.md: what they say comes from the kept results."""
 
 import json
 import os
@@ -24,9 +24,12 @@ def lines_of(text):
 
 
 class TestCommittedPage:
-    def test_it_is_what_the_kept_results_give(self):
-        page = (ROOT / "docs/notes" / "results.md").read_text(encoding="utf-8")
-        assert results_page.fill(page, results_page.sections(results_page.read_results())) == page
+    def test_pages_are_what_the_kept_results_give(self):
+        pages = results_page.pages(results_page.read_results())
+        assert {page.name for page in pages} == {"results.md", "README.md"}
+        for page, texts in pages.items():
+            text = page.read_text(encoding="utf-8")
+            assert results_page.fill(text, texts) == text, f"{page.name}: run scripts/results_page.py"
 
     def test_every_picture_of_it_is_there(self):
         page = (ROOT / "docs/notes" / "results.md").read_text(encoding="utf-8")
