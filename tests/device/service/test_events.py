@@ -37,9 +37,16 @@ def test_the_last_line_names_the_file_and_what_went_wrong_with_it():
 
 def test_a_stream_that_ends_without_goodbye_is_as_long_as_it_was():
     text = summary(("::1", 9), "silence", report(150, 36, opus=113, dred=36, plc=99, skipped=1))
-    assert "ended (silence): 3.0 s, 114 packets, 36 lost; played: opus 113, dred 36, plc 99, skipped 1; " in text
-    assert text.endswith("; 2.0 s of it after the last packet")
+    assert "ended (silence): 3.0 s, 114 packets, 36 lost; played: opus 113, dred 36, plc 99, skipped 1, 99 of " in text
+    assert text.endswith(", 99 of them after the last packet (2.0 s)")
     assert "after the last" not in summary(("::1", 9), "silence", report(50, 1, opus=49, dred=1))
+
+
+def test_many_late_packets_come_with_advice():
+    final = report(150, 0, opus=121, plc=29)
+    few, many = ({**final, "packets": {**final["packets"], "late": late}} for late in (3, 29))
+    assert summary(("::1", 9), "", few).endswith("; 3 late")
+    assert summary(("::1", 9), "", many).endswith("; 29 late, a longer --playout would keep them")
 
 
 def test_quiet_keeps_warnings():

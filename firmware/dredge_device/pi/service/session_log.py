@@ -25,6 +25,8 @@ _ODD = {
     "undecodable": "undecodable (encrypted?)", "late": "late", "duplicate": "repeated",
 }  # fmt: skip
 
+_MANY_LATE = 0.02  # share of the packets: above it the last line says what to do
+
 
 @dataclass
 class _Known:
@@ -142,9 +144,10 @@ def summary(peer: Any, why: str, report: DeviceReport) -> str:
     seconds = (periods - after) * PACKET_SECONDS
     text = f"stream from {name_of(peer)} ended ({why or 'goodbye'}): {seconds:.1f} s, "
     text += f"{packets.get('arrived', packets['received'])} packets, {packets.get('missing', packets['lost'])} lost"
+    played += f", {after} of them after the last packet ({after * PACKET_SECONDS:.1f} s)" * bool(after)
     odd = [f"{packets[name]} {words}" for name, words in _ODD.items() if packets.get(name)]
+    odd += ["a longer --playout would keep them"] * (packets.get("late", 0) > _MANY_LATE * packets["expected"])
     parts = [f"played: {played}"] * bool(played) + [", ".join(odd)] * bool(odd)
-    parts += [f"{after * PACKET_SECONDS:.1f} s of it after the last packet"] * bool(after)
     parts += _output(report.get("output") or {})
     return "; ".join([text, *parts])
 
