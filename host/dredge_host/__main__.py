@@ -8,13 +8,10 @@ def main() -> None:
     """Load the command line and run it; until it is loaded, which takes seconds on a small board, Ctrl-C ends the
     process without a traceback.
     """
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if usual:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from dredge_host.cli.main import main as run
 
-    if usual:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

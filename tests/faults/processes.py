@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 
 def environment():
@@ -29,7 +28,7 @@ def start_agent(*words, **more):
     """(process, URL) of an agent that listens."""
     agent = start("--listen", "udp://127.0.0.1:0", *words, module="dredge_device", **more)
     line = agent.stdout.readline()
-    assert line.startswith("listening "), agent.communicate(timeout=20)
+    assert line.startswith("listening "), agent.communicate(timeout=120)
     return agent, line.split()[1]
 
 
@@ -42,13 +41,3 @@ def end(process, seconds=120):
         process.communicate()
         raise
     return process.returncode, out, errors
-
-
-def wait_for(condition, seconds=120.0):
-    """True as soon as it is."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())

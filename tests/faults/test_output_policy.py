@@ -150,7 +150,7 @@ def test_a_fifo_is_written_through(tmp_path):
     reader = threading.Thread(target=lambda: heard.append((tmp_path / "fifo").read_bytes()))
     reader.start()
     write_bytes(tmp_path / "fifo", bytes(200_000))
-    reader.join(20)
+    reader.join(120)
     assert heard == [bytes(200_000)] and stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 

@@ -7,27 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 import wave
 
 import numpy as np
 import pytest
 from processes import end, environment, start, start_agent
+from waiting import LONGEST_S, until
 
 from dredge_device.pi.output import open
 from dredge_device.pi.output.soundcard import SpeakerOutput
 from dredge_device.pi.output.threaded import ThreadedOutput
 
 PIECE = np.arange(320, dtype=np.int16)
-
-
-def until(what, longest_s=20.0):
-    """Returns when it is true; fails after so long."""
-    end = time.monotonic() + longest_s
-    while not what():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -85,7 +77,7 @@ def inside(tmp_path, clip):
     disk.mkdir()
     left.mkdir()
     command = ["unshare", "-rm", "sh", "-c", INSIDE, "sh", str(disk), sys.executable, str(left), str(clip)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
     assert (left / "code").exists(), done.stderr
     return left
 
@@ -145,7 +137,7 @@ class Stuck:
         self.gate, self.written = threading.Event(), 0
 
     def write(self, pcm, spoken):
-        self.gate.wait(30)
+        self.gate.wait(LONGEST_S)
         self.written += 1
 
     def close(self):

@@ -137,11 +137,13 @@ ip link set lo up
 agent=$!
 while ! grep -q listening "$2/said"; do kill -0 $agent || exit 9; sleep 0.05; done
 "$1" -m dredge_host stream "$3" --to udp://127.0.0.1:5004 --redundancy 0 --conceal opus --playout fixed:100 \
-    --json > "$2/json" 2> "$2/host" &
+    --json --json-lines > "$2/json" 2> "$2/host" &
 host=$!
-while ! grep -q "%" "$2/host"; do kill -0 $host || exit 8; sleep 0.05; done
+seconds() { grep -c t_s "$2/host"; }
+while [ "$(seconds "$@")" -lt 1 ]; do kill -0 $host || exit 8; sleep 0.05; done
 ip link set lo down
-sleep 1
+told=$(seconds "$@")
+while [ "$(seconds "$@")" -lt $((told + 2)) ] && kill -0 $host; do sleep 0.05; done
 if [ "$4" = back ]; then ip link set lo up; fi
 wait $host
 echo $? > "$2/code"

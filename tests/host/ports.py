@@ -3,10 +3,31 @@
 
 import random
 import socket
+import sys
 
 # Below 32768: the system hands out ports above to whoever asks for any, other tests at the same moment among them.
 LOWEST, END = 12000, 32000
-_given: set[int] = set()
+_given: dict[int, socket.socket | None] = {}
+
+
+def _reserved(port: int) -> bool:
+    """Reserve a port until this process ends, so that no test in another process is given it as well.
+
+    The reservation is the name of a socket in the kernel's own list (unix(7), abstract): nothing is left on the disk.
+    """
+    if port in _given:
+        return False
+    _given[port] = None
+    if not sys.platform.startswith("linux"):
+        return True
+    mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mine.bind(f"\0dredge-tests-port-{port}")
+    except OSError:
+        mine.close()
+        return False
+    _given[port] = mine
+    return True
 
 
 def _is_free(port: int) -> bool:
@@ -23,6 +44,5 @@ def free_port() -> int:
     """An even port of 127.0.0.1 that is free for UDP and TCP, as is its odd neighbour; each is given once."""
     while True:
         port = random.SystemRandom().randrange(LOWEST, END, 2)
-        if port not in _given and _is_free(port) and _is_free(port + 1):
-            _given.add(port)
+        if _reserved(port) and _is_free(port) and _is_free(port + 1):
             return port

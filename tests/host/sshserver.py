@@ -8,10 +8,10 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from ports import free_port
+from waiting import until
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if os.path.exists("/usr/sbin/sshd") else None)
 
@@ -46,15 +46,13 @@ class SshServer:
         self._wait()
 
     def _wait(self) -> None:
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise RuntimeError((self.folder / "log").read_text())
+        until(lambda: self._process.poll() is not None or self._answers())
+        if self._process.poll() is not None:
+            raise RuntimeError((self.folder / "log").read_text())
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def __enter__(self) -> SshServer:
         return self

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from waiting import LONGEST_S
 
 from dredge_device.pi.interfaces import Pcm
 from dredge_device.pi.service.pacer import Pacer
@@ -90,7 +91,7 @@ class End:
 
     def finish(self) -> dict[str, Any]:
         self.talk.end()
-        self._thread.join(30)
+        self._thread.join(LONGEST_S)
         self.talk.close()
         if self.error is not None:
             raise self.error
@@ -98,7 +99,7 @@ class End:
 
     def wait(self) -> dict[str, Any]:
         """The result of an end that leaves by itself."""
-        self._thread.join(60)
+        self._thread.join(LONGEST_S)
         assert not self._thread.is_alive()
         return self.finish()
 
@@ -111,11 +112,3 @@ def ends(*options: TalkOptions, speech: np.ndarray | None = None) -> Iterator[li
     finally:
         for end in made:
             end.talk.close()
-
-
-def until(what: Callable[[], Any], longest_s: float = 120.0) -> None:
-    """Waits until it is true; fails after so long."""
-    begin = time.monotonic()
-    while not what():
-        assert time.monotonic() - begin < longest_s, "it never came true"
-        time.sleep(0.02)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from ports import free_port
+from waiting import until
 
 from dredge_device.pi.output.board import BoardOutput
 from dredge_device.pi.service.pacer import Pacer
@@ -197,12 +198,8 @@ def test_a_board_that_is_away_is_silent_and_comes_back(command, tmp_path):
     for _ in range(2):
         with boards.Board(command, tmp_path / "board", program="microphone", peer=peer, microphone=UNITY,
                           wires=microphone(tmp_path)):  # fmt: skip
-            end = time.monotonic() + 20
-            while not source.read().any():
-                assert time.monotonic() < end
-        end = time.monotonic() + 20
-        while source.read().any():
-            assert time.monotonic() < end
+            until(lambda: source.read().any())
+        until(lambda: not source.read().any())
         time.sleep(3.1)  # it has another port now, and is a stranger until the first one counts as gone
     source.close()
 

@@ -8,13 +8,13 @@ import json
 import socket
 import subprocess
 import sys
-import time
 
 import boards
 import interpreters
 import pytest
 import soundfile
 from ports import free_port
+from waiting import LONGEST_S, until
 
 from dredge_device.framing import Framer
 from dredge_device.pi.transport.serial_port import SerialLine
@@ -151,13 +151,6 @@ def test_wifi_that_comes_late_goes_and_comes_back(command, tmp_path):
         assert sum(result["frames"]["by_source"].values()) == SECONDS * 50
 
 
-def until(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
 def test_a_line_with_faults_loses_packets_and_counts_them(command, tmp_path):
     with Cable(tmp_path, faults=Faults(flipped=2e-4, dropped=1e-4), seed=4) as cable, AgentProcess() as agent:
         peer = agent.url.removeprefix("udp://")
@@ -185,7 +178,9 @@ def test_probe_reports_what_could_have_been_recovered(command, tmp_path):
     assert frames["dred"] > 0.8 * lost > 0 or packets["late"]
     after_the_end = packets["expected"] - SECONDS * 50
     assert report["dred"]["span_ms"][1] == 1040
-    assert sum(gap[0] * gap[1] for gap in report["gaps"]) == packets["lost"] == lost + after_the_end
+    assert packets["lost"] == lost + after_the_end
+    in_gaps = sum(gap[0] * gap[1] for gap in report["gaps"])  # a gap that only the goodbye ended is no gap
+    assert in_gaps in (lost, packets["lost"])
 
 
 def test_a_line_that_is_too_slow_drops_the_newest_and_says_so(command, tmp_path):
@@ -214,12 +209,17 @@ def test_a_bridge_that_does_not_get_its_turn_loses_bytes_as_a_uart_does(command,
     with Cable(tmp_path) as cable, boards.Board(
         command, tmp_path / "near", cable.ends[0], program="bridge", wires={"DREDGE_UART_LOSES": "1"}
     ) as near, open(cable.ends[1], "wb", buffering=0) as line:  # fmt: skip
-        for _ in range(2):
+
+        def read_on(found):
+            """Writes a small frame; returns when the board has read more than it had found before."""
             line.write(framer.frame(bytes(100)))
-            time.sleep(0.3)
+            return until(lambda: max(found, boards.last_report(near)["line"]["frames"]) - found) + found
+
+        frames = 0
+        for _ in range(2):
+            frames = read_on(frames)
             near.pause_with(lambda: [line.write(framer.frame(bytes(range(1, 201)))) for _ in range(15)])
-            time.sleep(0.3)
-        line.write(framer.frame(bytes(100)))
+            frames = read_on(frames)
         wire = boards.last_report(near)["line"]
     assert wire["damaged"] >= 1 and wire["missed"] >= 2
     assert wire["frames"] >= 2 + 2 * (2048 // 210)
@@ -230,10 +230,11 @@ def test_datagrams_over_the_limit_are_counted_and_not_cut(command, tmp_path):
         far = SerialLine(f"serial://{cable.ends[1]}?baud=921600")
         with contextlib.closing(far), boards.Board(command, tmp_path / "near", cable.ends[0], program="bridge") as near:
             host.connect(("127.0.0.1", near.port))
+            heard = []
             for size in (2049, 9000, 2048, 1600):
                 host.send(bytes(size))
-                time.sleep(0.2)
-            heard = [far.recv(5.0), far.recv(5.0)]
+                if size <= 2048:  # the line takes the next one when this one has passed
+                    heard.append(far.recv(LONGEST_S))
             report = boards.last_report(near)["bridge"]
     assert [len(datagram) for datagram in heard] == [2048, 1600]
     assert report["too_long"] == 2

@@ -11,11 +11,11 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -286,12 +286,12 @@ def test_no_emulator_is_left_when_the_command_is_ended(tmp_path, how):
     said = tmp_path / "pid"
     process = subprocess.Popen([sys.executable, "-c", STARTS_A_BOARD % str(said)], env=environment)
     try:
-        assert wait_until(lambda: said.exists() and said.read_text(), 60)
+        until(lambda: said.exists() and said.read_text())
         emulator = int(said.read_text())
         assert running(emulator)
         process.send_signal(how)
         process.wait()
-        assert wait_until(lambda: not running(emulator), 20)
+        until(lambda: not running(emulator))
     finally:
         process.kill()
 
@@ -302,10 +302,3 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until(true, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not (met := true()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return bool(met)

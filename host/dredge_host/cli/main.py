@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from dredge_device.pi.standard_streams import make_safe
-from dredge_host.errors import CHECK_FAILED, exit_code, sentence
+from dredge_host.cli.interrupts import interrupt_on
+from dredge_host.errors import CHECK_FAILED, INTERRUPTED, exit_code, sentence
 
 if TYPE_CHECKING:
     from dredge_host.cli.options import Given
@@ -147,23 +148,9 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the console script."""
-    make_safe()
-    _clean_up_on(signal.SIGTERM, signal.SIGHUP)
-    cli.main()
-
-
-def _clean_up_on(*numbers: signal.Signals) -> None:
-    """Let these signals end a verb as Ctrl-C does, so that nothing half-written stays; ignored ones (nohup) stay
-    ignored.
-    """
-    pid = os.getpid()
-
-    def interrupt(number: int, frame: Any) -> None:
-        if os.getpid() == pid:
-            raise KeyboardInterrupt
-        signal.signal(number, signal.SIG_DFL)  # a worker process is ended by the one that started it
-        os.kill(os.getpid(), number)
-
-    for number in numbers:
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, interrupt)
+    try:
+        make_safe()
+        interrupt_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

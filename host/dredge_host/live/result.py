@@ -31,6 +31,16 @@ def timeline_rows(report: DeviceReport | None, first_sequence: int = 0) -> list[
     return [(number - first_sequence, name, delay, cpu) for number, name, delay, cpu in rows]
 
 
+def played_rows(outcome: StreamOutcome) -> list[Row]:
+    """Return the timeline's rows of the packets that were made.
+
+    A device that hears of the end late (the sender stood still, the goodbye was lost) has played on by then; what it
+    predicted after the last packet belongs to none.
+    """
+    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    return [row for row in rows if row[0] < len(outcome.trace)]
+
+
 def by_source(rows: list[Row], packets: int) -> dict[str, int]:
     """Return the packets of the stream per source, in all `packets`; `silence` counts those that the device never
     played.
@@ -46,7 +56,7 @@ def by_source(rows: list[Row], packets: int) -> dict[str, int]:
 def document(outcome: StreamOutcome, settings: Settings) -> StreamResult:
     """Return the JSON result of a stream in the shape that the report page expects."""
     report: DeviceReport = outcome.report or {}
-    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    rows = played_rows(outcome)
     loss = measure_loss(outcome.trace)
     return {
         "schema": SCHEMA,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from device_host import Host, start_agent
+from waiting import until
 
 from dredge_device import control, rtp
 from dredge_device.__main__ import main
@@ -121,6 +122,7 @@ def test_interruption_leaves_a_complete_file_and_a_last_report(agent, tmp_path, 
     process, host = agent("--out", out, "--conceal", "opus", "--playout", "fixed:0")
     host.ask(control.HELLO)
     stream(host, 25)
+    until(lambda: any(part.stat().st_size > 20 * 640 for part in tmp_path.glob(".a.wav.*.part")))
     process.send_signal(number)
     final = host.final()
     assert final["interrupted"] and process.wait(timeout=60) == code

@@ -3,10 +3,10 @@
 
 import json
 import re
-import time
 
 import pytest
 from device_fakes import SSRC, fake_parts, packet
+from waiting import until
 
 from dredge_device import agent as states
 from dredge_device import control, fragments, rtcp, rtp
@@ -404,23 +404,14 @@ def test_receivers_are_built_in_another_thread_once():
     pool = ReceiverPool(build, usual)
     assert pool.make(usual) == usual
     other = {"playout_ms": 2}
-    made = _until(lambda: pool.make(other))
+    made = until(lambda: pool.make(other))  # None while another thread builds it
     assert made == other and built.count(other) == 1
-    assert _until(lambda: pool.make(usual)) is not None  # one is kept ready
+    until(lambda: pool.make(usual))  # one is kept ready
     with pytest.raises(RuntimeError, match="no such thing"):
-        _until(lambda: pool.make({"bad": True}))
+        until(lambda: pool.make({"bad": True}))
     for n in range(40):
         pool.make({"playout_ms": 100 + n})
-    _until(lambda: len(built) >= 40 or None)
+    until(lambda: len(built) >= 40)
     assert sum(map(len, pool._ready.values())) <= 6
     pool.close()
     json.dumps(built)
-
-
-def _until(work):
-    for _ in range(2000):
-        value = work()
-        if value is not None:
-            return value
-        time.sleep(0.005)
-    return None

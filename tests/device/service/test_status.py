@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from device_host import Host, start_agent
 from ports import free_port
+from waiting import LONGEST_S
 
 from dredge_device import control, rtp
 from dredge_device.__main__ import main
@@ -205,7 +206,7 @@ def stream(host, count=75, lost=(30, 31)):
 
 def goodbye(host, count=75):
     host.ask(control.BYE, {"last_sequence": count - 1})
-    host.listen(5.0, lambda: any("output" in r for r in host.reports))
+    host.listen(LONGEST_S, lambda: any("output" in r for r in host.reports))
 
 
 def until(work, wanted, seconds=120.0):

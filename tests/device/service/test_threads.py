@@ -4,12 +4,12 @@
 import os
 import socket
 import threading
-import time
 
 import numpy as np
 import pytest
 from device_fakes import fake_parts, packet
 from device_host import Host, start_agent
+from waiting import LONGEST_S, until
 
 from dredge_device import control, rtp
 from dredge_device.agent import Agent
@@ -36,7 +36,7 @@ class Slow:
         self.gate, self.written, self.error, self.discarded = threading.Event(), 0, error, False
 
     def write(self, pcm, spoken, at_us=0):
-        self.gate.wait(10)
+        self.gate.wait(LONGEST_S)
         if self.error:
             raise self.error
         self.written += 1
@@ -270,9 +270,7 @@ def test_only_the_thread_that_decodes_is_real_time_and_on_its_core():
         def settled():
             return len(threads()) >= 4 and len([t for t in threads() if os.sched_getaffinity(t) == {core}]) == 1
 
-        until = time.monotonic() + 20
-        while not settled() and time.monotonic() < until:
-            time.sleep(0.05)
+        until(settled)
         real_time = [t for t in threads() if os.sched_getscheduler(t) & os.SCHED_FIFO]
         assert [t for t in threads() if os.sched_getaffinity(t) == {core}] == real_time == [process.pid]
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ports import free_port
+from waiting import LONGEST_S
 
 from dredge_device import control, rtp
 from dredge_device.pi.input.sdp import build
@@ -120,7 +121,7 @@ def test_ffmpeg_plays_the_stream_described_by_the_sdp(tmp_path: Path) -> None:
     )  # fmt: skip
     packets = datagrams(100)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        until = time.monotonic() + 60
+        until = time.monotonic() + LONGEST_S
         round_ = 0
         while player.poll() is None and time.monotonic() < until:
             for n, datagram in enumerate(packets):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import numpy as np
 import pytest
+from waiting import LONGEST_S
 
 from dredge_host import Duplex, Receiver, Sender
 from dredge_host.errors import UsageError
@@ -55,21 +55,27 @@ def test_pieces_of_any_length_are_the_same_speech() -> None:
 
 
 def test_a_push_never_waits_for_a_pull() -> None:
+    inside, pushed = threading.Event(), threading.Event()
+
     class Slow:
         def push(self, datagram: bytes, now_us: int) -> None: ...
 
         def pull(self) -> object:
-            time.sleep(0.5)
+            inside.set()
+            assert pushed.wait(LONGEST_S), "the pushes wait for this pull"
             return type("Played", (), {"pcm": TONE[:320]})()
 
     receiver = Receiver(pipeline=Slow())  # type: ignore[arg-type]
-    thread = threading.Thread(target=receiver.pull)
+    pulled: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: pulled.append(receiver.pull()))
     thread.start()
-    begin = time.monotonic()
+    assert inside.wait(LONGEST_S)
     for _ in range(100):
         receiver.push(b"x")
-    assert thread.is_alive() and time.monotonic() - begin < 0.4
+    assert not pulled
+    pushed.set()
     thread.join()
+    assert len(pulled) == 1
 
 
 def test_wrong_options_are_named() -> None:

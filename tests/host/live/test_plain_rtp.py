@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import soundfile
 from ports import free_port
 from rtp_agent import CLIP, FFMPEG, ffmpeg, likeness, send
+from waiting import udp_open, until
 
 from dredge_device import rtcp, rtp
 from dredge_device.pi.input import sdp
@@ -74,7 +74,7 @@ def test_srtp_with_the_key_of_a_description(agent: Any, tmp_path: Path) -> None:
     assert "0 lost" in device.ended()
     assert likeness(device.out) > 0.75
     send(f"rtp://127.0.0.1:{device.port}", seconds="0.5")  # without the key
-    assert "another key than the session description, or none" in device.said()
+    until(lambda: "another key than the session description, or none" in device.said())
 
 
 @ffmpeg
@@ -83,9 +83,7 @@ def test_an_agent_without_the_key_says_that_a_stream_looks_encrypted(agent: Any,
     inline = sdp.build("127.0.0.1", 5004, key=bytes(range(30))).split("inline:")[1].split()[0]
     keyed = ("-srtp_out_suite", sdp.SUITE, "-srtp_out_params", inline)
     send(f"srtp://127.0.0.1:{device.port}?rtcpport={device.port}", *keyed)
-    until = time.monotonic() + 10
-    while "looks encrypted" not in device.said() and time.monotonic() < until:
-        time.sleep(0.05)
+    until(lambda: "looks encrypted" in device.said())
     assert device.said().count("looks encrypted") == 1
 
 
@@ -104,7 +102,7 @@ def test_ffmpeg_plays_what_we_send(tmp_path: Path, keyed: bool) -> None:
         [*FFMPEG, *protocols, "-i", str(text), "-t", "3", "-ar", "16000", "-ac", "1", str(out)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(1.0)
+    until(lambda: udp_open(port))
     done = subprocess.run([*stream, "--seconds", "6"], check=True, timeout=60, capture_output=True, text=True)
     assert "packets, " in done.stdout.split("sent     ")[1] and "silence" not in done.stdout
     player.communicate(timeout=120)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 import shutil
 import signal
@@ -10,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import soundfile
 import soxr
 from ports import free_port
 from rtp_agent import CLIP, likeness
+from waiting import LONGEST_S, udp_open, until
 
 STREAM = [sys.executable, "-m", "dredge_host", "stream", str(CLIP)]
 MODULES = next(Path("/usr/lib").glob("**/baresip/modules/opus.so"), None)
@@ -103,17 +105,15 @@ def test_a_sip_client_talks_to_the_agent_and_hears_a_stream(agent: Any, tmp_path
     device = agent("--payload-type", "96")
     callee = Callee(device.port)
     phone(tmp_path, 12)
-    command = ["baresip", "-f", str(tmp_path), "-e", f"/dial sip:agent@127.0.0.1:{callee.port}", "-t", "9"]
+    command = ["baresip", "-f", str(tmp_path), "-e", f"/dial sip:agent@127.0.0.1:{callee.port}"]
     call = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 20
-        while not callee.offered and time.monotonic() < until:
-            time.sleep(0.05)
-        assert callee.offered, "baresip did not call"
+        until(lambda: callee.offered)
         url = f"rtp://127.0.0.1:{callee.offered}"
         command = [*STREAM, "--to", url, "--payload-type", "96", "--seconds", "4"]
         subprocess.run(command, check=True, timeout=60, capture_output=True)
-        call.wait(30)
+        call.send_signal(signal.SIGINT)  # it hangs up
+        call.wait(LONGEST_S)
         said = device.ended()
     finally:
         call.kill()
@@ -132,12 +132,11 @@ def test_gstreamer_plays_what_we_send(tmp_path: Path) -> None:
     words += " ! audioconvert ! audioresample ! audio/x-raw,format=S16LE,rate=16000,channels=1 ! wavenc"
     player = subprocess.Popen(["gst-launch-1.0", "-q", "-e", *words.split(), "!", "filesink", f"location={out}"])
     try:
-        time.sleep(1.5)
+        until(lambda: udp_open(port))
         command = [*STREAM, "--to", f"rtp://127.0.0.1:{port}", "--seconds", "3"]
         subprocess.run(command, check=True, timeout=60, capture_output=True)
-        time.sleep(0.5)
         player.send_signal(signal.SIGINT)
-        player.wait(20)
+        player.wait(LONGEST_S)
     finally:
         player.kill()
     assert likeness(out) > 0.75
@@ -159,11 +158,12 @@ class Tap:
 
     def _take(self, tapped: socket.socket, port: int) -> None:
         with tapped:
-            while not self._over.is_set():
+            while True:
                 try:
                     self._got.append((port, tapped.recv(9000)))
-                except TimeoutError:
-                    continue
+                except TimeoutError:  # nothing waits any more
+                    if self._over.is_set():
+                        return
 
     def write(self, path: Path) -> None:
         import dpkt
@@ -211,20 +211,22 @@ def test_wireshark_finds_nothing_malformed_in_what_the_agent_answers(agent: Any,
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind(("127.0.0.1", 0))
         sender.settimeout(0.02)
-        answers = []
-        for number in range(130):
+        answers: list[bytes] = []
+        numbers = itertools.count()
+
+        def answered() -> bool:
+            number = next(numbers)
             sender.sendto(rtp.build(number, 960 * number, 77, packet), ("127.0.0.1", device.port))
-            try:
+            with contextlib.suppress(TimeoutError):
                 answers.append(sender.recv(9000))
-            except TimeoutError:
-                continue
-    assert len(answers) >= 2
+            return len(answers) >= 2
+
+        until(answered)
     port = free_port()
     tap = Tap(port + 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
         for answer in answers:
             again.sendto(answer, ("127.0.0.1", port + 1))
-    time.sleep(0.3)
     tap.write(capture)
     rows = dissected(capture, port, "rtcp.pt", "rtcp.ssrc.identifier")
     assert [row for row in rows if row[0] or row[1] in ("8388608", "6291456")] == []

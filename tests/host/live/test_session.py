@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Live sessions: real agent core, real libopus, no network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from dredge_host.errors import UnreachableError, VersionMismatch
 from dredge_host.links.loop import LoopLink, loop_pair
 from dredge_host.links.loop_device import LoopDevice
 from dredge_host.live.control_channel import REPORT_SCHEMA, progress_of
-from dredge_host.live.result import document, lines, timeline_rows
+from dredge_host.live.result import document, lines, played_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamInterrupted, StreamOutcome, stream
 from dredge_host.sending.audio import packets
@@ -53,12 +53,31 @@ def send(seconds: float, loss: str, playout_ms: int, **options) -> tuple[StreamO
     return outcome, seen
 
 
+def undisturbed(work: Callable[[], StreamOutcome]) -> StreamOutcome:
+    """The first outcome during which this machine did not stand still, as the device's report tells it: nothing came
+    too late to be played, nothing was skipped, and the device heard of the end before it had played on.
+    """
+    for _ in range(9):
+        outcome = work()
+        assert outcome.report is not None
+        packets, sources = outcome.report["packets"], outcome.report["sources"]
+        if not packets["late"] and not sources["skipped"] and packets["expected"] <= len(outcome.trace):
+            break
+    return outcome
+
+
 def test_a_stream_is_played_and_reported_completely() -> None:
-    outcome, seen = send(1.4, "gilbert:rate=25%,burst=3", 200, models=["a", "b"])
+    seen: list[dict] = []
+
+    def once() -> StreamOutcome:
+        outcome, seen[:] = send(1.4, "gilbert:rate=25%,burst=3", 200, models=["a", "b"])
+        return outcome
+
+    outcome = undisturbed(once)
     assert outcome.device["simd"] == "scalar"
     assert outcome.report is not None
     assert outcome.report["final"] is True
-    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    rows = played_rows(outcome)
     assert [row[0] for row in rows] == list(range(70))
     assert len(outcome.trace) == 70
     for (number, source, _, _), lost in zip(rows, outcome.trace, strict=True):
@@ -80,11 +99,15 @@ def test_a_stream_is_played_and_reported_completely() -> None:
 
 def test_losses_before_the_first_arrival_are_counted() -> None:
     chosen = Settings(playout_ms=200, conceal="opus", redundancy_s=0)
-    loss = parse_loss("none")
-    loss._source = iter([True] * 3 + [False] * 30)
-    with device() as link:
-        outcome = stream(packets(tone(0.4)), Session(link), chosen, loss)
-    rows = timeline_rows(outcome.report, outcome.first_sequence)
+
+    def once() -> StreamOutcome:
+        loss = parse_loss("none")
+        loss._source = iter([True] * 3 + [False] * 30)
+        with device() as link:
+            return stream(packets(tone(0.4)), Session(link), chosen, loss)
+
+    outcome = undisturbed(once)
+    rows = played_rows(outcome)
     # On a busy machine the device may wake up after the first (lost) packets were due.
     start = rows[0][0]
     assert start <= 3

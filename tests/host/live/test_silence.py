@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import LONGEST_S
 
 from dredge_host.links.agent_process import AgentProcess
 from dredge_host.links.link import Link
@@ -88,7 +89,7 @@ def test_a_stopped_agent_is_reported_silent_while_the_stream_runs() -> None:
     """A real agent is stopped (SIGSTOP) in the middle of a stream and goes on later."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     with AgentProcess(playout_ms=200, options=("--once", "--conceal", "opus")) as agent:
-        words = [str(CLIP), "--to", agent.url, "--conceal", "opus", "--seconds", "9", "--json-lines", "--json"]
+        words = [str(CLIP), "--to", agent.url, "--conceal", "opus", "--seconds", "600", "--json-lines", "--json"]
         stream = subprocess.Popen([sys.executable, "-m", "dredge_host", "stream", *words], text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)  # fmt: skip
         assert stream.stderr is not None
@@ -100,7 +101,10 @@ def test_a_stopped_agent_is_reported_silent_while_the_stream_runs() -> None:
                     os.kill(agent.pid, signal.SIGSTOP)
                 elif records[-1]["device_silent"]:
                     os.kill(agent.pid, signal.SIGCONT)
-            out, _ = stream.communicate(timeout=120)
+                elif any(r["device_silent"] for r in records):  # it reported again after it went on
+                    break
+            stream.send_signal(signal.SIGINT)
+            out, _ = stream.communicate(timeout=LONGEST_S)
         finally:
             os.kill(agent.pid, signal.SIGCONT)
             stream.kill()

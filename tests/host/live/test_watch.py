@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from waiting import until
 
 from dredge_device import control
 from dredge_host.cli import main
@@ -72,9 +72,7 @@ def test_info_then_numbered_reports():
         numbers = [report["number"] for report in seen.reports(3)]
         assert numbers == list(range(numbers[0], numbers[0] + 3))
         seen.close()
-        until = time.monotonic() + 10
-        while control.BYE not in board.heard and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: control.BYE in board.heard)
     assert control.BYE in board.heard
 
 

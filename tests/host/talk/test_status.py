@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from ports import free_port
-from talk_ends import ends, plain, until
+from talk_ends import ends, plain
+from waiting import until
 
 from dredge_host.errors import UsageError
 from dredge_host.talk.options import TalkOptions

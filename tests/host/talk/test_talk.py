@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -15,7 +16,8 @@ import pytest
 import soundfile
 from cable import Cable
 from ports import free_port
-from talk_ends import End, ends, plain, until
+from talk_ends import End, ends, plain
+from waiting import LONGEST_S, until
 
 from dredge_device import control
 from dredge_host.errors import UnreachableError, UsageError
@@ -58,7 +60,7 @@ def test_both_may_call_at_once_and_seconds_end_it() -> None:
         for end in both:
             result = end.wait()
             books = result["sent"]["accounting"]
-            assert books["complete"] and books["dropped_by_model"] and 60 <= books["made"] <= 90
+            assert books["complete"] and books["made"] > books["dropped_by_model"] > 0
 
 
 def test_with_the_same_key_they_talk_and_with_another_they_do_not(
@@ -200,14 +202,13 @@ def test_a_forged_call_makes_an_open_end_send_no_more_than_it_got() -> None:
     hello = control.build(control.with_document(control.HELLO, 1, {"role": "host", "padding": "." * 1000}))
     with ends(options, speech=TONE), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forger:
         forger.bind(("127.0.0.1", 0))
-        forger.settimeout(2.5)
+        forger.settimeout(LONGEST_S)
         forger.sendto(hello, ("127.0.0.1", port))
-        got = 0
-        try:
+        got = len(forger.recv(4096))
+        forger.settimeout(2.5)
+        with contextlib.suppress(TimeoutError):
             while True:
                 got += len(forger.recv(4096))
-        except TimeoutError:
-            pass
     assert 0 < got <= len(hello)
 
 
@@ -314,18 +315,37 @@ def test_the_command_between_two_processes(tmp_path: Path) -> None:
     for there, here, sink in ((one, two, "b.wav"), (two, one, "c.wav")):
         words = [sys.executable, "-m", "dredge_host", "talk", f"udp://127.0.0.1:{there}", "--listen"]
         words += [f"udp://127.0.0.1:{here}", "--mic", str(tmp_path / "a.wav"), "--speaker", str(tmp_path / sink)]
-        words += ["--loss", "gilbert:rate=10%,burst=5", "--seconds", "4", "--json"]
-        begun.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    for process, sink in zip(begun, ("b.wav", "c.wav"), strict=True):
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
+        words += ["--loss", "gilbert:rate=10%,burst=5", "--json", "--json-lines"]
+        with (tmp_path / f"{sink}.said").open("w") as said:
+            begun.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=said, text=True))
+
+    def filled(sources: dict[str, int]) -> int:
+        return sources.get("dred", 0) + sources.get("plc", 0) + sources.get("conceal", 0)
+
+    def has_filled(sink: str) -> bool:
+        """What this end has said shows a loss that it filled."""
+        lines = (tmp_path / f"{sink}.said").read_text().splitlines()
+        states = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        told = [state["received"] for state in states if state.get("received")]
+        return any(filled(part["by_source"] or {}) and part["delay_ms"]["mouth_to_ear"] for part in told)
+
+    try:
+        for sink in ("b.wav", "c.wav"):
+            until(lambda sink=sink: has_filled(sink))
+    finally:
+        begun[0].send_signal(signal.SIGINT)
+        outs = [begun[0].communicate(timeout=LONGEST_S)[0]]
+        begun[1].send_signal(signal.SIGINT)
+        outs.append(begun[1].communicate(timeout=LONGEST_S)[0])
+    assert json.loads(outs[0])["sent"]["accounting"]["complete"], "the other end is there and answers its goodbye"
+    for process, out, sink in zip(begun, outs, ("b.wav", "c.wav"), strict=True):
+        said = (tmp_path / f"{sink}.said").read_text()
+        assert process.returncode == 130, said
         result = json.loads(out)
-        assert result["schema"] == "dredge.talk/1" and result["sent"]["accounting"]["complete"], result["sent"]
-        filled = result["received"]["by_source"]
-        assert filled["dred"] + filled["plc"] + filled["conceal"] > 0
-        assert result["received"]["delay_ms"]["mouth_to_ear"] > 40
+        assert result["schema"] == "dredge.talk/1" and result["sent"]["accounting"]["made"] > 0, said
+        assert filled(result["received"]["by_source"]) > 0 and result["received"]["delay_ms"]["mouth_to_ear"] > 40
         heard, rate = soundfile.read(tmp_path / sink)
-        assert rate == 16000 and 1.0 < len(heard) / rate < 6 and np.sqrt((heard**2).mean()) > 0.01
+        assert rate == 16000 and np.abs(heard).max() > 0.05
 
 
 def test_ctrl_c_hangs_up_and_prints_the_result() -> None:

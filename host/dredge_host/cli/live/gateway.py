@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import click
@@ -71,4 +72,6 @@ def command(
             note(f"open {gateway.url}")
             await asyncio.sleep(float("inf") if seconds is None else seconds)
 
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which asyncio replaces by ending its main task
     asyncio.run(serve())

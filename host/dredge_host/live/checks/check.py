@@ -15,7 +15,7 @@ from dredge_host.live.checks import probe
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
 from dredge_host.live.control_channel import Update
 from dredge_host.live.documents import CheckResult, Pattern
-from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
+from dredge_host.live.result import accounting, by_source, cpu_part, played_rows
 from dredge_host.live.session import Session
 from dredge_host.live.stream import StreamOutcome, stream
 from dredge_host.sending.audio import Pcm, packets
@@ -110,7 +110,6 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
             )
         if mean > budget_pct:
             reasons.append(f"mean CPU time is {mean:g} % of the period, the budget {budget_pct:g} %")
-    rows = timeline_rows(report)
     return {
         "name": name,
         "loss": settings.loss,
@@ -127,7 +126,7 @@ def _judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: fl
         "wall": budget.get("wall") if budget else None,
         "cpu": cpu_part(budget),
         "pacing": pacing,
-        "sources": by_source(rows, len(outcome.trace)),
+        "sources": by_source(played_rows(outcome), len(outcome.trace)),
         "accounting": accounting(outcome),
     }
 

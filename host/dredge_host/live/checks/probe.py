@@ -9,7 +9,7 @@ from dredge_device.pi.schema.documents import Description
 from dredge_device.pi.schema.report import DeviceReport
 from dredge_host.live.checks.verdict import MIN_RECOVERED_PCT, load_pct, recovered
 from dredge_host.live.documents import Pattern
-from dredge_host.live.result import accounting, by_source, cpu_part, timeline_rows
+from dredge_host.live.result import accounting, by_source, cpu_part, played_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.settings import Settings
 
@@ -68,7 +68,7 @@ def judge(name: str, outcome: StreamOutcome, settings: Settings, budget_pct: flo
         "jitter_ms": (report.get("delay_ms") or {}).get("jitter"),
         "too_long": (report.get("probe") or {}).get("too_long"),
         "cpu": cpu_part(cpu),
-        "sources": by_source(timeline_rows(outcome.report), len(outcome.trace)),
+        "sources": by_source(played_rows(outcome), len(outcome.trace)),
         "accounting": accounting(outcome),
     }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dredge_device.pi.schema.report import DeviceReport
 from dredge_device.units import PACKET_SECONDS
 from dredge_host.live.documents import Check, Verdict
-from dredge_host.live.result import timeline_rows
+from dredge_host.live.result import played_rows
 from dredge_host.live.stream import StreamOutcome
 from dredge_host.sending.coverage import coverable
 from dredge_host.settings import Settings
@@ -19,7 +19,7 @@ def recovered(outcome: StreamOutcome, settings: Settings) -> tuple[int, int]:
     """Return (losses recovered, losses that a packet described in time): from DRED or the low-rate copy, by the
     timeline.
     """
-    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    rows = played_rows(outcome)
     source = {row[0]: row[1] for row in rows}
     delays_us = {row[0]: round(1000 * row[2]) for row in rows} if settings.adaptive else None
     wanted = coverable(outcome.trace, settings, delays_us)
@@ -40,7 +40,7 @@ def judge(outcome: StreamOutcome, settings: Settings) -> Verdict:
     the machine; it is reported beside (stream.missed_deadlines_pct) but not judged.
     """
     report = outcome.report or {}
-    rows = timeline_rows(outcome.report, outcome.first_sequence)
+    rows = played_rows(outcome)
     filled, wanted = recovered(outcome, settings)
     share = 100.0 * filled / wanted if wanted else 100.0
     dred = sum(row[1] == "dred" for row in rows)

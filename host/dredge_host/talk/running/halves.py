@@ -74,13 +74,15 @@ class Halves:
         self._guarded(lambda: self._receiving.run(self._receiving_over))
 
     def _receiving_over(self) -> bool:
-        """Return whether the receiving half may end after our goodbye: the other end has said its own, or its time for
-        it is over.
+        """Return whether the receiving half may end after our goodbye: the other end has said its own and has our
+        report, or its time for it is over.
         """
         if self.error is not None:
             return True
+        if not self.ending.is_set() or self._threads[0].is_alive():
+            return False
         late = self._deadline_s is not None and time.monotonic() > self._deadline_s
-        return self.ending.is_set() and not self._threads[0].is_alive() and (self._receiving.idle or late)
+        return self._receiving.idle or (late and not self._receiving.hung_up)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
