@@ -46,11 +46,14 @@ def command():
 def stream(url, folder):
     """`dredge stream` of three seconds; the JSON result."""
     loss = ["--loss", "gilbert:rate=20%,burst=4", "--seed", "3", "--redundancy", "1"]
-    done = subprocess.run(
-        [sys.executable, "-c", PATIENT, "stream", str(SPEECH), "--redundancy", "1.0", "--to", url,
-         "--seconds", str(SECONDS), "--json", *loss],
-        capture_output=True, text=True, timeout=240, check=False, cwd=folder,
-    )  # fmt: skip
+    for _ in range(3):  # a device repeats its report for seconds only, and a busy machine may run no board meanwhile
+        done = subprocess.run(
+            [sys.executable, "-c", PATIENT, "stream", str(SPEECH), "--redundancy", "1.0", "--to", url,
+             "--seconds", str(SECONDS), "--json", *loss],
+            capture_output=True, text=True, timeout=240, check=False, cwd=folder,
+        )  # fmt: skip
+        if "never sent its complete final report" not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -76,7 +76,8 @@ def test_streams_go_on_while_quality_goes_and_new_hosts_are_refused(agent):
         sources, packets = report["sources"], report["packets"]
         assert sum(sources.values()) - sources["silence"] >= packets["expected"] == PERIODS
         given_up = packets["late"] + sources["skipped"]  # where this machine itself stood still
-        assert packets["arrived"] - given_up <= sources["opus"] <= packets["arrived"] and sources["conceal"] > 0
+        assert packets["arrived"] - given_up <= sources["opus"] <= packets["arrived"]
+        assert sources["conceal"] > 0 or given_up > packets["arrived"] // 2
         assert report["load"]["full"] < PERIODS
     load = reports[-1]["output"]["load"]
     # In order, as far as it had to go; it may return in between where this machine itself stands still.
