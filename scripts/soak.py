@@ -33,6 +33,7 @@ from dredge_host.sending.audio import bundled_clip, read_audio
 SCHEMA = "dredge.soak/1"
 SAMPLE_S = 10.0
 LEAVE_S = 20.0  # for the last reports
+SETTLED_S = 600.0  # of samples: memory is judged from here on
 GROWTH_KIB_PER_H = 1024  # more than that for sure (lower end of the interval) is a leak
 Result = dict[str, Any]
 
@@ -130,8 +131,10 @@ def verdicts(result: Result) -> list[tuple[str, bool, str]]:
     low = grown["rss_kib_per_h"] - grown["rss_kib_per_h_ci95"]
     books = f"{total['inexact_sessions']} of {total['sessions']} sessions inexact, {total['without_report']} lost"
     rise = f"{grown['rss_kib_per_h']:+.0f} ± {grown['rss_kib_per_h_ci95']:.0f} KiB/h"
+    settling = grown["seconds"] < SETTLED_S  # the first minutes fill caches and pools, which is no leak
+    rise += f", not judged in less than {SETTLED_S / 60:g} minutes" if settling else ""
     return [
-        ("memory", low <= GROWTH_KIB_PER_H, f"{grown['rss_kib']['last']} KiB, {rise}"),
+        ("memory", settling or low <= GROWTH_KIB_PER_H, f"{grown['rss_kib']['last']} KiB, {rise}"),
         ("descriptors", grown["fds"][1] <= grown["fds"][0] + grown["hosts"], "{} to {}".format(*grown["fds"])),
         ("threads", grown["threads"][0] == grown["threads"][1], "{} to {}".format(*grown["threads"])),
         ("late by CPU", total["late_frames_cpu"] == 0, f"{total['late_frames_cpu']} of {total['packets']} packets"),

@@ -66,6 +66,7 @@ def trend(samples: list[Sample], warm_up_s: float) -> dict[str, Any]:
         "warm_up_s": warm_up_s,
         "samples": len(kept),
         "rss_kib": {"first": kept[0].rss_kib, "last": kept[-1].rss_kib, "max": max(s.rss_kib for s in kept)},
+        "seconds": round(kept[-1].t_s - kept[0].t_s, 1),
         "rss_kib_per_h": round(rise, 1),
         "rss_kib_per_h_ci95": round(half, 1),
         "fds": [min(s.fds for s in half) for half in (kept[: len(kept) // 2], kept[len(kept) // 2 :])],

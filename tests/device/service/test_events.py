@@ -20,14 +20,25 @@ SSRC = 0xBEEF
 
 
 def report(expected, lost, late=0, **sources):
-    return {"packets": {"expected": expected, "lost": lost, "received": expected - lost}, "sources": sources,
-            "queue": {"late_periods": late}}  # fmt: skip
+    packets = {"expected": expected, "lost": lost, "received": expected - lost, "sent": expected, "missing": lost}
+    return {"packets": packets, "sources": sources, "queue": {"late_periods": late}}
 
 
 def test_losses_are_those_since_the_line_before():
     before, now = report(100, 3, dred=3), report(600, 20, late=2, dred=15, plc=5, opus=580)
     assert losses(before, now) == "17 of 500 packets lost, played: dred 12, plc 5; 2 periods not ready in time"
     assert losses(now, now) == "" and losses({}, report(50, 0, opus=50)) == ""
+    tardy = {**now, "packets": {**now["packets"], "late": 4}}
+    assert losses(before, tardy).startswith("17 of 500 packets lost, 4 late, played: dred 12, plc 5;")
+
+
+def test_what_never_came_is_not_lost_until_more_comes():
+    """A sender that stands still for five seconds: the device conceals 250 periods, one packet is missing."""
+    before, now = report(100, 0, opus=100), report(600, 250, opus=350, plc=249, dred=1)
+    now["packets"].update(sent=350, missing=1)
+    assert losses(before, now) == "1 of 250 packets lost, played: dred 1, plc 249; nothing came for 5 s"
+    now["packets"].update(missing=0)
+    assert losses(before, now) == "nothing came for 5 s"
 
 
 def test_the_last_line_names_the_file_and_what_went_wrong_with_it():

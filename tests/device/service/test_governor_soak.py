@@ -26,7 +26,7 @@ def test_a_small_soak_keeps_exact_books(tmp_path, capsys):
     out = tmp_path / "soak.json"
     given = soak.arguments(["--minutes", "0.1", "--streams", "3", "--session", "0.5:1.5", "--sample", "0.5",
                             "--json", str(out)])  # fmt: skip
-    assert soak.main(given) in (0, 1)  # memory still settles in the first seconds
+    code = soak.main(given)
     document = json.loads(out.read_text())
     total = document["totals"]
     assert document["schema"] == "dredge.soak/1" and total["sessions"] >= 3 and total["senders"] > total["sessions"]
@@ -36,12 +36,14 @@ def test_a_small_soak_keeps_exact_books(tmp_path, capsys):
     assert document["trend"]["fds"][1] <= document["trend"]["fds"][0] + 3
     assert sum(document["load"]["periods"].values()) > 100
     text = capsys.readouterr().out
+    assert "ok   memory" in text and "not judged in less than 10 minutes" in text
+    assert code == ("FAIL" in text)  # a thread that builds a receiver may be seen in some of these few samples
     assert "ok   counters: 0 of" in text and "ok   descriptors" in text
 
 
 def result(**changes):
-    trend = {"rss_kib": {"last": 60000}, "rss_kib_per_h": 100.0, "rss_kib_per_h_ci95": 50.0, "fds": [4, 5], "hosts": 1,
-             "threads": [11, 11]}  # fmt: skip
+    trend = {"seconds": 3600.0, "rss_kib": {"last": 60000}, "rss_kib_per_h": 100.0, "rss_kib_per_h_ci95": 50.0,
+             "fds": [4, 5], "hosts": 1, "threads": [11, 11]}  # fmt: skip
     total = {"inexact_sessions": 0, "sessions": 9, "without_report": 0, "late_frames_cpu": 0, "packets": 1000}
     for name, value in changes.items():
         (trend if name in trend else total)[name] = value

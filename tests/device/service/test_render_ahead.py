@@ -7,7 +7,10 @@ from itertools import pairwise
 import pytest
 from virtual_board import SMALL, STANDARD, Board
 
+from dredge_device.pi.playing import figures
 from dredge_device.pi.quality import FIRST, FULL
+from dredge_device.pi.render_queue import RenderQueue
+from dredge_device.pi.stage_timer import StageTimer
 from dredge_device.units import PACKET_US
 from dredge_host.live.checks.verdict import coverable
 from dredge_host.sending.loss import parse_loss
@@ -53,6 +56,16 @@ def test_a_gap_as_long_as_the_delay_is_in_time(mips, work):
     board = Board(mips, work, SMALL, playout_ms=960)
     queue = board.run(200, lambda host, n: n % 49 != 0)[0]["queue"]
     assert queue["late_periods"] == 0 and queue["recovered"] > 180
+
+
+@pytest.mark.parametrize(
+    ("lost", "dred", "lbrr", "share"), [(0, 0, 0, 100), (10, 6, 3, 90), (7, 6, 3, 100), (0, 3, 0, 100)]
+)
+def test_never_more_than_all_is_recovered(lost, dred, lbrr, share):
+    """Rendering is ahead of the counting: a period is filled before it is known as lost."""
+    statistics = {"sources": {"dred": dred, "lbrr": lbrr}, "packets": {"lost": lost}}
+    part = figures.ahead(RenderQueue(), StageTimer(lambda: 0), statistics)
+    assert (part["recovered"], part["recovered_pct"]) == (dred + lbrr, share)
 
 
 def test_after_an_outage_a_gap_is_as_costly_as_before_it():

@@ -295,6 +295,20 @@ def test_a_session_whose_first_period_cannot_be_written_is_told_as_begun_and_end
     assert last.ended == "output failed" and "No space left" in last.report["output"]["error"]
 
 
+def test_an_output_that_keeps_failing_is_told_once_in_ten_seconds():
+    table = Table()
+    for n in range(600):
+        if table.outputs:
+            table.outputs[-1].broken = True
+        if n % 20 == 0:  # the host's session is gone, so it asks for another
+            table.ask(control.HELLO, ONE)
+        table.media(n)
+        table.period()
+    told = [line.split(" (")[0] for line in table.lines if "stream from" in line]
+    assert told == ["stream from 10.0.0.1:1000 began", "stream from 10.0.0.1:1000 ended"]
+    assert 1 <= sum("the output failed, its session ends" in line for line in table.lines) <= 2
+
+
 def test_an_output_that_fails_before_the_first_packet_is_counted():
     table = Table()
     table.outputs[0].broken = True

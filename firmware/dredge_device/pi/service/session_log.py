@@ -14,6 +14,8 @@ from dredge_device.pi.status.figures import SILENT_US, SessionFigures
 from dredge_device.pi.transport.addresses import name_of
 from dredge_device.units import PACKET_SECONDS
 
+OUTPUT_FAILED = "output failed"
+AGAIN_US = 10_000_000  # an output that fails again within this time is told by its warning alone
 LOSSES_US = 10_000_000  # shortest time between two lines about losses of one session
 _FILLED = ("dred", "lbrr", "plc", "conceal")  # the sources of lost periods
 _ENCRYPTED = (
@@ -25,6 +27,7 @@ _ODD = {
     "undecodable": "undecodable (encrypted?)", "late": "late", "duplicate": "repeated",
 }  # fmt: skip
 
+_IDLE = 50  # periods for which a sender was behind: less is the delay of its packets
 _MANY_LATE = 0.02  # share of the packets: above it the last line says what to do
 
 
@@ -37,6 +40,7 @@ class _Known:
     logged: DeviceReport
     logged_us: int
     silent: bool = False
+    repeated: bool = False  # it began after one of the same peer whose output had just failed
 
 
 class SessionLog:
@@ -51,6 +55,7 @@ class SessionLog:
         self._level = FULL
         self._known: dict[Agent, _Known] = {}
         self.last: SessionFigures | None = None  # the session that ended last
+        self._failed_us: dict[Any, int] = {}  # the peer whose stream ended last because its output failed, and when
 
     def knows(self, agent: Agent) -> bool:
         """Return whether a session has begun and not ended."""
@@ -58,8 +63,10 @@ class SessionLog:
 
     def began(self, agent: Agent, now_us: int) -> None:
         """Log the beginning of a session, after its first packets."""
-        self._known[agent] = _Known(now_us, {}, {}, now_us)
-        self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
+        known = self._known[agent] = _Known(now_us, {}, {}, now_us)
+        known.repeated = now_us - self._failed_us.get(agent.peer, now_us - AGAIN_US) < AGAIN_US
+        if not known.repeated:
+            self._notices.stream(f"stream from {name_of(agent.peer)} began ({_kind(agent)})")
 
     def running(self) -> list[SessionFigures]:
         """Return the running sessions with their newest reports, in the order in which they began."""
@@ -106,22 +113,31 @@ class SessionLog:
         name, why = name_of(agent.peer), agent.why or "goodbye"
         final = cast(DeviceReport, agent.reports.final)
         self.last = SessionFigures(name, agent.plain, final, known.began_us, agent.heard_us, now_us, why)
-        self._notices.stream(summary(agent.peer, agent.why, final))
+        failed = why == OUTPUT_FAILED
+        if not (failed and known.repeated):
+            self._notices.stream(summary(agent.peer, agent.why, final))
+        self._failed_us = {agent.peer: now_us} if failed else {}
         return True
 
 
 def losses(before: DeviceReport, now: DeviceReport) -> str:
-    """Return a line about the losses between two reports of a session and their sources; empty without losses."""
+    """Return a line about the losses between two reports of a session and their sources; empty without losses.
+
+    Periods for which the sender sent nothing are played from other sources as well, and are no losses.
+    """
 
     def grown(part: str, name: str) -> int:
         return _count(now, part, name) - _count(before, part, name)
 
-    lost, late = grown("packets", "lost"), grown("queue", "late_periods")
+    lost, tardy, late = grown("packets", "missing"), grown("packets", "late"), grown("queue", "late_periods")
+    sent = grown("packets", "sent")
     words = []
-    if lost > 0:
+    if lost > 0 or tardy > 0:
         filled = [f"{name} {count}" for name in _FILLED if (count := grown("sources", name)) > 0]
-        sent, played = grown("packets", "expected"), ", ".join(filled) or "not yet"
-        words.append(f"{lost} of {sent} packets lost, played: {played}")
+        words.append(f"{max(0, lost)} of {sent} packets lost, {f'{tardy} late, ' * (tardy > 0)}played: "
+                     + (", ".join(filled) or "not yet"))  # fmt: skip
+    if (idle := grown("packets", "expected") - sent) >= _IDLE:
+        words.append(f"nothing came for {idle * PACKET_SECONDS:.0f} s")
     if late > 0:
         words.append(f"{late} periods not ready in time")
     return "; ".join(words)

@@ -7,7 +7,7 @@ from typing import Any
 from dredge_device import agent as states
 from dredge_device.agent import Agent
 from dredge_device.pi.service.notices import Notices
-from dredge_device.pi.service.session_log import SessionLog
+from dredge_device.pi.service.session_log import OUTPUT_FAILED, SessionLog
 from dredge_device.pi.service.streams.final_reports import FinalReports, Outgoing
 from dredge_device.pi.service.streams.rendering import PLAYING, StreamSession
 from dredge_device.pi.transport.addresses import network_of
@@ -125,7 +125,7 @@ class StreamSlots:
         for agent in (stream.leaving, stream.agent):
             if agent is not None:
                 self._tell_begin(agent, agent.heard_us)  # its first period may be the one that failed
-                agent.end("output failed", refusal(error))
+                agent.end(OUTPUT_FAILED, refusal(error))
         output, stream.output = stream.output, None
         if output is not None:
             try:
