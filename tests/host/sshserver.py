@@ -17,10 +17,13 @@ SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if os.path.exists("/usr/sbin/ss
 
 
 class SshServer:
-    """`config`: an ssh configuration in which the host `pi` is this server. A context manager."""
+    """`config`: an ssh configuration in which the host `pi` is this server; `scratch`: where its programs put what is
+    temporary. A context manager.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.scratch = folder, folder / "tmp"
+        self.scratch.mkdir()
         for name in ("host_key", "user_key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
@@ -36,7 +39,7 @@ class SshServer:
         (folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n"
-            f"PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+            f"PermitRootLogin yes\nSubsystem sftp internal-sftp\nSetEnv TMPDIR={self.scratch}\n"
         )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
