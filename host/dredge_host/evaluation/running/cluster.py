@@ -61,6 +61,7 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
         waiting = list(reversed(tasks))
         running: dict[Any, Task] = {}
         finished: Queue[Any] = Queue()
+        patience = _Patience(client, address)
         most = PER_WORKER * max(1, sum(client.nthreads().values()))
         while waiting or running:
             while waiting and len(running) < most:
@@ -68,33 +69,52 @@ def run_on_cluster(plan: Plan, tasks: Sequence[Task], address: str) -> Generator
                 future = client.submit(run_task, plan, task, wanted, pure=False)
                 running[future] = task
                 future.add_done_callback(finished.put)
-            future = _next(finished, client, address)
+            future = patience.next(finished)
             found = _cells(distributed, future, running[future], address)
-            if found is None:
+            if found is None:  # for as long as nobody takes the task up, it is done again and again at once
+                patience.spent(RESULT_S)
                 future.add_done_callback(finished.put)
             else:
+                patience.renew()
                 task = running.pop(future)
                 yield from ((task, method, cell) for method, cell in found)
 
 
-def _next(finished: Queue[Any], client: Any, address: str) -> Any:
-    """Return the next future that is done.
+class _Patience:
+    """The waiting for a cluster: how long its scheduler has been away, or without any worker."""
 
-    Raises UnreachableError when the scheduler has been away for TIMEOUT_S, or without any worker for ALONE_S; that one
-    the wait is announced once.
-    """
-    away = alone = 0.0
-    while True:
-        try:
-            return finished.get(timeout=POLL_S)
-        except Empty:
-            away = 0.0 if client.status == "running" else away + POLL_S
-            alone = 0.0 if away or client.scheduler_info().get("workers") else alone + POLL_S
-        if away >= TIMEOUT_S:
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._address = client, address
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: the cluster has given something."""
+        self._away = self._alone = 0.0
+        self._said = False
+
+    def next(self, finished: Queue[Any]) -> Any:
+        """Return the next future that is done. Raises as `spent` does."""
+        while True:
+            try:
+                return finished.get(timeout=POLL_S)
+            except Empty:
+                self.spent(POLL_S)
+
+    def spent(self, seconds: float) -> None:
+        """Take in that so long was waited in vain.
+
+        Raises UnreachableError when the scheduler has been away for TIMEOUT_S, or without any worker for ALONE_S; that
+        one waits for workers is announced once.
+        """
+        client, address = self._client, self._address
+        self._away = 0.0 if client.status == "running" else self._away + seconds
+        self._alone = 0.0 if self._away or client.scheduler_info().get("workers") else self._alone + seconds
+        if self._away >= TIMEOUT_S:
             raise _lost(address)
-        if alone == 2 * POLL_S:
+        if self._alone >= 2 * POLL_S and not self._said:
+            self._said = True
             note(f"{address}: no worker is left; waiting {ALONE_S} s for one (dask worker {address} --nthreads 1)")
-        if alone >= ALONE_S:
+        if self._alone >= ALONE_S:
             raise UnreachableError(
                 f"{address}: the last worker went away and none came in {ALONE_S} s; what was finished is cached, "
                 f"so start some with `dask worker {address} --nthreads 1` and run this again"

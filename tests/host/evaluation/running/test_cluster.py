@@ -3,11 +3,11 @@
 
 import logging
 import os
-import time
 
 import pytest
 from evaluate_fakes import speech_folder
 from ports import free_port
+from waiting import until
 
 from dredge_host import errors
 from dredge_host.errors import CapabilityError, UnreachableError, VersionMismatch, exit_code
@@ -75,9 +75,7 @@ def test_a_cluster_whose_last_worker_died_is_not_waited_for_ever(folder, two_wor
                 killed.append(worker.pid)
                 worker.status = Status.closing_gracefully  # or it would start a new process
                 os.kill(worker.pid, 9)
-            until = time.monotonic() + 60
-            while two_workers.scheduler.workers and time.monotonic() < until:
-                time.sleep(0.05)  # at least half of the tasks are not even sent
+            until(lambda: not two_workers.scheduler.workers)  # at least half of the tasks are not even sent
 
     with pytest.raises(UnreachableError, match="the last worker went away and none came in 4 s"):
         grid.run(material, PLAN, scheduler=two_workers.scheduler_address, on_cell=kill_all)
@@ -141,6 +139,9 @@ class FakeDistributed:
     def nthreads(self):
         return {"tcp://w": self.count}
 
+    def scheduler_info(self):
+        return {"workers": dict.fromkeys(range(self.count))}
+
     def submit(self, *_, **__):
         self.futures += 1
         return FakeFuture(self)
@@ -198,6 +199,20 @@ def test_cells_that_lay_on_a_worker_that_died_are_waited_for_again(folder, monke
     monkeypatch.setattr(cluster, "need", lambda *_: fake)
     found = list(cluster.run_on_cluster(PLAN, from_folder(folder, PLAN).tasks(PLAN.methods), "tcp://w"))
     assert len(found) == CELLS
+
+
+def test_cells_that_nobody_is_left_to_compute_again_are_not_waited_for_ever(folder, monkeypatch, capsys):
+    class Gone(FakeFuture):
+        def result(self, timeout):
+            self.distributed.count = 0  # its worker was the last one
+            raise TimeoutError
+
+    fake = FakeDistributed()
+    monkeypatch.setattr(fake, "submit", lambda *_, **__: Gone(fake))
+    monkeypatch.setattr(cluster, "need", lambda *_: fake)
+    with pytest.raises(UnreachableError, match="the last worker went away and none came in 60 s"):
+        list(cluster.run_on_cluster(PLAN, from_folder(folder, PLAN).tasks(PLAN.methods), "tcp://w"))
+    assert capsys.readouterr().err.count("no worker is left; waiting 60 s for one") == 1
 
 
 def test_a_scheduler_without_workers(folder, monkeypatch):
