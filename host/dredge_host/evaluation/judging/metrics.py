@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from statistics import mean
 
 import numpy as np
 
@@ -22,6 +23,12 @@ def word_errors(reference: Sequence[str], heard: Sequence[str]) -> int:
             best = min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
             diagonal, row[j] = row[j], best
     return row[-1]
+
+
+def mean_errors(references: Sequence[Sequence[str]], heard: Sequence[Sequence[str]]) -> float:
+    """Return the mean of `word_errors` over pairs of transcripts of the same length of list (recognisers.transcripts).
+    """
+    return mean([word_errors(reference, words) for reference, words in zip(references, heard, strict=True)])
 
 
 SEGMENT = 6144  # samples in the 384 ms that ESTOI compares at a time

@@ -82,7 +82,7 @@ def _words(records: Records, units: Sequence[str], draws: Draws) -> Measurement:
     if not sum(words):
         return {}
     errors = _sums(spoken, units, lambda r: r["word_errors"])
-    return {"wer": as_dict(ratio_interval(errors, words, draws)), "words": int(sum(words))}
+    return {"wer": as_dict(ratio_interval(errors, words, draws)), "words": round(sum(words))}
 
 
 def _sums(records: Records, units: Sequence[str], value: Callable[[Record], float]) -> list[float]:

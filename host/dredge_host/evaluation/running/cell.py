@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import mean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from dredge_host.console import to_json
 from dredge_host.errors import DredgeError, sentence
 from dredge_host.evaluation.judging import checks
 from dredge_host.evaluation.judging.judges import Judges, load_judges
-from dredge_host.evaluation.judging.metrics import word_errors
+from dredge_host.evaluation.judging.metrics import mean_errors
+from dredge_host.evaluation.judging.recognisers import transcripts
 from dredge_host.evaluation.judging.recovered import recovered_errors
 from dredge_host.evaluation.judging.registry import Measurement
 from dredge_host.evaluation.material.clips import Clip
@@ -42,7 +44,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.envelopes: checks.Envelopes | None = None
-        self.words: list[str] | None = None
+        self.words: list[list[str]] | None = None
         self.decoded: Pcm | None = None
         self.clean: Measurement | None = None
 
@@ -118,9 +120,9 @@ class CellRunner:
         if judges.hear and clip.english:
             with watch("words"):
                 if shared.words is None:
-                    shared.words = judges.hear(clip.pcm)
-                cell["words"] = len(shared.words)
-                cell["word_errors"] = word_errors(shared.words, judges.hear(played))
+                    shared.words = transcripts(judges.hear, clip.pcm)
+                cell["words"] = mean(len(words) for words in shared.words)
+                cell["word_errors"] = mean_errors(shared.words, transcripts(judges.hear, played))
         return cell
 
 

@@ -134,9 +134,9 @@ def _burst(row: Row) -> Cell:
 
 def _word_errors(row: Row) -> Cell:
     errors, words = row.get("word_errors"), row.get("words")
-    if not isinstance(errors, int) or not isinstance(words, int) or not words:
+    if not isinstance(errors, (int, float)) or not isinstance(words, (int, float)) or not words:
         return NOTHING
-    return Cell(f"{errors} of {words}", errors / words)
+    return Cell(f"{errors:g} of {words:g}", errors / words)
 
 
 def worst_cells(records: Sequence[Row], count: int = WORST) -> list[Measurement]:

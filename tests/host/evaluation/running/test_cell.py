@@ -9,6 +9,7 @@ from evaluate_fakes import KNOWN, SPEECH, hear_seconds, known_send
 
 from dredge_host.errors import InputError
 from dredge_host.evaluation.judging.judges import Judges
+from dredge_host.evaluation.judging.recognisers import OFFSETS
 from dredge_host.evaluation.material.clips import Clip
 from dredge_host.evaluation.material.material import Task
 from dredge_host.evaluation.material.plan import Plan
@@ -59,7 +60,7 @@ def test_what_the_cells_of_a_clip_share_is_computed_once(counting):
     found = [pair for task in tasks for pair in runner.run(task)]
     assert len(found) == 9 and not any(isinstance(cell, Failure) for _, cell in found)
     assert sorted(counting.sent) == ["clean"] + 3 * ["dred"] + 3 * ["opus"]
-    assert len(counting.heard) == 1 + 7  # the original once, the clip without loss once
+    assert len(counting.heard) == len(OFFSETS) * (1 + 7)  # the original once, the clip without loss once
     clean = [{k: v for k, v in cell.items() if k != "seconds"} for method, cell in found if method == "clean"]
     assert clean[0] == clean[1] == clean[2]
 
@@ -85,6 +86,18 @@ def test_without_judges_only_the_pipeline_is_measured(counting):
 def test_other_languages_are_not_recognised(counting):
     dutch = Clip("x", "x", SPEECH, english=False)
     assert "words" not in CellRunner(Plan(), counting.judges).measure(dutch, TRACES[0], "opus")
+
+
+def test_words_are_counted_at_every_offset_of_the_analysis_and_averaged():
+    at_offsets = {0: (["a", "b"], ["a", "x"]), 40: (["a"], ["a"]), 80: (["a", "b"], ["x", "y"]), 120: ([], ["z"])}
+
+    def hear(pcm):
+        offset = len(pcm) - len(SPEECH)
+        assert not pcm[:offset].any()
+        return at_offsets[offset][0 if np.array_equal(pcm[offset:], SPEECH) else 1]
+
+    cell = CellRunner(Plan(), Judges(hear=hear)).measure(CLIP, TRACES[0], "opus")
+    assert (cell["words"], cell["word_errors"]) == ((2 + 1 + 2 + 0) / 4, (1 + 0 + 2 + 1) / 4)
 
 
 def test_no_loss_leaves_nothing_recovered(counting):
