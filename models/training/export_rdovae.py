@@ -169,8 +169,10 @@ def command_of(checkpoint: dict) -> str:
     """Return the command of the run that a checkpoint of train_rdovae or train_rdovae_decoder comes from."""
     (low, high), minutes = checkpoint["lam"], f"{checkpoint['seconds'] / 60:.0f}"
     if "adversarial" in checkpoint:
+        late = checkpoint.get("adversarial_from", 0.0)
         return ("python -m models.training.train_rdovae_decoder --data DATA --out RUN --init START "
-                f"--minutes {minutes} --adversarial {checkpoint['adversarial']:g}")
+                f"--minutes {minutes} --adversarial {checkpoint['adversarial']:g}"
+                + (f" --adversarial-from {late:g}" if late else ""))
     return (f"python -m models.training.train_rdovae --data DATA --out RUN --minutes {minutes} "
             f"--lambda-min {low:g} --lambda-max {high:g}")
 

@@ -28,6 +28,14 @@ def age_weights(length: int) -> Tensor:
     return torch.from_numpy(((1 - EVEN) * LATENTS * used + EVEN)[:length].astype(np.float32))
 
 
+def growing(length: int, full_from_ms: float) -> Tensor:
+    """Return shares float32 [length] for a chunk's latents, newest first: 0 up to half of the age `full_from_ms`, then
+    growing to 1 at that age; all 1 for 0 ms.
+    """
+    ages = torch.arange(length) * LATENT_MS
+    return ((2 * ages - full_from_ms) / full_from_ms).clamp(0.0, 1.0) if full_from_ms else torch.ones(length)
+
+
 def band_errors(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
     """Return the mean squared band error in dB² by age, [frames], newest first, of rows [n, frames, 20], oldest first.
     """

@@ -21,7 +21,7 @@ from models.training.loop import Loop
 from models.training.optimiser import Optimiser
 from models.training.pairs import Pairs, load_pairs
 from models.training.progress import Average, load_checkpoint
-from models.training.rdovae_ages import age_weights
+from models.training.rdovae_ages import age_weights, growing
 from models.training.rdovae_eval import SHIPPED, code, readable_errors, run, sequences, used
 from models.training.rdovae_loss import (
     BANDS,
@@ -51,6 +51,7 @@ class DecoderTrainer(Trainer):
         super().__init__(args, data, valid, config, pairs)
         self.optimiser = Optimiser(self.model.decoder, args.lr, args.optimiser)
         self.strength = args.adversarial
+        self.full_from_ms = args.adversarial_from
         self.judges = Discriminators().to(self.device)
         self.judging = torch.optim.Adam(self.judges.parameters(), JUDGE_LR, betas=(0.5, 0.9))
 
@@ -74,7 +75,8 @@ class DecoderTrainer(Trainer):
         figures = {"judge": 0.0, "deceive": 0.0, "matching": 0.0}
         if self.strength > 0:
             figures, pull = self._judge(wanted, rows, levels)
-            slopes = slopes + self._ramp() * matched(pull, slopes)
+            strength = self._ramp() * growing(length, self.full_from_ms).to(pull)
+            slopes = slopes + strength[:, None, None, None] * matched(pull, slopes)
         self.optimiser.update((out * slopes).sum(), self.budget.rate())
         self.average.update(self.model)
         self.budget.step += 1
@@ -111,7 +113,8 @@ class DecoderTrainer(Trainer):
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
         return super().state() | {"kind": "rdovae decoder", "judges": self.judges.state_dict(),
-                                  "judging": self.judging.state_dict(), "adversarial": self.strength}
+                                  "judging": self.judging.state_dict(), "adversarial": self.strength,
+                                  "adversarial_from": self.full_from_ms}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a result of `state`, so that training continues exactly from there. Raises ValueError when the
@@ -179,6 +182,8 @@ def parser() -> argparse.ArgumentParser:
     p = options((__doc__ or "").split(":")[0])
     p.add_argument("--adversarial", type=float, default=0.0,
                    help="norm of the discriminators' gradient relative to that of the distortion; 0: none")
+    p.add_argument("--adversarial-from", type=float, default=0.0, metavar="MS",
+                   help="age of a latent from which they count in full, those of up to half of it not at all; 0: all")
     p.set_defaults(out=Path("runs/decoder"), batch=16, lr=1e-3)
     return p
 

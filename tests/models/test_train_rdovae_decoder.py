@@ -10,6 +10,7 @@ from training_cases import TINY, same_state, stop_after, synthetic_features, tor
 
 from models.training import export_rdovae, train_rdovae, train_rdovae_decoder
 from models.training.progress import load_checkpoint
+from models.training.rdovae_ages import growing
 from models.training.rdovae_eval import SHIPPED
 from models.training.rdovae_loss import LEVEL_STEPS
 
@@ -51,6 +52,18 @@ def test_only_the_decoder_changes(data, start, tmp_path, soon, strength):
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert all(np.isfinite(float(v)) for row in rows for v in row.values())
     assert (float(rows[-1]["judge"]) > 0) == (strength != "0")
+
+
+def test_latents_younger_than_asked_for_learn_from_distortion_alone(data, start, tmp_path, soon):
+    def decoder(name, *more):
+        train_rdovae_decoder.train(arguments(data, tmp_path / name, start, "--steps", "4", *more))
+        return load_checkpoint(tmp_path / name / "checkpoint.pt")["average"]["values"]
+
+    alone = decoder("alone", "--adversarial", "0")
+    beyond = decoder("beyond", "--adversarial", "0.5", "--adversarial-from", "9999")  # of a chunk of one second
+    old = decoder("old", "--adversarial", "0.5", "--adversarial-from", "160")
+    assert all(torch.equal(alone[name], beyond[name]) for name in alone)
+    assert not all(torch.equal(alone[name], old[name]) for name in alone)
 
 
 def exported(path, folder, kept=None):
@@ -133,6 +146,11 @@ def test_schedules_are_mostly_the_shipped_one():
     near = (q0 >= 1) & (q0 <= 5) & np.isin(slope, LEVEL_STEPS[6:])
     assert 0.5 < shipped.mean() < 0.6 and 0.86 < near.mean() < 0.94
     assert set(q0.tolist()) == set(range(16))
+
+
+def test_discriminators_count_from_half_the_given_age_on():
+    assert growing(7, 160.0).tolist() == [0, 0, 0, 0.5, 1, 1, 1]
+    assert growing(3, 0.0).tolist() == [1, 1, 1]
 
 
 def test_the_adversarial_gradient_has_the_distortion_s_norm_at_every_age():
