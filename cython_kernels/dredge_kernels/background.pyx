@@ -12,7 +12,7 @@ cdef extern from "features/background.h" nogil:
     void bg_reset(bg_state *s)
     void bg_hear(bg_state *s, const int16_t *pcm)
     void bg_noise(bg_state *s, int16_t *pcm)
-    void bg_lift(const bg_state *s, float *cepstrum)
+    void bg_lift(const bg_state *s, float *cepstrum, int denoised)
 
 HOP = 160
 MOMENT = 960
@@ -47,12 +47,12 @@ cdef class Background:
             bg_noise(&self.state, &y[HOP * i])
         return out
 
-    def lift(self, features):
+    def lift(self, features, bint denoised=False):
         rows = np.array(features, np.float32, order="C")
         if rows.ndim != 2 or rows.shape[1] != 20 or not np.isfinite(rows).all():
             raise ValueError(f"features: expected finite values of shape (k, 20), got shape {rows.shape}")
         cdef float[:, ::1] f = rows
         cdef Py_ssize_t i
         for i in range(f.shape[0]):
-            bg_lift(&self.state, &f[i, 0])
+            bg_lift(&self.state, &f[i, 0], denoised)
         return rows

@@ -8,6 +8,13 @@
 
 #define LOWEST 4      /* the lowest levels of a band, from which the background is estimated */
 #define FEW 14        /* with at most so many moments, all of them may be speech */
+#define RECENT 10     /* the last second: noise that became louder before it is heard in all of it */
+#define WITNESS 6     /* that many bands may have become louder by less than the background is raised */
+#define RISE_MAX 2.f  /* log10: by how much it is raised at most */
+#define QUIETEST .1f  /* the mean level of noise minus that of the quietest of RECENT moments, at least */
+#define STEADY .15f   /* log10: steady noise, too, is that much louder in its last second than in its quietest moment */
+#define AUDIBLE 700.f /* loudness of a background of -55 dBFS: a quieter one is not followed, nor added */
+#define FAR 2.f       /* log10: a band so far above the background does not change when that is added */
 #define SEED 2463534242u   /* of xorshift: G. Marsaglia, Journal of Statistical Software 8(14), 2003 */
 #define WINDOWS (BG_MOMENT / DR_WINDOW)
 #define NOTHING 1e-6f /* smallest energy, so that digital silence has a logarithm */
@@ -43,14 +50,66 @@ static void lowest(const bg_state *s, int band, float *low)
     }
 }
 
+/* Returns the lowest level of a band in the RECENT last moments. */
+static float recent(const bg_state *s, int band)
+{
+    float low = LOUDEST;
+    for (int i = 1; i <= RECENT; i++) {
+        const float l = s->level[(s->next + BG_MOMENTS - i) % BG_MOMENTS][band];
+        if (l < low) low = l;
+    }
+    return low;
+}
+
+/* Raises the background (log10) where it has become louder: quiet moments of the last four seconds say nothing about
+ * noise that has swelled since. Speech raises the lowest level of a second in some bands, noise in most of them, so
+ * the rise is that of the WITNESS lowest. low: the lowest levels of all moments. */
+static void follow(const bg_state *s, const float *low, float *background)
+{
+    float last[DR_BANDS], rise[WITNESS];
+    for (int i = 0; i < WITNESS; i++) rise[i] = RISE_MAX;
+    for (int b = 0; b < DR_BANDS; b++) {
+        last[b] = recent(s, b);
+        const float r = last[b] - low[b] > STEADY ? last[b] - low[b] - STEADY : 0.f;
+        if (r >= rise[WITNESS - 1]) continue;
+        int at = WITNESS - 1;
+        for (; at > 0 && rise[at - 1] > r; at--) rise[at] = rise[at - 1];
+        rise[at] = r;
+    }
+    for (int b = 0; b < DR_BANDS; b++) {
+        const float most = background[b] + rise[WITNESS - 1], heard = last[b] + QUIETEST, to = heard < most ? heard : most;
+        if (to > background[b]) background[b] = to;
+    }
+}
+
 /* Returns the background level of a band. If several moments are about as quiet as the quietest, that is the level.
  * If not, the speech had no pause, and the background must be lower: as far below the quietest moment as the
  * last of the LOWEST lies above it, and twice as far while few moments are known. */
-static float level_of(const bg_state *s, int band)
+static float level_of(const bg_state *s, int band, float *quietest)
 {
     float low[LOWEST];
     lowest(s, band, low);
+    *quietest = low[0];
     return low[0] - (s->count < FEW ? 2.f : 1.f) * (low[LOWEST - 1] - low[0]) + above[band];
+}
+
+static float loudness(const float *background)
+{
+    float sum = 0;
+    for (int b = 0; b < DR_BANDS; b++) sum += dr_heard[b] * dm_exp10(background[b]);
+    return sum;
+}
+
+static void estimate(bg_state *s)
+{
+    float background[DR_BANDS], low[DR_BANDS];
+    for (int b = 0; b < DR_BANDS; b++) background[b] = level_of(s, b, &low[b]);
+    s->audible = s->count >= FEW && loudness(background) > AUDIBLE;
+    if (s->audible) follow(s, low, background);
+    for (int b = 0; b < DR_BANDS; b++) {
+        s->energy[b] = dm_exp10(background[b]);
+        s->floor[b] = dr_level(s->energy[b]);
+    }
 }
 
 void bg_hear(bg_state *s, const int16_t *pcm)
@@ -66,10 +125,7 @@ void bg_hear(bg_state *s, const int16_t *pcm)
     for (int b = 0; b < DR_BANDS; b++) level[b] = dm_log10(NOTHING + sum[b] / (float)WINDOWS);
     s->next = (s->next + 1) % BG_MOMENTS;
     if (s->count < BG_MOMENTS) s->count++;
-    for (int b = 0; b < DR_BANDS && s->count >= LOWEST; b++) {
-        s->energy[b] = dm_exp10(level_of(s, b));
-        s->floor[b] = dr_level(s->energy[b]);
-    }
+    if (s->count >= LOWEST) estimate(s);
 }
 
 static float uniform(bg_state *s)
@@ -108,13 +164,14 @@ void bg_noise(bg_state *s, int16_t *pcm)
     memcpy(s->overlap, y + DR_HOP, sizeof s->overlap);
 }
 
-void bg_lift(const bg_state *s, float *cepstrum)
+void bg_lift(const bg_state *s, float *cepstrum, int denoised)
 {
     float level[DR_BANDS], rise[DR_BANDS], change[DR_BANDS];
     int below = 0;
     dr_band_levels(cepstrum, level);
     for (int b = 0; b < DR_BANDS; b++) {
         rise[b] = s->floor[b] > level[b] ? s->floor[b] - level[b] : 0.f;
+        if (denoised && s->audible && level[b] < s->floor[b] + FAR) rise[b] = dm_log10(1.f + dm_exp10(s->floor[b] - level[b]));
         below |= rise[b] > 0.f;
     }
     if (!below) return;

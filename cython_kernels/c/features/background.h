@@ -15,6 +15,7 @@ typedef struct {
     float energy[DR_BANDS];              /* band energies of the background */
     float floor[DR_BANDS];               /* the same as the features' level */
     int next, count;
+    int audible;                         /* the background is loud enough to be heard */
     float overlap[DR_HOP], last;         /* noise synthesis: second half of the last window, last sample */
     uint32_t random;
 } bg_state;
@@ -30,7 +31,8 @@ void bg_hear(bg_state *s, const int16_t *pcm);
 /* Writes DR_HOP samples of noise with the spectrum of the background. */
 void bg_noise(bg_state *s, int16_t *pcm);
 
-/* Raises the bands of a cepstrum that are below the background to it; all other values stay equal bit for bit. */
-void bg_lift(const bg_state *s, float *cepstrum);
+/* Raises the bands of a cepstrum that are below the background to it; all other values stay equal bit for bit.
+ * denoised: it describes speech without its noise, so a background that can be heard is added to it. */
+void bg_lift(const bg_state *s, float *cepstrum, int denoised);
 
 #endif

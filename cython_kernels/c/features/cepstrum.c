@@ -11,6 +11,9 @@
 static const double PI = 3.14159265358979323846;
 
 static const short band_edge[DR_BANDS] = {0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 136, 160};
+const float dr_heard[DR_BANDS] = {
+    22.22f, 36.05f, 23.03f, 14.39f, 9.46f, 6.583f, 4.813f, 3.663f, 2.88f,
+    1.922f, 1.383f, 1.052f, 0.8353f, 0.5806f, 0.4449f, 0.3674f, 0.3089f, 0.1461f};
 static const float compensation[DR_BANDS] = {
     .8f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, 1.f, .666667f, .5f, .5f, .5f, .333333f, .25f, .25f, .2f, .166667f, .173913f};
 

@@ -10,6 +10,9 @@
 #define DR_ORDER 16
 #define DR_SILENCE -2.f   /* log10 of a band's energy in digital silence */
 
+/* The gain of de-emphasis on a band's energy, |1 - .85 / z|^-2 at its edge; the outermost two are half bands. */
+extern const float dr_heard[DR_BANDS];
+
 /* Fills the tables. It must be called before all other functions of this file. */
 void dr_cepstrum_init(void);
 

@@ -15,11 +15,6 @@
 #define LEVEL_MAX 30.f         /* of a band, as log10 of its energy: far beyond any speech */
 #define COMB_PAST .7f         /* weight of the earlier period where the later one is not known yet */
 
-/* The gain of de-emphasis on a band's energy, |1 - EMPHASIS / z|^-2 at its edge; the outermost two are half bands. */
-static const float heard[DR_BANDS] = {
-    22.22f, 36.05f, 23.03f, 14.39f, 9.46f, 6.583f, 4.813f, 3.663f, 2.88f,
-    1.922f, 1.383f, 1.052f, 0.8353f, 0.5806f, 0.4449f, 0.3674f, 0.3089f, 0.1461f};
-
 void pf_init(void)
 {
     dr_cepstrum_init();   /* it fills the tables of the Fourier transform as well */
@@ -63,13 +58,13 @@ static void wanted_levels(const float *older, const float *newer, float *level)
     for (int b = 0; b < DR_BANDS; b++) {
         float energy = dm_exp10(level[b]);
         mean += energy;
-        before += energy * heard[b];
+        before += energy * dr_heard[b];
     }
     mean = dm_log10(mean / DR_BANDS);
     for (int b = 0; b < DR_BANDS; b++) {
         float above = level[b] - mean;
         level[b] += CONTRAST * (above < CONTRAST_FLOOR ? CONTRAST_FLOOR : above);
-        after += dm_exp10(level[b]) * heard[b];
+        after += dm_exp10(level[b]) * dr_heard[b];
     }
     const float louder = dm_log10(after / before);
     for (int b = 0; b < DR_BANDS; b++) level[b] -= louder;

@@ -172,7 +172,7 @@ class Concealer:
         if rows is None:
             return Choice(self._synthesis.conceal(period), "plc", reason)
         self._transition.undescribed = 0
-        return Choice(self._synthesis.synthesise(rows), "dred")
+        return Choice(self._synthesis.synthesise(rows, denoised=True), "dred")
 
     def _saving(self) -> bool:
         """Return whether the decoder conceals this lost period although there is a vocoder."""

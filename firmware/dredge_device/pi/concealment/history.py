@@ -81,9 +81,12 @@ class History:
         self._since_moment = 0
         self._moments += 1
 
-    def lifted(self, rows: Rows) -> Rows:
-        """Return rows float32[n, 20] with bands below the background raised to it."""
-        return self._background.lift(rows) if self._background else rows
+    def lifted(self, rows: Rows, denoised: bool = False) -> Rows:
+        """Return rows float32[n, 20] with bands below the background raised to it.
+
+        denoised: the rows describe speech without its noise, so a background that can be heard is added to them.
+        """
+        return self._background.lift(rows, denoised) if self._background else rows
 
     def noise(self, samples: int) -> Pcm:
         """Return the background alone, int16[samples] of whole frames; silence without a background estimate."""

@@ -102,13 +102,13 @@ class Synthesis:
             return pcm
         return crossfade.cross_fade(pcm, self.history.noise(PACKET_SAMPLES))
 
-    def synthesise(self, rows: Rows, predicted: bool = False) -> Pcm:
+    def synthesise(self, rows: Rows, predicted: bool = False, denoised: bool = False) -> Pcm:
         """Synthesise 20 ms from rows float32[4, 20]; predicted: they are predicted from the output before the gap
-        alone.
+        alone; denoised: they are those of a packet, and the networks of redundancy omit noise.
 
-        Rows of packets and fading rows are raised to the background, because the networks of redundancy omit noise.
+        Rows are raised to the background, since fading speech leaves it behind.
         """
-        rows = self.history.lifted(rows)
+        rows = self.history.lifted(rows, denoised)
         with self._timer.stage("vocoder"):
             if not self._transition.synthesising:
                 self._vocoder.begin(rows, self._quality >= SMALL)
@@ -145,9 +145,10 @@ class Synthesis:
         if self._dred_source and (period.packet or period.following):
             with self._timer.stage("dred"):
                 rows = self._dred_source.rows(period.number + (not period.packet), period.number)
+        denoised = rows is not None
         if rows is None:
             rows = self._ends.after(period.number)
-        return self.history.lifted(self.predict(1) if rows is None else rows)
+        return self.history.lifted(self.predict(1) if rows is None else rows, denoised)
 
     def predict(self, count: int) -> Rows:
         """Return the rows float32[4, 20]: count (1 or 2) predicted ones, then copies of the last one."""
