@@ -102,6 +102,29 @@ def test_rows_above_it_do_not_change_by_a_bit():
     assert (levels(lifted) > floor - 0.01).all() and (levels(lifted) > levels(rows) - 0.01).all()
 
 
+def test_louder_noise_is_found_within_a_second():
+    made = np.concatenate([noise("white", -50), 4 * noise("white", -50, 17600)])
+    away = levels(heard(made).lift(SILENT))[0] - of(made[-16000:])
+    assert away.min() > -7 and away.max() < 2 and np.abs(away).mean() < 3
+    speech = SPEECH + noise("white", -50)
+    before, after = (levels(heard(pcm).lift(SILENT))[0] for pcm in (speech, np.concatenate([speech, speech[:17600]])))
+    assert np.abs(after - before).max() < 4  # a second of speech is not taken for noise
+
+
+def test_a_background_is_added_to_what_was_described_without_it():
+    made = noise("white", -40)
+    background = heard(made)
+    rows = np.repeat(background.lift(SILENT), 4, axis=0)
+    rows[:, 0] += np.float32(np.sqrt(18)) * np.array([-1.2, 0, 0.7, 2.2], np.float32)
+    rise = levels(background.lift(rows, denoised=True)) - levels(rows)
+    expected = 10 * np.log10(1 + 10 ** np.array([1.2, 0, -0.7, -9]))
+    np.testing.assert_allclose(rise, np.repeat(expected[:, np.newaxis], 18, axis=1), atol=0.1)
+    np.testing.assert_array_equal(background.lift(rows)[2:], rows[2:])
+    faint = heard(noise("white", -60))
+    rows = np.repeat(faint.lift(SILENT), 2, axis=0)
+    np.testing.assert_array_equal(faint.lift(rows, denoised=True), faint.lift(rows))
+
+
 def test_noise_that_ends_is_forgotten_and_silence_is_silence():
     background = heard(noise("white", -30))
     assert levels(background.lift(SILENT)).min() > 0

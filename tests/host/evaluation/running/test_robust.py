@@ -200,6 +200,16 @@ def test_noise_alone_goes_on_in_gaps(kind, dbfs, conceal):
     assert verdict.recovered >= 10 and verdict.passed, verdict
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kind", ["fan", "white"])
+def test_noise_that_swells_stays_in_gaps(kind, seed):
+    """Waves: the quietest moments of the last seconds are up to 15 dB below the noise in a gap."""
+    swell = 10 ** (-0.375 * (1 + np.cos(2 * np.pi * np.arange(64000) / 64000)))
+    noise = np.rint(noises.STEADY[kind](64000) * swell).astype(np.int16)
+    verdict, _, _ = run_case(disturbed.noisy(SPEECH, noise), "dred", seed)
+    assert verdict.recovered >= 10 and verdict.passed, verdict
+
+
 def test_steady_noises_are_what_they_say():
     assert below(noises.car(64000), 500) > 0.9 > below(noises.fan(64000), 500) > 0.5 > below(noises.hiss(64000), 4000)
     for made in (*(make(64000) for make in noises.STEADY.values()), noises.babble(SPEECH)):
