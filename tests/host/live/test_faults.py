@@ -161,6 +161,9 @@ def test_a_sender_that_vanishes_is_replaced_by_the_next() -> None:
     assert outcome.report is not None and set(heard(outcome).values()) == {"opus"}
 
 
+TRIES = 3  # a probe whose answer a busy machine brings late counts as lost: one check in three is undisturbed
+
+
 @pytest.fixture
 def wire(tmp_path: Path) -> Iterator[Any]:
     with cable_module().Cable(tmp_path, baud=230400) as cable:
@@ -173,11 +176,15 @@ def serial(cable: Any, end: int) -> str:
 
 def test_a_stream_over_a_serial_line(wire: Any) -> None:
     with AgentProcess(listen=serial(wire, 1)) as agent:
-        link = open_link(serial(wire, 0))
-        outcome = run(link, Settings(**CLASSIC, playout_ms=300, loss="20%"), 3.0)
-        link.close()
+        for _ in range(TRIES):
+            link = open_link(serial(wire, 0))
+            outcome = run(link, Settings(**CLASSIC, playout_ms=300, loss="20%"), 3.0)
+            link.close()
+            assert outcome.line is not None and outcome.line["probes"] == 20
+            if outcome.line["answered"] >= 16:
+                break
         assert agent.url.startswith("serial://")
-    assert outcome.line is not None and 0 < outcome.line["answered"] <= outcome.line["probes"]
+    assert outcome.line is not None and outcome.line["answered"] >= 16
     books = accounting(outcome)
     assert books["complete"] and books["made"] == 150
 
@@ -252,9 +259,12 @@ def test_a_radio_behind_an_undamaged_line_may_lose_more_than_a_wire(wire: Any) -
         session.greet()
         send, count = link.send, iter(range(1000))
         link.send = lambda datagram: None if next(count) % 3 == 0 else send(datagram)
-        found = serial_check.check_line(session, Settings(**CLASSIC))
-        # Fourteen are not lost; one whose answer a busy machine brings late counts as lost as well.
-        assert found["probes"] == 20 and serial_check.LEAST_SHARE * 20 <= found["answered"] <= 14
+        for _ in range(TRIES):
+            found = serial_check.check_line(session, Settings(**CLASSIC))
+            assert found["probes"] == 20 and found["answered"] <= 14
+            if found["answered"] >= 12:
+                break
+        assert found["answered"] >= 12
         link.close()
 
 
